@@ -1,0 +1,49 @@
+//! What can go wrong in this crate: one variant for each reaction a caller can have.
+
+use std::io;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an analysis, an import or an export cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A trace cannot be read or written.
+    #[error(transparent)]
+    Format(#[from] tracer_format::Error),
+    /// A log has a line that is none of the log's.
+    #[error(transparent)]
+    Log(#[from] tracer_format::log::ParseError),
+    /// A filter or a stage is not written as it should be: a usage error.
+    #[error("{what} \"{found}\": expected {expected}")]
+    Usage {
+        /// What was given: the option or the part of it.
+        what: &'static str,
+        /// The text given.
+        found: String,
+        /// What it should have been.
+        expected: String,
+    },
+    /// The trace lacks what the request needs.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// The Parquet or Arrow library refuses.
+    #[error(transparent)]
+    Table(#[from] parquet::errors::ParquetError),
+    /// Writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether the reader of the output went away, which is no failure.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Format(tracer_format::Error::Io(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A log that is imported and replayed is the same log; filters leave out lines, never change one.
+
+mod made;
+
+use made::{DOCUMENTED_LOG, trace_of};
+use tracer_analyzer::filter::{Filter, Selection};
+use tracer_analyzer::import::import;
+use tracer_analyzer::replay::replay;
+use tracer_format::{Trace, Writer, WriterOptions};
+
+fn replayed(trace: &[u8], filter: &Filter) -> String {
+    let trace = Trace::open(trace).unwrap();
+    let selection = Selection::new(filter, &trace).unwrap();
+    let mut out = Vec::new();
+    let outcome = replay(&trace, &selection, &mut out).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(outcome.events as usize, out.lines().filter(|line| line.contains("[PID:")).count());
+    out
+}
+
+#[test]
+fn the_documented_log_comes_back_byte_for_byte() {
+    assert_eq!(replayed(&trace_of(DOCUMENTED_LOG), &Filter::default()), DOCUMENTED_LOG);
+}
+
+#[test]
+fn arguments_losses_and_odd_names_come_back() {
+    let log = r#"[   0] Found probe throw                               in 'libstdc++.so.6'
+[   1] Found probe same                                in 'b'
+[   2] Found probe same                                in 'a'
+[   3] Found probe never                               in 'a'
+
+Trace started. Ctrl-C to stop.
+
+[               5] [PID:      1] a            p:same                         | Seq: 18446744073709551615 | arg1: "x\x1b[2J\\\" y" | arg2: 0.5
+[               6] [PID:      1] a            p:same                         | Seq: 4 | arg1: "x" | arg2: ?
+[               7] [PID:      1] a            p:same                         | Seq: ?
+[               7] [PID:      2] my prog\x7c\x20 libstdcxx:throw                | Seq: - | arg0: "s"
+[              18] Lost 12 events of p:same on CPU 3 since 9
+[              19] [PID:      1] renamed      p\x20q:un\x3aannounced         | Seq: -
+[              19] [PID:      1] renamed      p:ints_without_key             | Seq: - | arg0: 1 | arg1: -2
+[              19] [PID:      1] renamed      p:key_last                     | Seq: 3 | arg0: NaN | arg1: -inf
+[              30] Lost 1 events since 20
+"#;
+    let again = replayed(&trace_of(log), &Filter::default());
+    assert_eq!(again, log);
+}
+
+#[test]
+fn a_log_without_header_stays_without() {
+    let log = "[               5] [PID:      1] a            p:q                            | Seq: 1\n";
+    assert_eq!(replayed(&trace_of(log), &Filter::default()), log);
+}
+
+#[test]
+fn events_out_of_order_are_sorted() {
+    let line = |time: u64| format!("[{time:>16}] [PID:      1] a            p:q                            | Seq: 1\n");
+    assert_eq!(replayed(&trace_of(&(line(9) + &line(7))), &Filter::default()), line(7) + &line(9));
+}
+
+#[test]
+fn a_wrong_line_leaves_nothing_behind() {
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+    let error = import(b"[ 1] [PID: 1] a b:c | Seq: 1\nnonsense\n", &mut writer).unwrap_err();
+    assert!(error.to_string().starts_with("line 2: found \"nonsense\", expected"), "{error}");
+    assert_eq!(writer.sealed_events(), 0);
+}
+
+#[test]
+fn filters_leave_out_lines() {
+    let bytes = trace_of(DOCUMENTED_LOG);
+    let events: Vec<&str> = DOCUMENTED_LOG.lines().filter(|line| line.contains("[PID:")).collect();
+    let count = |filter: &Filter, keep: &dyn Fn(&str) -> bool| {
+        let shown = replayed(&bytes, filter);
+        let shown: Vec<&str> = shown.lines().filter(|line| line.contains("[PID:")).collect();
+        let expected: Vec<&str> = events.iter().copied().filter(|line| keep(line)).collect();
+        assert_eq!(shown, expected);
+        assert!(!shown.is_empty() && shown.len() < events.len(), "the case must show some and hide some");
+    };
+    let probes = vec!["buffer_tracker:*_awe".parse().unwrap(), "other:*".parse().unwrap()];
+    count(&Filter { probes, ..Filter::default() }, &|line| line.contains("_awe "));
+    count(&Filter { pids: vec![32763, 1], ..Filter::default() }, &|line| line.contains("source "));
+    let programs = vec!["s*".parse().unwrap()];
+    count(&Filter { programs, ..Filter::default() }, &|line| !line.contains("processor"));
+    let ends = |line: &str, keys: &[u8]| keys.iter().any(|key| line.ends_with(&format!("Seq: {key}")));
+    let keys = |text: &str| Filter { keys: Some(text.parse().unwrap()), ..Filter::default() };
+    count(&keys("3..4"), &|line| ends(line, &[3, 4]));
+    count(&keys("..1"), &|line| ends(line, &[0, 1]));
+    count(&keys("10.."), &|line| ends(line, &[10, 11]));
+    count(&keys("7"), &|line| ends(line, &[7]));
+    let time = |line: &str| line[1..17].trim().parse::<u64>().unwrap();
+    let (from, to) = (Some("36138ns".parse().unwrap()), Some("0.75656842s".parse().unwrap()));
+    let range = 11_832_166_741_817..11_832_923_274_099;
+    count(&Filter { from, to, ..Filter::default() }, &|line| range.contains(&time(line)));
+    let both = Filter { from, pids: vec![32763], ..Filter::default() };
+    count(&both, &|line| line.contains("source "));
+}
+
+#[test]
+fn wall_time_needs_clock_anchors() {
+    let bytes = trace_of(DOCUMENTED_LOG);
+    let trace = Trace::open(&bytes).unwrap();
+    let filter = Filter { from: Some("2026-05-01T00:00:00Z".parse().unwrap()), ..Filter::default() };
+    let error = Selection::new(&filter, &trace).unwrap_err();
+    let expected =
+        "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn wrong_filters_say_what_is_right() {
+    let keys = |text: &str| text.parse::<tracer_analyzer::filter::KeyRange>().unwrap_err().to_string();
+    let expected = "sequence numbers \"5..3\": expected N, A..B (both included), A.. or ..B";
+    assert_eq!(keys("5..3"), expected);
+    assert_eq!(keys("x"), expected.replace("5..3", "x"));
+    let probe = "beg".parse::<tracer_analyzer::filter::ProbeGlob>().unwrap_err().to_string();
+    assert!(probe.starts_with("probe \"beg\": expected PROVIDER:PROBE, "), "{probe}");
+}

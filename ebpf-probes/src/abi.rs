@@ -1,0 +1,154 @@
+//! What the eBPF program and the recorder tell each other: the layout of map values and of raw events.
+//!
+//! The recorder includes this file by path, so there is one definition. Nothing here is part of the trace file,
+//! and it may change with any release: program and recorder always come from the same build.
+
+/// Most arguments one site may have (the limit of `sys/sdt.h`).
+pub const MAX_ARGUMENTS: usize = 12;
+
+/// Longest C string read from an argument, with its terminating NUL, in bytes.
+pub const MAX_STRING_BYTES: usize = 256;
+
+/// Most bytes of an event after its header: every argument a string of the greatest length.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_ARGUMENTS * (8 + MAX_STRING_BYTES);
+
+/// Scratch buffers per CPU in which sites with strings assemble their event. More than one, because a task can be
+/// preempted by another on the same CPU while it holds one.
+pub const SCRATCH_PER_CPU: u32 = 4;
+
+/// [`SiteSpec::shape`]: there is no argument to read.
+pub const SHAPE_EMPTY: u8 = 0;
+/// [`SiteSpec::shape`]: one argument, in a register.
+pub const SHAPE_ONE_REGISTER: u8 = 1;
+/// [`SiteSpec::shape`]: any arguments but strings.
+pub const SHAPE_VALUES: u8 = 2;
+/// [`SiteSpec::shape`]: at least one argument is a string.
+pub const SHAPE_STRINGS: u8 = 3;
+
+/// [`ArgumentSpec::flags`]: the value is in memory, otherwise in the register `base`.
+pub const IN_MEMORY: u8 = 1;
+/// [`ArgumentSpec::flags`]: the value is the address of a C string.
+pub const IS_STRING: u8 = 2;
+/// [`ArgumentSpec::flags`]: the address has a register `base`.
+pub const HAS_BASE: u8 = 4;
+/// [`ArgumentSpec::flags`]: the address has a register `index`, shifted left by `scale_log2`.
+pub const HAS_INDEX: u8 = 8;
+
+/// Where one argument lives at a site. Registers are numbered by their 8-byte word in `struct pt_regs`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArgumentSpec {
+    /// Added to the address; unused for a value in a register.
+    pub displacement: i64,
+    /// `IN_MEMORY`, `IS_STRING`, `HAS_BASE`, `HAS_INDEX`.
+    pub flags: u8,
+    /// The register that holds the value, or the base of its address.
+    pub base: u8,
+    /// The register that is multiplied into the address.
+    pub index: u8,
+    /// 0 to 3.
+    pub scale_log2: u8,
+    /// Bytes to read from memory: 1, 2, 4 or 8.
+    pub size_bytes: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// What the program does at one site: a value of the map `SITES`, found by the attach cookie.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SiteSpec {
+    /// Valid entries in `arguments`.
+    pub count: u8,
+    /// One of the `SHAPE_` constants.
+    pub shape: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
+    /// Arguments to read, in their order at the site.
+    pub arguments: [ArgumentSpec; MAX_ARGUMENTS],
+}
+
+/// The start of a lane: a value of the map `LANES`, one per CPU. Program and recorder write on different cache lines.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneControl {
+    /// Slots reserved so far. Only the program writes it.
+    pub head: u64,
+    /// Zero.
+    pub reserved: [u64; 7],
+    /// Slots read so far. Only the recorder writes it.
+    pub tail: u64,
+    /// The `lost` that the recorder has read. Only the recorder writes it.
+    pub lost_seen: u64,
+    /// Zero.
+    pub reserved2: [u64; 6],
+    /// Events lost on this CPU since the program was loaded. Only the program writes it.
+    pub lost: u64,
+    /// Time of the first loss after `lost` was last equal to `lost_seen`. Only the program writes it.
+    pub lost_first_ns: u64,
+    /// Time of the last loss. Only the program writes it.
+    pub lost_last_ns: u64,
+    /// Zero.
+    pub reserved3: [u64; 5],
+}
+
+/// Bytes of a [`LaneControl`]; the slots follow.
+pub const LANE_BYTES: usize = 192;
+/// Bytes of a slot: three words.
+///
+/// First slot of an event: the time; process, thread and site ([`pack_ids`]); the first argument or 0. Further slots:
+/// `CONTINUED_BIT`, the number of arguments << 16 and the mask of unreadable ones; the next two arguments.
+pub const SLOT_BYTES: usize = 24;
+/// Slots that are kept free, so that tasks which preempt each other while they reserve cannot lap the recorder.
+pub const LANE_MARGIN: u64 = 1024;
+/// In the first word of a slot: set in even laps of the ring (the first is lap 0), clear in odd ones.
+pub const LAP_BIT: u64 = 1 << 63;
+/// In the first word of a slot: it continues the event before. Times have neither bit for the next 146 years.
+pub const CONTINUED_BIT: u64 = 1 << 62;
+
+/// Bits of a process or thread id in a slot: `PID_MAX_LIMIT` of Linux on 64-bit machines.
+pub const ID_BITS: u32 = 22;
+/// Bits of a site in a slot.
+pub const SITE_BITS: u32 = 20;
+
+/// Packs the result of `bpf_get_current_pid_tgid` and a site in one word: pid, tid, site from the top.
+#[inline(always)]
+pub const fn pack_ids(pid_tid: u64, site: u32) -> u64 {
+    (pid_tid >> 32) << (ID_BITS + SITE_BITS) | (pid_tid & 0xffff_ffff) << SITE_BITS | site as u64
+}
+
+/// [`EventHeader::kind`]: a site fired.
+pub const KIND_SITE: u8 = 0;
+
+/// What every raw event in a ring buffer begins with. `count` 8-byte words follow, then the bytes of its strings.
+///
+/// A word holds the register or the zero-extended memory as read; the recorder cuts it to the argument's size and
+/// extends its sign. For a string it holds the length in bytes (without NUL) in the lower half and, in the upper
+/// half, where the string begins, counted from the end of the header.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventHeader {
+    /// `CLOCK_MONOTONIC`, read after the space in the ring was reserved.
+    pub time_ns: u64,
+    /// Thread that fired.
+    pub tid: u32,
+    /// Process that fired.
+    pub pid: u32,
+    /// The attach cookie: index in `SITES`.
+    pub site: u32,
+    /// Bit i is set when word i could not be read.
+    pub unreadable: u16,
+    /// One of the `KIND_` constants.
+    pub kind: u8,
+    /// Words that follow.
+    pub count: u8,
+}
+
+/// Bytes of an [`EventHeader`].
+pub const HEADER_BYTES: usize = 24;
+
+const _: () = assert!(size_of::<EventHeader>() == HEADER_BYTES);
+const _: () = assert!(size_of::<ArgumentSpec>() == 16);
+const _: () = assert!(size_of::<SiteSpec>() == 8 + 16 * MAX_ARGUMENTS);
+const _: () = assert!(size_of::<LaneControl>() == LANE_BYTES && LANE_BYTES.is_multiple_of(64));
+const _: () = assert!(2 * ID_BITS + SITE_BITS == 64);

@@ -1,0 +1,100 @@
+//! Reading the arguments of a site: registers from `pt_regs`, memory of the traced process.
+
+use core::arch::asm;
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+
+use crate::abi::{ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, MAX_ARGUMENTS, SiteSpec};
+
+/// Loads one word of the context. The verifier allows only constant offsets from the context pointer; as assembly,
+/// because the compiler would merge the arms of the match below into one load with a variable offset.
+macro_rules! load {
+    ($regs:expr, $offset:literal) => {{
+        let value: u64;
+        // SAFETY: the offset is inside pt_regs, which the verifier checks again.
+        unsafe {
+            asm!(concat!("{value} = *(u64 *)({regs} + ", $offset, ")"),
+                value = lateout(reg) value, regs = in(reg) $regs, options(readonly, nostack, preserves_flags));
+        }
+        value
+    }};
+}
+
+/// Returns the 8-byte word `word` of `pt_regs`; 0 if there is none.
+#[inline(always)]
+pub fn register_inline(regs: *const u64, word: u8) -> u64 {
+    match word {
+        0 => load!(regs, "0"),
+        1 => load!(regs, "8"),
+        2 => load!(regs, "16"),
+        3 => load!(regs, "24"),
+        4 => load!(regs, "32"),
+        5 => load!(regs, "40"),
+        6 => load!(regs, "48"),
+        7 => load!(regs, "56"),
+        8 => load!(regs, "64"),
+        9 => load!(regs, "72"),
+        10 => load!(regs, "80"),
+        11 => load!(regs, "88"),
+        12 => load!(regs, "96"),
+        13 => load!(regs, "104"),
+        14 => load!(regs, "112"),
+        16 => load!(regs, "128"),
+        19 => load!(regs, "152"),
+        _ => 0,
+    }
+}
+
+/// As [`register_inline`], as a function of its own: it is large and used several times.
+#[inline(never)]
+fn register(regs: *const u64, word: u8) -> u64 {
+    register_inline(regs, word)
+}
+
+/// A word, and whether it could be read. Not an `Option`: the compiler leaves the value of a `None` undefined, and the
+/// verifier refuses a program that as much as copies an undefined register.
+#[derive(Clone, Copy)]
+pub struct Word {
+    pub readable: bool,
+    /// 0 if it is not readable.
+    pub value: u64,
+}
+
+/// Reads one argument; its memory may not be readable now.
+#[inline(always)]
+pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
+    if spec.flags & IN_MEMORY == 0 {
+        return Word { readable: true, value: register(regs, spec.base) };
+    }
+    let mut address = spec.displacement as u64;
+    if spec.flags & HAS_BASE != 0 {
+        address = address.wrapping_add(register(regs, spec.base));
+    }
+    if spec.flags & HAS_INDEX != 0 {
+        address = address.wrapping_add(register(regs, spec.index) << (spec.scale_log2 & 3));
+    }
+    let mut value = 0u64;
+    let size_bytes = if spec.size_bytes < 8 { u32::from(spec.size_bytes) } else { 8 };
+    // SAFETY: `value` has 8 bytes; the helper checks the address and fails instead of faulting.
+    let status =
+        unsafe { bpf_probe_read_user((&raw mut value).cast(), size_bytes, address as *const c_void) };
+    Word { readable: status == 0, value }
+}
+
+/// Reads all arguments into `words` and returns the mask of those that could not be read.
+#[inline(always)]
+pub fn gather(regs: *const u64, spec: &SiteSpec, words: &mut [u64; MAX_ARGUMENTS]) -> u16 {
+    let mut unreadable = 0;
+    for i in 0..MAX_ARGUMENTS {
+        if i >= spec.count as usize {
+            break;
+        }
+        let word = read(regs, &spec.arguments[i]);
+        words[i] = word.value;
+        if !word.readable {
+            unreadable |= 1 << i;
+        }
+    }
+    unreadable
+}

@@ -1,0 +1,87 @@
+//! The eBPF program that runs at every site: it reads the site's arguments, the process, the thread and the time,
+//! and hands them to the recorder as one raw event (`abi.rs`), by the lane of its CPU or by its ring buffer.
+//!
+//! It runs inside the traced program, so each instruction here is paid by the user: the common shapes come first, and
+//! whatever can be known when the program is loaded is a constant then. Space in the ring is reserved before the clock
+//! is read; so an event that bears a time up to T is in its ring, finished or busy, at T, and the recorder can merge
+//! the rings of all CPUs by time without guessing.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod abi;
+mod argument;
+mod atomic;
+mod lane;
+mod maps;
+mod ring;
+mod string;
+
+use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
+use aya_ebpf::macros::uprobe;
+use aya_ebpf::programs::ProbeContext;
+
+use crate::abi::{MAX_ARGUMENTS, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec};
+use crate::ring::Event;
+
+/// 1 when only the processes in `PIDS` are recorded. The recorder sets it before the program is loaded, and the
+/// verifier then removes the branch that is never taken.
+#[unsafe(no_mangle)]
+static PID_FILTER: u32 = 0;
+
+#[uprobe]
+pub fn site(ctx: ProbeContext) -> u32 {
+    fire(&ctx);
+    0
+}
+
+#[inline(always)]
+fn fire(ctx: &ProbeContext) {
+    let regs = ctx.regs.cast_const().cast::<u64>();
+    // SAFETY: every program of this type may ask for its cookie.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.regs.cast()) };
+    let site = cookie as u32;
+    let Some(spec) = maps::SITES.get(site) else { return };
+    let pid_tid = bpf_get_current_pid_tgid();
+    // SAFETY: a read of an initialised static; volatile, because the loader changes it after compilation.
+    if unsafe { core::ptr::read_volatile(&raw const PID_FILTER) } != 0 {
+        let pid = (pid_tid >> 32) as u32;
+        // SAFETY: the value is only tested for presence.
+        if unsafe { maps::PIDS.get(&pid) }.is_none() {
+            return;
+        }
+    }
+    // SAFETY: the helper has no precondition.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let event = Event { pid_tid, site, cpu };
+    match spec.shape {
+        SHAPE_ONE_REGISTER => {
+            let word = argument::register_inline(regs, spec.arguments[0].base);
+            event.submit_small(1, word);
+        }
+        SHAPE_EMPTY => event.submit_small(0, 0),
+        SHAPE_STRINGS => string::fire(regs, spec, &event),
+        SHAPE_VALUES => fire_values(regs, spec, &event),
+        _ => {}
+    }
+}
+
+/// Any number of arguments that are all values of up to 8 bytes.
+#[inline(always)]
+fn fire_values(regs: *const u64, spec: &SiteSpec, event: &Event) {
+    let mut words = [0u64; MAX_ARGUMENTS];
+    let unreadable = argument::gather(regs, spec, &mut words);
+    event.submit(spec.count, unreadable, &words);
+}
+
+/// The kernel refuses the helpers that read memory to programs without a licence compatible with the GPL.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // Never reached: nothing in the program panics, and the verifier refuses a loop without an end.
+    loop {}
+}

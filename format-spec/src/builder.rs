@@ -1,0 +1,336 @@
+//! Collects the events of one block and encodes them as columns (SPEC.md "Events"; `decode.rs` is the way back).
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the limits keep counts and local numbers of a block below 2^32"
+)]
+
+use std::collections::HashMap;
+
+use crate::block::Range;
+use crate::codec::Encoder;
+use crate::column::zigzag;
+use crate::cursor::put_varint;
+use crate::limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES};
+use crate::{ArgKind, Columns, Firing, Site};
+
+/// How the values of one argument at one site are predicted; the column holds what is left.
+pub(crate) mod predictor {
+    /// Nothing is predicted.
+    pub(crate) const PLAIN: u8 = 0;
+    /// The value is near the one before at the same site: zigzag of the difference.
+    pub(crate) const SITE: u8 = 1;
+    /// The value is near the last first argument on the same thread: zigzag of the difference.
+    pub(crate) const THREAD: u8 = 2;
+}
+
+/// Events on their way into a block, in any order.
+#[derive(Default)]
+pub(crate) struct BlockBuilder {
+    columns: Columns,
+    strings: HashMap<Box<[u8]>, u32>,
+    sorted: bool,
+    scratch: Scratch,
+}
+
+/// Buffers of [`BlockBuilder::encode`], kept from block to block.
+#[derive(Default)]
+struct Scratch {
+    codes: Vec<u64>,
+    local_threads: Locals,
+    local_sites: Locals,
+    thread: Vec<u32>,
+    site: Vec<u32>,
+}
+
+/// Numbers the ids of one block from 0 in the order they turn up.
+#[derive(Default)]
+struct Locals {
+    ids: Vec<u64>,
+    by_id: Vec<u32>,
+}
+
+impl Locals {
+    fn assign(&mut self, ids: &[u32], out: &mut Vec<u32>) {
+        for id in self.ids.drain(..) {
+            self.by_id[id as usize] = u32::MAX;
+        }
+        out.clear();
+        for &id in ids {
+            let index = id as usize;
+            if index >= self.by_id.len() {
+                self.by_id.resize(index + 1, u32::MAX);
+            }
+            if self.by_id[index] == u32::MAX {
+                self.by_id[index] = self.ids.len() as u32;
+                self.ids.push(id.into());
+            }
+            out.push(self.by_id[index]);
+        }
+    }
+}
+
+impl BlockBuilder {
+    pub(crate) fn new() -> Self {
+        let mut builder = Self::default();
+        builder.clear();
+        builder
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.columns.clear();
+        self.columns.value_start.push(0);
+        self.columns.string_start.push(0);
+        self.strings.clear();
+        self.sorted = true;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Time of the event pushed first.
+    pub(crate) fn first_ns(&self) -> Option<u64> {
+        self.columns.time_ns.first().copied()
+    }
+
+    /// Whether another event might not fit.
+    pub(crate) fn is_full(&self, block_events: usize) -> bool {
+        self.len() >= block_events.min(MAX_BLOCK_EVENTS)
+            || self.columns.values.len() + crate::limits::MAX_ARGUMENTS > MAX_BLOCK_VALUES
+            || self.columns.string_bytes.len() + crate::limits::MAX_ARGUMENTS * MAX_STRING_ARGUMENT_BYTES
+                > MAX_BLOCK_STRING_BYTES
+    }
+
+    /// Index of `string` in the block; a long one is cut at the limit.
+    pub(crate) fn intern(&mut self, string: &[u8]) -> u64 {
+        let string = &string[..string.len().min(MAX_STRING_ARGUMENT_BYTES)];
+        if let Some(&index) = self.strings.get(string) {
+            return index.into();
+        }
+        let index = self.strings.len() as u32;
+        self.strings.insert(string.into(), index);
+        self.columns.string_bytes.extend_from_slice(string);
+        self.columns.string_start.push(self.columns.string_bytes.len() as u32);
+        index.into()
+    }
+
+    pub(crate) fn push(&mut self, firing: &Firing<'_>) {
+        let columns = &mut self.columns;
+        let last = columns.time_ns.last().zip(columns.cpu.last());
+        self.sorted &= last.is_none_or(|(&time_ns, &cpu)| (time_ns, cpu) <= (firing.time_ns, firing.cpu));
+        if firing.unreadable != 0 {
+            columns.unreadable.push((columns.time_ns.len() as u32, firing.unreadable));
+        }
+        columns.time_ns.push(firing.time_ns);
+        columns.thread.push(firing.thread);
+        columns.site.push(firing.site);
+        columns.cpu.push(firing.cpu);
+        columns.values.extend_from_slice(firing.values);
+        columns.value_start.push(columns.values.len() as u32);
+    }
+
+    /// The events, in time order (ties: by processor, then as they were pushed).
+    pub(crate) fn sorted(&mut self) -> &Columns {
+        if !self.sorted {
+            sort(&mut self.columns);
+            self.sorted = true;
+        }
+        &self.columns
+    }
+
+    /// Times and keys of the events, for the block header; the events are sorted.
+    pub(crate) fn range(&self, sites: &[Site]) -> Range {
+        let columns = &self.columns;
+        let (Some(&first_ns), Some(&last_ns)) = (columns.time_ns.first(), columns.time_ns.last()) else {
+            return Range::NONE;
+        };
+        let key_args: Vec<usize> = sites.iter().map(key_arg).collect();
+        let (mut key_min, mut key_max) = (i64::MAX, i64::MIN);
+        for (row, &site) in columns.site.iter().enumerate() {
+            let arg = key_args.get(site as usize).copied().unwrap_or(usize::MAX);
+            if let Some(&value) = columns.row_values(row).get(arg)
+                && (columns.unreadable.is_empty() || columns.row_unreadable(row) >> arg & 1 == 0)
+            {
+                key_min = key_min.min(value.cast_signed());
+                key_max = key_max.max(value.cast_signed());
+            }
+        }
+        if key_min > key_max {
+            (key_min, key_max) = (0, -1);
+        }
+        Range { first_ns, last_ns, key_min, key_max }
+    }
+
+    /// Appends the content of an events block; the events are sorted.
+    pub(crate) fn encode(&mut self, encoder: &mut Encoder, out: &mut Vec<u8>) {
+        let Self { columns, scratch, .. } = self;
+        let Scratch { codes, local_threads, local_sites, thread, site } = scratch;
+        local_threads.assign(&columns.thread, thread);
+        local_sites.assign(&columns.site, site);
+        for ids in [&local_threads.ids, &local_sites.ids] {
+            put_varint(out, ids.len() as u64);
+            encoder.put_column(ids, out);
+        }
+        let first_ns = columns.time_ns.first().copied().unwrap_or(0);
+        let before = std::iter::once(&first_ns).chain(&columns.time_ns);
+        fill(codes, columns.time_ns.iter().zip(before).map(|(now, before)| now - before));
+        encoder.put_column(codes, out);
+
+        fill(codes, thread.iter().map(|&thread| thread.into()));
+        encoder.put_column(codes, out);
+
+        code_sites(thread, site, local_threads.ids.len(), local_sites.ids.len(), codes);
+        encoder.put_column(codes, out);
+
+        let mut last_cpu = vec![0_u16; local_threads.ids.len()];
+        let code_cpu = |(&thread, &cpu): (&u32, &u16)| {
+            let before = std::mem::replace(&mut last_cpu[thread as usize], cpu);
+            if cpu == before { 0 } else { u64::from(cpu) + 1 }
+        };
+        fill(codes, thread.iter().zip(&columns.cpu).map(code_cpu));
+        encoder.put_column(codes, out);
+
+        encode_values(columns, thread, &rows_by_site(site, local_sites.ids.len()), encoder, out);
+        encode_exceptions(columns, codes, encoder, out);
+    }
+}
+
+/// The argument that is the key, if it is an integer; else one that no event has.
+fn key_arg(site: &Site) -> usize {
+    match site.args.get(usize::from(site.key_arg)) {
+        Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)) => site.key_arg.into(),
+        _ => usize::MAX,
+    }
+}
+
+fn fill(codes: &mut Vec<u64>, values: impl Iterator<Item = u64>) {
+    codes.clear();
+    codes.extend(values);
+}
+
+/// Codes each site by what followed the thread's last site the last time: 0 if the same again, else the site plus one.
+fn code_sites(thread: &[u32], site: &[u32], threads: usize, sites: usize, codes: &mut Vec<u64>) {
+    let mut last_site = vec![0_u32; threads];
+    let mut successor = vec![0_u32; sites];
+    fill(
+        codes,
+        thread.iter().zip(site).map(|(&thread, &site)| {
+            let before = std::mem::replace(&mut last_site[thread as usize], site);
+            let expected = std::mem::replace(&mut successor[before as usize], site);
+            if site == expected { 0 } else { u64::from(site) + 1 }
+        }),
+    );
+}
+
+/// The rows of each site of the block.
+fn rows_by_site(site: &[u32], sites: usize) -> Vec<Vec<u32>> {
+    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); sites];
+    for (row, &site) in site.iter().enumerate() {
+        rows[site as usize].push(row as u32);
+    }
+    rows
+}
+
+/// Appends, for each site of the block, the number of its arguments and a predictor and a column for each of them.
+fn encode_values(
+    columns: &Columns,
+    thread: &[u32],
+    rows_of: &[Vec<u32>],
+    encoder: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
+    let before_on_thread = last_on_thread(columns, thread);
+    let (mut plain, mut by_site, mut by_thread) = (Vec::new(), Vec::new(), Vec::new());
+    for rows in rows_of {
+        let args = rows.first().map_or(0, |&row| columns.row_values(row as usize).len());
+        out.push(args as u8);
+        for arg in 0..args {
+            let value = |row: &u32| columns.values[columns.value_start[*row as usize] as usize + arg];
+            fill(&mut plain, rows.iter().map(value));
+            let before = std::iter::once(&0).chain(&plain);
+            fill(
+                &mut by_site,
+                plain.iter().zip(before).map(|(now, before)| zigzag(now.wrapping_sub(*before))),
+            );
+            let mut choice = (predictor::PLAIN, &plain, cost(&plain));
+            if cost(&by_site) < choice.2 {
+                choice = (predictor::SITE, &by_site, cost(&by_site));
+            }
+            if arg == 0 {
+                let rest = |row: &u32| zigzag(value(row).wrapping_sub(before_on_thread[*row as usize]));
+                fill(&mut by_thread, rows.iter().map(rest));
+                if cost(&by_thread) < choice.2 {
+                    choice = (predictor::THREAD, &by_thread, cost(&by_thread));
+                }
+            }
+            out.push(choice.0);
+            encoder.put_column(choice.1, out);
+        }
+    }
+}
+
+/// For each row, the last first argument on the same thread before it; 0 where there is none.
+fn last_on_thread(columns: &Columns, thread: &[u32]) -> Vec<u64> {
+    let threads = thread.iter().max().map_or(0, |&max| max as usize + 1);
+    let mut last = vec![0_u64; threads];
+    let starts = columns.value_start.iter().zip(columns.value_start.iter().skip(1));
+    thread
+        .iter()
+        .zip(starts)
+        .map(|(&thread, (&start, &end))| {
+            let last = &mut last[thread as usize];
+            let before = *last;
+            if start < end {
+                *last = columns.values[start as usize];
+            }
+            before
+        })
+        .collect()
+}
+
+/// A guess of what a column costs, in bits: constant ones next to nothing.
+fn cost(values: &[u64]) -> u64 {
+    let rest = values.get(1..).unwrap_or_default();
+    if rest.windows(2).all(|pair| pair[0] == pair[1]) {
+        return 16;
+    }
+    rest.iter().map(|value| u64::from(u64::BITS - value.leading_zeros())).sum()
+}
+
+/// Appends the unreadable arguments and the strings.
+fn encode_exceptions(columns: &Columns, codes: &mut Vec<u64>, encoder: &mut Encoder, out: &mut Vec<u8>) {
+    put_varint(out, columns.unreadable.len() as u64);
+    fill(codes, columns.unreadable.iter().map(|&(row, _)| row.into()));
+    encoder.put_column(codes, out);
+    fill(codes, columns.unreadable.iter().map(|&(_, mask)| mask.into()));
+    encoder.put_column(codes, out);
+
+    let starts = &columns.string_start;
+    let ends = starts.get(1..).unwrap_or_default();
+    put_varint(out, ends.len() as u64);
+    fill(codes, starts.iter().zip(ends).map(|(start, end)| u64::from(end - start)));
+    encoder.put_column(codes, out);
+    encoder.put_plane(&columns.string_bytes, out);
+}
+
+fn sort(columns: &mut Columns) {
+    let mut order: Vec<u32> = (0..columns.len() as u32).collect();
+    order.sort_by_key(|&row| (columns.time_ns[row as usize], columns.cpu[row as usize]));
+    let old = std::mem::take(columns);
+    columns.value_start.push(0);
+    for &from in &order {
+        let row = from as usize;
+        let unreadable = old.row_unreadable(row);
+        if unreadable != 0 {
+            columns.unreadable.push((columns.time_ns.len() as u32, unreadable));
+        }
+        columns.time_ns.push(old.time_ns[row]);
+        columns.thread.push(old.thread[row]);
+        columns.site.push(old.site[row]);
+        columns.cpu.push(old.cpu[row]);
+        columns.values.extend_from_slice(old.row_values(row));
+        columns.value_start.push(columns.values.len() as u32);
+    }
+    columns.string_start = old.string_start;
+    columns.string_bytes = old.string_bytes;
+}

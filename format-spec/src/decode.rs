@@ -1,0 +1,263 @@
+//! Decodes the content of an events block to [`Columns`] (SPEC.md "Events"; `builder.rs` is the way there).
+//!
+//! Content comes from a file: counts are limited before anything is allocated, ids are checked before they index.
+#![expect(clippy::cast_possible_truncation, reason = "checked against the limits, or below 2^32 by them")]
+
+use crate::builder::predictor;
+use crate::codec::Decoder;
+use crate::column::unzigzag;
+use crate::cursor::Cursor;
+use crate::limits::{MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES};
+use crate::{Columns, Damage};
+
+/// Decodes blocks; keeps its buffers from one to the next.
+pub struct BlockDecoder {
+    codec: Decoder,
+    codes: Vec<u64>,
+    thread: Vec<u32>,
+    site: Vec<u32>,
+    values: Vec<u64>,
+    /// Ids of the threads of the block decoded last.
+    pub(crate) threads: Vec<u32>,
+    /// Ids of the sites of the block decoded last, each with its number of arguments.
+    pub(crate) sites: Vec<(u32, usize)>,
+}
+
+impl Default for BlockDecoder {
+    fn default() -> Self {
+        Self {
+            codec: Decoder::new(),
+            codes: Vec::new(),
+            thread: Vec::new(),
+            site: Vec::new(),
+            values: Vec::new(),
+            threads: Vec::new(),
+            sites: Vec::new(),
+        }
+    }
+}
+
+/// Where the values of one site lie in the decoder's buffer: argument after argument, `rows` values each.
+#[derive(Debug, Clone, Copy, Default)]
+struct SiteValues {
+    rows: usize,
+    start: usize,
+    args: usize,
+    first_by_thread: bool,
+    next: usize,
+}
+
+impl BlockDecoder {
+    /// Decodes `content`, the stored bytes of an events block of `count` events from `first_ns` on, into `out`.
+    ///
+    /// # Errors
+    /// The damage, if the content contradicts itself; `out` then holds nothing of use.
+    pub(crate) fn decode(
+        &mut self,
+        content: &[u8],
+        count: usize,
+        first_ns: u64,
+        out: &mut Columns,
+    ) -> Result<(), Damage> {
+        out.clear();
+        if count > MAX_BLOCK_EVENTS {
+            return Err(Damage::Limit { what: "events", len: count as u64, max: MAX_BLOCK_EVENTS as u64 });
+        }
+        let mut cursor = Cursor::new(content);
+        let threads = self.ids(&mut cursor, "threads of a block", count)?;
+        let sites = self.ids(&mut cursor, "sites of a block", count)?;
+
+        self.column(&mut cursor, count)?;
+        let (mut time_ns, mut wrapped) = (first_ns, false);
+        out.time_ns.extend(self.codes.iter().map(|&delta| {
+            let (now_ns, wraps) = time_ns.overflowing_add(delta);
+            wrapped |= wraps;
+            time_ns = now_ns;
+            now_ns
+        }));
+        if wrapped {
+            return Err(Damage::Content("a time is longer than 64 bits"));
+        }
+        self.take_threads(&mut cursor, count, threads.len())?;
+        let rows_of = self.take_sites(&mut cursor, count, threads.len(), sites.len())?;
+        self.take_cpus(&mut cursor, count, threads.len(), out)?;
+        out.thread.extend(self.thread.iter().map(|&local| threads[local as usize]));
+        out.site.extend(self.site.iter().map(|&local| sites[local as usize]));
+
+        let values_of = self.take_values(&mut cursor, &rows_of)?;
+        self.sites.clear();
+        self.sites.extend(sites.iter().zip(&values_of).map(|(&id, site)| (id, site.args)));
+        self.gather(values_of, threads.len(), out);
+        self.threads = threads;
+        self.take_exceptions(&mut cursor, count, out)?;
+        if cursor.is_empty() { Ok(()) } else { Err(Damage::Content("bytes are left over")) }
+    }
+
+    /// Reads `len` values into `self.codes`.
+    fn column(&mut self, cursor: &mut Cursor<'_>, len: usize) -> Result<(), Damage> {
+        self.codes.clear();
+        self.codec.take_column(cursor, len, &mut self.codes)
+    }
+
+    /// Reads a list of ids of the trace, one for each local number.
+    fn ids(&mut self, cursor: &mut Cursor<'_>, what: &'static str, max: usize) -> Result<Vec<u32>, Damage> {
+        let len = cursor.count(what, max)?;
+        self.column(cursor, len)?;
+        let id = |&id: &u64| u32::try_from(id).map_err(|_| Damage::Content("an id is longer than 32 bits"));
+        self.codes.iter().map(id).collect()
+    }
+
+    fn take_threads(&mut self, cursor: &mut Cursor<'_>, count: usize, threads: usize) -> Result<(), Damage> {
+        self.column(cursor, count)?;
+        if self.codes.iter().any(|&local| local >= threads as u64) {
+            return Err(Damage::Content("a thread is not in the block's list"));
+        }
+        self.thread.clear();
+        self.thread.extend(self.codes.iter().map(|&local| local as u32));
+        Ok(())
+    }
+
+    /// Undoes the prediction of sites and counts the rows of each.
+    fn take_sites(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        threads: usize,
+        sites: usize,
+    ) -> Result<Vec<SiteValues>, Damage> {
+        self.column(cursor, count)?;
+        if self.codes.iter().any(|&code| code > sites as u64) || (sites == 0 && count > 0) {
+            return Err(Damage::Content("a site is not in the block's list"));
+        }
+        let mut last_site = vec![0_u32; threads];
+        let mut successor = vec![0_u32; sites];
+        let mut of_site = vec![SiteValues::default(); sites];
+        self.site.clear();
+        self.site.extend(self.thread.iter().zip(&self.codes).map(|(&thread, &code)| {
+            let expected = &mut successor[last_site[thread as usize] as usize];
+            if code != 0 {
+                *expected = (code - 1) as u32;
+            }
+            let site = *expected;
+            last_site[thread as usize] = site;
+            of_site[site as usize].rows += 1;
+            site
+        }));
+        Ok(of_site)
+    }
+
+    fn take_cpus(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        threads: usize,
+        out: &mut Columns,
+    ) -> Result<(), Damage> {
+        self.column(cursor, count)?;
+        if self.codes.iter().any(|&code| code > u64::from(u16::MAX) + 1) {
+            return Err(Damage::Content("a processor number is longer than 16 bits"));
+        }
+        let mut last_cpu = vec![0_u16; threads];
+        out.cpu.extend(self.thread.iter().zip(&self.codes).map(|(&thread, &code)| {
+            let cpu = &mut last_cpu[thread as usize];
+            if code != 0 {
+                *cpu = (code - 1) as u16;
+            }
+            *cpu
+        }));
+        Ok(())
+    }
+
+    /// Reads the value columns of all sites to `self.values` and undoes the predictions that need one site alone.
+    fn take_values(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        of_site: &[SiteValues],
+    ) -> Result<Vec<SiteValues>, Damage> {
+        self.values.clear();
+        let mut result = Vec::with_capacity(of_site.len());
+        for &site in of_site {
+            let mut site = SiteValues { start: self.values.len(), ..site };
+            site.args = usize::from(cursor.u8()?);
+            let len = (self.values.len() + site.args * site.rows) as u64;
+            if site.args > MAX_ARGUMENTS || len > MAX_BLOCK_VALUES as u64 {
+                return Err(Damage::Limit { what: "argument values", len, max: MAX_BLOCK_VALUES as u64 });
+            }
+            for arg in 0..site.args {
+                let form = cursor.u8()?;
+                let start = self.values.len();
+                self.codec.take_column(cursor, site.rows, &mut self.values)?;
+                match form {
+                    predictor::PLAIN => {}
+                    predictor::SITE => {
+                        let mut last = 0_u64;
+                        for value in &mut self.values[start..] {
+                            last = last.wrapping_add(unzigzag(*value));
+                            *value = last;
+                        }
+                    }
+                    predictor::THREAD if arg == 0 => {
+                        site.first_by_thread = true;
+                        self.values[start..].iter_mut().for_each(|value| *value = unzigzag(*value));
+                    }
+                    _ => return Err(Damage::Content("an argument has an unknown predictor")),
+                }
+            }
+            result.push(site);
+        }
+        Ok(result)
+    }
+
+    /// Puts the values of all sites into the order of the events.
+    fn gather(&self, mut of_site: Vec<SiteValues>, threads: usize, out: &mut Columns) {
+        let mut last_on_thread = vec![0_u64; threads];
+        out.value_start.push(0);
+        for (&site, &thread) in self.site.iter().zip(&self.thread) {
+            let of_site = &mut of_site[site as usize];
+            let row = of_site.start + of_site.next;
+            of_site.next += 1;
+            if of_site.args > 0 {
+                let last = &mut last_on_thread[thread as usize];
+                let first = self.values[row];
+                *last = if of_site.first_by_thread { last.wrapping_add(first) } else { first };
+                out.values.push(*last);
+                let rest = (1..of_site.args).map(|arg| self.values[row + arg * of_site.rows]);
+                out.values.extend(rest);
+            }
+            out.value_start.push(out.values.len() as u32);
+        }
+    }
+
+    fn take_exceptions(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        out: &mut Columns,
+    ) -> Result<(), Damage> {
+        let len = cursor.count("rows with unreadable arguments", count)?;
+        self.column(cursor, len)?;
+        let rows = std::mem::take(&mut self.codes);
+        self.column(cursor, len)?;
+        let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || rows.last().is_some_and(|&row| row >= count as u64) {
+            return Err(Damage::Content("rows with unreadable arguments are out of order"));
+        }
+        let pair = |(&row, &mask): (&u64, &u64)| (row as u32, (mask & 0xffff) as u16);
+        out.unreadable.extend(rows.iter().zip(&self.codes).map(pair));
+
+        let strings = cursor.count("strings", MAX_BLOCK_VALUES)?;
+        self.column(cursor, strings)?;
+        out.string_start.push(0);
+        let mut end = 0_u64;
+        for &len in &self.codes {
+            end = end.saturating_add(len);
+            if end > MAX_BLOCK_STRING_BYTES as u64 {
+                let max = MAX_BLOCK_STRING_BYTES as u64;
+                return Err(Damage::Limit { what: "string bytes", len: end, max });
+            }
+            out.string_start.push(end as u32);
+        }
+        out.string_bytes.resize(end as usize, 0);
+        self.codec.take_plane(cursor, &mut out.string_bytes)
+    }
+}

@@ -1,0 +1,74 @@
+//! A gap: a place in time where events are missing because a ring buffer was full.
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Events dropped on one processor in one range of time. 32 bytes on disk; see SPEC.md "Gap".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Gap {
+    /// Host, an index into [`Definitions::hosts`](crate::Definitions).
+    pub host: u32,
+    /// Processor whose ring buffer was full; [`Gap::ANY_CPU`] if unknown.
+    pub cpu: u16,
+    /// Site whose events were dropped; [`Gap::ANY_SITE`] if unknown.
+    pub site: u32,
+    /// Time of the first drop at the earliest, CLOCK_MONOTONIC ns.
+    pub from_ns: u64,
+    /// Time of the last drop at the latest, CLOCK_MONOTONIC ns.
+    pub to_ns: u64,
+    /// Events dropped.
+    pub count: u64,
+}
+
+impl Gap {
+    /// The processor is unknown.
+    pub const ANY_CPU: u16 = u16::MAX;
+    /// The site is unknown.
+    pub const ANY_SITE: u32 = u32::MAX;
+}
+
+/// A gap as it lies on disk.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct StoredGap {
+    /// Processor, or 0xffff.
+    pub cpu: U16,
+    /// Id of the host.
+    pub host: U16,
+    /// Id of the site, or 0xffffffff.
+    pub site: U32,
+    /// CLOCK_MONOTONIC ns.
+    pub from_ns: U64,
+    /// CLOCK_MONOTONIC ns.
+    pub to_ns: U64,
+    /// Events dropped.
+    pub count: U64,
+}
+
+const _: () = assert!(size_of::<StoredGap>() == 32);
+
+impl From<&Gap> for StoredGap {
+    fn from(gap: &Gap) -> Self {
+        Self {
+            cpu: gap.cpu.into(),
+            host: u16::try_from(gap.host).unwrap_or(u16::MAX).into(),
+            site: gap.site.into(),
+            from_ns: gap.from_ns.into(),
+            to_ns: gap.to_ns.into(),
+            count: gap.count.into(),
+        }
+    }
+}
+
+impl From<&StoredGap> for Gap {
+    fn from(gap: &StoredGap) -> Self {
+        Self {
+            host: gap.host.get().into(),
+            cpu: gap.cpu.get(),
+            site: gap.site.get(),
+            from_ns: gap.from_ns.get(),
+            to_ns: gap.to_ns.get(),
+            count: gap.count.get(),
+        }
+    }
+}

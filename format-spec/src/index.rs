@@ -1,0 +1,115 @@
+//! The index, a row for every block, and the footer that says where it is (SPEC.md "Index" and "Footer").
+
+use zerocopy::little_endian::{I64, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::Damage;
+use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, kind};
+use crate::codec::Decoder;
+use crate::cursor::Cursor;
+
+/// A row of the index, 56 bytes before compression.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct IndexRow {
+    /// Position of the block, bytes from the file header of its trace.
+    pub offset: U64,
+    /// Kind of the block.
+    pub kind: u8,
+    /// Zero; ignored.
+    pub unused: [u8; 7],
+    /// Stored bytes, as in the block header.
+    pub stored_bytes: U32,
+    /// Count, as in the block header.
+    pub count: U32,
+    /// As in the block header.
+    pub first_ns: U64,
+    /// As in the block header.
+    pub last_ns: U64,
+    /// As in the block header.
+    pub key_min: I64,
+    /// As in the block header.
+    pub key_max: I64,
+}
+
+const _: () = assert!(size_of::<IndexRow>() == 56);
+pub(crate) const INDEX_ROW_BYTES: usize = size_of::<IndexRow>();
+
+impl IndexRow {
+    pub(crate) fn new(offset: u64, header: &BlockHeader) -> Self {
+        Self {
+            offset: offset.into(),
+            kind: header.kind,
+            unused: [0; 7],
+            stored_bytes: header.stored_bytes,
+            count: header.count,
+            first_ns: header.first_ns,
+            last_ns: header.last_ns,
+            key_min: header.key_min,
+            key_max: header.key_max,
+        }
+    }
+}
+
+/// Reads the rows of an index block; `trace_bytes` bounds how many there can be.
+pub(crate) fn decode(content: &[u8], count: u32, trace_bytes: u64) -> Result<Vec<IndexRow>, Damage> {
+    let max = trace_bytes / BLOCK_HEADER_BYTES as u64;
+    if u64::from(count) > max {
+        return Err(Damage::Limit { what: "index rows", len: count.into(), max });
+    }
+    let mut bytes = vec![0; count as usize * INDEX_ROW_BYTES];
+    let mut cursor = Cursor::new(content);
+    Decoder::new().take_plane(&mut cursor, &mut bytes)?;
+    let rows = <[IndexRow]>::ref_from_bytes(&bytes).map_err(|_| Damage::Content("index rows are cut"))?;
+    let sound = |row: &IndexRow| {
+        let end = row.offset.get().checked_add(BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get()));
+        end.is_some_and(|end| end <= trace_bytes) && row.first_ns <= row.last_ns
+    };
+    if !rows.iter().all(sound) {
+        return Err(Damage::Content("an index row points out of the trace"));
+    }
+    Ok(rows.to_vec())
+}
+
+/// The content of the footer block, 56 bytes: the last of a complete trace.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Footer {
+    /// Bytes of the whole trace, from its file header to the end of this footer.
+    pub trace_bytes: U64,
+    /// Position of the first restated definitions block, bytes from the file header.
+    pub definitions_offset: U64,
+    /// Position of the index block, bytes from the file header; 0 if there is none.
+    pub index_offset: U64,
+    /// Events in the trace.
+    pub events: U64,
+    /// Events dropped while recording.
+    pub dropped: U64,
+    /// Zero; ignored.
+    pub unused: [u8; 8],
+    /// [`TRAILER`]: the last bytes of a complete trace.
+    pub trailer: [u8; 8],
+}
+
+/// Last eight bytes of a complete trace.
+pub const TRAILER: [u8; 8] = *b"TRACE.\r\n";
+const _: () = assert!(size_of::<Footer>() == 56);
+/// Bytes of the footer block with its header.
+pub const FOOTER_BLOCK_BYTES: usize = BLOCK_HEADER_BYTES + size_of::<Footer>();
+
+impl Footer {
+    /// Reads the footer block that `bytes` ends with, if they do.
+    #[must_use]
+    pub fn at_end(bytes: &[u8]) -> Option<Self> {
+        let block = bytes.get(bytes.len().checked_sub(FOOTER_BLOCK_BYTES)?..)?;
+        let header = BlockHeader::parse(block).ok().filter(|header| header.kind == kind::FOOTER)?;
+        Self::parse(header.content(block).ok()?).ok()
+    }
+
+    /// Reads the content of a footer block.
+    pub(crate) fn parse(content: &[u8]) -> Result<Self, Damage> {
+        let (footer, _) =
+            Self::read_from_prefix(content).map_err(|_| Damage::Content("the footer is too short"))?;
+        if footer.trailer == TRAILER { Ok(footer) } else { Err(Damage::Content("the footer has no trailer")) }
+    }
+}

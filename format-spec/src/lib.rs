@@ -1,0 +1,38 @@
+//! The trace file of `tracer`: what its bytes mean, and the reader and writer of them.
+//!
+//! No I/O of its own: the writer is generic over [`std::io::Write`], the reader works on `&[u8]`.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod clock;
+pub mod header;
+pub mod index;
+pub mod limits;
+pub mod log;
+
+mod builder;
+mod codec;
+mod column;
+mod cursor;
+mod decode;
+mod definition;
+mod dictionary;
+mod error;
+mod event;
+mod gap;
+mod ordered;
+mod scan;
+mod trace;
+mod writer;
+
+pub use clock::{ClockAnchor, StoredClock};
+pub use codec::LEVEL;
+pub use decode::BlockDecoder;
+pub use definition::{Cost, Definition, Definitions, Exit, Host, Process, Site, StageDef, Thread};
+pub use error::{Damage, Error, NotATrace, Result};
+pub use event::{Arg, ArgKind, Columns, Event, Firing};
+pub use gap::{Gap, StoredGap};
+pub use ordered::{Batch, Batches};
+pub use scan::{DamagedRange, Found, Scanner};
+pub use trace::{BlockRef, Trace};
+pub use writer::{Writer, WriterOptions};

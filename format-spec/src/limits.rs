@@ -1,0 +1,26 @@
+//! Every limit of the format, in one place; SPEC.md "Limits" quotes them and `tests/limits.rs` goes one above each.
+//!
+//! A length or a count from a file is compared with its limit before anything is allocated for it.
+
+/// Events in one block.
+pub const MAX_BLOCK_EVENTS: usize = 1 << 16;
+/// Argument values in one block, over all its events.
+pub const MAX_BLOCK_VALUES: usize = 1 << 18;
+/// Bytes of string arguments in one block, before compression.
+pub const MAX_BLOCK_STRING_BYTES: usize = 1 << 20;
+/// Stored bytes of any block.
+pub const MAX_STORED_BYTES: usize = 8 << 20;
+/// Bytes of one definitions block, before compression.
+pub const MAX_DEFINITIONS_BYTES: usize = 4 << 20;
+/// Definitions of one kind in one trace.
+pub const MAX_DEFINITIONS: usize = 1 << 24;
+/// Gaps or clock anchors in one block.
+pub const MAX_BLOCK_RECORDS: usize = 1 << 16;
+/// Arguments of one site, as `sys/sdt.h` has it.
+pub const MAX_ARGUMENTS: usize = 12;
+/// Bytes of one string in a definition; longer ones are cut when written.
+pub const MAX_NAME_BYTES: usize = 4096;
+/// Words of a command line kept in a definition.
+pub const MAX_COMMAND_WORDS: usize = 256;
+/// Bytes of one string argument of an event; longer ones are cut when recorded.
+pub const MAX_STRING_ARGUMENT_BYTES: usize = 4096;

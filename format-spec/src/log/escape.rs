@@ -1,0 +1,149 @@
+//! Escapes in names and strings: what a traced program chose must not drive a terminal, nor break a line apart.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Escapes control characters, characters that reorder or hide text, and backslashes, as Rust writes them in strings.
+///
+/// [`unescape`] gives the text back. For names that are shown: nothing else needs an escape there.
+#[must_use]
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    text.chars().for_each(|c| push_char(&mut out, c));
+    Cow::Owned(out)
+}
+
+/// Escapes a name for a place where the characters `special` have a meaning; they become `\xNN`.
+pub(super) fn escape_also(text: &str, special: &[char]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if special.contains(&c) {
+            push_hex(&mut out, u32::from(c));
+        } else {
+            push_char(&mut out, c);
+        }
+    }
+    out
+}
+
+/// Appends `bytes` in double quotes; bytes that are not UTF-8 become `\xNN`.
+pub(super) fn push_quoted(out: &mut String, bytes: &[u8]) {
+    out.push('"');
+    for part in bytes.utf8_chunks() {
+        for c in part.valid().chars() {
+            if c == '"' {
+                out.push_str("\\\"");
+            } else {
+                push_char(out, c);
+            }
+        }
+        part.invalid().iter().for_each(|&byte| push_hex(out, byte.into()));
+    }
+    out.push('"');
+}
+
+fn push_char(out: &mut String, c: char) {
+    match c {
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        _ if c.is_ascii_control() => push_hex(out, c.into()),
+        _ if is_deceptive(c) => {
+            write!(out, "\\u{{{:x}}}", u32::from(c)).expect("a string takes every write");
+        }
+        _ => out.push(c),
+    }
+}
+
+fn push_hex(out: &mut String, byte: u32) {
+    write!(out, "\\x{byte:02x}").expect("a string takes every write");
+}
+
+/// Controls beyond ASCII, line separators, and characters that have no width or change the direction of the text.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Undoes [`escape`] and its kin; `None` if there is an escape that they do not make.
+#[must_use]
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let mut after = rest[at + 1..].chars();
+        let escape = after.next()?;
+        rest = after.as_str();
+        match escape {
+            '\\' | '"' => out.push(escape as u8),
+            'n' => out.push(b'\n'),
+            'r' => out.push(b'\r'),
+            't' => out.push(b'\t'),
+            'x' => {
+                out.push(u8::try_from(hex(rest.get(..2)?)?).ok()?);
+                rest = &rest[2..];
+            }
+            'u' => {
+                let (digits, after) = rest.strip_prefix('{')?.split_once('}')?;
+                let c = char::from_u32(hex(digits)?)?;
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = after;
+            }
+            _ => return None,
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+    Some(out)
+}
+
+/// Hexadecimal digits and nothing else: the standard library would take a sign.
+fn hex(digits: &str) -> Option<u32> {
+    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        u32::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn plain_names_stay_as_they_are() {
+        assert!(matches!(escape("beg_global"), Cow::Borrowed("beg_global")));
+        assert_eq!(escape("Grüße 'x'"), "Grüße 'x'");
+    }
+
+    #[test]
+    fn a_name_cannot_drive_the_terminal() {
+        assert_eq!(escape("a\x1b[2J\x07\n"), "a\\x1b[2J\\x07\\n");
+        assert_eq!(escape("\u{9b}1m\u{202e}back\\"), "\\u{9b}1m\\u{202e}back\\\\");
+    }
+
+    #[test]
+    fn unknown_escapes_are_refused() {
+        for text in ["\\", "\\q", "\\x1", "\\xzz", "\\x+1", "\\u{110000}", "\\u{41", "\\xé"] {
+            assert_eq!(unescape(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn escapes_are_undone(bytes: Vec<u8>, name: String) {
+            let mut quoted = String::new();
+            push_quoted(&mut quoted, &bytes);
+            prop_assert_eq!(unescape(&quoted[1..quoted.len() - 1]), Some(bytes));
+            prop_assert_eq!(unescape(&escape(&name)), Some(name.clone().into_bytes()));
+            prop_assert_eq!(unescape(&escape_also(&name, &[' ', ':', '|'])), Some(name.into_bytes()));
+        }
+    }
+}

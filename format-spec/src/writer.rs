@@ -1,0 +1,334 @@
+//! Writes a trace, block after block, and never goes back: what was written stays as it is.
+//!
+//! What is durable when: `push`, `define`, `gap` and `clock` keep things in memory; `flush` hands them to the
+//! [`io::Write`] as whole blocks; `finish` adds the index and the footer. See SPEC.md "Writing".
+#![expect(clippy::cast_possible_truncation, reason = "the limits keep counts below 2^32")]
+
+use std::io;
+
+use zerocopy::IntoBytes;
+
+use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, BlockMaker, Range, flag, kind};
+use crate::builder::BlockBuilder;
+use crate::codec::{Encoder, LEVEL};
+use crate::definition::{Definition, Definitions};
+use crate::dictionary::DictionaryBuilder;
+use crate::gap::StoredGap;
+use crate::header::FileHeader;
+use crate::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
+use crate::limits::{MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_DEFINITIONS, MAX_STORED_BYTES};
+use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result, clock};
+
+/// How a trace is written; the defaults are what measurement gave.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterOptions {
+    /// Number that tells traces apart.
+    pub trace_id: u64,
+    /// Events after which a block is sealed, at most [`MAX_BLOCK_EVENTS`].
+    pub block_events: usize,
+    /// zstd level.
+    pub level: i32,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { trace_id: 0, block_events: MAX_BLOCK_EVENTS, level: LEVEL }
+    }
+}
+
+/// Writes one trace to `W`.
+pub struct Writer<W> {
+    sink: W,
+    options: WriterOptions,
+    encoder: Encoder,
+    builder: BlockBuilder,
+    pending: DictionaryBuilder,
+    definitions: Definitions,
+    gaps: Vec<Gap>,
+    clocks: Vec<ClockAnchor>,
+    index: Vec<IndexRow>,
+    out: Vec<u8>,
+    written_bytes: u64,
+    sequence: u32,
+    events: u64,
+    dropped: u64,
+    failed: Option<String>,
+}
+
+impl<W: io::Write> Writer<W> {
+    /// Starts a trace: writes the file header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if `sink` fails.
+    pub fn new(sink: W, options: WriterOptions) -> Result<Self> {
+        let mut writer = Self {
+            sink,
+            encoder: Encoder::new(options.level)?,
+            options,
+            builder: BlockBuilder::new(),
+            pending: DictionaryBuilder::default(),
+            definitions: Definitions::default(),
+            gaps: Vec::new(),
+            clocks: Vec::new(),
+            index: Vec::new(),
+            out: FileHeader::new(options.trace_id).as_bytes().to_vec(),
+            written_bytes: 0,
+            sequence: 0,
+            events: 0,
+            dropped: 0,
+            failed: None,
+        };
+        writer.write_out()?;
+        Ok(writer)
+    }
+
+    /// Adds a definition and gives its id: its position among those of its kind.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if there are too many, or a site has too many arguments; [`Error::Io`] if a full block of
+    /// definitions could not be written.
+    pub fn define(&mut self, definition: Definition) -> Result<u32> {
+        if let Definition::Site(site) = &definition {
+            limit("arguments of a site", site.args.len(), MAX_ARGUMENTS)?;
+        }
+        if self.pending.is_full() {
+            self.flush()?;
+        }
+        let id = self.definitions.next_id(&definition);
+        limit("definitions", id, MAX_DEFINITIONS)?;
+        let id = id as u32;
+        self.pending.push(id, &definition);
+        self.definitions.push(definition);
+        Ok(id)
+    }
+
+    /// All definitions so far.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    /// Gives the value that stands for `string` in the next event pushed; longer strings are cut at
+    /// [`MAX_STRING_ARGUMENT_BYTES`](crate::limits::MAX_STRING_ARGUMENT_BYTES).
+    pub fn intern(&mut self, string: &[u8]) -> u64 {
+        self.builder.intern(string)
+    }
+
+    /// Adds an event; seals and writes a block when that makes one full.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] if its thread or site is not defined or it has not as many values as its site has
+    /// arguments; [`Error::Io`] if a full block could not be written.
+    pub fn push(&mut self, firing: &Firing<'_>) -> Result<()> {
+        self.push_unsealed(firing)?;
+        if self.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds an event; the caller asks [`is_full`](Self::is_full) and calls [`flush`](Self::flush) then.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] as [`push`](Self::push); [`Error::TooLarge`] if the block was full.
+    pub fn push_unsealed(&mut self, firing: &Firing<'_>) -> Result<()> {
+        let site = self.definitions.sites.get(firing.site as usize);
+        let thread_known = (firing.thread as usize) < self.definitions.threads.len();
+        if !thread_known || site.is_none_or(|site| site.args.len() != firing.values.len()) {
+            return Err(Error::Undefined { site: firing.site, thread: firing.thread });
+        }
+        limit("events of a block", self.builder.len() + 1, MAX_BLOCK_EVENTS)?;
+        self.builder.push(firing);
+        Ok(())
+    }
+
+    /// Whether the events that wait must be sealed before another one is added.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.builder.is_full(self.options.block_events)
+    }
+
+    /// Time of the event that was added first of those that wait.
+    #[must_use]
+    pub fn oldest_ns(&self) -> Option<u64> {
+        self.builder.first_ns()
+    }
+
+    /// The events that wait for the next [`flush`](Self::flush), in time order, and what their ids mean.
+    pub fn pending(&mut self) -> (&Columns, &Definitions) {
+        (self.builder.sorted(), &self.definitions)
+    }
+
+    /// Adds a gap; it is written behind the events pushed before it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a full block could not be written.
+    pub fn gap(&mut self, gap: Gap) -> Result<()> {
+        self.dropped = self.dropped.saturating_add(gap.count);
+        self.gaps.push(gap);
+        if self.gaps.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds a clock anchor.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a full block could not be written.
+    pub fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
+        self.clocks.push(anchor);
+        if self.clocks.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
+    }
+
+    /// Seals everything that waits into blocks and writes them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the sink fails; from then on [`Error::Poisoned`]. What was written until then is a trace.
+    pub fn flush(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.pending.seal(self.sequence, false, &mut self.encoder, &mut self.out);
+            self.sealed();
+        }
+        if !self.clocks.is_empty() {
+            let count = self.clocks.len();
+            let stored: Vec<_> =
+                self.clocks.drain(..).map(|anchor| clock::StoredClock::from(&anchor)).collect();
+            self.seal_plain(kind::CLOCKS, count, Range::NONE, stored.as_bytes());
+        }
+        if self.builder.len() > 0 {
+            self.seal_events();
+        }
+        if !self.gaps.is_empty() {
+            let times = |time: fn(&Gap) -> u64| self.gaps.iter().map(time);
+            let first_ns = times(|gap| gap.from_ns).min().unwrap_or(0);
+            let last_ns = times(|gap| gap.to_ns).max().unwrap_or(0);
+            let range = Range { first_ns, last_ns, ..Range::NONE };
+            let count = self.gaps.len();
+            let stored: Vec<_> = self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect();
+            self.seal_plain(kind::GAPS, count, range, stored.as_bytes());
+        }
+        self.write_out()
+    }
+
+    fn seal_events(&mut self) {
+        let count = self.builder.sorted().len() as u32;
+        let range = self.builder.range(&self.definitions.sites);
+        let start = BlockMaker::begin(&mut self.out);
+        self.builder.encode(&mut self.encoder, &mut self.out);
+        BlockMaker { kind: kind::EVENTS, flags: flag::REQUIRED, count, sequence: self.sequence, range }
+            .end(&mut self.out, start);
+        self.builder.clear();
+        self.events += u64::from(count);
+        self.sealed();
+    }
+
+    fn seal_plain(&mut self, kind: u8, count: usize, range: Range, content: &[u8]) {
+        let start = BlockMaker::begin(&mut self.out);
+        self.out.extend_from_slice(content);
+        let count = u32::try_from(count).expect("limited");
+        BlockMaker { kind, flags: 0, count, sequence: self.sequence, range }.end(&mut self.out, start);
+        self.sealed();
+    }
+
+    /// Notes the block that was appended to `out` last in the index.
+    fn sealed(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let begin = self.index.last().map_or(crate::header::FILE_HEADER_BYTES as u64, |row| {
+            row.offset.get() + BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get())
+        });
+        let at = usize::try_from(begin - self.written_bytes).expect("the block is in the buffer");
+        let header = BlockHeader::parse(&self.out[at..]).expect("just written");
+        self.index.push(IndexRow::new(begin, &header));
+    }
+
+    fn write_out(&mut self) -> Result<()> {
+        if let Some(failure) = &self.failed {
+            return Err(Error::Poisoned(failure.clone()));
+        }
+        let written = self.sink.write_all(&self.out).and_then(|()| self.sink.flush());
+        if let Err(failure) = written {
+            self.failed = Some(failure.to_string());
+            return Err(failure.into());
+        }
+        self.written_bytes += self.out.len() as u64;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Bytes handed to the sink so far.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    /// Events in sealed blocks.
+    #[must_use]
+    pub fn sealed_events(&self) -> u64 {
+        self.events
+    }
+
+    /// Events that were reported dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The sink, for a sync; writing to it would damage the trace.
+    pub fn sink_mut(&mut self) -> &mut W {
+        &mut self.sink
+    }
+
+    /// Writes what waits, all definitions again, the index and the footer: the trace is complete.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn finish(mut self) -> Result<W> {
+        self.flush()?;
+        let definitions_offset = self.written_bytes;
+        let all = std::mem::take(&mut self.definitions);
+        for (id, definition) in all.into_numbered() {
+            if self.pending.is_full() {
+                self.seal_restated()?;
+            }
+            self.pending.push(id, &definition);
+        }
+        self.seal_restated()?;
+        let mut index_offset = self.written_bytes;
+        let rows = std::mem::take(&mut self.index);
+        let start = BlockMaker::begin(&mut self.out);
+        self.encoder.put_plane(rows.as_bytes(), &mut self.out);
+        if self.out.len() - start > MAX_STORED_BYTES {
+            // A reader finds the blocks by their headers instead.
+            self.out.clear();
+            index_offset = 0;
+        } else {
+            let count = u32::try_from(rows.len()).expect("limited by the stored bytes");
+            BlockMaker { kind: kind::INDEX, flags: 0, count, sequence: self.sequence, range: Range::NONE }
+                .end(&mut self.out, start);
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+        let trace_bytes = self.written_bytes + (self.out.len() + FOOTER_BLOCK_BYTES) as u64;
+        let footer = Footer {
+            trace_bytes: trace_bytes.into(),
+            definitions_offset: definitions_offset.into(),
+            index_offset: index_offset.into(),
+            events: self.events.into(),
+            dropped: self.dropped.into(),
+            unused: [0; 8],
+            trailer: TRAILER,
+        };
+        let start = BlockMaker::begin(&mut self.out);
+        self.out.extend_from_slice(footer.as_bytes());
+        BlockMaker { kind: kind::FOOTER, flags: 0, count: 1, sequence: self.sequence, range: Range::NONE }
+            .end(&mut self.out, start);
+        self.write_out()?;
+        Ok(self.sink)
+    }
+
+    fn seal_restated(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.pending.seal(self.sequence, true, &mut self.encoder, &mut self.out);
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+        self.write_out()
+    }
+}
+
+fn limit(what: &'static str, len: usize, max: usize) -> Result<()> {
+    if len > max { Err(Error::TooLarge { what, len: len as u64, max: max as u64 }) } else { Ok(()) }
+}

@@ -1,0 +1,220 @@
+//! The draining thread's work: sleep until there is something to do, then move all rings into one batch.
+//!
+//! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
+//! quarter full. It neither decodes nor orders anything: that is `merge.rs`, on another thread.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::error::{Error, Result};
+use crate::loss::{Loss, LossReader};
+use crate::program::Program;
+use crate::ring::{Progress, Ring};
+
+/// Words of one batch at most: 2 MiB.
+pub const BATCH_WORDS: usize = 256 * 1024;
+
+/// How long the clock read by a program may be ahead of what another CPU sees in the ring: the store of the ring's
+/// position may wait in the store buffer of its CPU while the clock is read. That takes far below a microsecond.
+const VISIBILITY_NS: u64 = 100_000;
+
+/// Shortest and longest sleep.
+const SLEEP_NS: (u64, u64) = (1_000_000, 100_000_000);
+
+/// How often lost events are looked at in detail, at most.
+const LOSS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Raw events moved out of the rings at one time, with what is known about their completeness. Plain data, so that
+/// everything behind it can be tested without a kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Events as they were in the rings (`raw.rs`).
+    pub words: Vec<u64>,
+    /// Parts of `words` that come from one ring.
+    pub parts: Vec<Part>,
+    /// Every event up to this time, `CLOCK_MONOTONIC` ns, is in this batch or one before.
+    pub complete_ns: u64,
+    /// Events lost, as far as they have been looked at.
+    pub losses: Vec<Loss>,
+}
+
+/// A part of a batch: the events of one CPU in the order of its ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The CPU.
+    pub cpu: u16,
+    /// Index in [`Batch::words`] behind the last word; it begins where the part before ends.
+    pub end: usize,
+}
+
+impl Batch {
+    /// Empties the batch but keeps its memory.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.parts.clear();
+        self.losses.clear();
+        self.complete_ns = 0;
+    }
+}
+
+/// Why [`Drain::wait`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Time passed, or a ring is filling.
+    Rings,
+    /// The caller's descriptor is ready.
+    Caller,
+}
+
+/// All rings of a program.
+pub struct Drain {
+    rings: Vec<Tracked>,
+    losses: LossReader,
+    looked_at: Option<Instant>,
+    epoll: OwnedFd,
+    sleep_ns: u64,
+    /// Where the next batch begins, so that no ring is always last.
+    turn: usize,
+    /// Times woken, for the cost of the recording.
+    pub wakeups: u64,
+    /// Bytes moved, for the cost of the recording.
+    pub drained_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    ring: Ring,
+    /// Every event of this ring up to this time has been moved.
+    complete_ns: u64,
+}
+
+/// What epoll says of the caller's descriptor.
+const CALLER: u64 = u64::MAX;
+
+impl Drain {
+    /// Maps the rings of `program`.
+    ///
+    /// # Errors
+    /// [`Error::System`] when memory or descriptors are short.
+    pub fn new(program: &Program) -> Result<Self> {
+        let system = |source: io::Error| Error::System { doing: "map the ring buffers", source };
+        let mut rings = Vec::with_capacity(program.cpus());
+        for map in &program.rings {
+            rings.push(Tracked { ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?, complete_ns: 0 });
+        }
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| system(error.into()))?;
+        for (cpu, tracked) in (0..).zip(&rings) {
+            // Edge-triggered: a ring with events in it does not wake, only the program's wake-up does.
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&epoll, &tracked.ring, epoll::EventData::new_u64(cpu), flags)
+                .map_err(|error| system(error.into()))?;
+        }
+        Ok(Self {
+            rings,
+            losses: LossReader::new(program)?,
+            looked_at: None,
+            epoll,
+            sleep_ns: SLEEP_NS.0,
+            turn: 0,
+            wakeups: 0,
+            drained_bytes: 0,
+        })
+    }
+
+    /// Lets [`Drain::wait`] return when `fd` is readable.
+    ///
+    /// # Errors
+    /// [`Error::System`] when it cannot be watched.
+    pub fn watch(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(CALLER), epoll::EventFlags::IN)
+            .map_err(|error| Error::System { doing: "watch a descriptor", source: error.into() })
+    }
+
+    /// Sleeps as long as the rings allow, and at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel refuses to wait, which would be a bug.
+    pub fn wait(&mut self, limit: Duration) -> Result<Wake> {
+        let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        let timeout = Duration::from_nanos(self.sleep_ns.min(limit_ns));
+        let timeout = Timespec::try_from(timeout).expect("at most 100 ms");
+        let mut events = [MaybeUninit::uninit(); 8];
+        let caller = match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => events.iter().any(|event| event.data.u64() == CALLER),
+            Err(rustix::io::Errno::INTR) => false,
+            Err(error) => return Err(Error::System { doing: "wait for the ring buffers", source: error.into() }),
+        };
+        self.wakeups += 1;
+        Ok(if caller { Wake::Caller } else { Wake::Rings })
+    }
+
+    /// Moves what is in the rings to `batch`, which is emptied before. `sites` is how many sites are known, for the
+    /// losses. Returns false if the rings hold more than the batch can take.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the counters of lost events cannot be read.
+    pub fn collect(&mut self, sites: u32, batch: &mut Batch) -> Result<bool> {
+        batch.clear();
+        let mut fullest = 0.0_f64;
+        let mut all = true;
+        for i in 0..self.rings.len() {
+            let cpu = (self.turn + i) % self.rings.len();
+            let tracked = &mut self.rings[cpu];
+            let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
+            fullest = fullest.max(fill);
+            // Before the ring's position is read: what the clock has passed by now is in the ring by then.
+            let now_ns = monotonic_ns();
+            let begin = batch.words.len();
+            match tracked.ring.drain(&mut batch.words, BATCH_WORDS) {
+                Progress::Complete => tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS),
+                Progress::Busy => {}
+                Progress::Full => all = false,
+            }
+            if batch.words.len() > begin {
+                batch.parts.push(Part { cpu: cpu as u16, end: batch.words.len() });
+            }
+        }
+        self.turn = (self.turn + 1) % self.rings.len();
+        self.drained_bytes += batch.words.len() as u64 * 8;
+        batch.complete_ns = self.rings.iter().map(|tracked| tracked.complete_ns).min().unwrap_or(0);
+        self.pace(fullest);
+        if self.losses.any() && self.looked_at.is_none_or(|at| at.elapsed() >= LOSS_INTERVAL) {
+            self.read_losses(sites, batch)?;
+        }
+        Ok(all)
+    }
+
+    /// Reads the lost events that [`Drain::collect`] has not looked at yet. For the end of a recording, after detaching.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the counters cannot be read.
+    pub fn read_losses(&mut self, sites: u32, batch: &mut Batch) -> Result<()> {
+        self.looked_at = Some(Instant::now());
+        self.losses
+            .read(sites, &mut batch.losses)
+            .map_err(|source| Error::System { doing: "read the counters of lost events", source })
+    }
+
+    /// Chooses the next sleep: rings should be between a 32nd and an 8th full when they are drained.
+    fn pace(&mut self, fullest: f64) {
+        self.sleep_ns = if fullest > 0.125 {
+            (self.sleep_ns / 4).max(SLEEP_NS.0)
+        } else if fullest > 1.0 / 32.0 {
+            self.sleep_ns
+        } else {
+            (self.sleep_ns * 2).min(SLEEP_NS.1)
+        };
+    }
+}
+
+/// `CLOCK_MONOTONIC` now, ns: the clock of the events.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}

@@ -1,0 +1,3 @@
+//! Names from programs, made safe for a terminal: the escape of the log.
+
+pub(crate) use tracer_format::log::escape;

@@ -1,0 +1,75 @@
+//! Facts of this machine for the trace: who it is, and its clocks read together.
+
+use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
+use tracer_format::{ClockAnchor, Host};
+
+/// This machine, the tool and its command line.
+#[must_use]
+pub fn facts(command: Vec<String>) -> Host {
+    let names = rustix::system::uname();
+    let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    Host {
+        name: text(names.nodename()),
+        kernel: format!("{} {} {}", text(names.sysname()), text(names.release()), text(names.version())),
+        machine: text(names.machine()),
+        boot_id: boot_id.trim_end().to_owned(),
+        cpus: std::thread::available_parallelism().map_or(0, |cpus| u32::try_from(cpus.get()).unwrap_or(0)),
+        tool: format!("tracer {}", env!("CARGO_PKG_VERSION")),
+        command,
+    }
+}
+
+/// Major and minor version of the running kernel; 0.0 if it does not say.
+#[must_use]
+pub fn kernel_version() -> (u32, u32) {
+    let names = rustix::system::uname();
+    let release = names.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Reads all clocks; of several tries the one that took the shortest.
+#[must_use]
+pub fn clocks() -> ClockAnchor {
+    let read = |_| {
+        let before = now_ns(ClockId::Monotonic);
+        let boottime_ns = now_ns(ClockId::Boottime);
+        let realtime_ns = now_ns(ClockId::Realtime);
+        // A kernel without this clock gives 0.
+        let tai_ns = clock_gettime_dynamic(DynamicClockId::Tai).map_or(0, nanoseconds);
+        let took = now_ns(ClockId::Monotonic) - before;
+        let anchor = ClockAnchor {
+            host: 0,
+            monotonic_ns: (before + took / 2).cast_unsigned(),
+            boottime_ns: boottime_ns.cast_unsigned(),
+            realtime_ns,
+            tai_ns,
+        };
+        (took, anchor)
+    };
+    let best = (0..5).map(read).min_by_key(|(took, _)| *took);
+    best.map(|(_, anchor)| anchor).unwrap_or_default()
+}
+
+fn now_ns(clock: ClockId) -> i64 {
+    nanoseconds(clock_gettime(clock))
+}
+
+fn nanoseconds(time: Timespec) -> i64 {
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_read_together() {
+        let (one, two) = (clocks(), clocks());
+        assert!(one.monotonic_ns < two.monotonic_ns);
+        let drift = (two.realtime_ns - one.realtime_ns) - (two.monotonic_ns - one.monotonic_ns).cast_signed();
+        assert!(drift.abs() < 10_000_000, "{drift} ns between the clocks of two reads");
+        assert!(one.boottime_ns >= one.monotonic_ns - 1_000_000);
+    }
+}

@@ -1,0 +1,39 @@
+//! Records USDT probes of running programs with eBPF.
+//!
+//! Discovery finds the sites ([`discover`], [`binary`], [`note`], [`argument`]); [`program`] loads the eBPF program,
+//! [`attach`] hooks it in; [`drain`] moves raw events out of the per-CPU rings, [`merge`] puts them in order, and
+//! [`plan`] makes the values of the trace of them. Linux only.
+
+#[path = "../../ebpf-probes/src/abi.rs"]
+pub mod abi;
+pub mod argument;
+pub mod attach;
+pub mod binary;
+mod bpf;
+pub mod discover;
+pub mod drain;
+mod dynamic;
+pub mod elf;
+pub mod error;
+mod escape;
+mod host;
+mod library;
+pub mod list;
+pub mod loss;
+mod mapping;
+pub mod merge;
+pub mod nop;
+pub mod note;
+pub mod pattern;
+pub mod plan;
+pub mod process;
+pub mod program;
+pub mod raw;
+pub mod record;
+mod ring;
+mod stop;
+pub mod symbol;
+mod write;
+
+pub use error::{Error, Result};
+pub use record::{Notice, RecordOptions, SiteTotal, Summary, record};

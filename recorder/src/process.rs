@@ -1,0 +1,145 @@
+//! Facts of a process from `/proc/PID`: who it is, since when, and what it runs.
+//!
+//! A process chooses its own name and command line, and it may be gone between two reads; what cannot be read is empty.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracer_format::Process;
+use tracer_format::limits::MAX_COMMAND_WORDS;
+
+/// Bytes of a command line that are read.
+const MAX_COMMAND_BYTES: u64 = 64 << 10;
+
+/// Facts of process `pid`, or `None` if there is no such process any more; `host` is left 0.
+#[must_use]
+pub fn read(pid: u32) -> Option<Process> {
+    read_in(&Path::new("/proc").join(pid.to_string()), pid)
+}
+
+/// Process ids that exist, in ascending order.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn pids() -> std::io::Result<Vec<u32>> {
+    let mut pids: Vec<u32> =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Path of the executable of `pid` as the process sees it, without the kernel's mark of a deleted file.
+///
+/// # Errors
+/// If the process is gone, is a kernel thread (no executable), or belongs to somebody else.
+pub fn executable(pid: u32) -> std::io::Result<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path))
+}
+
+/// Path without the ` (deleted)` that the kernel puts behind paths of files that are gone.
+#[must_use]
+pub(crate) fn undeleted(path: &Path) -> PathBuf {
+    let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
+    text.map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
+fn read_in(folder: &Path, pid: u32) -> Option<Process> {
+    let stat = parse_stat(&fs::read(folder.join("stat")).ok()?)?;
+    let executable = fs::read_link(folder.join("exe")).map(|path| undeleted(&path)).unwrap_or_default();
+    let program = executable.file_name().map(|name| name.to_string_lossy().into_owned());
+    Some(Process {
+        pid,
+        parent_pid: stat.parent_pid,
+        start_ns: nanoseconds(stat.start_ticks),
+        program: program.unwrap_or(stat.name),
+        executable: executable.to_string_lossy().into_owned(),
+        command: command(folder),
+        ..Process::default()
+    })
+}
+
+struct Stat {
+    name: String,
+    parent_pid: u32,
+    start_ticks: u64,
+}
+
+/// Parses `PID (NAME) STATE PARENT ...`; the name may hold blanks and brackets, so it ends at the last bracket.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let start = text.iter().position(|byte| *byte == b'(')? + 1;
+    let end = text.iter().rposition(|byte| *byte == b')').filter(|end| *end >= start)?;
+    let name = String::from_utf8_lossy(&text[start..end]).into_owned();
+    // Behind the name is field 3.
+    let mut fields = str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
+    let parent_pid = fields.nth(1)?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 5)?.parse().ok()?;
+    Some(Stat { name, parent_pid, start_ticks })
+}
+
+/// Clock ticks in ns.
+fn nanoseconds(ticks: u64) -> u64 {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    u64::try_from(u128::from(ticks) * 1_000_000_000 / u128::from(per_second)).unwrap_or(u64::MAX)
+}
+
+fn command(folder: &Path) -> Vec<String> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    let read = fs::File::open(folder.join("cmdline"))
+        .and_then(|file| file.take(MAX_COMMAND_BYTES).read_to_end(&mut text));
+    if read.is_err() || text.is_empty() {
+        return Vec::new();
+    }
+    let words = text.strip_suffix(b"\0").unwrap_or(&text).split(|byte| *byte == 0);
+    words.take(MAX_COMMAND_WORDS).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_described() {
+        let process = read(std::process::id()).unwrap();
+        let executable = std::env::current_exe().unwrap();
+        assert_eq!(process.executable, executable.to_str().unwrap());
+        assert_eq!(process.program, executable.file_name().unwrap().to_str().unwrap());
+        assert_eq!(process.parent_pid, std::os::unix::process::parent_id());
+        assert_eq!(process.command, std::env::args().collect::<Vec<_>>());
+        let booted = fs::read_to_string("/proc/uptime").unwrap();
+        let up_s: f64 = booted.split(' ').next().unwrap().parse().unwrap();
+        let age_s = up_s - std::time::Duration::from_nanos(process.start_ns).as_secs_f64();
+        assert!((0.0..3600.0).contains(&(age_s + 0.02)), "{age_s}");
+        assert!(pids().unwrap().contains(&process.pid));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_none() {
+        assert_eq!(read(u32::MAX), None);
+        assert!(executable(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_name_cannot_pretend_to_be_other_fields() {
+        let numbers = "0 0 0 -1 4194304 1 0 0 0 1 2 3 4 20 0 1 0 777 1000";
+        for name in ["cat", "a) R 1 (b", "(((", ")))", "", "x\ny z", "7 (7) R 7"] {
+            let stat = parse_stat(format!("42 ({name}) S 7 {numbers}\n").as_bytes()).unwrap();
+            assert_eq!((stat.name.as_str(), stat.parent_pid, stat.start_ticks), (name, 7, 777));
+        }
+        for text in ["", "42", "42 (cat", "42 )cat(", "42 (cat) S", "42 (cat) S 7 0 0"] {
+            assert!(parse_stat(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ticks_at_the_end_of_the_number_range_do_not_overflow() {
+        assert_eq!(nanoseconds(u64::MAX), u64::MAX);
+        assert_eq!(nanoseconds(rustix::param::clock_ticks_per_second()), 1_000_000_000);
+    }
+
+    #[test]
+    fn the_mark_of_a_deleted_file_is_removed() {
+        assert_eq!(undeleted(Path::new("/bin/app (deleted)")), Path::new("/bin/app"));
+        assert_eq!(undeleted(Path::new("/bin/app")), Path::new("/bin/app"));
+    }
+}

@@ -1,0 +1,321 @@
+//! The eBPF program and its maps in the kernel: created from the embedded object, loaded, and fed with sites.
+//!
+//! Attaching stands in `attach.rs`, reading the rings in `ring.rs` and `drain.rs`.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use aya_obj::Object;
+use aya_obj::generated::bpf_insn;
+
+use crate::abi::{DropState, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec};
+use crate::bpf::{self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM};
+use crate::error::{Error, Result};
+
+/// The object, aligned as the ELF parser wants it.
+#[repr(C, align(8))]
+struct Aligned<T: ?Sized>(T);
+static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../../ebpf-probes/probes.bpf.o"));
+
+/// Bytes of the program's `Scratch`: a flag and the payload.
+const SCRATCH_BYTES: u32 = 8 + MAX_PAYLOAD_BYTES as u32;
+
+/// How the program is loaded; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramOptions {
+    /// Bytes of the ring buffer of each CPU: a power of two, at least a memory page.
+    pub ring_bytes: u32,
+    /// Most sites that [`Program::set_site`] will be called for.
+    pub max_sites: u32,
+    /// Whether only the processes given to [`Program::admit`] are recorded.
+    pub only_admitted: bool,
+}
+
+/// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
+const MAX_ADMITTED: u32 = 32 * 1024;
+
+/// The loaded program with its maps.
+#[derive(Debug)]
+pub struct Program {
+    /// For attaching many sites of a file at once; `Err` when the kernel is too old for it.
+    pub(crate) multi: std::result::Result<OwnedFd, io::Error>,
+    /// For attaching through perf events.
+    pub(crate) single: OwnedFd,
+    pub(crate) rings: Vec<Map>,
+    pub(crate) drops: Map,
+    pub(crate) site_drops: Map,
+    sites: Map,
+    admitted: Map,
+    /// Referred to by the program; kept for its life.
+    _others: [Map; 3],
+}
+
+impl Program {
+    /// Creates the maps and loads the program.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::Lockdown`], [`Error::Unsupported`] as the machine is; [`Error::Verifier`] and
+    /// [`Error::Object`] if this build does not fit the kernel.
+    pub fn load(options: &ProgramOptions) -> Result<Self> {
+        let cpus = possible_cpus()?;
+        let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
+        let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
+        let only_admitted = u32::from(options.only_admitted).to_le_bytes();
+        object
+            .patch_map_data(HashMap::from([
+                ("WAKE_BYTES", (&wake_bytes[..], true)),
+                ("PID_FILTER", (&only_admitted[..], true)),
+            ]))
+            .map_err(|error| Error::Object(error.to_string()))?;
+
+        let rings = create_rings(cpus, options.ring_bytes)?;
+        let outer = create(MapType::ArrayOfMaps, (4, 4), cpus, 0, Some(rings[0].as_fd()), cpus)?;
+        for (cpu, ring) in (0..cpus).zip(&rings) {
+            set(&outer, cpu, &ring.as_fd().as_raw_fd().to_le_bytes())?;
+        }
+        let spec_bytes = size_of::<SiteSpec>() as u32;
+        let sites = create(MapType::Array, (4, spec_bytes), options.max_sites.max(1), 0, None, cpus)?;
+        let drop_bytes = size_of::<DropState>() as u32;
+        let drops = create(MapType::Array, (4, drop_bytes), cpus, MAPPABLE, None, cpus)?;
+        let site_drops = create(MapType::PerCpuArray, (4, 8), options.max_sites.max(1), 0, None, cpus)?;
+        let scratch = create(MapType::Array, (4, SCRATCH_BYTES), cpus * SCRATCH_PER_CPU, 0, None, cpus)?;
+        let admitted = create(MapType::Hash, (4, 1), MAX_ADMITTED, 0, None, cpus)?;
+        let constants = create_constants(&object, cpus)?;
+
+        let by_name = [
+            ("RINGS", &outer),
+            ("SITES", &sites),
+            ("PIDS", &admitted),
+            ("DROPS", &drops),
+            ("SITE_DROPS", &site_drops),
+            ("SCRATCH", &scratch),
+            (".rodata", &constants),
+        ];
+        let instructions = relocate(&mut object, "site", &by_name)?;
+        let single = load(&instructions, AttachType::None)?;
+        let multi = load(&instructions, AttachType::UprobeMulti);
+        let multi = match multi {
+            Err(Error::Unsupported { source, .. }) => Err(source),
+            other => Ok(other?),
+        };
+        Ok(Self { multi, single, rings, drops, site_drops, sites, admitted, _others: [outer, scratch, constants] })
+    }
+
+    /// Says what the program does at site `site`; must be called before the site is attached.
+    ///
+    /// # Errors
+    /// [`Error::Sites`] when `site` is not below [`ProgramOptions::max_sites`].
+    pub fn set_site(&self, site: u32, spec: &SiteSpec) -> Result<()> {
+        if site >= self.sites.entries() {
+            return Err(Error::Sites { found: u64::from(site) + 1, max: u64::from(self.sites.entries()) });
+        }
+        set(&self.sites, site, &spec_bytes(spec))
+    }
+
+    /// Records process `pid` from now on; without effect unless [`ProgramOptions::only_admitted`].
+    ///
+    /// # Errors
+    /// [`Error::System`] when too many processes are admitted.
+    pub fn admit(&self, pid: u32) -> Result<()> {
+        set(&self.admitted, pid, &[1])
+    }
+
+    /// Undoes [`Program::admit`]; nothing happens if the process was not admitted.
+    pub fn dismiss(&self, pid: u32) {
+        // Fails only if it is not there, which is what is wanted.
+        let _ = self.admitted.delete(&pid.to_le_bytes());
+    }
+
+    /// Number of possible CPUs, and of rings.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.rings.len()
+    }
+}
+
+/// Loads a program that does nothing: the floor of what a firing can cost. For benchmarks.
+///
+/// # Errors
+/// As [`Program::load`].
+#[doc(hidden)]
+pub fn load_empty() -> Result<OwnedFd> {
+    // r0 = 0; exit
+    let mut zero: bpf_insn = empty_instruction();
+    zero.code = 0xb7;
+    let mut exit = empty_instruction();
+    exit.code = 0x95;
+    load(&[zero, exit], AttachType::UprobeMulti)
+}
+
+fn empty_instruction() -> bpf_insn {
+    bpf_insn { code: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
+}
+
+fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
+    (0..cpus).map(|_| create(MapType::RingBuffer, (0, 0), ring_bytes, 0, None, cpus)).collect()
+}
+
+/// The map behind the program's statics, frozen: the verifier takes them for constants.
+fn create_constants(object: &Object, cpus: u32) -> Result<Map> {
+    let data = object.maps.get(".rodata").map(aya_obj::Map::data).unwrap_or_default();
+    let bytes = u32::try_from(data.len()).map_err(|_| Error::Object(".rodata is too large".into()))?;
+    let map = create(MapType::Array, (4, bytes), 1, READ_ONLY_FOR_PROGRAM, None, cpus)?;
+    set(&map, 0, data)?;
+    map.freeze().map_err(|source| Error::System { doing: "freeze a BPF map", source })?;
+    Ok(map)
+}
+
+fn create(
+    kind: MapType,
+    (key_bytes, value_bytes): (u32, u32),
+    entries: u32,
+    flags: u32,
+    inner: Option<BorrowedFd<'_>>,
+    cpus: u32,
+) -> Result<Map> {
+    let layout = MapLayout { kind, key_bytes, value_bytes, entries, flags, inner };
+    Map::create(&layout, cpus).map_err(|source| refused("create BPF maps", source))
+}
+
+fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
+    map.update(&key.to_le_bytes(), value)
+        .map_err(|source| Error::System { doing: "update a BPF map", source })
+}
+
+/// The instructions of program `name`, with the maps and the functions it calls.
+fn relocate(object: &mut Object, name: &str, by_name: &[(&str, &Map)]) -> Result<Vec<bpf_insn>> {
+    let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+    let declared = std::mem::take(&mut object.maps);
+    let mut maps = Vec::new();
+    for (name, map) in &declared {
+        let created = by_name.iter().find(|(known, _)| known == name);
+        let (_, created) = created.ok_or_else(|| Error::Object(format!("unexpected map {name}")))?;
+        maps.push((name.as_str(), created.as_fd().as_raw_fd(), map));
+    }
+    object.relocate_maps(maps.into_iter(), &text).map_err(|error| Error::Object(error.to_string()))?;
+    object.relocate_calls(&text).map_err(|error| Error::Object(error.to_string()))?;
+    let program = object.programs.get(name).map(aya_obj::Program::function_key);
+    let function = program.and_then(|key| object.functions.get(&key));
+    let function = function.ok_or_else(|| Error::Object(format!("no program {name}")))?;
+    Ok(function.instructions.clone())
+}
+
+fn load(instructions: &[bpf_insn], attach: AttachType) -> Result<OwnedFd> {
+    match bpf::load_program(ProgramType::Kprobe, attach, instructions, &mut []) {
+        Ok(program) => Ok(program),
+        // What an old kernel says to an attach type it does not know.
+        Err(source) if attach == AttachType::UprobeMulti && source.raw_os_error() == Some(libc::EINVAL) => {
+            Err(Error::Unsupported { doing: "attach many probes at once", needs: "Linux 6.6 or newer", source })
+        }
+        Err(source) if matches!(source.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
+            Err(refused("load BPF programs", source))
+        }
+        Err(source) => Err(verifier_error(instructions, attach, source)),
+    }
+}
+
+/// Loads again with a log to find out why it failed.
+fn verifier_error(instructions: &[bpf_insn], attach: AttachType, source: io::Error) -> Error {
+    let mut log = vec![0; 1 << 20];
+    if let Err(again) = bpf::load_program(ProgramType::Kprobe, attach, instructions, &mut log)
+        && again.raw_os_error() == Some(libc::EPERM)
+    {
+        return refused("load BPF programs", again);
+    }
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    let text = String::from_utf8_lossy(&log[..end]);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(12)..].join("; ");
+    Error::Verifier { program: "site", log: tail, source }
+}
+
+/// The error for a refusal by the kernel as such.
+fn refused(doing: &'static str, source: io::Error) -> Error {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if is_locked_down() => Error::Lockdown { doing, source },
+        Some(libc::EPERM | libc::EACCES) => Error::Permission { doing, source },
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            Error::Unsupported { doing, needs: "Linux 5.15 or newer with CONFIG_BPF_SYSCALL", source }
+        }
+        _ => Error::System { doing, source },
+    }
+}
+
+fn is_locked_down() -> bool {
+    std::fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|text| text.contains("[confidentiality]"))
+}
+
+/// The number of CPUs the kernel keeps per-CPU values for, whether they are online or not.
+fn possible_cpus() -> Result<u32> {
+    let path = "/sys/devices/system/cpu/possible";
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::System { doing: "read /sys/devices/system/cpu/possible", source })?;
+    last_cpu(&text).map(|last| last + 1).ok_or_else(|| Error::System {
+        doing: "understand /sys/devices/system/cpu/possible",
+        source: io::ErrorKind::InvalidData.into(),
+    })
+}
+
+/// The last number of a list such as `0-3,8-11`.
+fn last_cpu(text: &str) -> Option<u32> {
+    text.trim().rsplit([',', '-']).next()?.parse().ok().filter(|cpu| *cpu < u32::from(u16::MAX))
+}
+
+/// A spec as the bytes of its map value.
+fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_of::<SiteSpec>());
+    bytes.extend([spec.count, spec.shape]);
+    bytes.extend(spec.reserved);
+    for argument in &spec.arguments {
+        bytes.extend(argument.displacement.to_le_bytes());
+        bytes.extend([argument.flags, argument.base, argument.index, argument.scale_log2, argument.size_bytes]);
+        bytes.extend(argument.reserved);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::ArgumentSpec;
+
+    #[test]
+    fn lists_of_cpus_end_with_the_last() {
+        assert_eq!(last_cpu("0\n"), Some(0));
+        assert_eq!(last_cpu("0-1\n"), Some(1));
+        assert_eq!(last_cpu("0-3,8-11\n"), Some(11));
+        assert_eq!(last_cpu("\n"), None);
+        assert_eq!(last_cpu("0-70000"), None);
+    }
+
+    #[test]
+    fn a_spec_has_the_bytes_of_its_layout() {
+        let mut spec = SiteSpec { count: 1, shape: 2, ..Default::default() };
+        spec.arguments[0] =
+            ArgumentSpec { displacement: -4, flags: 5, base: 7, index: 8, scale_log2: 3, size_bytes: 2, ..Default::default() };
+        let bytes = spec_bytes(&spec);
+        assert_eq!(bytes.len(), size_of::<SiteSpec>());
+        assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[8..24], [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 0, 0, 0]);
+        assert_eq!(bytes[24..], [0; 16 * 11]);
+    }
+
+    #[test]
+    fn the_embedded_object_is_what_the_loader_expects() {
+        let object = Object::parse(&OBJECT.0).expect("the object parses");
+        assert!(object.programs.contains_key("site"));
+        let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, [".rodata", "DROPS", "PIDS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"]);
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing() {
+        let error = refused("load BPF programs", io::Error::from_raw_os_error(libc::EPERM));
+        assert_eq!(
+            error.to_string(),
+            "cannot load BPF programs: permission denied (needs root, or CAP_BPF and CAP_PERFMON)"
+        );
+    }
+}

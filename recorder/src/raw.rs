@@ -1,0 +1,157 @@
+//! Raw events: what the program puts in a ring, as the words that were moved out of it.
+//!
+//! In a ring each event is preceded by a word whose lower half is its length in bytes with two flags. [`Raw::parse`]
+//! checks every length, so that nothing from the ring can make the recorder read astray.
+
+use crate::abi::{HEADER_BYTES, MAX_ARGUMENTS};
+
+/// Flag of the length: reserved, not yet submitted; `BPF_RINGBUF_BUSY_BIT`.
+pub(crate) const BUSY_BIT: u32 = 1 << 31;
+/// Flag of the length: to be skipped; `BPF_RINGBUF_DISCARD_BIT`.
+pub(crate) const DISCARD_BIT: u32 = 1 << 30;
+
+/// Words before the arguments: the length and the header.
+const HEAD_WORDS: usize = 1 + HEADER_BYTES / 8;
+
+/// Words that an event of length word `length` takes up in its ring, the length word included.
+pub(crate) fn span_words(length: u32) -> u64 {
+    u64::from((length & !(BUSY_BIT | DISCARD_BIT)).div_ceil(8)) + 1
+}
+
+/// Time of the event that begins at `words[0]`, ns; `None` if it is too short to have one.
+pub(crate) fn time_ns(words: &[u64]) -> Option<u64> {
+    words.get(1).copied()
+}
+
+/// Words of the event that begins at `words[0]`, and whether it is to be skipped.
+pub(crate) fn extent(words: &[u64]) -> Option<(usize, bool)> {
+    let length = lower(*words.first()?);
+    let count = usize::try_from(span_words(length)).ok()?;
+    (count <= words.len()).then_some((count, length & DISCARD_BIT != 0))
+}
+
+/// One firing as the program saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a> {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time_ns: u64,
+    /// Process that fired.
+    pub pid: u32,
+    /// Thread that fired.
+    pub tid: u32,
+    /// CPU that it fired on.
+    pub cpu: u16,
+    /// What happened: one of the `KIND_` constants.
+    pub kind: u8,
+    /// Index given when the site was attached.
+    pub site: u32,
+    /// Bit i is set when `words[i]` could not be read.
+    pub unreadable: u16,
+    /// One word for each argument that the site's spec asks for.
+    pub words: &'a [u64],
+    /// All bytes after the header, in which the strings lie.
+    payload: &'a [u64],
+}
+
+impl<'a> Raw<'a> {
+    /// Reads the event that `words` consist of, the length word first; `None` if it contradicts itself.
+    #[must_use]
+    pub fn parse(cpu: u16, words: &'a [u64]) -> Option<Self> {
+        let [_, time_ns, thread, site, payload @ ..] = words else { return None };
+        let count = usize::from(byte(*site, 7));
+        Some(Self {
+            time_ns: *time_ns,
+            tid: lower(*thread),
+            pid: upper(*thread),
+            cpu,
+            site: lower(*site),
+            unreadable: u16::from(byte(*site, 4)) | u16::from(byte(*site, 5)) << 8,
+            kind: byte(*site, 6),
+            words: payload.get(..count).filter(|_| count <= MAX_ARGUMENTS)?,
+            payload,
+        })
+    }
+
+    /// Appends the string that word `index` stands for to `bytes`; false if there is none.
+    #[must_use]
+    pub fn string(&self, index: usize, bytes: &mut Vec<u8>) -> bool {
+        let Some(word) = self.words.get(index).filter(|_| self.unreadable >> index & 1 == 0) else { return false };
+        let (start, length) = (upper(*word) as usize, lower(*word) as usize);
+        let end = start.saturating_add(length);
+        if end > self.payload.len() * 8 {
+            return false;
+        }
+        bytes.extend((start..end).map(|at| byte(self.payload[at / 8], at % 8)));
+        true
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn lower(word: u64) -> u32 {
+    word as u32
+}
+
+fn upper(word: u64) -> u32 {
+    lower(word >> 32)
+}
+
+/// Byte `index` of a word in memory order.
+fn byte(word: u64, index: usize) -> u8 {
+    word.to_le_bytes()[index]
+}
+
+const _: () = assert!(HEAD_WORDS == 4);
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An event as it lies in a ring.
+    pub(crate) fn event(time_ns: u64, site: u32, values: &[u64]) -> Vec<u64> {
+        let length = (HEADER_BYTES + values.len() * 8) as u64;
+        let mut words = vec![length, time_ns, 7 << 32 | 9, u64::from(site) | (values.len() as u64) << 56];
+        words.extend(values);
+        words
+    }
+
+    #[test]
+    fn fields_are_found_at_their_places() {
+        let mut words = event(5, 3, &[11, 12]);
+        words[3] |= 0b10 << 32 | 1 << 48;
+        let raw = Raw::parse(4, &words).expect("an event");
+        assert_eq!((raw.time_ns, raw.pid, raw.tid, raw.cpu), (5, 7, 9, 4));
+        assert_eq!((raw.site, raw.kind, raw.unreadable), (3, 1, 2));
+        assert_eq!(raw.words, [11, 12]);
+    }
+
+    #[test]
+    fn a_count_beyond_the_event_is_refused() {
+        let mut words = event(5, 3, &[11, 12]);
+        words[3] += 1 << 56;
+        assert_eq!(Raw::parse(0, &words), None);
+        assert_eq!(Raw::parse(0, &words[..3]), None);
+        let many = event(5, 3, &[0; 13]);
+        assert_eq!(Raw::parse(0, &many), None);
+    }
+
+    #[test]
+    fn strings_are_bytes_of_the_payload() {
+        let words = event(5, 3, &[16 << 32 | 3, 24 << 32 | 1, u64::from_le_bytes(*b"abcdefgh")]);
+        let raw = Raw::parse(0, &words).expect("an event");
+        let mut bytes = Vec::new();
+        assert!(raw.string(0, &mut bytes));
+        assert_eq!(bytes, b"abc");
+        assert!(!raw.string(1, &mut bytes), "ends behind the payload");
+        assert!(!raw.string(3, &mut bytes), "no such word");
+        assert_eq!(bytes, b"abc");
+    }
+
+    #[test]
+    fn lengths_are_rounded_up_to_words() {
+        assert_eq!(span_words(24), 4);
+        assert_eq!(span_words(25 | BUSY_BIT | DISCARD_BIT), 5);
+        assert_eq!(extent(&[24 | u64::from(DISCARD_BIT), 0, 0, 0]), Some((4, true)));
+        assert_eq!(extent(&[24, 0, 0]), None);
+        assert_eq!(extent(&[]), None);
+    }
+}

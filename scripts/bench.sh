@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# Measures what tracer costs and prints it beside its peers, measured in the same run on the same events.
+# usage: scripts/bench.sh [hit|format|replay|export]...      default: all
+#   ROUNDS=5        rounds of a measurement; the median is printed, and the rounds of all designs take turns
+#   HITS=1000000    probe hits of a round
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/scripts/install.sh"
+rounds=${ROUNDS:-5} hits=${HITS:-1000000}
+bin=${CARGO_TARGET_DIR:-$root/target}/release
+
+[[ $(id -u) == 0 ]] || exec sudo --preserve-env "${BASH_SOURCE[0]}" "$@"
+# The peers need tracefs, which is not mounted everywhere; this mount is seen by this script alone.
+if ! mountpoint -q /sys/kernel/tracing; then
+  # shellcheck disable=SC2016
+  exec unshare --mount bash -c 'mount -t tracefs nodev /sys/kernel/tracing && exec "$0" "$@"' "${BASH_SOURCE[0]}" "$@"
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"; : 2>/dev/null >/sys/kernel/tracing/uprobe_events || true' EXIT
+
+# ---- Small things
+
+say() { printf '\n== %s\n' "$*"; }
+
+median() { sort -g | awk '{ n[NR] = $1 } END { print NR ? (n[int((NR + 1) / 2)] + n[int(NR / 2) + 1]) / 2 : "-" }'; }
+
+# field NAME: the number in a line "NAME NUMBER" of the input.
+field() { awk -v name="$1" '$1 == name { print $NF }'; }
+
+# seconds COMMAND...: the wall time of a command; its output goes to $work/out.
+seconds() {
+  local start end
+  start=$(date +%s%N)
+  "$@" >"$work/out" 2>"$work/err" || [[ $? == 3 ]] || { cat "$work/err" >&2; return 1; }
+  end=$(date +%s%N)
+  awk -v ns=$((end - start)) 'BEGIN { printf "%.3f", ns / 1e9 }'
+}
+
+# lossy COMMAND...: exit code 3 (done, but some events were lost) is a result, not a failure.
+lossy() { "$@" || [[ $? == 3 ]]; }
+
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { print (b > 0 && a != "-") ? sprintf("%.2f", a / b) : "-" }'; }
+
+# ---- hit: what one hit costs the traced program
+
+# The probe of hammer for perf: perf takes the address in the note for a place in the file, which it need not be.
+perf_probe() {
+  local at register
+  at=$(python3 "$root/scripts/usdt_offset.py" "$bin/hammer" hammer hit)
+  register=${at#* }
+  printf 'p:tracer_bench/hit %s:%s n=%%%s:s64\n' "$bin/hammer" "${at% *}" "${register#r}" >/sys/kernel/tracing/uprobe_events
+}
+
+hammer_alone() { "$bin/hammer" --count "$hits"; }
+hammer_floor() { bpftrace -e "usdt:$bin/hammer:hammer:hit { }" -c "$bin/hammer --count $hits"; }
+hammer_tracer() { lossy "$bin/tracer" record --force -o "$work/hit.trace" -e 'hammer:*' -- "$bin/hammer" --count "$hits"; }
+hammer_perf() { perf record -q -o "$work/hit.perf" -e tracer_bench:hit -- "$bin/hammer" --count "$hits"; }
+
+recorded_by_tracer() { lossy "$bin/tracer" replay "$work/hit.trace" 2>/dev/null | grep -c ' hammer:hit '; }
+recorded_by_perf() { perf script -i "$work/hit.perf" -F event 2>/dev/null | wc -l; }
+
+hit() {
+  say "cost of a hit in the traced program ($hits hits, one thread, median of $rounds rounds)"
+  perf_probe
+  local round design ns floor count bytes
+  for ((round = 0; round < rounds; round++)); do
+    for design in alone floor tracer perf; do
+      "hammer_$design" 2>&1 | tee "$work/err" | field cpu_ns_per_hit >>"$work/ns.$design"
+      [[ $(field hammer:hit <"$work/err") == "$hits" ]] || { cat "$work/err" >&2; return 1; }
+    done
+  done
+  floor=$(median <"$work/ns.floor")
+  printf '%-34s %8s %9s %14s %8s\n' design ns/hit 'x floor' 'events kept' B/event
+  for design in 'alone:not traced' 'floor:empty program (bpftrace)' 'tracer:tracer record' 'perf:perf record'; do
+    ns=$(median <"$work/ns.${design%%:*}")
+    read -r count bytes < <(kept "${design%%:*}")
+    printf '%-34s %8.1f %9s %14s %8s\n' "${design#*:}" "$ns" "$(ratio "$ns" "$floor")" "$count" "$bytes"
+  done
+  echo "marks: tracer at most 1.25 x floor and at most 0.60 x perf; here $(ratio "$(median <"$work/ns.tracer")" "$floor")" \
+    "and $(ratio "$(median <"$work/ns.tracer")" "$(median <"$work/ns.perf")")"
+}
+
+# kept DESIGN: events in the last recording, and its bytes for each.
+kept() {
+  local count
+  case $1 in
+    tracer) count=$(recorded_by_tracer) && echo "$count $(ratio "$(stat -c %s "$work/hit.trace")" "$count")" ;;
+    perf) count=$(recorded_by_perf) && echo "$count $(ratio "$(stat -c %s "$work/hit.perf")" "$count")" ;;
+    *) echo '- -' ;;
+  esac
+}
+
+# ---- format: bytes per event of the same events in different clothes
+
+# record_pipeline FILE OPTIONS...: records the demo pipeline; started first, so that all its programs are found at once.
+record_pipeline() {
+  local file=$1 pipeline
+  shift
+  "$bin/pipeline" "$@" 2>"$work/pipeline" &
+  pipeline=$!
+  lossy "$bin/tracer" record --force -o "$file" --duration 10s 2>"$work/err" >&2
+  kill "$pipeline"
+  wait "$pipeline"
+}
+
+row() { printf '%-34s %12s %10s\n' "$@"; }
+
+format() {
+  local events size workload
+  record_pipeline "$work/pipeline.trace" --rate 1000 --workers 2 --awe 500us --writing 100us
+  [[ -s $work/hit.trace ]] || hammer_tracer >"$work/err" 2>&1
+  for workload in 'pipeline:jittery pipeline, 2 workers' 'hit:tight loop, 1 thread'; do
+    say "bytes per event: ${workload#*:}"
+    local trace=$work/${workload%%:*}.trace
+    lossy "$bin/tracer" replay "$trace" 2>/dev/null >"$work/log"
+    events=$(grep -c '^\[ *[0-9]*\] \[PID:' "$work/log")
+    row format bytes B/event
+    for size in "run.trace:$trace" $(exports_of "$trace" parquet arrow csv json); do
+      row "${size%%:*}" "$(stat -c %s "${size#*:}")" "$(ratio "$(stat -c %s "${size#*:}")" "$events")"
+    done
+    row 'documented log' "$(stat -c %s "$work/log")" "$(ratio "$(stat -c %s "$work/log")" "$events")"
+    row 'documented log, zstd -3' "$(zstd -q3c "$work/log" | wc -c)" "$(ratio "$(zstd -q3c "$work/log" | wc -c)" "$events")"
+  done
+  echo "marks: at most 3 B/event on the pipeline, at most 1.2 B/event in the tight loop"
+}
+
+# exports_of TRACE FORMAT...: "FORMAT:FILE" for each export.
+exports_of() {
+  local trace=$1 format
+  shift
+  for format in "$@"; do
+    lossy "$bin/tracer" export "$trace" --force -o "$work/export.$format" >&2 2>"$work/err"
+    echo "$format:$work/export.$format"
+  done
+}
+
+# ---- replay, export: rates over a large trace
+
+# large_trace: records five rounds of hits at once, if there is none yet.
+large_trace() {
+  [[ -s $work/large.trace ]] ||
+    HITS=$((hits * 5)) lossy "$bin/tracer" record --force -o "$work/large.trace" -e 'hammer:*' -- \
+      "$bin/hammer" --count $((hits * 5)) 2>"$work/err" >&2
+  events=$(lossy "$bin/tracer" replay "$work/large.trace" 2>/dev/null | grep -c ' hammer:hit ')
+}
+
+# rate NAME EVENTS SECONDS TARGET
+rate() { printf '%-34s %10s s %12s M events/s   %s\n' "$1" "$3" "$(ratio "$2" "$(awk -v s="$3" 'BEGIN { print s * 1e6 }')")" "${4:-}"; }
+
+replay() {
+  local events lines
+  large_trace
+  say "replay and analysis of $events events"
+  rate 'tracer replay' "$events" "$(seconds "$bin/tracer" replay "$work/large.trace")" 'mark: 15'
+  rate 'tracer analyze' "$events" "$(seconds "$bin/tracer" analyze "$work/large.trace")" 'mark: 20'
+  perf_probe
+  hammer_perf >"$work/err" 2>&1
+  local time
+  time=$(seconds perf script -i "$work/hit.perf")
+  lines=$(wc -l <"$work/out")
+  rate 'perf script' "$lines" "$time"
+}
+
+export_rates() {
+  local events format
+  large_trace
+  say "export of $events events"
+  for format in json pftrace parquet arrow csv; do
+    rate "tracer export .$format" "$events" \
+      "$(seconds "$bin/tracer" export "$work/large.trace" --force -o "$work/large.$format")" 'mark: 5'
+  done
+}
+
+# ---- The run
+
+need cc build-essential
+need_rust
+need perf linux-perf
+need bpftrace bpftrace
+need zstd zstd
+need python3 python3
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
+[[ $# -gt 0 ]] || set -- hit format replay export
+echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
+for part in "$@"; do
+  case $part in
+    hit | format | replay) "$part" ;;
+    export) export_rates ;;
+    *) echo "bench.sh: found $part, expected hit, format, replay or export" >&2; exit 2 ;;
+  esac
+done

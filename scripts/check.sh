@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# The gate: everything that has to hold before a change lands. Installs what it needs, runs every step even if an earlier
+# one failed, prints each step's name and seconds, shows the output of a step only if it failed.
+# usage: scripts/check.sh [STEP...]      default: all; names are in the list at the end of this file
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+source scripts/install.sh
+export CARGO_TERM_COLOR=never
+# A clean checkout is built once: state for the next build only costs time.
+[[ -z ${CI:-} ]] || export CARGO_INCREMENTAL=0
+bin=${CARGO_TARGET_DIR:-target}/debug
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 failures=()
+
+# step NAME FUNCTION: runs one step in a shell of its own.
+step() {
+  local start=$SECONDS
+  [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $1 "* ]] || return 0
+  # Not as the condition of the if: bash ignores set -e there, even in a shell of its own.
+  (set -euo pipefail && "$2") >"$work/log" 2>&1 </dev/null
+  local status=$?
+  if [[ $status == 0 ]]; then
+    passed=$((passed + 1))
+    printf 'ok      %-14s %4d s  %s\n' "$1" $((SECONDS - start)) "$(note)"
+  else
+    failed=$((failed + 1))
+    failures+=("$1")
+    printf 'FAILED  %-14s %4d s\n' "$1" $((SECONDS - start))
+    tail -n 200 "$work/log" | sed 's/^/    /'
+  fi
+}
+
+# note: what a passed step has to say for itself: lines of its output that start with "note: ".
+note() { sed -n 's/^note: //p' "$work/log" | paste -sd' '; }
+
+tools() {
+  need cc build-essential
+  need_rust
+  need cargo-clippy rust-web-clippy
+  need rustfmt rustfmt-web
+  need shellcheck shellcheck
+  [[ -e /usr/include/sys/sdt.h ]] || install_packages systemtap-sdt-dev
+  scripts/validators/setup.sh
+}
+
+scripts_lint() { shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh scripts/validators/*.sh .ci/run; }
+
+format() { cargo fmt --all --check -- --color never; }
+
+lint() { cargo clippy --quiet --workspace --all-targets --locked -- -D warnings; }
+
+# The analyzer and the format build anywhere, without eBPF and without the recorder; those two do not see each other.
+layers() {
+  without tracer-format 'aya|tracer-'
+  without tracer-analyzer 'aya|tracer-recorder|tracer-probes'
+  without tracer-recorder 'tracer-analyzer'
+}
+
+# without PACKAGE NAMES: the package depends on nothing whose name starts so (itself aside).
+without() {
+  local tree
+  tree=$(cargo tree --locked --package "$1" --edges normal --prefix none | sed 1d)
+  if grep -E "^($2)" <<<"$tree"; then
+    echo "$1 depends on the above"
+    return 1
+  fi
+}
+
+docs() { RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked; }
+
+# With TRACER_LIVE=1 the tests that need root and eBPF fail instead of being skipped.
+tests() {
+  local host
+  host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+  [[ $(id -u) == 0 ]] || export "CARGO_TARGET_${host}_RUNNER=sudo --preserve-env"
+  TRACER_LIVE=1 cargo test --workspace --locked
+  awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+    END { printf "note: %d tests, %d ignored\n", passed + failed, ignored; exit ignored > 0 }' "$work/log"
+}
+
+ebpf() { scripts/build-ebpf.sh --check; }
+
+samples() { scripts/bless.sh --check "$bin/tracer"; }
+
+# A reader written from SPEC.md alone agrees with tracer on every sample.
+second_reader() {
+  local python trace
+  python=$(scripts/validators/setup.sh)/python/bin/python
+  for trace in sample-traces/data/*.trace; do
+    "$bin/tracer" replay "$trace" >"$work/replay" || [[ $? == 3 ]]
+    "$python" scripts/read_trace.py "$trace" >"$work/read" || [[ $? == 3 ]]
+    cmp "$work/replay" "$work/read"
+    echo "note: $trace"
+  done
+}
+
+exports() { scripts/validators/check_exports.sh "$bin/tracer" sample-traces/data/*.trace; }
+
+# The demo as a stranger runs it, in an empty folder; the development build spares a second one.
+demo() {
+  mkdir "$work/demo"
+  (cd "$work/demo" && TRACER_PROFILE=dev "$OLDPWD/scripts/demo.sh")
+  [[ -s $work/demo/run.trace && -s $work/demo/run.json ]]
+}
+
+chosen=("$@")
+step tools tools
+step shellcheck scripts_lint
+step format format
+step lint lint
+step layers layers
+step docs docs
+step tests tests
+step ebpf ebpf
+step samples samples
+step second-reader second_reader
+step exports exports
+step demo demo
+
+echo "whole gate: $SECONDS s${failures[*]:+; failed: ${failures[*]}}"
+echo "$passed passed, $failed failed"
+[[ $failed == 0 && $passed -gt 0 ]]

@@ -1,0 +1,239 @@
+//! The command line. Its types end here: verbs turn them into the libraries' options at once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::Done;
+
+/// Record USDT probes of a multi-process pipeline with eBPF; replay, analyze and export the trace offline.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 usage; 3 done, but data was lost, skipped or damaged (it is said how much).";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Record probes of running processes into a trace file
+    #[cfg(target_os = "linux")]
+    Record(Box<RecordArgs>),
+    /// List the USDT probes of running processes or of a file
+    #[cfg(target_os = "linux")]
+    List(ListArgs),
+    /// Print a trace as the documented log
+    Replay(ReplayArgs),
+    /// Turn a documented log into a trace
+    Import(ImportArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Trace file to write; - for standard output, FILE.parquet for a Parquet table
+    #[arg(short, long, value_name = "FILE", default_value = "run.trace")]
+    pub(crate) output: PathBuf,
+    /// Overwrite an existing file
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Probes to record, globs allowed; string arguments as in 'python:function__entry(str,str)'
+    #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE", default_value = "buffer_tracker:*")]
+    pub(crate) events: Vec<String>,
+    /// Record this process only (may be given more than once)
+    #[arg(short, long = "pid", value_name = "PID")]
+    pub(crate) pids: Vec<u32>,
+    /// Record processes of this program only, globs allowed (may be given more than once)
+    #[arg(short = 'x', long = "program", value_name = "PROGRAM")]
+    pub(crate) programs: Vec<String>,
+    /// The argument that is a probe's sequence number, if it is not the first
+    #[arg(long = "key", value_name = "PROVIDER:PROBE=argN")]
+    pub(crate) keys: Vec<String>,
+    /// End after this time, such as 10s or 500ms
+    #[arg(short, long, value_name = "TIME")]
+    pub(crate) duration: Option<Time>,
+    /// Print the log to standard output while recording
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// How to attach: auto, multi (Linux 6.6 and newer) or perf
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub(crate) attach: AttachArg,
+    /// Size of the ring buffer of each processor, a power of two
+    #[arg(long, value_name = "SIZE", default_value = "8M")]
+    pub(crate) ring_size: Size,
+    /// An event is in the file at most this long after it fired
+    #[arg(long, value_name = "TIME", default_value = "200ms")]
+    pub(crate) flush: Time,
+    /// Have every flush reach the disk, against loss of power
+    #[arg(long)]
+    pub(crate) sync: bool,
+    /// Write a byte to this file descriptor when every probe is attached
+    #[arg(long, value_name = "N")]
+    pub(crate) ready_fd: Option<u32>,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Command to run and record; the recording ends with it
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum AttachArg {
+    Auto,
+    Multi,
+    Perf,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Program or shared library to look into, instead of running processes
+    pub(crate) file: Option<PathBuf>,
+    /// Only these processes
+    #[arg(short, long = "pid", value_name = "PID", conflicts_with = "file")]
+    pub(crate) pids: Vec<u32>,
+    /// Only these programs, globs allowed
+    #[arg(short = 'x', long = "program", value_name = "PROGRAM", conflicts_with = "file")]
+    pub(crate) programs: Vec<String>,
+    /// Only these probes, globs allowed
+    #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE", default_value = "*:*")]
+    pub(crate) events: Vec<String>,
+}
+
+/// Which events of a trace to look at.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct FilterArgs {
+    /// Only these probes, globs allowed
+    #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE")]
+    pub(crate) events: Vec<String>,
+    /// Only these processes
+    #[arg(short, long = "pid", value_name = "PID")]
+    pub(crate) pids: Vec<u32>,
+    /// Only these programs, globs allowed
+    #[arg(short = 'x', long = "program", value_name = "PROGRAM")]
+    pub(crate) programs: Vec<String>,
+    /// Only these sequence numbers: N, A..B (both included), A.. or ..B
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) seq: Option<String>,
+    /// From this time on: offset from the start (1.5s) or wall time (2026-01-31T12:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Up to this time: offset from the start or wall time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Log to read; - for standard input
+    pub(crate) log: PathBuf,
+    /// Trace file to write; - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Overwrite an existing file
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// A command line that clap cannot see is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// A span of time: `10s`, `500ms`, `2m`; a bare number is seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) Duration);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected a time such as 10s, 500ms or 2m".to_owned();
+        if let Ok(seconds) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| wrong());
+        }
+        let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+        signed.try_into().map(Self).map_err(|_| wrong())
+    }
+}
+
+/// A number of bytes: `65536`, `64K`, `8M`, `1G`; units are powers of 1024.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected a size such as 64K, 8M or 1G".to_owned();
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit.to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        number.checked_mul(1 << shift).map(Self).ok_or_else(wrong)
+    }
+}
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
+    clap_complete::generate(shell, &mut Cli::command(), "tracer", &mut std::io::stdout());
+    Ok(Done::All)
+}
+
+pub(crate) fn man() -> anyhow::Result<Done> {
+    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+    Ok(Done::All)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_sizes_are_read_with_their_units() {
+        let time = |text: &str| text.parse::<Time>().map(|time| time.0.as_millis());
+        assert_eq!(time("10s"), Ok(10_000));
+        assert_eq!(time("500ms"), Ok(500));
+        assert_eq!(time("1.5"), Ok(1_500));
+        assert_eq!(time("-1s"), Err("expected a time such as 10s, 500ms or 2m".to_owned()));
+        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(size("64k"), Ok(65_536));
+        assert_eq!(size("8MiB"), Ok(8 << 20));
+        assert_eq!(size("12"), Ok(12));
+        assert_eq!(size("99999999999T"), Err("expected a size such as 64K, 8M or 1G".to_owned()));
+        assert!(size("M").is_err());
+    }
+}

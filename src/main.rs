@@ -1,0 +1,68 @@
+//! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
+
+mod cli;
+mod input;
+#[cfg(target_os = "linux")]
+mod list;
+mod output;
+mod read;
+#[cfg(target_os = "linux")]
+mod record;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Verb};
+
+/// How a verb that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    /// Everything asked for was done.
+    All,
+    /// Done, but data was lost, skipped or damaged; it was said how much.
+    Lossy,
+    /// The command that was recorded ended with this code.
+    Command(u8),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().verb) {
+        Ok(Done::All) => ExitCode::SUCCESS,
+        Ok(Done::Lossy) => ExitCode::from(3),
+        Ok(Done::Command(code)) => ExitCode::from(code),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tracer: {error:#}");
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<Done> {
+    match verb {
+        #[cfg(target_os = "linux")]
+        Verb::Record(args) => record::record(args),
+        #[cfg(target_os = "linux")]
+        Verb::List(args) => list::list(&args),
+        Verb::Replay(args) => read::replay(&args),
+        Verb::Import(args) => read::import(&args),
+        Verb::Completions { shell } => cli::completions(shell),
+        Verb::Man => cli::man(),
+    }
+}
+
+/// Whether the reader of our output went away, which is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    };
+    let analyzer = error.downcast_ref::<tracer_analyzer::Error>();
+    analyzer.is_some_and(tracer_analyzer::Error::is_broken_pipe) || error.chain().any(io)
+}
+
+/// Whether the command line is at fault.
+fn is_usage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(tracer_analyzer::Error::Usage { .. })) || error.is::<cli::Usage>()
+}

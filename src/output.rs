@@ -1,0 +1,88 @@
+//! Files to write: never over an existing one unless asked, and owned by the user behind `sudo`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::input::is_standard;
+
+/// A file being written, or standard output.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Standard output.
+    Standard(io::Stdout),
+    /// A file, and its path if it was made by us.
+    File(File, Option<PathBuf>),
+}
+
+impl Output {
+    /// Makes a new file at `path`; `-` is standard output. A pipe or a device is written to as it is.
+    ///
+    /// # Errors
+    /// If it exists and `force` is not given, or cannot be made.
+    pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<Self> {
+        if is_standard(path) {
+            return Ok(Self::Standard(io::stdout()));
+        }
+        let name = path.display();
+        match fs::metadata(path) {
+            Ok(facts) if facts.is_dir() => anyhow::bail!("{name} is a directory, expected a file name"),
+            Ok(facts) if !facts.is_file() => {
+                let file = OpenOptions::new().write(true).open(path);
+                return Ok(Self::File(file.with_context(|| format!("cannot open {name}"))?, None));
+            }
+            Ok(_) if !force => anyhow::bail!("{name} exists; give --force to overwrite it, or another -o"),
+            // A new file, so that who has mapped the old one can go on reading it.
+            Ok(_) => fs::remove_file(path).with_context(|| format!("cannot replace {name}"))?,
+            Err(_) => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = file.with_context(|| format!("cannot create {name}"))?;
+        give_to_invoker(&file);
+        Ok(Self::File(file, Some(path.to_owned())))
+    }
+
+    /// Another handle of the file, for reaching the disk; none for standard output.
+    pub(crate) fn file(&self) -> io::Result<Option<File>> {
+        match self {
+            Self::Standard(_) => Ok(None),
+            Self::File(file, _) => file.try_clone().map(Some),
+        }
+    }
+
+    /// Path of the file, if it was made by us.
+    pub(crate) fn made(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(_, made) => made.clone(),
+            Self::Standard(_) => None,
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard(stdout) => stdout.write(bytes),
+            Self::File(file, _) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Standard(stdout) => stdout.flush(),
+            Self::File(file, _) => file.flush(),
+        }
+    }
+}
+
+/// Under `sudo` the file belongs to the user who called it.
+fn give_to_invoker(file: &File) {
+    let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    #[cfg(unix)]
+    if let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) {
+        // Only root may; for anybody else the variables mean nothing.
+        let _ = std::os::unix::fs::fchown(file, Some(uid), Some(gid));
+    }
+}

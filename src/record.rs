@@ -1,0 +1,193 @@
+//! `tracer record`: options for the recorder, and what it says on the way.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use tracer_format::Definitions;
+use tracer_format::log::LogWriter;
+use tracer_recorder::attach::AttachMode;
+use tracer_recorder::discover::Filter;
+use tracer_recorder::pattern;
+use tracer_recorder::{Error, Notice, RecordOptions, Summary};
+
+use crate::Done;
+use crate::cli::{AttachArg, RecordArgs, Usage};
+use crate::input::is_standard;
+use crate::output::Output;
+
+pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
+    if args.print && is_standard(&args.output) {
+        return Err(Usage("--print and -o - both want standard output; give -o a file".to_owned()).into());
+    }
+    let options = options(&args)?;
+    let output = Output::create(&args.output, args.force)?;
+    let made = output.made();
+    let synced = if args.sync { output.file()? } else { None };
+    let print = args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>);
+    let mut screen = Screen::new(&args);
+    let result = tracer_recorder::record(&options, output, synced, print, &mut |notice| screen.show(&notice));
+    screen.bar.finish_and_clear();
+    match result {
+        Ok(summary) => {
+            if !args.quiet {
+                sum_up(&args, &summary);
+            }
+            Ok(done(&summary))
+        }
+        Err(error) => {
+            // A trace that could not be finished is kept; one that was never begun is not.
+            if !matches!(error, Error::Trace(_))
+                && !screen.ready
+                && let Some(made) = made
+            {
+                let _ = std::fs::remove_file(made);
+            }
+            Err(error).with_context(|| format!("cannot record to {}", args.output.display()))
+        }
+    }
+}
+
+fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
+    let usage = |error: Error| Usage(error.to_string());
+    let requests: Result<_, _> = args.events.iter().map(|text| text.parse()).collect();
+    let keys: Result<_, _> = args.keys.iter().map(|text| text.parse()).collect();
+    let programs: Result<_, _> = args.programs.iter().map(|text| pattern::program(text)).collect();
+    let ring_bytes = u32::try_from(args.ring_size.0).unwrap_or(u32::MAX);
+    if !ring_bytes.is_power_of_two() || ring_bytes < 4096 {
+        let found = args.ring_size.0;
+        return Err(Usage(format!("--ring-size {found}: expected a power of two from 4K to 2G")).into());
+    }
+    Ok(RecordOptions {
+        filter: Filter {
+            requests: requests.map_err(usage)?,
+            pids: args.pids.clone(),
+            programs: programs.map_err(usage)?,
+        },
+        keys: keys.map_err(usage)?,
+        attach: match args.attach {
+            AttachArg::Auto => AttachMode::Auto,
+            AttachArg::Multi => AttachMode::Multi,
+            AttachArg::Perf => AttachMode::Perf,
+        },
+        ring_bytes,
+        flush: args.flush.0,
+        duration: args.duration.map(|time| time.0),
+        command: args.command.clone(),
+        command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+    })
+}
+
+/// What the user sees while recording, on standard error.
+struct Screen {
+    bar: ProgressBar,
+    quiet: bool,
+    print: bool,
+    ready: bool,
+    ready_fd: Option<u32>,
+}
+
+impl Screen {
+    fn new(args: &RecordArgs) -> Self {
+        let bar = if args.quiet || args.print && io::stdout().is_terminal() || !io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
+        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+        bar.set_style(style.expect("a constant template"));
+        Self { bar, quiet: args.quiet, print: args.print, ready: false, ready_fd: args.ready_fd }
+    }
+
+    fn show(&mut self, notice: &Notice<'_>) {
+        match *notice {
+            Notice::Problem(text) => self.line(&format!("tracer: {text}")),
+            Notice::Found(definitions) if !self.print => self.header(definitions),
+            Notice::Found(_) => {}
+            Notice::Ready { probes } => {
+                self.ready = true;
+                self.line(&format!("tracer: recording, PID {}, {probes} probes", std::process::id()));
+                if let Some(fd) = self.ready_fd
+                    && let Err(error) = tell_ready(fd)
+                {
+                    self.line(&format!("tracer: cannot write to --ready-fd {fd}: {error}"));
+                }
+            }
+            Notice::Progress { events, lost, bytes } => {
+                let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a rate to look at"
+                )]
+                let rate = (events as f64 / seconds) as u64;
+                let (events, lost, rate) = (HumanCount(events), HumanCount(lost), HumanCount(rate));
+                self.bar
+                    .set_message(format!("{events} events, {rate}/s, {lost} lost, {}", HumanBytes(bytes)));
+                self.bar.tick();
+            }
+        }
+    }
+
+    /// The log's header.
+    fn header(&self, definitions: &Definitions) {
+        let mut lines = Vec::new();
+        LogWriter::new().header(definitions, &mut lines);
+        self.line(String::from_utf8_lossy(&lines).trim_end());
+    }
+
+    fn line(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+}
+
+/// Writes a byte to the descriptor that a script gave us.
+fn tell_ready(fd: u32) -> io::Result<()> {
+    File::options().write(true).open(format!("/proc/self/fd/{fd}"))?.write_all(b"\n")
+}
+
+fn sum_up(args: &RecordArgs, summary: &Summary) {
+    let name =
+        if is_standard(&args.output) { "standard output".into() } else { args.output.display().to_string() };
+    let per_event = if summary.events == 0 { 0.0 } else { summary.bytes as f64 / summary.events as f64 };
+    eprintln!(
+        "tracer: {name}: {} events, {} lost, {}, {} bytes ({per_event:.2} B/event)",
+        summary.events,
+        summary.lost,
+        seconds(summary.duration),
+        summary.bytes,
+    );
+    if summary.malformed > 0 {
+        eprintln!("tracer: {} raw events contradicted themselves and were left out", summary.malformed);
+    }
+    let silent: Vec<_> = summary.sites.iter().filter(|site| site.recorded + site.lost == 0).collect();
+    let fired =
+        |name: &str| summary.sites.iter().any(|site| site.name == name && site.recorded + site.lost > 0);
+    let mut names: Vec<_> = silent.iter().map(|site| &site.name[..]).filter(|name| !fired(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if !names.is_empty() {
+        eprintln!("tracer: never fired: {}", names.join(", "));
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+fn done(summary: &Summary) -> Done {
+    if let Some(status) = summary.command
+        && !status.success()
+    {
+        let code = status.code().or_else(|| {
+            use std::os::unix::process::ExitStatusExt;
+            status.signal().map(|signal| 128 + signal)
+        });
+        return Done::Command(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
+    }
+    if summary.lost > 0 || summary.malformed > 0 { Done::Lossy } else { Done::All }
+}
