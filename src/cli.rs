@@ -79,6 +79,24 @@ pub(crate) struct RecordArgs {
     /// Have every flush reach the disk, against loss of power
     #[arg(long)]
     pub(crate) sync: bool,
+    /// End when the file has this size
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<Size>,
+    /// End after this many events
+    #[arg(long, value_name = "N")]
+    pub(crate) max_events: Option<u64>,
+    /// Begin a new file (run.1.trace, run.2.trace, ...) when one has this size or has been written for this time
+    #[arg(long, value_name = "SIZE|TIME")]
+    pub(crate) rotate: Option<Rotate>,
+    /// With --rotate: keep this many files, remove older ones
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
+    /// Flight recorder: keep this much time in memory; write it on SIGUSR1, at the end and when --when says so
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["rotate", "max_size", "max_events"])]
+    pub(crate) last: Option<Time>,
+    /// With --last: memory for it at the most
+    #[arg(long, value_name = "SIZE", requires = "last", default_value = "256M")]
+    pub(crate) memory: Size,
     /// Write a byte to this file descriptor when every probe is attached
     #[arg(long, value_name = "N")]
     pub(crate) ready_fd: Option<u32>,
@@ -203,6 +221,27 @@ impl FromStr for Size {
     }
 }
 
+/// When a new file is begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rotate {
+    Size(u64),
+    Time(Duration),
+}
+
+impl FromStr for Rotate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A bare number is bytes; times have a unit. "1M" is a mebibyte, "1m" a minute.
+        let is_time = text.ends_with(['s', 'm', 'h']);
+        let wrong = |_| "expected a size such as 64M or a time such as 10s or 5m".to_owned();
+        if is_time {
+            return text.parse().map(|Time(time)| Self::Time(time)).map_err(wrong);
+        }
+        text.parse().map(|Size(size)| Self::Size(size)).map_err(wrong)
+    }
+}
+
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
     clap_complete::generate(shell, &mut Cli::command(), "tracer", &mut std::io::stdout());
     Ok(Done::All)
@@ -235,5 +274,7 @@ mod tests {
         assert_eq!(size("12"), Ok(12));
         assert_eq!(size("99999999999T"), Err("expected a size such as 64K, 8M or 1G".to_owned()));
         assert!(size("M").is_err());
+        assert!(matches!("64M".parse(), Ok(Rotate::Size(0x400_0000))));
+        assert!(matches!("5m".parse(), Ok(Rotate::Time(time)) if time.as_secs() == 300));
     }
 }

@@ -13,8 +13,15 @@ use crate::input::is_standard;
 pub(crate) enum Output {
     /// Standard output.
     Standard(io::Stdout),
-    /// A file, and its path if it was made by us.
-    File(File, Option<PathBuf>),
+    /// A file.
+    File {
+        /// Open for writing.
+        file: File,
+        /// Its path, if it was made by us.
+        made: Option<PathBuf>,
+        /// Whether every flush is to reach the disk.
+        sync: bool,
+    },
 }
 
 impl Output {
@@ -31,7 +38,8 @@ impl Output {
             Ok(facts) if facts.is_dir() => anyhow::bail!("{name} is a directory, expected a file name"),
             Ok(facts) if !facts.is_file() => {
                 let file = OpenOptions::new().write(true).open(path);
-                return Ok(Self::File(file.with_context(|| format!("cannot open {name}"))?, None));
+                let file = file.with_context(|| format!("cannot open {name}"))?;
+                return Ok(Self::File { file, made: None, sync: false });
             }
             Ok(_) if !force => anyhow::bail!("{name} exists; give --force to overwrite it, or another -o"),
             // A new file, so that who has mapped the old one can go on reading it.
@@ -41,21 +49,22 @@ impl Output {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let file = file.with_context(|| format!("cannot create {name}"))?;
         give_to_invoker(&file);
-        Ok(Self::File(file, Some(path.to_owned())))
+        Ok(Self::File { file, made: Some(path.to_owned()), sync: false })
     }
 
-    /// Another handle of the file, for reaching the disk; none for standard output.
-    pub(crate) fn file(&self) -> io::Result<Option<File>> {
-        match self {
-            Self::Standard(_) => Ok(None),
-            Self::File(file, _) => file.try_clone().map(Some),
+    /// Has every flush reach the disk, if this is a file.
+    #[must_use]
+    pub(crate) fn synced(mut self, wanted: bool) -> Self {
+        if let Self::File { sync, .. } = &mut self {
+            *sync = wanted;
         }
+        self
     }
 
     /// Path of the file, if it was made by us.
     pub(crate) fn made(&self) -> Option<PathBuf> {
         match self {
-            Self::File(_, made) => made.clone(),
+            Self::File { made, .. } => made.clone(),
             Self::Standard(_) => None,
         }
     }
@@ -65,14 +74,15 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard(stdout) => stdout.write(bytes),
-            Self::File(file, _) => file.write(bytes),
+            Self::File { file, .. } => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Standard(stdout) => stdout.flush(),
-            Self::File(file, _) => file.flush(),
+            Self::File { file, sync: true, .. } => file.sync_data(),
+            Self::File { file, .. } => file.flush(),
         }
     }
 }

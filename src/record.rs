@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,10 +12,11 @@ use tracer_format::log::LogWriter;
 use tracer_recorder::attach::AttachMode;
 use tracer_recorder::discover::Filter;
 use tracer_recorder::pattern;
-use tracer_recorder::{Error, Notice, RecordOptions, Summary};
+use tracer_recorder::sink::Open;
+use tracer_recorder::{Bounds, Error, Flight, Notice, RecordOptions, Summary};
 
 use crate::Done;
-use crate::cli::{AttachArg, RecordArgs, Usage};
+use crate::cli::{AttachArg, RecordArgs, Rotate, Usage};
 use crate::input::is_standard;
 use crate::output::Output;
 
@@ -22,13 +24,22 @@ pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
     if args.print && is_standard(&args.output) {
         return Err(Usage("--print and -o - both want standard output; give -o a file".to_owned()).into());
     }
+    if (args.rotate.is_some() || args.last.is_some()) && is_standard(&args.output) {
+        return Err(Usage("--rotate and --last write files; give -o a file name".to_owned()).into());
+    }
     let options = options(&args)?;
-    let output = Output::create(&args.output, args.force)?;
-    let made = output.made();
-    let synced = if args.sync { output.file()? } else { None };
-    let print = args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>);
+    // A file that is in the way is told now, not when the first event comes.
+    let first = Output::create(&args.output, args.force)?.synced(args.sync);
+    let made = first.made();
+    let output = tracer_recorder::Output {
+        open: files(&args, first),
+        print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
+        watch: None,
+        flush: args.flush.0,
+        bounds: bounds(&args),
+    };
     let mut screen = Screen::new(&args);
-    let result = tracer_recorder::record(&options, output, synced, print, &mut |notice| screen.show(&notice));
+    let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
     screen.bar.finish_and_clear();
     match result {
         Ok(summary) => {
@@ -47,6 +58,50 @@ pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
             }
             Err(error).with_context(|| format!("cannot record to {}", args.output.display()))
         }
+    }
+}
+
+/// Opens the files of a recording: the first is there already, later ones have a number.
+fn files<'a>(args: &RecordArgs, first: Output) -> Open<'a> {
+    let (path, force, sync, keep) = (args.output.clone(), args.force, args.sync, args.keep);
+    let mut first = Some(first);
+    Box::new(move |part| {
+        let output = match first.take() {
+            Some(output) => output,
+            None => Output::create(&numbered(&path, part), force).map_err(io::Error::other)?.synced(sync),
+        };
+        if let Some(old) = keep.and_then(|keep| part.checked_sub(keep)) {
+            // Somebody may have taken it away already.
+            let _ = std::fs::remove_file(numbered(&path, old));
+        }
+        Ok(Box::new(output) as Box<dyn Write + Send>)
+    })
+}
+
+/// `run.trace`, `run.1.trace`, `run.2.trace` and so on.
+fn numbered(path: &Path, part: u32) -> PathBuf {
+    if part == 0 {
+        return path.to_owned();
+    }
+    match path.extension() {
+        Some(extension) => path.with_extension(format!("{part}.{}", extension.to_string_lossy())),
+        None => path.with_extension(part.to_string()),
+    }
+}
+
+fn bounds(args: &RecordArgs) -> Bounds {
+    let (rotate_bytes, rotate_after) = match args.rotate {
+        Some(Rotate::Size(bytes)) => (Some(bytes), None),
+        Some(Rotate::Time(time)) => (None, Some(time)),
+        None => (None, None),
+    };
+    let max_bytes = usize::try_from(args.memory.0).unwrap_or(usize::MAX);
+    Bounds {
+        max_bytes: args.max_size.map(|size| size.0),
+        max_events: args.max_events,
+        rotate_bytes,
+        rotate_after,
+        flight: args.last.map(|last| Flight { last: last.0, max_bytes }),
     }
 }
 
@@ -73,7 +128,6 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
             AttachArg::Perf => AttachMode::Perf,
         },
         ring_bytes,
-        flush: args.flush.0,
         duration: args.duration.map(|time| time.0),
         command: args.command.clone(),
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),

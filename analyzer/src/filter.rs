@@ -122,14 +122,7 @@ impl Selection {
     /// Everything.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            all: true,
-            sites: Vec::new(),
-            threads: Vec::new(),
-            keys: None,
-            from_ns: 0,
-            to_ns: u64::MAX,
-        }
+        Self { all: true, sites: Vec::new(), threads: Vec::new(), keys: None, from_ns: 0, to_ns: u64::MAX }
     }
 
     /// What `filter` means in `trace`.
@@ -214,12 +207,15 @@ impl Selection {
 
     fn selects(&self, trace: &Trace<'_>, columns: &Columns, row: usize) -> bool {
         let time_ns = columns.time_ns[row];
-        let listed = |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
+        let listed =
+            |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
         (self.from_ns..self.to_ns).contains(&time_ns)
             && listed(&self.sites, columns.site[row])
             && listed(&self.threads, columns.thread[row])
             && self.keys.is_none_or(|keys| {
-                columns.key(row, &trace.definitions).is_some_and(|key| (keys.first..=keys.last).contains(&key))
+                columns
+                    .key(row, &trace.definitions)
+                    .is_some_and(|key| (keys.first..=keys.last).contains(&key))
             })
     }
 }

@@ -110,7 +110,8 @@ impl Plan {
         }
         let shape = &key.3;
         let announced = self.announced(event).filter(|&site| {
-            !self.shaped[site] || (self.sites[site].args == shape.kinds && self.sites[site].key_arg == shape.key_arg)
+            !self.shaped[site]
+                || (self.sites[site].args == shape.kinds && self.sites[site].key_arg == shape.key_arg)
         });
         let site = announced.unwrap_or_else(|| {
             let (probe, program) = (event.probe.clone(), event.program.clone());
@@ -181,7 +182,9 @@ impl Plan {
 
     fn gap(&self, lost: &LostLine) -> Gap {
         let named = |site: &Site| {
-            lost.probe.as_ref().is_some_and(|(provider, probe)| site.provider == *provider && site.probe == *probe)
+            lost.probe
+                .as_ref()
+                .is_some_and(|(provider, probe)| site.provider == *provider && site.probe == *probe)
         };
         Gap {
             host: 0,

@@ -5,9 +5,9 @@ use std::io::Write;
 use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Trace};
 
+use crate::Result;
 use crate::filter::Selection;
 use crate::outcome::Outcome;
-use crate::Result;
 
 /// Bytes of lines that are collected before they are written.
 const WRITE_BYTES: usize = 1 << 18;
@@ -27,19 +27,21 @@ pub fn replay(trace: &Trace<'_>, selection: &Selection, out: &mut impl Write) ->
     let mut batches = trace.batches_where(|block| selection.wants(block));
     while let Some(batch) = batches.next() {
         match batch {
-            Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |mut rows| -> Result<()> {
-                outcome.events += rows.len() as u64;
-                while !rows.is_empty() {
-                    let end = rows.end.min(rows.start + ROWS);
-                    log.events(definitions, columns, rows.start..end, &mut lines);
-                    rows.start = end;
-                    if lines.len() >= WRITE_BYTES {
-                        out.write_all(&lines)?;
-                        lines.clear();
+            Batch::Events { columns, rows } => {
+                selection.rows(trace, columns, rows, |mut rows| -> Result<()> {
+                    outcome.events += rows.len() as u64;
+                    while !rows.is_empty() {
+                        let end = rows.end.min(rows.start + ROWS);
+                        log.events(definitions, columns, rows.start..end, &mut lines);
+                        rows.start = end;
+                        if lines.len() >= WRITE_BYTES {
+                            out.write_all(&lines)?;
+                            lines.clear();
+                        }
                     }
-                }
-                Ok(())
-            })?,
+                    Ok(())
+                })?
+            }
             Batch::Gap(gap) => {
                 if selection.wants_gap(&gap) {
                     log.gap(&gap);

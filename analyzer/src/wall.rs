@@ -48,7 +48,8 @@ fn parse_duration_ns(text: &str) -> Option<u64> {
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        |text: &str| !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
         return None;
     }
@@ -61,7 +62,8 @@ fn parse_duration_ns(text: &str) -> Option<u64> {
 /// The clock anchors of the trace's first host, ascending.
 #[must_use]
 pub fn anchors(trace: &Trace<'_>) -> Vec<ClockAnchor> {
-    let mut anchors: Vec<ClockAnchor> = trace.clocks.iter().copied().filter(|anchor| anchor.host == 0).collect();
+    let mut anchors: Vec<ClockAnchor> =
+        trace.clocks.iter().copied().filter(|anchor| anchor.host == 0).collect();
     anchors.sort_by_key(|anchor| anchor.monotonic_ns);
     anchors
 }

@@ -54,7 +54,9 @@ fn a_log_without_header_stays_without() {
 
 #[test]
 fn events_out_of_order_are_sorted() {
-    let line = |time: u64| format!("[{time:>16}] [PID:      1] a            p:q                            | Seq: 1\n");
+    let line = |time: u64| {
+        format!("[{time:>16}] [PID:      1] a            p:q                            | Seq: 1\n")
+    };
     assert_eq!(replayed(&trace_of(&(line(9) + &line(7))), &Filter::default()), line(7) + &line(9));
 }
 
@@ -102,8 +104,7 @@ fn wall_time_needs_clock_anchors() {
     let trace = Trace::open(&bytes).unwrap();
     let filter = Filter { from: Some("2026-05-01T00:00:00Z".parse().unwrap()), ..Filter::default() };
     let error = Selection::new(&filter, &trace).unwrap_err();
-    let expected =
-        "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s";
+    let expected = "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -62,8 +62,11 @@ pub struct SiteSpec {
     pub count: u8,
     /// One of the `SHAPE_` constants.
     pub shape: u8,
+    /// Zero. The program begins its mask of unreadable arguments with it: a value that the verifier does not know, so
+    /// that it need not tell all masks apart.
+    pub no_mask: u16,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
     /// Arguments to read, in their order at the site.
     pub arguments: [ArgumentSpec; MAX_ARGUMENTS],
 }

@@ -53,11 +53,13 @@ fn register(regs: *const u64, word: u8) -> u64 {
 }
 
 /// A word, and whether it could be read. Not an `Option`: the compiler leaves the value of a `None` undefined, and the
-/// verifier refuses a program that as much as copies an undefined register.
+/// verifier refuses a program that as much as copies an undefined register. Nor is `unreadable` a `bool`: a branch on
+/// it for each of twelve arguments would be 4096 paths for the verifier.
 #[derive(Clone, Copy)]
 pub struct Word {
-    pub readable: bool,
-    /// 0 if it is not readable.
+    /// 1 if the word could not be read, else 0.
+    pub unreadable: u16,
+    /// 0 if it is unreadable.
     pub value: u64,
 }
 
@@ -65,7 +67,7 @@ pub struct Word {
 #[inline(always)]
 pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
     if spec.flags & IN_MEMORY == 0 {
-        return Word { readable: true, value: register(regs, spec.base) };
+        return Word { unreadable: 0, value: register(regs, spec.base) };
     }
     let mut address = spec.displacement as u64;
     if spec.flags & HAS_BASE != 0 {
@@ -79,22 +81,26 @@ pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
     // SAFETY: `value` has 8 bytes; the helper checks the address and fails instead of faulting.
     let status =
         unsafe { bpf_probe_read_user((&raw mut value).cast(), size_bytes, address as *const c_void) };
-    Word { readable: status == 0, value }
+    Word { unreadable: is_negative(status), value }
+}
+
+/// 1 if `status`, the result of a helper, is an error, else 0; without a branch.
+#[inline(always)]
+pub fn is_negative(status: i64) -> u16 {
+    (status as u64 >> 63) as u16
 }
 
 /// Reads all arguments into `words` and returns the mask of those that could not be read.
 #[inline(always)]
 pub fn gather(regs: *const u64, spec: &SiteSpec, words: &mut [u64; MAX_ARGUMENTS]) -> u16 {
-    let mut unreadable = 0;
+    let mut unreadable = spec.no_mask;
     for i in 0..MAX_ARGUMENTS {
         if i >= spec.count as usize {
             break;
         }
         let word = read(regs, &spec.arguments[i]);
         words[i] = word.value;
-        if !word.readable {
-            unreadable |= 1 << i;
-        }
+        unreadable |= word.unreadable << i;
     }
     unreadable
 }

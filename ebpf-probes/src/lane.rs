@@ -79,6 +79,9 @@ fn reserve(event: &Event, count: u64) -> Option<Reserved> {
         if position & (WAKE_SAMPLE - 1) < count && used >= ptr::read_volatile(&raw const WAKE_SLOTS) {
             ring::wake(event.cpu);
         }
+        if position & (TOUCH_SLOTS - 1) < count {
+            touch(base, position, slots);
+        }
         Some(Reserved { base, position, slots })
     }
 }
@@ -107,5 +110,40 @@ impl Reserved {
         // SAFETY: the helper has no precondition.
         let time_ns = unsafe { bpf_ktime_get_ns() };
         self.write(0, time_ns, pack_ids(event.pid_tid, event.site), word);
+    }
+}
+
+const TOUCH_SLOTS: u64 = 64;
+#[inline(always)]
+fn touch(base: *mut u8, position: u64, slots: u64) {
+    let next = (position + TOUCH_SLOTS) & (slots - 1) & !(TOUCH_SLOTS - 1);
+    let at = LANE_BYTES + next as usize * SLOT_BYTES;
+    unsafe {
+        let line = base.add(at);
+        line.add(0 * 64).cast::<u64>().read_volatile();
+        line.add(1 * 64).cast::<u64>().read_volatile();
+        line.add(2 * 64).cast::<u64>().read_volatile();
+        line.add(3 * 64).cast::<u64>().read_volatile();
+        line.add(4 * 64).cast::<u64>().read_volatile();
+        line.add(5 * 64).cast::<u64>().read_volatile();
+        line.add(6 * 64).cast::<u64>().read_volatile();
+        line.add(7 * 64).cast::<u64>().read_volatile();
+        line.add(8 * 64).cast::<u64>().read_volatile();
+        line.add(9 * 64).cast::<u64>().read_volatile();
+        line.add(10 * 64).cast::<u64>().read_volatile();
+        line.add(11 * 64).cast::<u64>().read_volatile();
+        line.add(12 * 64).cast::<u64>().read_volatile();
+        line.add(13 * 64).cast::<u64>().read_volatile();
+        line.add(14 * 64).cast::<u64>().read_volatile();
+        line.add(15 * 64).cast::<u64>().read_volatile();
+        line.add(16 * 64).cast::<u64>().read_volatile();
+        line.add(17 * 64).cast::<u64>().read_volatile();
+        line.add(18 * 64).cast::<u64>().read_volatile();
+        line.add(19 * 64).cast::<u64>().read_volatile();
+        line.add(20 * 64).cast::<u64>().read_volatile();
+        line.add(21 * 64).cast::<u64>().read_volatile();
+        line.add(22 * 64).cast::<u64>().read_volatile();
+        line.add(23 * 64).cast::<u64>().read_volatile();
+
     }
 }

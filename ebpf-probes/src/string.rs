@@ -16,6 +16,9 @@ use crate::{argument, atomic};
 /// Offsets into the payload that leave room for one more string.
 const LAST_START: usize = MAX_PAYLOAD_BYTES - MAX_STRING_BYTES;
 
+/// All bits of an offset into the payload; changes nothing but what the verifier knows.
+const USED_MASK: usize = MAX_PAYLOAD_BYTES.next_power_of_two() - 1;
+
 /// Reads the arguments of a site that has strings, and submits the event.
 #[inline(always)]
 pub fn fire(regs: *const u64, spec: &SiteSpec, event: &Event) {
@@ -36,7 +39,7 @@ pub fn fire(regs: *const u64, spec: &SiteSpec, event: &Event) {
 
 #[inline(always)]
 fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scratch) {
-    let mut unreadable = 0u16;
+    let mut unreadable = spec.no_mask;
     let mut used = usize::from(spec.count) * 8;
     for i in 0..MAX_ARGUMENTS {
         if i >= spec.count as usize {
@@ -44,14 +47,13 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
         }
         let argument = &spec.arguments[i];
         let mut word = argument::read(regs, argument);
-        if argument.flags & IS_STRING != 0 && word.readable {
+        if argument.flags & IS_STRING != 0 {
+            // An address that could not be read is 0, from which no string can be read either.
             word = read_string(scratch, &mut used, word.value);
         }
         // SAFETY: i < MAX_ARGUMENTS, and the payload has room for that many words.
         unsafe { (&raw mut (*scratch).payload).cast::<u64>().add(i).write(word.value) };
-        if !word.readable {
-            unreadable |= 1 << i;
-        }
+        unreadable |= word.unreadable << i;
     }
     macro_rules! class {
         ($bytes:expr) => {
@@ -72,20 +74,20 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
 fn read_string(scratch: *mut Scratch, used: &mut usize, address: u64) -> Word {
     let start = *used;
     if start > LAST_START {
-        return Word { readable: false, value: 0 };
+        return Word { unreadable: 1, value: 0 };
     }
     // SAFETY: at most MAX_STRING_BYTES are written from `start`, which leaves room for them; the helper checks the
     // address and fails instead of faulting.
-    let length = unsafe {
+    let status = unsafe {
         let target = (&raw mut (*scratch).payload).cast::<u8>().add(start);
         bpf_probe_read_user_str(target.cast(), MAX_STRING_BYTES as u32, address as *const c_void)
     };
-    if length <= 0 || length > MAX_STRING_BYTES as i64 {
-        return Word { readable: false, value: 0 };
-    }
-    let length = length as u64 - 1;
-    *used = start + length as usize;
-    Word { readable: true, value: (start as u64) << 32 | length }
+    let unreadable = argument::is_negative(status);
+    // The status counts the NUL. After an error the length does not matter, but the verifier must see its bounds.
+    let length = (status as usize).wrapping_sub(1) & (MAX_STRING_BYTES - 1);
+    let length = if unreadable != 0 { 0 } else { length };
+    *used = (start + length) & USED_MASK;
+    Word { unreadable, value: (start as u64) << 32 | length as u64 }
 }
 
 /// Copies the payload to an event of `BYTES` and submits it.

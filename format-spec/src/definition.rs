@@ -22,7 +22,7 @@ pub struct Host {
 }
 
 /// A process: one program run by one pid.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Process {
     /// Index into [`Definitions::hosts`].
     pub host: u32,
@@ -50,7 +50,7 @@ pub struct Thread {
 }
 
 /// A site: one address in one binary where a probe fires.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Site {
     /// Provider of the probe.
     pub provider: String,

@@ -13,6 +13,7 @@ pub mod log;
 mod builder;
 mod codec;
 mod column;
+mod copy;
 mod cursor;
 mod decode;
 mod definition;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use clock::{ClockAnchor, StoredClock};
 pub use codec::LEVEL;
+pub use copy::{Copier, Source};
 pub use decode::BlockDecoder;
 pub use definition::{Cost, Definition, Definitions, Exit, Host, Process, Site, StageDef, Thread};
 pub use error::{Damage, Error, NotATrace, Result};

@@ -1,4 +1,4 @@
-//! The draining thread's work: sleep until there is something to do, then move all rings into one batch.
+//! The draining thread's work: sleep until there is something to do, then move all lanes and rings into one batch.
 //!
 //! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
 //! quarter full. It neither decodes nor orders anything: that is `merge.rs`, on another thread.
@@ -12,6 +12,7 @@ use rustix::event::epoll;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::error::{Error, Result};
+use crate::lane::Lanes;
 use crate::loss::{Loss, LossReader};
 use crate::program::Program;
 use crate::ring::{Progress, Ring};
@@ -71,9 +72,11 @@ pub enum Wake {
     Caller,
 }
 
-/// All rings of a program.
+/// All lanes and rings of a program.
 pub struct Drain {
+    /// By CPU.
     rings: Vec<Tracked>,
+    lanes: Lanes,
     losses: LossReader,
     looked_at: Option<Instant>,
     epoll: OwnedFd,
@@ -97,7 +100,7 @@ struct Tracked {
 const CALLER: u64 = u64::MAX;
 
 impl Drain {
-    /// Maps the rings of `program`.
+    /// Maps the lanes and rings of `program`.
     ///
     /// # Errors
     /// [`Error::System`] when memory or descriptors are short.
@@ -107,6 +110,8 @@ impl Drain {
         for map in &program.rings {
             rings.push(Tracked { ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?, complete_ns: 0 });
         }
+        let lanes = Lanes::map(&program.lanes, program.lane_slots).map_err(system)?;
+        let site_drops = program.site_drops.try_clone().map_err(system)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| system(error.into()))?;
         for (cpu, tracked) in (0..).zip(&rings) {
             // Edge-triggered: a ring with events in it does not wake, only the program's wake-up does.
@@ -116,7 +121,8 @@ impl Drain {
         }
         Ok(Self {
             rings,
-            losses: LossReader::new(program)?,
+            losses: LossReader::new(lanes.clone(), site_drops),
+            lanes,
             looked_at: None,
             epoll,
             sleep_ns: SLEEP_NS.0,
@@ -166,15 +172,16 @@ impl Drain {
             let cpu = (self.turn + i) % self.rings.len();
             let tracked = &mut self.rings[cpu];
             let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
-            fullest = fullest.max(fill);
-            // Before the ring's position is read: what the clock has passed by now is in the ring by then.
+            fullest = fullest.max(fill).max(self.lanes.fill(cpu));
+            // Before the positions are read: what bears an earlier time is reserved by then.
             let now_ns = monotonic_ns();
             let begin = batch.words.len();
-            match tracked.ring.drain(&mut batch.words, BATCH_WORDS) {
-                Progress::Complete => tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS),
-                Progress::Busy => {}
-                Progress::Full => all = false,
+            let lane = self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS);
+            let ring = tracked.ring.drain(&mut batch.words, BATCH_WORDS);
+            if (lane, ring) == (Progress::Complete, Progress::Complete) {
+                tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
+            all &= lane != Progress::Full && ring != Progress::Full;
             if batch.words.len() > begin {
                 batch.parts.push(Part { cpu: cpu as u16, end: batch.words.len() });
             }

@@ -84,7 +84,12 @@ impl FromStr for Request {
             Some((name, rest)) => match rest.trim_end().strip_suffix(')') {
                 Some(arguments) => (name, arguments),
                 None => {
-                    return Err(refuse("-e", text, "the argument list does not end with ')'", PROBE_EXAMPLES));
+                    return Err(refuse(
+                        "-e",
+                        text,
+                        "the argument list does not end with ')'",
+                        PROBE_EXAMPLES,
+                    ));
                 }
             },
         };
@@ -177,6 +182,7 @@ mod tests {
         let some = request("py*:function__[er]*");
         assert!(some.probe.matches("python", "function__entry") && !some.probe.matches("python", "line"));
         assert_eq!(request("python"), request("python:*"));
+        assert_eq!(request("python").probe.to_string(), "python:*");
         assert_eq!(request(" python : * ".replace(" : ", ":").as_str()), request("python:*"));
     }
 

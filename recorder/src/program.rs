@@ -9,9 +9,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
-use crate::abi::{DropState, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec};
+use crate::abi::{MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec};
 use crate::bpf::{self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM};
 use crate::error::{Error, Result};
+use crate::lane::lane_bytes;
 
 /// The object, aligned as the ELF parser wants it.
 #[repr(C, align(8))]
@@ -24,7 +25,11 @@ const SCRATCH_BYTES: u32 = 8 + MAX_PAYLOAD_BYTES as u32;
 /// How the program is loaded; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramOptions {
-    /// Bytes of the ring buffer of each CPU: a power of two, at least a memory page.
+    /// Slots of 24 bytes in the lane of each CPU: a power of two, at least 4096. An event with up to one argument takes
+    /// one, two more arguments one more.
+    pub lane_slots: u32,
+    /// Bytes of the ring buffer of each CPU, which takes what a lane has no room for, and strings: a power of two, at
+    /// least a memory page.
     pub ring_bytes: u32,
     /// Most sites that [`Program::set_site`] will be called for.
     pub max_sites: u32,
@@ -43,8 +48,9 @@ pub struct Program {
     /// For attaching through perf events.
     pub(crate) single: OwnedFd,
     pub(crate) rings: Vec<Map>,
-    pub(crate) drops: Map,
+    pub(crate) lanes: Map,
     pub(crate) site_drops: Map,
+    pub(crate) lane_slots: u32,
     sites: Map,
     admitted: Map,
     /// Referred to by the program; kept for its life.
@@ -60,15 +66,7 @@ impl Program {
     pub fn load(options: &ProgramOptions) -> Result<Self> {
         let cpus = possible_cpus()?;
         let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
-        let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
-        let only_admitted = u32::from(options.only_admitted).to_le_bytes();
-        object
-            .patch_map_data(HashMap::from([
-                ("WAKE_BYTES", (&wake_bytes[..], true)),
-                ("PID_FILTER", (&only_admitted[..], true)),
-            ]))
-            .map_err(|error| Error::Object(error.to_string()))?;
-
+        set_constants(&mut object, options)?;
         let rings = create_rings(cpus, options.ring_bytes)?;
         let outer = create(MapType::ArrayOfMaps, (4, 4), cpus, 0, Some(rings[0].as_fd()), cpus)?;
         for (cpu, ring) in (0..cpus).zip(&rings) {
@@ -76,8 +74,7 @@ impl Program {
         }
         let spec_bytes = size_of::<SiteSpec>() as u32;
         let sites = create(MapType::Array, (4, spec_bytes), options.max_sites.max(1), 0, None, cpus)?;
-        let drop_bytes = size_of::<DropState>() as u32;
-        let drops = create(MapType::Array, (4, drop_bytes), cpus, MAPPABLE, None, cpus)?;
+        let lanes = create(MapType::Array, (4, lane_bytes(options.lane_slots)), cpus, MAPPABLE, None, cpus)?;
         let site_drops = create(MapType::PerCpuArray, (4, 8), options.max_sites.max(1), 0, None, cpus)?;
         let scratch = create(MapType::Array, (4, SCRATCH_BYTES), cpus * SCRATCH_PER_CPU, 0, None, cpus)?;
         let admitted = create(MapType::Hash, (4, 1), MAX_ADMITTED, 0, None, cpus)?;
@@ -87,7 +84,7 @@ impl Program {
             ("RINGS", &outer),
             ("SITES", &sites),
             ("PIDS", &admitted),
-            ("DROPS", &drops),
+            ("LANES", &lanes),
             ("SITE_DROPS", &site_drops),
             ("SCRATCH", &scratch),
             (".rodata", &constants),
@@ -99,7 +96,7 @@ impl Program {
             Err(Error::Unsupported { source, .. }) => Err(source),
             other => Ok(other?),
         };
-        Ok(Self { multi, single, rings, drops, site_drops, sites, admitted, _others: [outer, scratch, constants] })
+        Ok(Self { multi, single, rings, lanes, site_drops, lane_slots: options.lane_slots, sites, admitted, _others: [outer, scratch, constants] })
     }
 
     /// Says what the program does at site `site`; must be called before the site is attached.
@@ -150,6 +147,22 @@ pub fn load_empty() -> Result<OwnedFd> {
 
 fn empty_instruction() -> bpf_insn {
     bpf_insn { code: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
+}
+
+/// Sets the statics of the program that its code sees as constants.
+fn set_constants(object: &mut Object, options: &ProgramOptions) -> Result<()> {
+    let lane_slots = u64::from(options.lane_slots).to_le_bytes();
+    let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
+    let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
+    let only_admitted = u32::from(options.only_admitted).to_le_bytes();
+    object
+        .patch_map_data(HashMap::from([
+            ("LANE_SLOTS", (&lane_slots[..], true)),
+            ("WAKE_SLOTS", (&wake_slots[..], true)),
+            ("WAKE_BYTES", (&wake_bytes[..], true)),
+            ("PID_FILTER", (&only_admitted[..], true)),
+        ]))
+        .map_err(|error| Error::Object(error.to_string()))
 }
 
 fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
@@ -266,6 +279,7 @@ fn last_cpu(text: &str) -> Option<u32> {
 fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size_of::<SiteSpec>());
     bytes.extend([spec.count, spec.shape]);
+    bytes.extend(spec.no_mask.to_le_bytes());
     bytes.extend(spec.reserved);
     for argument in &spec.arguments {
         bytes.extend(argument.displacement.to_le_bytes());
@@ -307,7 +321,7 @@ mod tests {
         assert!(object.programs.contains_key("site"));
         let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, [".rodata", "DROPS", "PIDS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"]);
+        assert_eq!(names, [".rodata", "LANES", "PIDS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"]);
     }
 
     #[test]

@@ -3,28 +3,30 @@
 //! Two threads: this one moves bytes out of the rings (`drain.rs`), the other one makes a trace of them (`write.rs`).
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use tracer_format::{Cost, Definition, Definitions, Site, Writer, WriterOptions};
+
+use tracer_format::log::escape;
+use tracer_format::{Cost, Definitions, Site};
 
 use crate::attach::{self, AttachMode, Link, Place};
 use crate::discover::{Discovery, Filter, Found, Scan};
 use crate::drain::{Batch, Drain, Wake, monotonic_ns};
 use crate::error::{Error, Result};
+
 use crate::host;
-use crate::escape::escape;
 use crate::nop::{self, Hazard};
 use crate::pattern::{self, Key};
 use crate::plan::Plan;
 use crate::program::{Program, ProgramOptions};
 use crate::stop::{self, Signals};
-use crate::write::{Totals, TraceWriter, WrittenSite};
+use crate::write::{Output, Shared, TraceWriter, WrittenSite};
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -37,8 +39,6 @@ pub struct RecordOptions {
     pub attach: AttachMode,
     /// Bytes of the ring buffer of each CPU: a power of two.
     pub ring_bytes: u32,
-    /// An event is in the file at most this long after it fired.
-    pub flush: Duration,
     /// End after this time.
     pub duration: Option<Duration>,
     /// A command to run; the recording ends with it.
@@ -68,6 +68,16 @@ pub enum Notice<'a> {
         /// Bytes of the trace so far.
         bytes: u64,
     },
+}
+
+impl Notice<'_> {
+    fn progress(shared: &Shared) -> Self {
+        Self::Progress {
+            events: shared.events.load(Ordering::Relaxed),
+            lost: shared.lost.load(Ordering::Relaxed),
+            bytes: shared.bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// What a recording came to.
@@ -102,28 +112,35 @@ pub struct SiteTotal {
     pub lost: u64,
 }
 
+impl SiteTotal {
+    fn of(site: &WrittenSite) -> Self {
+        let program = site.site.program.clone();
+        Self { name: site.site.name(), program, recorded: site.recorded, lost: site.lost }
+    }
+}
+
 /// Most sites of one recording.
 pub const MAX_SITES: u32 = 64 * 1024;
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
+/// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
+const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// Attached sites of all binaries.
+#[derive(Default)]
 struct Attached {
     links: Vec<Link>,
     probes: usize,
     sites: Vec<WrittenSite>,
 }
 
-/// Records to `sink` until something ends it. `synced` is the same file as `sink`, if every flush is to reach the disk;
-/// `print` gets the log; `notify` is called on this thread.
+/// Records to `output` until something ends it; `notify` is called on this thread.
 ///
 /// # Errors
 /// When nothing can be recorded, or writing fails; what was written until then is a trace.
-pub fn record<W: Write + Send>(
+pub fn record(
     options: &RecordOptions,
-    sink: W,
-    synced: Option<File>,
-    print: Option<Box<dyn Write + Send + '_>>,
+    output: Output<'_>,
     notify: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary> {
     let mut signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
@@ -131,55 +148,57 @@ pub fn record<W: Write + Send>(
     let scan = first_scan(&mut discovery, options)?;
     scan.problems.iter().for_each(|problem| notify(Notice::Problem(problem)));
     let program = Program::load(&ProgramOptions {
+        lane_slots: options.ring_bytes / 32,
         ring_bytes: options.ring_bytes,
         max_sites: site_count(&scan.found).min(MAX_SITES),
         only_admitted: !options.filter.pids.is_empty(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
-
-    let trace_id = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), monotonic_ns());
-    let mut writer = Writer::new(Synced { sink, synced, bytes: 0 }, WriterOptions { trace_id, ..WriterOptions::default() })?;
-    writer.define(Definition::Host(host::facts(options.command_line.clone())))?;
-    let attached = attach_all(options, &program, scan.found, &mut writer, notify)?;
-    notify(Notice::Found(writer.definitions()));
+    let attached = attach_all(options, &program, scan.found, notify)?;
     if attached.probes == 0 {
         return Err(Error::NoProbe(nothing_found(options)));
     }
 
+    let shared = Arc::new(Shared::default());
+    let longest = output.flush / 4;
+    let mut trace = TraceWriter::new(output, host::facts(options.command_line.clone()), shared.clone())?;
+    let sites = u32::try_from(attached.sites.len()).unwrap_or(MAX_SITES);
+    trace.add_sites(attached.sites)?;
+    notify(Notice::Found(trace.definitions()));
     let mut drain = Drain::new(&program)?;
     drain.watch(signals.as_fd())?;
-    let totals = Totals::default();
-    let sites = u32::try_from(attached.sites.len()).unwrap_or(MAX_SITES);
-    let mut trace = TraceWriter::new(writer, attached.sites, options.flush, print, &totals);
     trace.begin(host::clocks())?;
 
     let started = Instant::now();
-    let mut child = start(options)?;
-    let child_end = child.as_ref().map(|child| stop::child_end(child.id())).transpose();
-    let child_end = child_end.map_err(|source| Error::System { doing: "watch the command", source })?;
-    if let Some(child_end) = &child_end {
-        drain.watch(child_end.as_fd())?;
-    }
+    let mut command = Running::start(options, &drain)?;
     notify(Notice::Ready { probes: attached.probes });
-
-    let (mut trace, drained) = std::thread::scope(|scope| {
+    let (written, drained, duration) = std::thread::scope(|scope| {
         let (full, batches) = sync_channel(BATCHES);
         let (free, spare) = sync_channel(BATCHES);
         (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
         let writing = scope.spawn(move || write_batches(trace, &batches, &free));
-        let mut draining = Draining { drain: &mut drain, sites, full, spare };
-        let ended = draining.until_end(options, started, &mut signals, child.as_mut(), &mut || notify(totals.progress()));
+        let mut draining = Draining { drain: &mut drain, sites, full, spare, longest, shared: &shared };
+        let until = options.duration.map(|duration| started + duration);
+        let ended = draining.until_end(until, &mut signals, &mut command, notify);
+        let duration = started.elapsed();
         // Detached first, so that nothing new comes while the rings are emptied.
         drop(attached.links);
         let drained = ended.and_then(|()| draining.rest());
         drop(draining);
-        let trace = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        trace.map(|trace| (trace, drained))
-    })?;
-    let duration = started.elapsed();
-    trace.end(host::clocks())?;
+        (writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), drained, duration)
+    });
+    let mut trace = written?;
+    trace.end(cost(&drain))?;
     drained?;
-    finish(trace, &drain, duration, child)
+    Ok(Summary {
+        events: shared.events.load(Ordering::Relaxed),
+        lost: shared.lost.load(Ordering::Relaxed),
+        duration,
+        bytes: shared.bytes.load(Ordering::Relaxed),
+        sites: trace.sites.iter().map(SiteTotal::of).collect(),
+        command: command.end()?,
+        malformed: trace.malformed(),
+    })
 }
 
 /// Looks for probes: in what runs, and in what the command will run.
@@ -203,15 +222,14 @@ fn nothing_found(options: &RecordOptions) -> String {
 }
 
 /// Attaches to every binary found and defines its sites. One that cannot be attached to is told and left out.
-fn attach_all<W: Write>(
+fn attach_all(
     options: &RecordOptions,
     program: &Program,
     found: Vec<Found>,
-    writer: &mut Writer<W>,
     notify: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Attached> {
     let kernel = host::kernel_version();
-    let mut attached = Attached { links: Vec::new(), probes: 0, sites: Vec::new() };
+    let mut attached = Attached::default();
     for Found { binary, .. } in found {
         let mut places = Vec::with_capacity(binary.sites.len());
         let mut definitions = Vec::with_capacity(binary.sites.len());
@@ -247,11 +265,8 @@ fn attach_all<W: Write>(
         names.sort_unstable();
         names.dedup();
         attached.probes += names.len();
-        for (plan, site) in definitions {
-            let program = site.program.clone();
-            attached.sites.push(WrittenSite { plan, program, recorded: 0, lost: 0 });
-            writer.define(Definition::Site(site))?;
-        }
+        let written = |(plan, site)| WrittenSite { plan, site, recorded: 0, lost: 0 };
+        attached.sites.extend(definitions.into_iter().map(written));
     }
     Ok(attached)
 }
@@ -272,11 +287,40 @@ fn definition(site: &crate::binary::Site, binary: &crate::binary::Binary, option
     }
 }
 
-/// Starts the command, if there is one. Its probes are attached, so its first instruction is seen.
-fn start(options: &RecordOptions) -> Result<Option<Child>> {
-    let Some((name, arguments)) = options.command.split_first() else { return Ok(None) };
-    let child = Command::new(name).args(arguments).spawn();
-    child.map(Some).map_err(|source| Error::System { doing: "start the command", source })
+/// The command that is recorded, if there is one.
+struct Running {
+    child: Option<Child>,
+    /// Readable once it has ended.
+    _end: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Starts the command. Its probes are attached, so its first instruction is seen.
+    fn start(options: &RecordOptions, drain: &Drain) -> Result<Self> {
+        let Some((name, arguments)) = options.command.split_first() else { return Ok(Self { child: None, _end: None }) };
+        let child = Command::new(name).args(arguments).spawn();
+        let child = child.map_err(|source| Error::System { doing: "start the command", source })?;
+        let end = stop::child_end(child.id());
+        let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
+        drain.watch(end.as_fd())?;
+        Ok(Self { child: Some(child), _end: Some(end) })
+    }
+
+    fn terminate(&self) {
+        self.child.iter().for_each(|child| stop::terminate(child.id()));
+    }
+
+    fn is_over(&mut self) -> Result<bool> {
+        let Some(child) = &mut self.child else { return Ok(false) };
+        let status = child.try_wait();
+        Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
+    }
+
+    /// Waits for the command's end.
+    fn end(self) -> Result<Option<ExitStatus>> {
+        let status = self.child.map(|mut child| child.wait()).transpose();
+        status.map_err(|source| Error::System { doing: "wait for the command", source })
+    }
 }
 
 /// The draining thread's side of the two channels.
@@ -285,53 +329,53 @@ struct Draining<'a> {
     sites: u32,
     full: SyncSender<Batch>,
     spare: Receiver<Batch>,
+    /// Longest sleep.
+    longest: Duration,
+    shared: &'a Shared,
 }
 
 impl Draining<'_> {
     /// Drains until something ends the recording.
     fn until_end(
         &mut self,
-        options: &RecordOptions,
-        started: Instant,
+        mut until: Option<Instant>,
         signals: &mut Signals,
-        mut child: Option<&mut Child>,
-        tell: &mut dyn FnMut(),
+        command: &mut Running,
+        notify: &mut dyn FnMut(Notice<'_>),
     ) -> Result<()> {
-        let longest = options.flush / 4;
         let mut told = Instant::now();
         let mut asked = 0;
         loop {
-            let left = options.duration.map(|duration| duration.saturating_sub(started.elapsed()));
-            let wake = self.drain.wait(left.unwrap_or(longest).min(longest))?;
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let wake = self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?;
             if !self.step()? {
                 return Ok(());
             }
+            if self.shared.enough.load(Ordering::Relaxed) {
+                // A flight recorder waits for the rest of what it saw; the others end at once.
+                let aftermath = if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
+                let end = Instant::now() + aftermath;
+                until = Some(until.map_or(end, |until| until.min(end)));
+            }
             if left == Some(Duration::ZERO) {
-                child.iter().for_each(|child| stop::terminate(child.id()));
+                command.terminate();
                 return Ok(());
             }
             if wake == Wake::Caller {
                 let signals = signals.take();
-                asked += signals;
-                match &mut child {
-                    None if asked > 0 => return Ok(()),
-                    // The command ends, and then the recording; asked twice, the recording ends at once.
-                    Some(_) if asked > 1 => return Ok(()),
-                    Some(child) => {
-                        if signals > 0 {
-                            stop::terminate(child.id());
-                        }
-                        let ended = child.try_wait();
-                        if ended.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some() {
-                            return Ok(());
-                        }
-                    }
-                    None => {}
+                self.shared.snapshot.fetch_or(signals.snapshots > 0, Ordering::Relaxed);
+                asked += signals.ends;
+                // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
+                if asked > usize::from(command.child.is_some()) || command.is_over()? {
+                    return Ok(());
+                }
+                if signals.ends > 0 {
+                    command.terminate();
                 }
             }
             if told.elapsed() >= Duration::from_millis(100) {
                 told = Instant::now();
-                tell();
+                notify(Notice::progress(self.shared));
             }
         }
     }
@@ -344,11 +388,11 @@ impl Draining<'_> {
                 self.drain.collect(self.sites, &mut batch)?;
                 Ok(self.full.send(batch).is_ok())
             }
-            Err(std::sync::mpsc::TryRecvError::Empty) => {
+            Err(TryRecvError::Empty) => {
                 std::thread::sleep(Duration::from_micros(200));
                 Ok(true)
             }
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => Ok(false),
+            Err(TryRecvError::Disconnected) => Ok(false),
         }
     }
 
@@ -372,11 +416,11 @@ impl Draining<'_> {
 }
 
 /// The writing thread: takes batches until there are no more.
-fn write_batches<'a, W: Write>(
-    mut trace: TraceWriter<'a, W>,
+fn write_batches<'a>(
+    mut trace: TraceWriter<'a>,
     batches: &Receiver<Batch>,
     free: &SyncSender<Batch>,
-) -> Result<TraceWriter<'a, W>> {
+) -> Result<TraceWriter<'a>> {
     for batch in batches {
         trace.take(&batch, monotonic_ns())?;
         // The draining thread may have ended already.
@@ -385,57 +429,9 @@ fn write_batches<'a, W: Write>(
     Ok(trace)
 }
 
-/// Writes the end of the trace and sums up.
-fn finish<W: Write>(
-    mut trace: TraceWriter<'_, Synced<W>>,
-    drain: &Drain,
-    duration: Duration,
-    child: Option<Child>,
-) -> Result<Summary> {
-    let command = child.map(|mut child| child.wait()).transpose();
-    let command = command.map_err(|source| Error::System { doing: "wait for the command", source })?;
-    let cost = cost(drain);
-    trace.writer.define(Definition::Cost(cost))?;
-    let named = trace.writer.definitions().sites.iter().zip(&trace.sites);
-    let sites = named.map(|(site, total)| SiteTotal {
-        name: site.name(),
-        program: site.program.clone(),
-        recorded: total.recorded,
-        lost: total.lost,
-    });
-    let mut summary = Summary { sites: sites.collect(), duration, command, ..Summary::default() };
-    summary.malformed = trace.malformed();
-    summary.events = trace.writer.sealed_events();
-    summary.lost = trace.writer.dropped();
-    let mut sink = trace.writer.finish()?;
-    sink.flush().map_err(tracer_format::Error::from)?;
-    summary.bytes = sink.bytes;
-    Ok(summary)
-}
-
 /// What this process has cost so far.
 fn cost(drain: &Drain) -> Cost {
     let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let cpu_ns = cpu.tv_sec.saturating_mul(1_000_000_000).saturating_add(cpu.tv_nsec).cast_unsigned();
     Cost { cpu_ns, wakeups: drain.wakeups, drained_bytes: drain.drained_bytes, ..Cost::default() }
-}
-
-/// Counts what is written, and has it reach the disk if that was asked for.
-struct Synced<W> {
-    sink: W,
-    synced: Option<File>,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Synced<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()?;
-        self.synced.as_ref().map_or(Ok(()), File::sync_data)
-    }
 }

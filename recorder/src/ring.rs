@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{MmapOptions, MmapRaw};
 
 use crate::raw::{BUSY_BIT, span_words};
 
@@ -17,8 +17,8 @@ use crate::raw::{BUSY_BIT, span_words};
 #[derive(Debug)]
 pub struct Ring {
     fd: OwnedFd,
-    consumer: MmapMut,
-    producer: Mmap,
+    consumer: MmapRaw,
+    producer: MmapRaw,
     /// Bytes of the data, a power of two.
     size_bytes: usize,
     page_bytes: usize,
@@ -46,16 +46,12 @@ impl Ring {
         let fd = fd.try_clone_to_owned()?;
         let size_bytes = size_bytes as usize;
         let page_bytes = rustix::param::page_size();
-        // SAFETY: the mappings share memory with the kernel, which changes it at any time. So nothing here makes a
-        // reference to their bytes: positions and lengths are read and written atomically through pointers, and an
-        // event's other bytes are copied only when its length says that it is submitted, after which the kernel leaves
-        // them alone until the consumer's position has passed them.
-        let (consumer, producer) = unsafe {
-            let consumer = MmapOptions::new().len(page_bytes).map_mut(&fd)?;
-            let producer =
-                MmapOptions::new().offset(page_bytes as u64).len(page_bytes + 2 * size_bytes).map(&fd)?;
-            (consumer, producer)
-        };
+        // Raw mappings, because the kernel changes the memory at any time: nothing here makes a reference to its bytes.
+        // Positions and lengths are read and written atomically; an event's other bytes are copied only when its length
+        // says that it is submitted, after which the kernel leaves them alone until the consumer's position passes them.
+        let consumer = MmapOptions::new().len(page_bytes).map_raw(&fd)?;
+        let producer =
+            MmapOptions::new().offset(page_bytes as u64).len(page_bytes + 2 * size_bytes).map_raw_read_only(&fd)?;
         let mut ring = Self { fd, consumer, producer, size_bytes, page_bytes, position: 0 };
         ring.position = ring.consumer_position().load(Ordering::Relaxed);
         Ok(ring)

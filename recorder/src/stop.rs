@@ -5,40 +5,66 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
-/// Signals that ask for the end, as bytes in a pipe.
+/// Signals, as bytes in pipes.
 #[derive(Debug)]
 pub struct Signals {
-    pipe: UnixStream,
+    ends: UnixStream,
+    snapshots: UnixStream,
+    /// Readable if one of them is.
+    any: OwnedFd,
     ids: Vec<signal_hook::SigId>,
 }
 
+/// Signals that came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Came {
+    /// SIGINT, SIGTERM or SIGHUP: end the recording.
+    pub ends: usize,
+    /// SIGUSR1: take a snapshot.
+    pub snapshots: usize,
+}
+
 impl Signals {
-    /// Catches SIGINT, SIGTERM and SIGHUP until this is dropped.
+    /// Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 until this is dropped.
     ///
     /// # Errors
     /// When descriptors are short.
     pub fn catch() -> io::Result<Self> {
-        let (pipe, end) = UnixStream::pair()?;
-        pipe.set_nonblocking(true)?;
         let mut ids = Vec::new();
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-            ids.push(signal_hook::low_level::pipe::register(signal, end.try_clone()?)?);
+        let ends = pipe(&[SIGINT, SIGTERM, SIGHUP], &mut ids)?;
+        let snapshots = pipe(&[SIGUSR1], &mut ids)?;
+        let any = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for pipe in [&ends, &snapshots] {
+            epoll::add(&any, pipe, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         }
-        Ok(Self { pipe, ids })
+        Ok(Self { ends, snapshots, any, ids })
     }
 
-    /// How many signals came since the last call.
-    pub fn take(&mut self) -> usize {
+    /// What came since the last call.
+    pub fn take(&mut self) -> Came {
         let mut bytes = [0; 64];
-        self.pipe.read(&mut bytes).unwrap_or(0)
+        let mut count = |pipe: &mut UnixStream| pipe.read(&mut bytes).unwrap_or(0);
+        Came { ends: count(&mut self.ends), snapshots: count(&mut self.snapshots) }
     }
+}
+
+/// A pipe that gets a byte for each of `signals` that comes.
+fn pipe(signals: &[i32], ids: &mut Vec<signal_hook::SigId>) -> io::Result<UnixStream> {
+    let (pipe, end) = UnixStream::pair()?;
+    pipe.set_nonblocking(true)?;
+    for &signal in signals {
+        ids.push(signal_hook::low_level::pipe::register(signal, end.try_clone()?)?);
+    }
+    Ok(pipe)
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+        self.any.as_fd()
     }
 }
 

@@ -2,41 +2,72 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tracer_format::log::LogWriter;
-use tracer_format::{ClockAnchor, Definition, Firing, Gap, Process, Thread, Writer};
+use tracer_format::{
+    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, Thread, Writer,
+    WriterOptions,
+};
 
 use crate::drain::Batch;
+use crate::flight::{Flight, Memory};
 use crate::loss::Loss;
 use crate::merge::Merge;
 use crate::plan::{Plan, Values};
 use crate::process;
 use crate::raw::Raw;
-use crate::record::Notice;
+use crate::sink::{Open, Sink};
 
-/// What the writing thread tells the others while it works.
+/// Looks at the events of every block before it is sealed; true asks for a snapshot and the end of the recording.
+pub type Watch<'a> = Box<dyn FnMut(&Definitions, &Columns) -> bool + Send + 'a>;
+
+/// How much is written, and where.
+pub struct Output<'a> {
+    /// Opens the files.
+    pub open: Open<'a>,
+    /// Gets the log.
+    pub print: Option<Box<dyn Write + Send + 'a>>,
+    /// Asks for the snapshot of a flight recorder.
+    pub watch: Option<Watch<'a>>,
+    /// An event is in the file at most this long after it fired.
+    pub flush: Duration,
+    /// The bounds of the recording.
+    pub bounds: Bounds,
+}
+
+/// What bounds a recording; nothing by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Ends when the file has this many bytes.
+    pub max_bytes: Option<u64>,
+    /// Ends after this many events.
+    pub max_events: Option<u64>,
+    /// Begins a new file when one has this many bytes.
+    pub rotate_bytes: Option<u64>,
+    /// Begins a new file after this time.
+    pub rotate_after: Option<Duration>,
+    /// Keeps the last events in memory and writes them when asked.
+    pub flight: Option<Flight>,
+}
+
+/// What the two threads tell each other.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct Shared {
     /// Events written or waiting to be.
     pub events: AtomicU64,
     /// Events lost.
     pub lost: AtomicU64,
-    /// Bytes of the trace so far.
+    /// Bytes written, over all files.
     pub bytes: AtomicU64,
-}
-
-impl Totals {
-    /// What to tell the user.
-    #[must_use]
-    pub fn progress(&self) -> Notice<'static> {
-        Notice::Progress {
-            events: self.events.load(Ordering::Relaxed),
-            lost: self.lost.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        }
-    }
+    /// The writing thread has enough: the recording is to end.
+    pub enough: AtomicBool,
+    /// It has enough because of what it watched for, the rest of which is still to come.
+    pub aftermath: AtomicBool,
+    /// A snapshot is asked for.
+    pub snapshot: AtomicBool,
 }
 
 /// A site as the writing thread knows it.
@@ -44,79 +75,106 @@ impl Totals {
 pub struct WrittenSite {
     /// How its values are made.
     pub plan: Plan,
-    /// File name of its binary: the program of a process that was gone before anybody looked.
-    pub program: String,
+    /// What the trace says of it.
+    pub site: Site,
     /// Events written.
     pub recorded: u64,
     /// Events lost.
     pub lost: u64,
 }
 
-/// Turns batches into a trace.
-pub struct TraceWriter<'a, W: Write> {
-    /// The trace.
-    pub writer: Writer<W>,
+/// Turns batches into traces.
+pub struct TraceWriter<'a> {
+    output: Output<'a>,
+    shared: Arc<Shared>,
+    host: Host,
     /// All sites, by the index that their events carry, which is also their id in the trace.
     pub sites: Vec<WrittenSite>,
-    flush: Duration,
+    writer: Writer<Sink<'a>>,
+    /// Number of the file that is opened next.
+    next_part: u32,
+    begun_ns: u64,
+    memory: Memory,
     merge: Merge,
-    processes: HashMap<u32, u32>,
+    processes: HashMap<u32, Process>,
+    process_ids: HashMap<u32, u32>,
     threads: HashMap<(u32, u32), u32>,
     last_thread: Option<(u32, u32, u32)>,
-    log: Option<(LogWriter, Box<dyn Write + Send + 'a>)>,
+    log: LogWriter,
     lines: Vec<u8>,
     values: Values,
     losses: Vec<Loss>,
     clock_ns: u64,
-    totals: &'a Totals,
+    /// Bytes of the files that are finished.
+    finished_bytes: u64,
 }
 
 /// Clock anchors are written this often, ns.
 const CLOCK_INTERVAL_NS: u64 = 10_000_000_000;
 
-impl<'a, W: Write> TraceWriter<'a, W> {
-    /// Goes on with a trace whose host and sites are defined; `print` gets the log.
-    pub fn new(
-        writer: Writer<W>,
-        sites: Vec<WrittenSite>,
-        flush: Duration,
-        print: Option<Box<dyn Write + Send + 'a>>,
-        totals: &'a Totals,
-    ) -> Self {
-        Self {
+impl<'a> TraceWriter<'a> {
+    /// Opens the first trace; sites come with [`add_sites`](Self::add_sites).
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub fn new(mut output: Output<'a>, host: Host, shared: Arc<Shared>) -> Result<Self> {
+        let mut next_part = 0;
+        let writer = start(&mut output, &host, &mut next_part)?;
+        Ok(Self {
+            output,
+            shared,
+            host,
+            sites: Vec::new(),
             writer,
-            sites,
-            flush,
+            next_part,
+            begun_ns: 0,
+            memory: Memory::default(),
             merge: Merge::default(),
             processes: HashMap::new(),
+            process_ids: HashMap::new(),
             threads: HashMap::new(),
             last_thread: None,
-            log: print.map(|sink| (LogWriter::new(), sink)),
+            log: LogWriter::new(),
             lines: Vec::new(),
             values: Values::default(),
             losses: Vec::new(),
             clock_ns: 0,
-            totals,
+            finished_bytes: 0,
+        })
+    }
+
+    /// What is defined so far.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        self.writer.definitions()
+    }
+
+    /// Defines sites; their events come later.
+    ///
+    /// # Errors
+    /// When the trace cannot be written.
+    pub fn add_sites(&mut self, sites: Vec<WrittenSite>) -> Result<()> {
+        for site in &sites {
+            self.writer.define(Definition::Site(site.site.clone()))?;
         }
+        self.sites.extend(sites);
+        Ok(())
     }
 
     /// Writes what must stand before the first event: the log's header, the first clock anchor.
     ///
     /// # Errors
     /// When the trace or the log cannot be written.
-    pub fn begin(&mut self, anchor: ClockAnchor) -> tracer_format::Result<()> {
-        if let Some((log, _)) = &mut self.log {
-            log.header(self.writer.definitions(), &mut self.lines);
+    pub fn begin(&mut self, anchor: ClockAnchor) -> Result<()> {
+        if self.output.print.is_some() {
+            self.log.header(self.writer.definitions(), &mut self.lines);
         }
+        self.begun_ns = anchor.monotonic_ns;
         self.clock(anchor)?;
         self.seal()
     }
 
-    /// Adds a clock anchor.
-    ///
-    /// # Errors
-    /// When the trace cannot be written.
-    pub fn clock(&mut self, anchor: ClockAnchor) -> tracer_format::Result<()> {
+    fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
         self.clock_ns = anchor.monotonic_ns;
         self.writer.clock(anchor)
     }
@@ -125,7 +183,7 @@ impl<'a, W: Write> TraceWriter<'a, W> {
     ///
     /// # Errors
     /// When the trace or the log cannot be written.
-    pub fn take(&mut self, batch: &Batch, now_ns: u64) -> tracer_format::Result<()> {
+    pub fn take(&mut self, batch: &Batch, now_ns: u64) -> Result<()> {
         self.merge.push(batch);
         self.losses.extend_from_slice(&batch.losses);
         self.release(batch.complete_ns)?;
@@ -133,27 +191,40 @@ impl<'a, W: Write> TraceWriter<'a, W> {
             self.clock(crate::host::clocks())?;
         }
         // Draining and handing over take up to the other half.
-        let waiting_ns = u64::try_from(self.flush.as_nanos()).unwrap_or(u64::MAX) / 2;
-        let oldest = self.writer.oldest_ns();
-        if oldest.is_some_and(|oldest| now_ns.saturating_sub(oldest) >= waiting_ns) {
+        let due = |waiting: Duration, since_ns: u64| {
+            u128::from(now_ns.saturating_sub(since_ns)) >= waiting.as_nanos()
+        };
+        if self.writer.oldest_ns().is_some_and(|oldest| due(self.output.flush / 2, oldest)) {
             self.seal()?;
         }
-        Ok(())
+        if self.shared.snapshot.swap(false, Ordering::Relaxed) {
+            self.snapshot()?;
+        }
+        let Bounds { rotate_after, rotate_bytes, flight, .. } = self.output.bounds;
+        let rotate_after = flight.map(|flight| flight.segment()).or(rotate_after);
+        let too_long = rotate_after.is_some_and(|after| due(after, self.begun_ns));
+        let too_large = flight.is_none() && rotate_bytes.is_some_and(|bytes| self.writer.written_bytes() >= bytes);
+        if too_long || too_large { self.rotate() } else { Ok(()) }
     }
 
-    /// Releases what waits, and seals it.
+    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost.
     ///
     /// # Errors
     /// When the trace or the log cannot be written.
-    pub fn end(&mut self, anchor: ClockAnchor) -> tracer_format::Result<()> {
+    pub fn end(&mut self, cost: Cost) -> Result<()> {
         self.release(u64::MAX)?;
-        self.clock(anchor)?;
         self.seal()?;
-        if let Some((log, sink)) = &mut self.log {
-            log.finish(self.writer.definitions(), &mut self.lines);
+        if let Some(sink) = &mut self.output.print {
+            self.log.finish(self.writer.definitions(), &mut self.lines);
             print(sink, &mut self.lines)?;
         }
-        Ok(())
+        self.clock(crate::host::clocks())?;
+        self.writer.define(Definition::Cost(cost))?;
+        if self.output.bounds.flight.is_some() {
+            return self.snapshot();
+        }
+        let writer = std::mem::replace(&mut self.writer, Writer::new(Sink::Memory(Vec::new()), options())?);
+        self.finish(writer).map(drop)
     }
 
     /// Raw events that contradicted themselves: 0 unless the kernel is broken.
@@ -162,7 +233,74 @@ impl<'a, W: Write> TraceWriter<'a, W> {
         self.merge.malformed
     }
 
-    fn release(&mut self, until_ns: u64) -> tracer_format::Result<()> {
+    /// Finishes the trace that is being written and begins another one.
+    fn rotate(&mut self) -> Result<()> {
+        self.seal()?;
+        self.clock(crate::host::clocks())?;
+        let mut next = start(&mut self.output, &self.host, &mut self.next_part)?;
+        for site in &self.sites {
+            next.define(Definition::Site(site.site.clone()))?;
+        }
+        let done = std::mem::replace(&mut self.writer, next);
+        // Ids are given anew in every trace.
+        self.process_ids.clear();
+        self.threads.clear();
+        self.last_thread = None;
+        let anchor = crate::host::clocks();
+        self.begun_ns = anchor.monotonic_ns;
+        let sink = self.finish(done)?;
+        if let (Sink::Memory(bytes), Some(flight)) = (sink, self.output.bounds.flight) {
+            self.memory.push(bytes, anchor.monotonic_ns, &flight);
+        }
+        self.clock(anchor)?;
+        self.seal()
+    }
+
+    fn finish(&mut self, writer: Writer<Sink<'a>>) -> Result<Sink<'a>> {
+        let in_file = self.output.bounds.flight.is_none();
+        let bytes = writer.written_bytes();
+        let mut sink = writer.finish()?;
+        sink.flush()?;
+        self.finished_bytes += if in_file { bytes } else { 0 };
+        Ok(sink)
+    }
+
+    /// Writes what the flight recorder has in memory to a file.
+    fn snapshot(&mut self) -> Result<()> {
+        let Some(flight) = self.output.bounds.flight else { return Ok(()) };
+        self.rotate()?;
+        let file = (self.output.open)(self.next_part)?;
+        self.next_part += 1;
+        let mut writer = Writer::new(Sink::File(file), options())?;
+        self.memory.snapshot(self.begun_ns, &flight, &mut writer)?;
+        writer.flush()?;
+        self.finished_bytes += writer.written_bytes();
+        writer.finish()?.flush()?;
+        self.shared.bytes.store(self.finished_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn release(&mut self, until_ns: u64) -> Result<()> {
+        self.release_losses(until_ns)?;
+        let mut merge = std::mem::take(&mut self.merge);
+        let mut result = Ok(());
+        let mut events = 0;
+        let room = self.output.bounds.max_events.map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
+        merge.release(until_ns, |raw| {
+            if result.is_ok() && room.is_none_or(|room| events < room) {
+                result = self.event(&raw);
+                events += 1;
+            }
+        });
+        self.merge = merge;
+        self.shared.events.fetch_add(events, Ordering::Relaxed);
+        if room == Some(events) {
+            self.shared.enough.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn release_losses(&mut self, until_ns: u64) -> Result<()> {
         let mut gaps: Vec<Gap> = Vec::new();
         self.losses.retain(|loss| {
             let due = loss.last_ns <= until_ns;
@@ -176,27 +314,16 @@ impl<'a, W: Write> TraceWriter<'a, W> {
             if let Some(site) = self.sites.get_mut(gap.site as usize) {
                 site.lost += gap.count;
             }
-            self.totals.lost.fetch_add(gap.count, Ordering::Relaxed);
-            if let Some((log, _)) = &mut self.log {
-                log.gap(&gap);
+            self.shared.lost.fetch_add(gap.count, Ordering::Relaxed);
+            if self.output.print.is_some() {
+                self.log.gap(&gap);
             }
             self.writer.gap(gap)?;
         }
-        let mut merge = std::mem::take(&mut self.merge);
-        let mut result = Ok(());
-        let mut events = 0;
-        merge.release(until_ns, |raw| {
-            if result.is_ok() {
-                result = self.event(&raw);
-                events += 1;
-            }
-        });
-        self.merge = merge;
-        self.totals.events.fetch_add(events, Ordering::Relaxed);
-        result
+        Ok(())
     }
 
-    fn event(&mut self, raw: &Raw<'_>) -> tracer_format::Result<()> {
+    fn event(&mut self, raw: &Raw<'_>) -> Result<()> {
         let thread = self.thread(raw)?;
         let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(()) };
         site.recorded += 1;
@@ -214,20 +341,32 @@ impl<'a, W: Write> TraceWriter<'a, W> {
         if self.writer.is_full() { self.seal() } else { Ok(()) }
     }
 
-    /// Prints and seals what waits.
-    fn seal(&mut self) -> tracer_format::Result<()> {
-        if let Some((log, sink)) = &mut self.log {
-            let (columns, definitions) = self.writer.pending();
-            log.events(definitions, columns, 0..columns.len(), &mut self.lines);
+    /// Prints, looks at and seals what waits.
+    fn seal(&mut self) -> Result<()> {
+        let (columns, definitions) = self.writer.pending();
+        if let Some(sink) = &mut self.output.print {
+            self.log.events(definitions, columns, 0..columns.len(), &mut self.lines);
             print(sink, &mut self.lines)?;
         }
+        if let Some(watch) = &mut self.output.watch
+            && watch(definitions, columns)
+        {
+            self.shared.aftermath.store(true, Ordering::Relaxed);
+            self.shared.enough.store(true, Ordering::Relaxed);
+        }
         self.writer.flush()?;
-        self.totals.bytes.store(self.writer.written_bytes(), Ordering::Relaxed);
+        if self.output.bounds.flight.is_none() {
+            let bytes = self.finished_bytes + self.writer.written_bytes();
+            self.shared.bytes.store(bytes, Ordering::Relaxed);
+            if self.output.bounds.max_bytes.is_some_and(|max| bytes >= max) {
+                self.shared.enough.store(true, Ordering::Relaxed);
+            }
+        }
         Ok(())
     }
 
     /// Id of the thread that fired.
-    fn thread(&mut self, raw: &Raw<'_>) -> tracer_format::Result<u32> {
+    fn thread(&mut self, raw: &Raw<'_>) -> Result<u32> {
         if let Some((pid, tid, id)) = self.last_thread
             && (pid, tid) == (raw.pid, raw.tid)
         {
@@ -247,18 +386,40 @@ impl<'a, W: Write> TraceWriter<'a, W> {
     }
 
     /// Id of the process that fired.
-    fn process(&mut self, raw: &Raw<'_>) -> tracer_format::Result<u32> {
-        if let Some(&id) = self.processes.get(&raw.pid) {
+    fn process(&mut self, raw: &Raw<'_>) -> Result<u32> {
+        if let Some(&id) = self.process_ids.get(&raw.pid) {
             return Ok(id);
         }
-        let process = process::read(raw.pid).unwrap_or_else(|| {
-            let program = self.sites.get(raw.site as usize).map_or("", |site| &site.program);
-            Process { pid: raw.pid, program: program.to_owned(), ..Process::default() }
+        let process = self.processes.entry(raw.pid).or_insert_with(|| {
+            process::read(raw.pid).unwrap_or_else(|| {
+                let program = self.sites.get(raw.site as usize).map_or("", |site| &site.site.program);
+                Process { pid: raw.pid, program: program.to_owned(), ..Process::default() }
+            })
         });
-        let id = self.writer.define(Definition::Process(process))?;
-        self.processes.insert(raw.pid, id);
+        let id = self.writer.define(Definition::Process(process.clone()))?;
+        self.process_ids.insert(raw.pid, id);
         Ok(id)
     }
+}
+
+fn options() -> WriterOptions {
+    let seed = crate::drain::monotonic_ns();
+    let trace_id = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), seed);
+    WriterOptions { trace_id, ..WriterOptions::default() }
+}
+
+/// Begins a trace in the next file, or in memory for a flight recorder.
+fn start<'a>(output: &mut Output<'a>, host: &Host, next_part: &mut u32) -> Result<Writer<Sink<'a>>> {
+    let sink = if output.bounds.flight.is_some() {
+        Sink::Memory(Vec::new())
+    } else {
+        let file = (output.open)(*next_part)?;
+        *next_part += 1;
+        Sink::File(file)
+    };
+    let mut writer = Writer::new(sink, options())?;
+    writer.define(Definition::Host(host.clone()))?;
+    Ok(writer)
 }
 
 fn gap(loss: &Loss) -> Gap {

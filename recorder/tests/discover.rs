@@ -137,6 +137,10 @@ fn libraries_are_found_where_they_are_mapped() {
     let by_program = |name: &str| Filter { programs: vec![program(name).unwrap()], ..filter("t_library:*") };
     assert_eq!(Discovery::new(by_program("uses-*")).scan().found.len(), 1, "a library counts by who maps it");
     assert_eq!(Discovery::new(by_program("libwork.so")).scan().found.len(), 0);
+
+    std::fs::remove_file(&library).unwrap();
+    let scan = Discovery::new(filter("t_library:*")).scan();
+    assert_eq!(paths(&scan), [&library], "it is still mapped");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use tracer_recorder::error::Damage;
 use tracer_recorder::nop::NopForm;
 use tracer_recorder::note::{MAX_NOTES_BYTES, MAX_SITES};
 use tracer_recorder::pattern::Request;
+use tracer_recorder::symbol::{MAX_NAME_BYTES, MAX_TABLE_BYTES};
 
 fn requests(text: &str) -> Vec<Request> {
     vec![text.parse().unwrap()]
@@ -180,6 +181,52 @@ fn lengths_that_are_only_claimed_take_no_memory() {
         let _ = contents(&counted, &requests("*"));
         assert!(counted.largest.get() <= STEP_BYTES);
         assert!(counted.total.get() < 4 * file.len() as u64);
+    }
+}
+
+/// Bytes that go on as zeros for ever, as a sparse file does.
+struct Endless<'a>(Bytes<'a>);
+
+impl FileExt for Endless<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        buffer.fill(0);
+        self.0.read_at(buffer, offset)?;
+        Ok(buffer.len())
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[test]
+fn without_a_usable_symbol_table_only_the_arguments_that_need_it_are_lost() {
+    let long = "n".repeat(200);
+    for (name, section, len, expected) in [
+        (
+            "counter",
+            3,
+            MAX_TABLE_BYTES + 24,
+            "size of the symbol table is 100663320, over the limit of 100663296",
+        ),
+        ("counter", 4, MAX_NAME_BYTES + 1, "symbol name table is 33554433, over the limit of 33554432"),
+        (
+            &long,
+            3,
+            MAX_TABLE_BYTES,
+            "number of symbols times the length of a name is 843055104, over the limit of 268435456",
+        ),
+    ] {
+        let strings = format!("p\0n\0-8@%rdi 8@{name}(%rip)\0");
+        let mut file = with_note(LOADED_AT + CODE_OFFSET, 0, &strings);
+        let sections = usize::try_from(u64::from_le_bytes(file[40..48].try_into().unwrap())).unwrap();
+        let at = sections + section * 64 + 32;
+        file[at..at + 8].copy_from_slice(&len.to_le_bytes());
+        let found = contents(&Endless(Bytes(&file)), &requests("*")).unwrap().unwrap();
+        assert_eq!(found.problem, Some(format!("{expected} (and 1 more like it)")));
+        let locations: Vec<Location> =
+            found.sites[0].arguments.iter().map(|argument| argument.location).collect();
+        assert_eq!(locations, [Location::Register { slot: 5, shift: 0 }, Location::Unreadable]);
     }
 }
 

@@ -1,0 +1,206 @@
+//! A distribution of latencies, signed, in bounded memory.
+//!
+//! Up to [`EXACT`] values are kept as they are. More go into buckets: 512 to every power of two, so a percentile is at
+//! most 1/1024 (0.1 %) from the value; count, sum, least and greatest stay exact.
+
+/// Values that are kept as they are.
+pub const EXACT: usize = 4096;
+/// Bits of a value that tell buckets apart, below its highest set bit.
+const BITS: u32 = 9;
+const SUB: usize = 1 << BITS;
+
+/// A distribution of latencies, ns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Latency {
+    count: u64,
+    sum: i128,
+    min: i64,
+    max: i64,
+    exact: Vec<i64>,
+    positive: Buckets,
+    negative: Buckets,
+}
+
+/// What a distribution comes down to, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Least.
+    pub min: i64,
+    /// Mean, rounded to the nearest.
+    pub mean: i64,
+    /// Percentiles: the least value that so many values do not exceed.
+    pub p50: i64,
+    /// 90th percentile.
+    pub p90: i64,
+    /// 99th percentile.
+    pub p99: i64,
+    /// 99.9th percentile.
+    pub p999: i64,
+    /// Greatest.
+    pub max: i64,
+}
+
+impl Latency {
+    /// Adds a value.
+    pub fn add(&mut self, value_ns: i64) {
+        if self.count == 0 {
+            (self.min, self.max) = (value_ns, value_ns);
+        }
+        self.count += 1;
+        self.sum += i128::from(value_ns);
+        self.min = self.min.min(value_ns);
+        self.max = self.max.max(value_ns);
+        if self.count <= EXACT as u64 {
+            self.exact.push(value_ns);
+            return;
+        }
+        for value_ns in std::mem::take(&mut self.exact) {
+            self.count_in_bucket(value_ns);
+        }
+        self.count_in_bucket(value_ns);
+    }
+
+    fn count_in_bucket(&mut self, value_ns: i64) {
+        let buckets = if value_ns < 0 { &mut self.negative } else { &mut self.positive };
+        buckets.add(value_ns.unsigned_abs());
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The distribution in a few numbers; `None` without values.
+    #[must_use]
+    pub fn summary(&self) -> Option<Summary> {
+        if self.count == 0 {
+            return None;
+        }
+        let mut sorted = self.exact.clone();
+        sorted.sort_unstable();
+        let [p50, p90, p99, p999] = [500, 900, 990, 999].map(|permille| self.percentile(&sorted, permille));
+        let count = i128::from(self.count);
+        let mean = (self.sum + self.sum.signum() * count / 2) / count;
+        let mean = i64::try_from(mean).expect("the mean lies between least and greatest");
+        Some(Summary { min: self.min, mean, p50, p90, p99, p999, max: self.max })
+    }
+
+    /// Nearest rank: the least value that `permille` thousandths of the values do not exceed.
+    fn percentile(&self, sorted: &[i64], permille: u64) -> i64 {
+        let rank = (u128::from(self.count) * u128::from(permille)).div_ceil(1000).max(1);
+        let rank = u64::try_from(rank).unwrap_or(u64::MAX);
+        if let Some(&value) = usize::try_from(rank - 1).ok().and_then(|at| sorted.get(at)) {
+            return value;
+        }
+        // Negative values from the greatest magnitude down, then the others from the least up.
+        let value = if rank <= self.negative.total {
+            0_i64.saturating_sub_unsigned(self.negative.at(self.negative.total - rank))
+        } else {
+            i64::try_from(self.positive.at(rank - self.negative.total - 1)).unwrap_or(i64::MAX)
+        };
+        value.clamp(self.min, self.max)
+    }
+}
+
+/// Counts by magnitude.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Buckets {
+    counts: Vec<u64>,
+    total: u64,
+}
+
+impl Buckets {
+    fn add(&mut self, magnitude: u64) {
+        let index = index_of(magnitude);
+        if index >= self.counts.len() {
+            self.counts.resize((index / SUB + 1) * SUB, 0);
+        }
+        self.counts[index] += 1;
+        self.total += 1;
+    }
+
+    /// The middle of the bucket with the value of rank `rank`, from 0.
+    fn at(&self, rank: u64) -> u64 {
+        let mut below = 0;
+        let holds = |&count: &u64| {
+            below += count;
+            below > rank
+        };
+        self.counts.iter().position(holds).map_or(0, middle_of)
+    }
+}
+
+/// Values below `SUB` have a bucket each; then each power of two has `SUB`.
+fn index_of(magnitude: u64) -> usize {
+    let shift = (u64::BITS - magnitude.leading_zeros()).saturating_sub(BITS + 1);
+    let sub = magnitude >> shift;
+    shift as usize * SUB + sub as usize
+}
+
+fn middle_of(index: usize) -> u64 {
+    let shift = (index / SUB).saturating_sub(1);
+    let sub = (index - shift * SUB) as u64;
+    (sub << shift) + ((1_u64 << shift) >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_give_exact_percentiles() {
+        let mut latency = Latency::default();
+        assert_eq!(latency.summary(), None);
+        [30, -10, 20, 40].iter().for_each(|&value| latency.add(value));
+        let expected = Summary { min: -10, mean: 20, p50: 20, p90: 40, p99: 40, p999: 40, max: 40 };
+        assert_eq!(latency.summary(), Some(expected));
+    }
+
+    #[test]
+    fn the_mean_is_rounded_to_the_nearest() {
+        let mean = |values: &[i64]| {
+            let mut latency = Latency::default();
+            values.iter().for_each(|&value| latency.add(value));
+            latency.summary().unwrap().mean
+        };
+        assert_eq!((mean(&[1, 2]), mean(&[-1, -2]), mean(&[1, 1, 2])), (2, -2, 1));
+        assert_eq!(mean(&[i64::MAX, i64::MAX]), i64::MAX);
+        assert_eq!(mean(&[i64::MIN, i64::MIN]), i64::MIN);
+    }
+
+    #[test]
+    fn many_values_give_percentiles_within_a_thousandth() {
+        let mut latency = Latency::default();
+        let mut values: Vec<i64> = Vec::new();
+        let mut state = 1_u64;
+        for round in 0..100_000_u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = (state >> (20 + round % 40)).cast_signed();
+            let value = if round % 3 == 0 { -value } else { value };
+            values.push(value);
+            latency.add(value);
+        }
+        values.sort_unstable();
+        let summary = latency.summary().unwrap();
+        let close = |found: i64, permille: usize| {
+            let exact = values[(values.len() * permille).div_ceil(1000) - 1];
+            let error = (found - exact).unsigned_abs() as f64;
+            assert!(error <= exact.unsigned_abs() as f64 / 1024.0, "{permille}: {found}, exactly {exact}");
+        };
+        close(summary.p50, 500);
+        close(summary.p90, 900);
+        close(summary.p99, 990);
+        close(summary.p999, 999);
+        assert_eq!((summary.min, summary.max), (values[0], values[values.len() - 1]));
+    }
+
+    #[test]
+    fn every_magnitude_is_near_the_middle_of_its_bucket() {
+        let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        for magnitude in edges.chain([u64::MAX]) {
+            let middle = middle_of(index_of(magnitude));
+            assert!(magnitude.abs_diff(middle) <= magnitude / 1024, "{magnitude} {middle}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Pairs begins and ends by key, in one pass over the events in time order, and never guesses.
+//!
+//! # What is paired
+//! An end belongs to the one begin before it that is still open. Only where a key has an end and, later, one begin, and
+//! nothing more, is the pair inverted. Where a begin repeats, all begins of the key are repeated until as many ends were
+//! seen: which is whose cannot be told. So, for every stage: begins = complete + inverted + open + repeated begins, and
+//! ends = complete + inverted + orphan ends + repeated ends.
+//!
+//! # Memory
+//! The latest [`RECENT_KEYS`] keys are remembered whole: for so long a second end counts as repeated, and an inverted
+//! pair waits for an end that would make it an orphan end and a complete span. Older keys are remembered while a begin
+//! or an end waits for the other, up to [`WAITING_SLOTS`] entries; beyond that the oldest are given up, counted, and
+//! become open or orphan ends.
+
+use std::io;
+use std::ops::Range;
+
+use tracer_format::{ArgKind, Columns, Definitions};
+
+use crate::cell::{Cell, State};
+use crate::hand_off::hand_offs;
+use crate::key::{Key, KeyPart};
+use crate::slots::Slots;
+use crate::span::{Class, HandOff, Point, Side, Sink, Span};
+use crate::stage::Stage;
+
+/// Keys that are remembered whole.
+pub const RECENT_KEYS: usize = 8192;
+/// Entries, a stage and a key each, that may wait for the other end, over all stages.
+pub const WAITING_SLOTS: usize = 1 << 20;
+
+/// Pairs the events of all stages.
+#[derive(Debug)]
+pub struct Pairer {
+    groups: Vec<Group>,
+    /// What the events of a site mean: positions in `uses`.
+    site_uses: Vec<Range<usize>>,
+    uses: Vec<Use>,
+    /// Process and thread id of each thread.
+    threads: Vec<(i64, i64)>,
+    /// Events of each stage that have no key: it is missing, unreadable, or no integer.
+    pub without_key: Vec<u64>,
+    /// Begins and ends of each stage that were given up, to bound memory.
+    pub given_up: Vec<u64>,
+}
+
+/// What an event of a site does to a stage.
+#[derive(Debug, Clone)]
+struct Use {
+    group: usize,
+    /// Position of the stage in its group.
+    local: usize,
+    stage: usize,
+    side: Side,
+    sources: Vec<Source>,
+}
+
+/// Where a part of the key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Value(usize),
+    Pid,
+    Tid,
+    Nowhere,
+}
+
+/// Stages whose keys mean the same: a key has one slot in all of them.
+#[derive(Debug)]
+struct Group {
+    stages: Vec<u32>,
+    recent: Slots<Cell>,
+    waiting: Slots<Cell>,
+    /// Latest begin of a complete span, for each stage.
+    last_begin_ns: Vec<u64>,
+}
+
+impl Pairer {
+    /// A pairer of `stages` for events whose ids mean what `definitions` say.
+    #[must_use]
+    pub fn new(stages: &[Stage], definitions: &Definitions) -> Self {
+        let members = groups(stages);
+        let waiting = WAITING_SLOTS / stages.len().max(1);
+        let group = |members: &Vec<usize>| Group {
+            stages: members.iter().map(|&stage| u32::try_from(stage).unwrap_or(u32::MAX)).collect(),
+            recent: Slots::new(stages[members[0]].key.0.len(), members.len(), RECENT_KEYS),
+            waiting: Slots::new(stages[members[0]].key.0.len(), members.len(), waiting),
+            last_begin_ns: vec![0; members.len()],
+        };
+        let mut pairer = Self {
+            groups: members.iter().map(group).collect(),
+            site_uses: Vec::new(),
+            uses: Vec::new(),
+            threads: Vec::new(),
+            without_key: vec![0; stages.len()],
+            given_up: vec![0; stages.len()],
+        };
+        for site in &definitions.sites {
+            let start = pairer.uses.len();
+            // An event that ends one stage and begins another ends first.
+            for side in [Side::End, Side::Begin] {
+                for (group, members) in members.iter().enumerate() {
+                    for (local, &stage) in members.iter().enumerate() {
+                        let probe = if side == Side::End { &stages[stage].to } else { &stages[stage].from };
+                        if probe.provider == site.provider && probe.probe == site.probe {
+                            let sources =
+                                stages[stage].key.0.iter().map(|&part| source(part, site)).collect();
+                            pairer.uses.push(Use { group, local, stage, side, sources });
+                        }
+                    }
+                }
+            }
+            pairer.site_uses.push(start..pairer.uses.len());
+        }
+        let ids = |thread: &tracer_format::Thread| {
+            let pid = definitions.processes.get(thread.process as usize).map_or(0, |process| process.pid);
+            (i64::from(pid), i64::from(thread.tid))
+        };
+        pairer.threads = definitions.threads.iter().map(ids).collect();
+        pairer
+    }
+
+    /// Takes the rows `rows`, which are not earlier than those before.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    pub fn events(&mut self, columns: &Columns, rows: Range<usize>, sink: &mut impl Sink) -> io::Result<()> {
+        for row in rows {
+            let uses = self.site_uses.get(columns.site[row] as usize).cloned().unwrap_or_default();
+            for used in &self.uses[uses] {
+                let mut words = [0; crate::key::MAX_PARTS];
+                let parts = used.sources.len();
+                let found = used.sources.iter().zip(&mut words).all(|(source, word)| {
+                    let value = value(*source, columns, row, &self.threads);
+                    *word = value.unwrap_or_default();
+                    value.is_some()
+                });
+                if !found {
+                    self.without_key[used.stage] += 1;
+                    continue;
+                }
+                let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
+                let mut out = Out { given_up: &mut self.given_up, sink };
+                self.groups[used.group].event(&words[..parts], used.local, used.side, point, &mut out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes: hands on what is open, orphan or inverted.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    pub fn finish(&mut self, sink: &mut impl Sink) -> io::Result<()> {
+        let mut out = Out { given_up: &mut self.given_up, sink };
+        self.groups.iter_mut().try_for_each(|group| group.finish(&mut out))
+    }
+}
+
+/// Stages with the same parts of a key, and with a provider in common, belong together.
+fn groups(stages: &[Stage]) -> Vec<Vec<usize>> {
+    let related = |a: &Stage, b: &Stage| {
+        let providers = |stage: &Stage| [stage.from.provider.clone(), stage.to.provider.clone()];
+        a.key == b.key && providers(a).iter().any(|provider| providers(b).contains(provider))
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (position, stage) in stages.iter().enumerate() {
+        let (mut joined, others): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| group.iter().any(|&other| related(&stages[other], stage)));
+        joined.push(vec![position]);
+        groups = others;
+        let mut group: Vec<usize> = joined.into_iter().flatten().collect();
+        group.sort_unstable();
+        groups.push(group);
+    }
+    groups
+}
+
+fn source(part: KeyPart, site: &tracer_format::Site) -> Source {
+    let arg = match part {
+        KeyPart::Pid => return Source::Pid,
+        KeyPart::Tid => return Source::Tid,
+        KeyPart::Seq => site.key_arg,
+        KeyPart::Arg(arg) => arg,
+    };
+    match site.args.get(usize::from(arg)) {
+        Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)) => Source::Value(arg.into()),
+        _ => Source::Nowhere,
+    }
+}
+
+fn value(source: Source, columns: &Columns, row: usize, threads: &[(i64, i64)]) -> Option<i64> {
+    match source {
+        Source::Value(arg) => {
+            if !columns.unreadable.is_empty() && columns.row_unreadable(row) >> arg & 1 != 0 {
+                return None;
+            }
+            columns.row_values(row).get(arg).map(|&bits| bits.cast_signed())
+        }
+        Source::Pid => threads.get(columns.thread[row] as usize).map(|ids| ids.0),
+        Source::Tid => threads.get(columns.thread[row] as usize).map(|ids| ids.1),
+        Source::Nowhere => None,
+    }
+}
+
+/// Where results go.
+struct Out<'a, S> {
+    given_up: &'a mut [u64],
+    sink: &'a mut S,
+}
+
+impl Group {
+    fn event(
+        &mut self,
+        key: &[i64],
+        local: usize,
+        side: Side,
+        point: Point,
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
+        if let Some(position) = self.recent.find(key) {
+            let slot = self.recent.slot_mut(position);
+            return step(
+                &self.stages,
+                &mut self.last_begin_ns,
+                slot,
+                Event { key, local, side, point },
+                out.sink,
+            );
+        }
+        if let Some(position) = self.waiting.find(key) {
+            let slot = self.waiting.slot_mut(position);
+            return step(
+                &self.stages,
+                &mut self.last_begin_ns,
+                slot,
+                Event { key, local, side, point },
+                out.sink,
+            );
+        }
+        if self.recent.is_full() {
+            self.retire(out)?;
+        }
+        let position = self.recent.insert(key);
+        let slot = self.recent.slot_mut(position);
+        step(&self.stages, &mut self.last_begin_ns, slot, Event { key, local, side, point }, out.sink)
+    }
+
+    /// The oldest recent key is about to be forgotten: what waits goes on waiting, the rest is decided.
+    fn retire(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let position = self.recent.oldest();
+        let (key, slot) = (self.recent.key(position), self.recent.slot(position));
+        for (cell, &stage) in slot.iter().zip(&self.stages) {
+            if cell.state == State::Swapped {
+                out.sink.span(&span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end)))?;
+            }
+        }
+        if !slot.iter().any(Cell::waits) {
+            return Ok(());
+        }
+        if self.waiting.is_full() {
+            let oldest = self.waiting.oldest();
+            let (key, slot) = (self.waiting.key(oldest), self.waiting.slot(oldest));
+            for (cell, &stage) in slot.iter().zip(&self.stages) {
+                out.given_up[stage as usize] += u64::from(cell.waits());
+                last_word(cell, stage, key, out.sink)?;
+            }
+        }
+        let moved = self.waiting.insert(key);
+        self.waiting.slot_mut(moved).copy_from_slice(slot);
+        for cell in self.waiting.slot_mut(moved) {
+            if cell.state == State::Swapped {
+                cell.state = State::Closed;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        for slots in [&self.waiting, &self.recent] {
+            for position in (slots.oldest()..slots.len()).chain(0..slots.oldest()) {
+                for (cell, &stage) in slots.slot(position).iter().zip(&self.stages) {
+                    last_word(cell, stage, slots.key(position), out.sink)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a cell when nothing more comes.
+fn last_word(cell: &Cell, stage: u32, key: &[i64], sink: &mut impl Sink) -> io::Result<()> {
+    match cell.state {
+        State::Begun => sink.span(&span(stage, Class::Open, key, Some(cell.begin), None)),
+        State::Ended => sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end))),
+        State::Swapped => sink.span(&span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end))),
+        State::Unseen | State::Complete | State::Closed | State::Tangled => Ok(()),
+    }
+}
+
+fn span(stage: u32, class: Class, key: &[i64], begin: Option<Point>, end: Option<Point>) -> Span {
+    Span { stage, class, reordered: false, key: Key::new(key), begin, end }
+}
+
+/// An event on its way into a slot.
+#[derive(Clone, Copy)]
+struct Event<'a> {
+    key: &'a [i64],
+    local: usize,
+    side: Side,
+    point: Point,
+}
+
+/// Takes an event into the slot of its key.
+fn step(
+    stages: &[u32],
+    last_begin_ns: &mut [u64],
+    slot: &mut [Cell],
+    event: Event<'_>,
+    sink: &mut impl Sink,
+) -> io::Result<()> {
+    let Event { key, local, side, point } = event;
+    let stage = stages[local];
+    let cell = &mut slot[local];
+    if side == Side::Begin {
+        return begin(cell, stage, key, point, sink);
+    }
+    match cell.state {
+        State::Begun | State::Swapped => {
+            if cell.state == State::Swapped {
+                sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end)))?;
+            }
+            (cell.end, cell.state) = (point, State::Complete);
+            cell.laps = (cell.laps + 1).min(2);
+            let latest = &mut last_begin_ns[local];
+            let reordered = cell.begin.time_ns < *latest;
+            *latest = cell.begin.time_ns.max(*latest);
+            let complete = span(stage, Class::Complete, key, Some(cell.begin), Some(point));
+            sink.span(&Span { reordered, ..complete })?;
+            hand_offs(stages, slot, local, |hand_off| {
+                sink.hand_off(&HandOff { key: Key::new(key), ..hand_off })
+            })
+        }
+        State::Unseen => {
+            (cell.end, cell.state) = (point, State::Ended);
+            Ok(())
+        }
+        State::Ended => {
+            cell.state = State::Closed;
+            sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end)))?;
+            sink.span(&span(stage, Class::RepeatedEnd, key, None, Some(point)))
+        }
+        State::Complete | State::Closed => {
+            sink.span(&span(stage, Class::RepeatedEnd, key, None, Some(point)))
+        }
+        State::Tangled => {
+            cell.depth -= 1;
+            if cell.depth == 0 {
+                cell.state = State::Closed;
+            }
+            sink.span(&span(stage, Class::RepeatedEnd, key, None, Some(point)))
+        }
+    }
+}
+
+fn begin(cell: &mut Cell, stage: u32, key: &[i64], point: Point, sink: &mut impl Sink) -> io::Result<()> {
+    match cell.state {
+        State::Unseen | State::Complete | State::Closed => {
+            (cell.begin, cell.state) = (point, State::Begun);
+            Ok(())
+        }
+        State::Ended => {
+            (cell.begin, cell.state) = (point, State::Swapped);
+            Ok(())
+        }
+        State::Swapped => {
+            let inverted = span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end));
+            (cell.begin, cell.state) = (point, State::Begun);
+            sink.span(&inverted)
+        }
+        State::Begun => {
+            (cell.state, cell.depth) = (State::Tangled, 2);
+            sink.span(&span(stage, Class::RepeatedBegin, key, Some(cell.begin), None))?;
+            sink.span(&span(stage, Class::RepeatedBegin, key, Some(point), None))
+        }
+        State::Tangled => {
+            cell.depth = cell.depth.saturating_add(1);
+            sink.span(&span(stage, Class::RepeatedBegin, key, Some(point), None))
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A table of the latest keys: a ring of slots, oldest first out, found by key through a hash index.
+//!
+//! Keys and entries lie in flat vectors, so a lookup touches two cache lines; the ring grows to its capacity and then
+//! takes the place of the oldest slot. Order depends on the keys' order of arrival only, never on hashing.
+
+/// Slots of `width` entries each, for keys of `parts` numbers.
+#[derive(Debug)]
+pub(crate) struct Slots<E> {
+    parts: usize,
+    width: usize,
+    capacity: usize,
+    keys: Vec<i64>,
+    entries: Vec<E>,
+    /// Position of the slot that is replaced next, once the ring is full.
+    oldest: usize,
+    /// Position plus one of the slot of a key, at the hash of the key or after it; 0 where there is none.
+    index: Vec<u32>,
+}
+
+/// Entries of the index to a slot, at the least.
+const SPARSE: usize = 2;
+
+impl<E: Copy + Default> Slots<E> {
+    /// A table of at most `capacity` keys.
+    pub(crate) fn new(parts: usize, width: usize, capacity: usize) -> Self {
+        Self {
+            parts,
+            width,
+            capacity: capacity.max(1),
+            keys: Vec::new(),
+            entries: Vec::new(),
+            oldest: 0,
+            index: vec![0; 64],
+        }
+    }
+
+    /// Slots in use.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len() / self.parts
+    }
+
+    /// Whether the next new key takes the place of the oldest.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.capacity
+    }
+
+    /// Position of the slot of `key`.
+    pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
+        let mask = self.index.len() - 1;
+        let mut at = hash(key) & mask;
+        loop {
+            let position = (self.index[at] as usize).checked_sub(1)?;
+            if self.key(position) == key {
+                return Some(position);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Makes a slot for `key`, which has none; gives its position. The caller has looked after the oldest slot, which it
+    /// replaces if the table is full.
+    pub(crate) fn insert(&mut self, key: &[i64]) -> usize {
+        let position = if self.is_full() {
+            let position = self.oldest;
+            self.oldest = (self.oldest + 1) % self.len();
+            self.forget(position);
+            self.keys[position * self.parts..][..self.parts].copy_from_slice(key);
+            self.entries[position * self.width..][..self.width].fill(E::default());
+            position
+        } else {
+            let position = self.len();
+            self.keys.extend_from_slice(key);
+            self.entries.resize((position + 1) * self.width, E::default());
+            if (position + 1) * SPARSE > self.index.len() {
+                self.rebuild();
+                return position;
+            }
+            position
+        };
+        self.enter(position);
+        position
+    }
+
+    /// Position of the oldest slot; positions after it, around the ring, are ever younger.
+    pub(crate) fn oldest(&self) -> usize {
+        self.oldest
+    }
+
+    pub(crate) fn key(&self, position: usize) -> &[i64] {
+        &self.keys[position * self.parts..][..self.parts]
+    }
+
+    pub(crate) fn slot(&self, position: usize) -> &[E] {
+        &self.entries[position * self.width..][..self.width]
+    }
+
+    pub(crate) fn slot_mut(&mut self, position: usize) -> &mut [E] {
+        &mut self.entries[position * self.width..][..self.width]
+    }
+
+    fn enter(&mut self, position: usize) {
+        let mask = self.index.len() - 1;
+        let mut at = hash(self.key(position)) & mask;
+        while self.index[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.index[at] = u32::try_from(position + 1).expect("a table has less than 2^32 slots");
+    }
+
+    fn rebuild(&mut self) {
+        let len = (self.index.len() * 2).max(64);
+        self.index.clear();
+        self.index.resize(len, 0);
+        (0..self.len()).for_each(|position| self.enter(position));
+    }
+
+    /// Takes the slot at `position` out of the index; those behind it in the same run move up.
+    fn forget(&mut self, position: usize) {
+        let mask = self.index.len() - 1;
+        let mut hole = hash(self.key(position)) & mask;
+        while self.index[hole] as usize != position + 1 {
+            hole = (hole + 1) & mask;
+        }
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let Some(other) = (self.index[at] as usize).checked_sub(1) else { break };
+            let home = hash(self.key(other)) & mask;
+            // It may move to the hole if its home is not behind the hole.
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+                self.index[hole] = self.index[at];
+                hole = at;
+            }
+        }
+        self.index[hole] = 0;
+    }
+}
+
+/// Spreads keys, which often count up, over the index.
+fn hash(key: &[i64]) -> usize {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = 0_u64;
+    for &part in key {
+        hash = (hash.rotate_left(29) ^ part.cast_unsigned()).wrapping_mul(FACTOR);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the high half is what is mixed best")]
+    let high = (hash >> 32) as u32;
+    high as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The table agrees with a list that is searched from end to end.
+        #[test]
+        fn the_latest_keys_are_found(keys in prop::collection::vec(-40_i64..40, 1..400), capacity in 1_usize..50) {
+            let mut slots = Slots::<u64>::new(1, 2, capacity);
+            let mut latest: Vec<(i64, u64)> = Vec::new();
+            for (count, key) in (1..).zip(keys) {
+                let position = slots.find(&[key]);
+                let expected = latest.iter_mut().find(|(other, _)| *other == key);
+                prop_assert_eq!(position.map(|at| slots.slot(at)[1]), expected.as_ref().map(|(_, value)| *value));
+                match (position, expected) {
+                    (Some(position), Some(expected)) => {
+                        slots.slot_mut(position)[1] += 1;
+                        expected.1 += 1;
+                    }
+                    _ => {
+                        if slots.is_full() {
+                            prop_assert_eq!(slots.key(slots.oldest()), &[latest[0].0]);
+                            latest.remove(0);
+                        }
+                        let position = slots.insert(&[key]);
+                        prop_assert_eq!(slots.slot(position), &[0, 0]);
+                        slots.slot_mut(position)[1] = count;
+                        latest.push((key, count));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_several_parts_differ_in_any() {
+        let mut slots = Slots::<u8>::new(2, 1, 8);
+        for key in [[1, 2], [2, 1], [1, 1]] {
+            assert_eq!(slots.find(&key), None);
+            slots.insert(&key);
+        }
+        assert_eq!((slots.find(&[1, 2]), slots.find(&[2, 1]), slots.find(&[2, 2])), (Some(0), Some(1), None));
+    }
+}

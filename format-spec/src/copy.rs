@@ -1,0 +1,222 @@
+//! Copies events from traces into a new one: what `repair`, `merge`, `cut` and the flight recorder do.
+//!
+//! Ids are given anew; hosts, processes, threads and sites that are the same in several sources become one.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use crate::{
+    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Result, Site,
+    StageDef, Thread, Writer,
+};
+
+/// What the new trace has already; one for all sources of a copy.
+#[derive(Debug, Default)]
+pub struct Copier {
+    hosts: HashMap<(String, String), u32>,
+    processes: HashMap<Process, u32>,
+    threads: HashMap<Thread, u32>,
+    sites: HashMap<Site, u32>,
+    stages: Vec<StageDef>,
+}
+
+/// How ids and times of one source become those of the new trace.
+#[derive(Debug, Clone)]
+pub struct Source<'s> {
+    definitions: &'s Definitions,
+    hosts: Vec<u32>,
+    sites: Vec<u32>,
+    processes: Vec<Option<u32>>,
+    threads: Vec<Option<u32>>,
+    shift_ns: i64,
+    values: Vec<u64>,
+}
+
+impl Copier {
+    /// Begins to copy from a source: defines its hosts, its stages and those sites that `wanted` picks. Times are
+    /// shifted by `shift_ns`; processes and threads are defined when their first event comes.
+    ///
+    /// # Errors
+    /// As [`Writer::define`].
+    pub fn source<'s, W: Write>(
+        &mut self,
+        definitions: &'s Definitions,
+        shift_ns: i64,
+        wanted: impl Fn(&Site) -> bool,
+        writer: &mut Writer<W>,
+    ) -> Result<Source<'s>> {
+        let mut source = Source {
+            definitions,
+            hosts: Vec::new(),
+            sites: Vec::new(),
+            processes: vec![None; definitions.processes.len()],
+            threads: vec![None; definitions.threads.len()],
+            shift_ns,
+            values: Vec::new(),
+        };
+        for host in &definitions.hosts {
+            source.hosts.push(self.host(host, writer)?);
+        }
+        for site in &definitions.sites {
+            source.sites.push(if wanted(site) { self.site(site, writer)? } else { u32::MAX });
+        }
+        for stage in &definitions.stages {
+            if !self.stages.contains(stage) {
+                self.stages.push(stage.clone());
+                writer.define(Definition::Stage(stage.clone()))?;
+            }
+        }
+        Ok(source)
+    }
+
+    /// Copies row `row` of `columns`; an event of a site that was not wanted is left out.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub fn event<W: Write>(
+        &mut self,
+        source: &mut Source<'_>,
+        columns: &Columns,
+        row: usize,
+        writer: &mut Writer<W>,
+    ) -> Result<()> {
+        let event = columns.event(row);
+        let site = source.sites.get(event.site as usize).copied().unwrap_or(u32::MAX);
+        let definitions = source.definitions;
+        let (Some(old_site), Some(process)) =
+            (definitions.sites.get(event.site as usize), definitions.process_of(event.thread))
+        else {
+            return Ok(());
+        };
+        if site == u32::MAX {
+            return Ok(());
+        }
+        let thread = match source.threads[event.thread as usize] {
+            Some(thread) => thread,
+            None => self.thread(source, event.thread, process, writer)?,
+        };
+        source.values.clear();
+        source.values.extend_from_slice(columns.row_values(row));
+        for (value, kind) in source.values.iter_mut().zip(&old_site.args) {
+            if *kind == ArgKind::Str {
+                *value = writer.intern(columns.string(*value).unwrap_or_default());
+            }
+        }
+        writer.push(&Firing {
+            time_ns: event.time_ns.saturating_add_signed(source.shift_ns),
+            thread,
+            site,
+            cpu: event.cpu,
+            unreadable: columns.row_unreadable(row),
+            values: &source.values,
+        })
+    }
+
+    /// Copies a gap.
+    ///
+    /// # Errors
+    /// As [`Writer::gap`].
+    pub fn gap<W: Write>(&mut self, source: &Source<'_>, gap: &Gap, writer: &mut Writer<W>) -> Result<()> {
+        let site = source.sites.get(gap.site as usize).copied();
+        if site == Some(u32::MAX) {
+            return Ok(());
+        }
+        writer.gap(Gap {
+            host: source.host(gap.host),
+            site: site.unwrap_or(Gap::ANY_SITE),
+            from_ns: gap.from_ns.saturating_add_signed(source.shift_ns),
+            to_ns: gap.to_ns.saturating_add_signed(source.shift_ns),
+            ..*gap
+        })
+    }
+
+    /// Copies a clock anchor. Its CLOCK_MONOTONIC is shifted as the events are, so that wall times stay right.
+    ///
+    /// # Errors
+    /// As [`Writer::clock`].
+    pub fn clock<W: Write>(
+        &mut self,
+        source: &Source<'_>,
+        anchor: &ClockAnchor,
+        writer: &mut Writer<W>,
+    ) -> Result<()> {
+        let monotonic_ns = anchor.monotonic_ns.saturating_add_signed(source.shift_ns);
+        writer.clock(ClockAnchor { host: source.host(anchor.host), monotonic_ns, ..*anchor })
+    }
+
+    /// Copies the ends of processes and the cost, once the events of a source are copied.
+    ///
+    /// # Errors
+    /// As [`Writer::define`].
+    pub fn finish<W: Write>(&mut self, source: &Source<'_>, writer: &mut Writer<W>) -> Result<()> {
+        for exit in &source.definitions.exits {
+            if let Some(&Some(process)) = source.processes.get(exit.process as usize) {
+                let time_ns = exit.time_ns.saturating_add_signed(source.shift_ns);
+                writer.define(Definition::Exit(Exit { process, time_ns, ..*exit }))?;
+            }
+        }
+        source.definitions.cost.map_or(Ok(()), |cost| writer.define(Definition::Cost(cost)).map(drop))
+    }
+
+    fn host<W: Write>(&mut self, host: &Host, writer: &mut Writer<W>) -> Result<u32> {
+        let key = (host.name.clone(), host.boot_id.clone());
+        if let Some(&id) = self.hosts.get(&key) {
+            return Ok(id);
+        }
+        let id = writer.define(Definition::Host(host.clone()))?;
+        self.hosts.insert(key, id);
+        Ok(id)
+    }
+
+    fn site<W: Write>(&mut self, site: &Site, writer: &mut Writer<W>) -> Result<u32> {
+        if let Some(&id) = self.sites.get(site) {
+            return Ok(id);
+        }
+        let id = writer.define(Definition::Site(site.clone()))?;
+        self.sites.insert(site.clone(), id);
+        Ok(id)
+    }
+
+    fn thread<W: Write>(
+        &mut self,
+        source: &mut Source<'_>,
+        old: u32,
+        process: &Process,
+        writer: &mut Writer<W>,
+    ) -> Result<u32> {
+        let thread = source.definitions.threads[old as usize];
+        let process = match source.processes[thread.process as usize] {
+            Some(id) => id,
+            None => {
+                let process = Process { host: source.host(process.host), ..process.clone() };
+                let id = match self.processes.get(&process) {
+                    Some(&id) => id,
+                    None => {
+                        let id = writer.define(Definition::Process(process.clone()))?;
+                        self.processes.insert(process, id);
+                        id
+                    }
+                };
+                source.processes[thread.process as usize] = Some(id);
+                id
+            }
+        };
+        let thread = Thread { process, ..thread };
+        let id = match self.threads.get(&thread) {
+            Some(&id) => id,
+            None => {
+                let id = writer.define(Definition::Thread(thread))?;
+                self.threads.insert(thread, id);
+                id
+            }
+        };
+        source.threads[old as usize] = Some(id);
+        Ok(id)
+    }
+}
+
+impl Source<'_> {
+    fn host(&self, old: u32) -> u32 {
+        self.hosts.get(old as usize).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,95 @@
+//! The flight recorder's memory: the last seconds of a recording as a row of small traces, compressed as in a file.
+//!
+//! A snapshot copies what is young enough into one trace. Memory is bounded by time and by bytes, whichever is less.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::Duration;
+
+use tracer_format::{Batch, Copier, Result, Trace, Writer};
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// Events younger than this.
+    pub last: Duration,
+    /// Bytes at the most.
+    pub max_bytes: usize,
+}
+
+/// Each of the small traces covers this part of the time that is kept.
+const SEGMENTS: u32 = 16;
+
+impl Flight {
+    /// How long each of the small traces is.
+    #[must_use]
+    pub fn segment(&self) -> Duration {
+        self.last / SEGMENTS
+    }
+}
+
+/// The small traces, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    segments: VecDeque<Segment>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Segment {
+    bytes: Vec<u8>,
+    /// When it ended, CLOCK_MONOTONIC ns.
+    end_ns: u64,
+}
+
+impl Memory {
+    /// Adds a finished trace, and forgets what is too old or too much.
+    pub(crate) fn push(&mut self, bytes: Vec<u8>, now_ns: u64, flight: &Flight) {
+        self.bytes += bytes.len();
+        self.segments.push_back(Segment { bytes, end_ns: now_ns });
+        let oldest_ns = oldest(now_ns, flight);
+        while let Some(first) = self.segments.front()
+            && (first.end_ns < oldest_ns || self.bytes > flight.max_bytes)
+        {
+            self.bytes -= first.bytes.len();
+            self.segments.pop_front();
+        }
+    }
+
+    /// Copies the events that are young enough at `now_ns` to `writer`; returns how many.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub(crate) fn snapshot<W: Write>(&self, now_ns: u64, flight: &Flight, writer: &mut Writer<W>) -> Result<u64> {
+        let oldest_ns = oldest(now_ns, flight);
+        let mut copier = Copier::default();
+        let mut events = 0;
+        for segment in &self.segments {
+            let trace = Trace::open(&segment.bytes)?;
+            let mut source = copier.source(&trace.definitions, 0, |_| true, writer)?;
+            for anchor in &trace.clocks {
+                copier.clock(&source, anchor, writer)?;
+            }
+            let mut batches = trace.batches_where(|block| block.last_ns >= oldest_ns);
+            while let Some(batch) = batches.next() {
+                match batch {
+                    Batch::Events { columns, rows } => {
+                        for row in rows.filter(|&row| columns.time_ns[row] >= oldest_ns) {
+                            copier.event(&mut source, columns, row, writer)?;
+                            events += 1;
+                        }
+                    }
+                    Batch::Gap(gap) if gap.to_ns >= oldest_ns => copier.gap(&source, &gap, writer)?,
+                    Batch::Gap(_) => {}
+                    Batch::Damaged(range) => unreachable!("written by this process a moment ago: {range:?}"),
+                }
+            }
+            copier.finish(&source, writer)?;
+        }
+        Ok(events)
+    }
+}
+
+fn oldest(now_ns: u64, flight: &Flight) -> u64 {
+    now_ns.saturating_sub(u64::try_from(flight.last.as_nanos()).unwrap_or(u64::MAX))
+}
