@@ -29,6 +29,20 @@ pub(crate) enum Verb {
     List(ListArgs),
     /// Print a trace as the documented log
     Replay(ReplayArgs),
+    /// Stage latencies, hand-offs, anomalies and loss
+    Analyze(AnalyzeArgs),
+    /// Say what a trace holds, and what is missing
+    Info(InfoArgs),
+    /// Check every byte of a trace
+    Verify(VerifyArgs),
+    /// Write a trace as Chrome JSON (for Perfetto), Parquet, Arrow or CSV
+    Export(ExportArgs),
+    /// Write a part of a trace to a new one
+    Cut(CutArgs),
+    /// Join traces, of several hosts by their clock anchors
+    Merge(MergeArgs),
+    /// Write a new, complete trace from what is readable of a damaged or incomplete one
+    Repair(RepairArgs),
     /// Turn a documented log into a trace
     Import(ImportArgs),
     /// Print a completion script for a shell
@@ -70,9 +84,9 @@ pub(crate) struct RecordArgs {
     /// How to attach: auto, multi (Linux 6.6 and newer) or perf
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) attach: AttachArg,
-    /// Size of the ring buffer of each processor, a power of two
-    #[arg(long, value_name = "SIZE", default_value = "8M")]
-    pub(crate) ring_size: Size,
+    /// Size of the ring buffer of each processor, a power of two [default: 4M, less with more than 64 processors]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) ring_size: Option<Size>,
     /// An event is in the file at most this long after it fired
     #[arg(long, value_name = "TIME", default_value = "200ms")]
     pub(crate) flush: Time,
@@ -164,15 +178,137 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// Log to read; - for standard input
-    pub(crate) log: PathBuf,
-    /// Trace file to write; - for standard output
+pub(crate) struct AnalyzeArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+/// Which stages to look at.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct StageArgs {
+    /// A stage, instead of those learned from the probes' names; KEY is a list of seq, argN, pid, tid
+    #[arg(long = "stage", value_name = "NAME = PROVIDER:FROM -> PROVIDER:TO [by KEY]")]
+    pub(crate) stages: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// Read all events and count those of each probe and process
+    #[arg(long)]
+    pub(crate) counts: bool,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum TextFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Format, if it is not the one that the end of the file name says
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ExportFormat>,
+    /// What the rows of a table are
+    #[arg(long, value_name = "TABLE", default_value = "events")]
+    pub(crate) table: TableArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Chrome JSON (.json), which Perfetto and chrome://tracing open
+    Chrome,
+    Parquet,
+    Arrow,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TableArg {
+    Events,
+    Spans,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CutArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Traces to read; times are those of the first one's clock
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// Trace to read; it is not changed
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// Where to write.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// File to write; - for standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Overwrite an existing file
     #[arg(short, long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Log to read; - for standard input
+    pub(crate) log: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 /// A command line that clap cannot see is wrong.

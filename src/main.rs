@@ -1,6 +1,7 @@
 //! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
 
 mod cli;
+mod export;
 mod input;
 #[cfg(target_os = "linux")]
 mod list;
@@ -8,6 +9,7 @@ mod output;
 mod read;
 #[cfg(target_os = "linux")]
 mod record;
+mod rewrite;
 
 use std::process::ExitCode;
 
@@ -46,7 +48,14 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         #[cfg(target_os = "linux")]
         Verb::List(args) => list::list(&args),
         Verb::Replay(args) => read::replay(&args),
-        Verb::Import(args) => read::import(&args),
+        Verb::Analyze(args) => read::analyze(&args),
+        Verb::Info(args) => read::info(&args),
+        Verb::Verify(args) => read::verify(&args),
+        Verb::Export(args) => export::export(&args),
+        Verb::Cut(args) => rewrite::cut(&args),
+        Verb::Merge(args) => rewrite::merge(&args),
+        Verb::Repair(args) => rewrite::repair(&args),
+        Verb::Import(args) => rewrite::import(&args),
         Verb::Completions { shell } => cli::completions(shell),
         Verb::Man => cli::man(),
     }

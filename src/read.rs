@@ -1,16 +1,20 @@
 //! The verbs that read a trace.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use tracer_analyzer::{Filter, Outcome, Selection, import as analyzer_import, replay as analyzer_replay};
-use tracer_format::{Trace, Writer, WriterOptions};
+use tracer_analyzer::stage::{self, Stage};
+use tracer_analyzer::{
+    Filter, Outcome, Selection, analysis, info, json, markdown, replay as analyzer_replay, text, verify,
+};
+use tracer_format::Trace;
 
 use crate::Done;
-use crate::cli::{FilterArgs, ImportArgs, ReplayArgs};
+use crate::cli::{
+    AnalyzeArgs, FilterArgs, InfoArgs, ReplayArgs, ReportFormat, StageArgs, TextFormat, VerifyArgs,
+};
 use crate::input::{Input, name};
-use crate::output::Output;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
@@ -20,30 +24,59 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     Ok(done(&args.file, &outcome))
 }
 
-pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
-    let input = Input::open(&args.log)?;
-    let output = Output::create(&args.output, args.force)?;
-    let made = output.made();
-    let mut writer = Writer::new(BufWriter::new(output), WriterOptions::default())?;
-    let imported = analyzer_import::import(input.bytes(), &mut writer).with_context(|| name(&args.log));
-    if imported.is_err()
-        && let Some(made) = made
-    {
-        // Half a log is no trace of it.
-        let _ = std::fs::remove_file(made);
-    }
-    imported?;
-    writer.finish()?.flush()?;
-    Ok(Done::All)
+pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let trace = open(&input, &args.file)?;
+    let selection = Selection::new(&filter(&args.filter)?, &trace)?;
+    let stages = stages(&args.stages, &trace)?;
+    let analysis = analysis::analyze(&trace, &selection, &stages, &mut ())?;
+    let report = match args.format {
+        ReportFormat::Text => text::text(&analysis),
+        ReportFormat::Json => json::json(&analysis),
+        ReportFormat::Markdown => markdown::markdown(&analysis),
+    };
+    io::stdout().write_all(report.as_bytes())?;
+    Ok(done(&args.file, &analysis.outcome))
+}
+
+pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let trace = open(&input, &args.file)?;
+    let counts = args.counts.then(|| info::count(&trace));
+    let report = match args.format {
+        TextFormat::Text => info::text(&trace, counts.as_ref()),
+        TextFormat::Json => info::json(&trace, counts.as_ref()),
+    };
+    io::stdout().write_all(report.as_bytes())?;
+    // What is missing is part of the report.
+    let outcome = counts.map_or_else(|| Outcome::of(&trace, &Selection::all()), |counts| counts.outcome);
+    Ok(if outcome.is_lossy() { Done::Lossy } else { Done::All })
+}
+
+pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let verification = verify::verify(input.bytes()).with_context(|| name(&args.file))?;
+    let report = match args.format {
+        TextFormat::Text => verification.text(),
+        TextFormat::Json => verification.json(),
+    };
+    io::stdout().write_all(report.as_bytes())?;
+    Ok(if verification.is_sound() { Done::All } else { Done::Lossy })
+}
+
+/// The stages that the user gave, else those of the trace.
+pub(crate) fn stages(args: &StageArgs, trace: &Trace<'_>) -> anyhow::Result<Vec<Stage>> {
+    let given: tracer_analyzer::Result<Vec<Stage>> = args.stages.iter().map(|text| text.parse()).collect();
+    Ok(stage::choose(&given?, &trace.definitions)?)
 }
 
 /// Opens the trace in `input`; an error names the file.
-fn open<'a>(input: &'a Input, path: &Path) -> anyhow::Result<Trace<'a>> {
+pub(crate) fn open<'a>(input: &'a Input, path: &Path) -> anyhow::Result<Trace<'a>> {
     Trace::open(input.bytes()).with_context(|| name(path))
 }
 
 /// What the user asked for.
-fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
+pub(crate) fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
     fn all<T: std::str::FromStr<Err = tracer_analyzer::Error>>(
         texts: &[String],
     ) -> tracer_analyzer::Result<Vec<T>> {
@@ -65,7 +98,7 @@ fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
 }
 
 /// Says what is missing, if anything is.
-fn done(path: &Path, outcome: &Outcome) -> Done {
+pub(crate) fn done(path: &Path, outcome: &Outcome) -> Done {
     match outcome.loss_text() {
         Some(text) => {
             eprintln!("tracer: {}: {text}", name(path));

@@ -110,9 +110,10 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
     let requests: Result<_, _> = args.events.iter().map(|text| text.parse()).collect();
     let keys: Result<_, _> = args.keys.iter().map(|text| text.parse()).collect();
     let programs: Result<_, _> = args.programs.iter().map(|text| pattern::program(text)).collect();
-    let ring_bytes = u32::try_from(args.ring_size.0).unwrap_or(u32::MAX);
+    let ring_size = args.ring_size.map_or_else(default_ring_size, |size| size.0);
+    let ring_bytes = u32::try_from(ring_size).unwrap_or(u32::MAX);
     if !ring_bytes.is_power_of_two() || ring_bytes < 4096 {
-        let found = args.ring_size.0;
+        let found = ring_size;
         return Err(Usage(format!("--ring-size {found}: expected a power of two from 4K to 2G")).into());
     }
     Ok(RecordOptions {
@@ -132,6 +133,13 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         command: args.command.clone(),
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
+}
+
+/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB.
+fn default_ring_size() -> u64 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let most = (256 << 20) / cpus.next_power_of_two();
+    most.clamp(256 << 10, 4 << 20)
 }
 
 /// What the user sees while recording, on standard error.

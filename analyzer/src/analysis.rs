@@ -7,6 +7,7 @@ use std::ops::Range;
 use tracer_format::{Batch, Columns, DamagedRange, Gap, Trace};
 
 use crate::Result;
+use crate::edge_map::EdgeMap;
 use crate::filter::Selection;
 use crate::latency::Latency;
 use crate::loss::LossTimes;
@@ -14,6 +15,9 @@ use crate::outcome::Outcome;
 use crate::pair::Pairer;
 use crate::span::{Class, Edge, HandOff, Side, Sink, Span};
 use crate::stage::Stage;
+
+/// Spans of each stage that an analysis keeps, to be listed: all of them in a small trace.
+pub const FIRST_SPANS: usize = 100;
 
 /// What a trace comes down to.
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ pub struct StageReport {
     pub latency: Latency,
     /// Latencies of the inverted pairs, negative.
     pub inverted: Latency,
+    /// The first [`FIRST_SPANS`] spans, in the order in which they became known.
+    pub first_spans: Vec<Span>,
 }
 
 /// A number for each [`Class`].
@@ -75,6 +81,12 @@ impl Classes {
     #[must_use]
     pub fn of(&self, class: Class) -> u64 {
         self.0[class as usize]
+    }
+
+    /// Spans of all classes.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
     }
 
     fn add(&mut self, class: Class) {
@@ -134,7 +146,7 @@ struct Tally<'a, S> {
     site_events: Vec<u64>,
     time_ns: Option<(u64, u64)>,
     stages: Vec<StageReport>,
-    hand_offs: BTreeMap<(Edge, Edge), HandOffReport>,
+    hand_offs: EdgeMap<HandOffReport>,
 }
 
 impl<'a, S: Sink> Tally<'a, S> {
@@ -149,6 +161,7 @@ impl<'a, S: Sink> Tally<'a, S> {
             other_near_loss: 0,
             latency: Latency::default(),
             inverted: Latency::default(),
+            first_spans: Vec::new(),
         };
         Self {
             sink,
@@ -156,7 +169,7 @@ impl<'a, S: Sink> Tally<'a, S> {
             site_events: vec![0; trace.definitions.sites.len()],
             time_ns: None,
             stages: stages.iter().map(report).collect(),
-            hand_offs: BTreeMap::new(),
+            hand_offs: EdgeMap::default(),
         }
     }
 
@@ -171,15 +184,14 @@ impl<'a, S: Sink> Tally<'a, S> {
         outcome.events = self.site_events.iter().sum();
         outcome.damage.extend(damage);
         let mut probes: Vec<ProbeCount> = Vec::new();
+        let mut positions = BTreeMap::new();
         for (site, &events) in trace.definitions.sites.iter().zip(&self.site_events) {
-            let same = |count: &&mut ProbeCount| count.provider == site.provider && count.probe == site.probe;
-            match probes.iter_mut().find(same) {
-                Some(count) => count.events += events,
-                None => {
-                    let (provider, probe) = (site.provider.clone(), site.probe.clone());
-                    probes.push(ProbeCount { provider, probe, events });
-                }
+            let at = *positions.entry((&site.provider, &site.probe)).or_insert(probes.len());
+            if at == probes.len() {
+                let (provider, probe) = (site.provider.clone(), site.probe.clone());
+                probes.push(ProbeCount { provider, probe, events: 0 });
             }
+            probes[at].events += events;
         }
         let mut stages = self.stages;
         for ((report, &without_key), &given_up) in
@@ -191,7 +203,7 @@ impl<'a, S: Sink> Tally<'a, S> {
         let wall = |time_ns| crate::wall::realtime_ns(&anchors, time_ns);
         let realtime_ns =
             self.time_ns.and_then(|(first_ns, last_ns)| Some((wall(first_ns)?, wall(last_ns)?)));
-        let hand_offs = self.hand_offs.into_values().collect();
+        let hand_offs = self.hand_offs.into_values();
         Analysis { outcome, time_ns: self.time_ns, realtime_ns, probes, stages, hand_offs }
     }
 }
@@ -213,6 +225,9 @@ impl<S: Sink> Sink for Tally<'_, S> {
     fn span(&mut self, span: &Span) -> io::Result<()> {
         let report = &mut self.stages[span.stage as usize];
         report.classes.add(span.class);
+        if report.first_spans.len() < FIRST_SPANS {
+            report.first_spans.push(*span);
+        }
         report.reordered += u64::from(span.reordered);
         let latency_ns = span.latency_ns();
         match (span.class, latency_ns) {
@@ -238,7 +253,7 @@ impl<S: Sink> Sink for Tally<'_, S> {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         let (from, to) = (hand_off.from, hand_off.to);
-        let report = self.hand_offs.entry((from, to)).or_insert_with(|| HandOffReport {
+        let report = self.hand_offs.get_or_insert(from, to, || HandOffReport {
             from,
             to,
             near_loss: 0,

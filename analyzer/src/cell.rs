@@ -2,17 +2,21 @@
 
 use crate::span::Point;
 
-/// What was seen of one key in one stage. 40 bytes: there are many.
+/// What was seen of one key in one stage. 32 bytes: there are many.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cell {
-    pub(crate) begin: Point,
-    pub(crate) end: Point,
+    begin_ns: u64,
+    end_ns: u64,
+    begin_thread: u32,
+    end_thread: u32,
+    /// Begins without an end, if they are tangled.
+    pub(crate) depth: u32,
     pub(crate) state: State,
     /// Complete spans so far, at most two.
     pub(crate) laps: u8,
-    /// Begins without an end, if they are tangled.
-    pub(crate) depth: u32,
 }
+
+const _: () = assert!(size_of::<Cell>() == 32);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum State {
@@ -38,11 +42,27 @@ impl Cell {
         matches!(self.state, State::Begun | State::Ended)
     }
 
+    pub(crate) fn begin(&self) -> Point {
+        Point { time_ns: self.begin_ns, thread: self.begin_thread }
+    }
+
+    pub(crate) fn end(&self) -> Point {
+        Point { time_ns: self.end_ns, thread: self.end_thread }
+    }
+
+    pub(crate) fn set_begin(&mut self, point: Point) {
+        (self.begin_ns, self.begin_thread) = (point.time_ns, point.thread);
+    }
+
+    pub(crate) fn set_end(&mut self, point: Point) {
+        (self.end_ns, self.end_thread) = (point.time_ns, point.thread);
+    }
+
     pub(crate) fn begin_ns(&self) -> u64 {
-        self.begin.time_ns
+        self.begin_ns
     }
 
     pub(crate) fn end_ns(&self) -> u64 {
-        self.end.time_ns
+        self.end_ns
     }
 }

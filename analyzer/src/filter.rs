@@ -171,6 +171,12 @@ impl Selection {
         block.last_ns >= self.from_ns && block.first_ns < self.to_ns.max(1) && self.keys.is_none_or(keyed)
     }
 
+    /// Whether events of the site may be selected.
+    #[must_use]
+    pub fn wants_site(&self, site: u32) -> bool {
+        self.sites.is_empty() || self.sites.get(site as usize).copied().unwrap_or_default()
+    }
+
     /// Whether the gap overlaps the selected time.
     #[must_use]
     pub fn wants_gap(&self, gap: &Gap) -> bool {

@@ -23,10 +23,13 @@ pub(crate) fn hand_offs(
     this: usize,
     mut found: impl FnMut(HandOff) -> io::Result<()>,
 ) -> io::Result<()> {
+    if slot.len() == 1 {
+        return Ok(());
+    }
     let mut hand = |from: (usize, Side), to: (usize, Side)| {
         let edge = |(local, side): (usize, Side)| Edge { stage: stages[local], side };
         let point = |(local, side): (usize, Side)| -> Point {
-            if side == Side::Begin { slot[local].begin } else { slot[local].end }
+            if side == Side::Begin { slot[local].begin() } else { slot[local].end() }
         };
         let (left, arrived) = (point(from), point(to));
         found(HandOff { from: edge(from), to: edge(to), key: Key::new(&[]), left, arrived })

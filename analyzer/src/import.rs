@@ -215,7 +215,7 @@ fn shape(event: &EventLine) -> Shape {
     };
     let kinds: Vec<ArgKind> = (0..count).map(kind).collect();
     let no_integer = |kind: &ArgKind| matches!(kind, ArgKind::Float(_) | ArgKind::Str);
-    let absent = || kinds.iter().position(no_integer).map_or(count, |at| at as u8);
+    let absent = || kinds.iter().position(no_integer).and_then(|at| u8::try_from(at).ok()).unwrap_or(count);
     Shape { key_arg: if key.is_some() { first_hole } else { absent() }, kinds }
 }
 

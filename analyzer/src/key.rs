@@ -79,6 +79,10 @@ impl Key {
     /// A key of the first [`MAX_PARTS`] numbers of `parts`.
     #[must_use]
     pub fn new(parts: &[i64]) -> Self {
+        // Most keys have one part: copying it as a number, not as part of a list, keeps it in a register.
+        if let [one] = parts {
+            return Self { words: [*one, 0, 0, 0], parts: 1 };
+        }
         let mut words = [0; MAX_PARTS];
         let mut count = 0;
         for (word, &part) in words.iter_mut().zip(parts) {

@@ -132,6 +132,7 @@ impl Buckets {
 }
 
 /// Values below `SUB` have a bucket each; then each power of two has `SUB`.
+#[expect(clippy::cast_possible_truncation, reason = "less than 2 * SUB")]
 fn index_of(magnitude: u64) -> usize {
     let shift = (u64::BITS - magnitude.leading_zeros()).saturating_sub(BITS + 1);
     let sub = magnitude >> shift;

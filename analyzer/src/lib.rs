@@ -5,22 +5,32 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod chrome;
+pub mod copy;
 pub mod filter;
 pub mod import;
+pub mod info;
+pub mod json;
 pub mod key;
 pub mod latency;
+pub mod markdown;
 pub mod outcome;
 pub mod pair;
 pub mod replay;
 pub mod span;
 pub mod stage;
+pub mod tables;
+pub mod text;
+pub mod verify;
 pub mod wall;
 
 mod cell;
+mod edge_map;
 mod error;
 mod hand_off;
 mod loss;
 mod slots;
+mod table;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, Selection};

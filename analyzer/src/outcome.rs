@@ -50,14 +50,23 @@ impl Outcome {
     pub fn loss_text(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.lost > 0 || self.gaps > 0 {
-            parts.push(format!("{} events lost while recording, in {} gaps", self.lost, self.gaps));
+            let (events, gaps) = (counted(self.lost, "event"), counted(self.gaps, "gap"));
+            parts.push(format!("{events} lost while recording, in {gaps}"));
         }
         if !self.damage.is_empty() {
-            parts.push(format!("{} bytes damaged in {} places", self.damaged_bytes(), self.damage.len()));
+            let (bytes, places) =
+                (counted(self.damaged_bytes(), "byte"), counted(self.damage.len() as u64, "place"));
+            parts.push(format!("{bytes} damaged in {places}"));
         }
         if self.incomplete {
             parts.push("the file is incomplete: the recorder died or is still at work".to_owned());
         }
         if parts.is_empty() { None } else { Some(parts.join("; ")) }
     }
+}
+
+/// A number and what it counts: `1 event`, `2 events`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -19,13 +19,13 @@ use tracer_format::{ArgKind, Columns, Definitions};
 
 use crate::cell::{Cell, State};
 use crate::hand_off::hand_offs;
-use crate::key::{Key, KeyPart};
+use crate::key::{Key, KeyPart, MAX_PARTS};
 use crate::slots::Slots;
 use crate::span::{Class, HandOff, Point, Side, Sink, Span};
 use crate::stage::Stage;
 
 /// Keys that are remembered whole.
-pub const RECENT_KEYS: usize = 8192;
+pub const RECENT_KEYS: usize = 4096;
 /// Entries, a stage and a key each, that may wait for the other end, over all stages.
 pub const WAITING_SLOTS: usize = 1 << 20;
 
@@ -52,7 +52,8 @@ struct Use {
     local: usize,
     stage: usize,
     side: Side,
-    sources: Vec<Source>,
+    sources: [Source; MAX_PARTS],
+    parts: usize,
 }
 
 /// Where a part of the key comes from.
@@ -102,9 +103,12 @@ impl Pairer {
                     for (local, &stage) in members.iter().enumerate() {
                         let probe = if side == Side::End { &stages[stage].to } else { &stages[stage].from };
                         if probe.provider == site.provider && probe.probe == site.probe {
-                            let sources =
-                                stages[stage].key.0.iter().map(|&part| source(part, site)).collect();
-                            pairer.uses.push(Use { group, local, stage, side, sources });
+                            let mut sources = [Source::Nowhere; MAX_PARTS];
+                            let parts = stages[stage].key.0.len();
+                            for (to, &part) in sources.iter_mut().zip(&stages[stage].key.0) {
+                                *to = source(part, site);
+                            }
+                            pairer.uses.push(Use { group, local, stage, side, sources, parts });
                         }
                     }
                 }
@@ -127,9 +131,9 @@ impl Pairer {
         for row in rows {
             let uses = self.site_uses.get(columns.site[row] as usize).cloned().unwrap_or_default();
             for used in &self.uses[uses] {
-                let mut words = [0; crate::key::MAX_PARTS];
-                let parts = used.sources.len();
-                let found = used.sources.iter().zip(&mut words).all(|(source, word)| {
+                let mut words = [0; MAX_PARTS];
+                let parts = used.parts.min(MAX_PARTS);
+                let found = used.sources[..parts].iter().zip(&mut words).all(|(source, word)| {
                     let value = value(*source, columns, row, &self.threads);
                     *word = value.unwrap_or_default();
                     value.is_some()
@@ -140,7 +144,8 @@ impl Pairer {
                 }
                 let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
                 let mut out = Out { given_up: &mut self.given_up, sink };
-                self.groups[used.group].event(&words[..parts], used.local, used.side, point, &mut out)?;
+                let event = Event { key: &words[..parts], local: used.local, side: used.side, point };
+                self.groups[used.group].event(event, &mut out)?;
             }
         }
         Ok(())
@@ -209,40 +214,19 @@ struct Out<'a, S> {
 }
 
 impl Group {
-    fn event(
-        &mut self,
-        key: &[i64],
-        local: usize,
-        side: Side,
-        point: Point,
-        out: &mut Out<'_, impl Sink>,
-    ) -> io::Result<()> {
-        if let Some(position) = self.recent.find(key) {
-            let slot = self.recent.slot_mut(position);
-            return step(
-                &self.stages,
-                &mut self.last_begin_ns,
-                slot,
-                Event { key, local, side, point },
-                out.sink,
-            );
-        }
-        if let Some(position) = self.waiting.find(key) {
-            let slot = self.waiting.slot_mut(position);
-            return step(
-                &self.stages,
-                &mut self.last_begin_ns,
-                slot,
-                Event { key, local, side, point },
-                out.sink,
-            );
-        }
-        if self.recent.is_full() {
-            self.retire(out)?;
-        }
-        let position = self.recent.insert(key);
-        let slot = self.recent.slot_mut(position);
-        step(&self.stages, &mut self.last_begin_ns, slot, Event { key, local, side, point }, out.sink)
+    fn event(&mut self, event: Event<'_>, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let slot = if let Some(position) = self.recent.find(event.key) {
+            self.recent.slot_mut(position)
+        } else if let Some(position) = self.waiting.find(event.key) {
+            self.waiting.slot_mut(position)
+        } else {
+            if self.recent.is_full() {
+                self.retire(out)?;
+            }
+            let position = self.recent.insert(event.key);
+            self.recent.slot_mut(position)
+        };
+        step(&self.stages, &mut self.last_begin_ns, slot, event, out.sink)
     }
 
     /// The oldest recent key is about to be forgotten: what waits goes on waiting, the rest is decided.
@@ -251,7 +235,7 @@ impl Group {
         let (key, slot) = (self.recent.key(position), self.recent.slot(position));
         for (cell, &stage) in slot.iter().zip(&self.stages) {
             if cell.state == State::Swapped {
-                out.sink.span(&span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end)))?;
+                out.sink.span(&span(stage, Class::Inverted, key, Some(cell.begin()), Some(cell.end())))?;
             }
         }
         if !slot.iter().any(Cell::waits) {
@@ -290,9 +274,9 @@ impl Group {
 /// What becomes of a cell when nothing more comes.
 fn last_word(cell: &Cell, stage: u32, key: &[i64], sink: &mut impl Sink) -> io::Result<()> {
     match cell.state {
-        State::Begun => sink.span(&span(stage, Class::Open, key, Some(cell.begin), None)),
-        State::Ended => sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end))),
-        State::Swapped => sink.span(&span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end))),
+        State::Begun => sink.span(&span(stage, Class::Open, key, Some(cell.begin()), None)),
+        State::Ended => sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end()))),
+        State::Swapped => sink.span(&span(stage, Class::Inverted, key, Some(cell.begin()), Some(cell.end()))),
         State::Unseen | State::Complete | State::Closed | State::Tangled => Ok(()),
     }
 }
@@ -327,26 +311,28 @@ fn step(
     match cell.state {
         State::Begun | State::Swapped => {
             if cell.state == State::Swapped {
-                sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end)))?;
+                sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end())))?;
             }
-            (cell.end, cell.state) = (point, State::Complete);
+            cell.set_end(point);
+            cell.state = State::Complete;
             cell.laps = (cell.laps + 1).min(2);
             let latest = &mut last_begin_ns[local];
-            let reordered = cell.begin.time_ns < *latest;
-            *latest = cell.begin.time_ns.max(*latest);
-            let complete = span(stage, Class::Complete, key, Some(cell.begin), Some(point));
+            let reordered = cell.begin_ns() < *latest;
+            *latest = cell.begin_ns().max(*latest);
+            let complete = span(stage, Class::Complete, key, Some(cell.begin()), Some(point));
             sink.span(&Span { reordered, ..complete })?;
             hand_offs(stages, slot, local, |hand_off| {
                 sink.hand_off(&HandOff { key: Key::new(key), ..hand_off })
             })
         }
         State::Unseen => {
-            (cell.end, cell.state) = (point, State::Ended);
+            cell.set_end(point);
+            cell.state = State::Ended;
             Ok(())
         }
         State::Ended => {
             cell.state = State::Closed;
-            sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end)))?;
+            sink.span(&span(stage, Class::OrphanEnd, key, None, Some(cell.end())))?;
             sink.span(&span(stage, Class::RepeatedEnd, key, None, Some(point)))
         }
         State::Complete | State::Closed => {
@@ -365,21 +351,24 @@ fn step(
 fn begin(cell: &mut Cell, stage: u32, key: &[i64], point: Point, sink: &mut impl Sink) -> io::Result<()> {
     match cell.state {
         State::Unseen | State::Complete | State::Closed => {
-            (cell.begin, cell.state) = (point, State::Begun);
+            cell.set_begin(point);
+            cell.state = State::Begun;
             Ok(())
         }
         State::Ended => {
-            (cell.begin, cell.state) = (point, State::Swapped);
+            cell.set_begin(point);
+            cell.state = State::Swapped;
             Ok(())
         }
         State::Swapped => {
-            let inverted = span(stage, Class::Inverted, key, Some(cell.begin), Some(cell.end));
-            (cell.begin, cell.state) = (point, State::Begun);
+            let inverted = span(stage, Class::Inverted, key, Some(cell.begin()), Some(cell.end()));
+            cell.set_begin(point);
+            cell.state = State::Begun;
             sink.span(&inverted)
         }
         State::Begun => {
             (cell.state, cell.depth) = (State::Tangled, 2);
-            sink.span(&span(stage, Class::RepeatedBegin, key, Some(cell.begin), None))?;
+            sink.span(&span(stage, Class::RepeatedBegin, key, Some(cell.begin()), None))?;
             sink.span(&span(stage, Class::RepeatedBegin, key, Some(point), None))
         }
         State::Tangled => {

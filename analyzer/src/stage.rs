@@ -118,14 +118,17 @@ pub fn choose(given: &[Stage], definitions: &Definitions) -> Result<Vec<Stage>> 
 
 /// How names tell stages: what stands before and after the stage's name in the probe that begins it, and in those that
 /// may end it. The first that fits counts, the longer ones stand first.
-const FORMS: [(&str, &str, &[(&str, &str)]); 6] = [
-    ("beg_", "", &[("end_", "")]),
-    ("begin_", "", &[("end_", "")]),
-    ("", "__start", &[("", "__done")]),
-    ("", "__entry", &[("", "__return")]),
-    ("", "__begin", &[("", "__end")]),
-    ("", "_start", &[("", "_done"), ("", "_end"), ("", "_stop")]),
+const FORMS: [(Affixes, &[Affixes]); 6] = [
+    (("beg_", ""), &[("end_", "")]),
+    (("begin_", ""), &[("end_", "")]),
+    (("", "__start"), &[("", "__done")]),
+    (("", "__entry"), &[("", "__return")]),
+    (("", "__begin"), &[("", "__end")]),
+    (("", "_start"), &[("", "_done"), ("", "_end"), ("", "_stop")]),
 ];
+
+/// What stands before and after a name.
+type Affixes = (&'static str, &'static str);
 
 /// The stages that the names of the probes tell, in the order of the probes that begin them.
 ///
@@ -164,7 +167,7 @@ fn probes_of(stage: &Stage) -> String {
 }
 
 fn learn_one(from: &ProbeName, probes: &BTreeSet<ProbeName>) -> Option<(String, ProbeName)> {
-    for (before, after, ends) in FORMS {
+    for ((before, after), ends) in FORMS {
         let middle = from.probe.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let Some(name) = middle.filter(|name| !name.is_empty()) else { continue };
         for (before, after) in ends {

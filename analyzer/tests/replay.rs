@@ -14,7 +14,7 @@ fn replayed(trace: &[u8], filter: &Filter) -> String {
     let mut out = Vec::new();
     let outcome = replay(&trace, &selection, &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
-    assert_eq!(outcome.events as usize, out.lines().filter(|line| line.contains("[PID:")).count());
+    assert_eq!(outcome.events, out.lines().filter(|line| line.contains("[PID:")).count() as u64);
     out
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A lane is a ring of slots in an array that the recorder maps. Nobody else writes to it but programs on this CPU, so
 //! one atomic addition reserves, and the last store of an event commits it: no lock, and 24 bytes for an event with one
-//! argument. A kernel ring buffer costs twice as much here, most of it in cache lines (figures in docs/recording.md).
+//! argument instead of 40. Above what the clock costs, that is 20 to 30 ns an event where a kernel ring buffer takes 40
+//! to 60, most of it for cache lines that another CPU has read (`recorder/examples/hit_cost.rs` measures it).
 //!
 //! Every slot says in its first word which lap of the ring it was written in, so the recorder sees how far the
 //! events are committed without anybody clearing slots. x86-64 keeps stores in order; another architecture needs a
@@ -12,7 +13,7 @@ use core::ptr;
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 
-use crate::abi::{CONTINUED_BIT, LANE_BYTES, LAP_BIT, LANE_MARGIN, MAX_ARGUMENTS, SLOT_BYTES, pack_ids};
+use crate::abi::{CONTINUED_BIT, LANE_BYTES, LANE_MARGIN, LAP_BIT, MAX_ARGUMENTS, SLOT_BYTES, pack_ids};
 use crate::ring::{self, Event};
 use crate::{atomic, maps};
 
@@ -79,9 +80,6 @@ fn reserve(event: &Event, count: u64) -> Option<Reserved> {
         if position & (WAKE_SAMPLE - 1) < count && used >= ptr::read_volatile(&raw const WAKE_SLOTS) {
             ring::wake(event.cpu);
         }
-        if position & (TOUCH_SLOTS - 1) < count {
-            touch(base, position, slots);
-        }
         Some(Reserved { base, position, slots })
     }
 }
@@ -110,40 +108,5 @@ impl Reserved {
         // SAFETY: the helper has no precondition.
         let time_ns = unsafe { bpf_ktime_get_ns() };
         self.write(0, time_ns, pack_ids(event.pid_tid, event.site), word);
-    }
-}
-
-const TOUCH_SLOTS: u64 = 64;
-#[inline(always)]
-fn touch(base: *mut u8, position: u64, slots: u64) {
-    let next = (position + TOUCH_SLOTS) & (slots - 1) & !(TOUCH_SLOTS - 1);
-    let at = LANE_BYTES + next as usize * SLOT_BYTES;
-    unsafe {
-        let line = base.add(at);
-        line.add(0 * 64).cast::<u64>().read_volatile();
-        line.add(1 * 64).cast::<u64>().read_volatile();
-        line.add(2 * 64).cast::<u64>().read_volatile();
-        line.add(3 * 64).cast::<u64>().read_volatile();
-        line.add(4 * 64).cast::<u64>().read_volatile();
-        line.add(5 * 64).cast::<u64>().read_volatile();
-        line.add(6 * 64).cast::<u64>().read_volatile();
-        line.add(7 * 64).cast::<u64>().read_volatile();
-        line.add(8 * 64).cast::<u64>().read_volatile();
-        line.add(9 * 64).cast::<u64>().read_volatile();
-        line.add(10 * 64).cast::<u64>().read_volatile();
-        line.add(11 * 64).cast::<u64>().read_volatile();
-        line.add(12 * 64).cast::<u64>().read_volatile();
-        line.add(13 * 64).cast::<u64>().read_volatile();
-        line.add(14 * 64).cast::<u64>().read_volatile();
-        line.add(15 * 64).cast::<u64>().read_volatile();
-        line.add(16 * 64).cast::<u64>().read_volatile();
-        line.add(17 * 64).cast::<u64>().read_volatile();
-        line.add(18 * 64).cast::<u64>().read_volatile();
-        line.add(19 * 64).cast::<u64>().read_volatile();
-        line.add(20 * 64).cast::<u64>().read_volatile();
-        line.add(21 * 64).cast::<u64>().read_volatile();
-        line.add(22 * 64).cast::<u64>().read_volatile();
-        line.add(23 * 64).cast::<u64>().read_volatile();
-
     }
 }

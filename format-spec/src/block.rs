@@ -4,7 +4,7 @@ use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Damage;
-use crate::limits::MAX_STORED_BYTES;
+use crate::limits::{MAX_BLOCKS, MAX_STORED_BYTES};
 
 /// First eight bytes of a block; a reader searches for them after damage.
 pub const BLOCK_MAGIC: [u8; 8] = *b"\xb7TRBLK\r\n";
@@ -33,7 +33,7 @@ pub mod flag {
     pub const RESTATED: u8 = 2;
 }
 
-/// The header of a block as it lies on disk, 64 bytes; the stored bytes follow.
+/// The header of a block as it lies on disk, 72 bytes; the stored bytes follow.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct BlockHeader {
@@ -47,13 +47,15 @@ pub struct BlockHeader {
     pub unused: [u8; 2],
     /// Bytes after this header that belong to the block.
     pub stored_bytes: U32,
+    /// As in the file header: a block shows which trace it is of.
+    pub trace_id: U64,
     /// Events, gaps, anchors, definitions or index rows in the block.
     pub count: U32,
     /// Number of the block in its trace, from 0: tells how many are missing.
     pub sequence: U32,
-    /// Time of the first event, or 0.
+    /// Time of the first event, or of the begin of the first gap; or 0.
     pub first_ns: U64,
-    /// Time of the last event, or 0.
+    /// Time of the last event, or of the end of the last gap; or 0.
     pub last_ns: U64,
     /// Lowest key of an event; above `key_max` if no event has a key.
     pub key_min: I64,
@@ -65,7 +67,7 @@ pub struct BlockHeader {
     pub header_checksum: U32,
 }
 
-const _: () = assert!(size_of::<BlockHeader>() == 64);
+const _: () = assert!(size_of::<BlockHeader>() == 72);
 /// Bytes of a block header.
 pub const BLOCK_HEADER_BYTES: usize = size_of::<BlockHeader>();
 const CHECKED: usize = BLOCK_HEADER_BYTES - 4;
@@ -114,6 +116,10 @@ impl BlockHeader {
                 max: MAX_STORED_BYTES as u64,
             });
         }
+        let (sequence, max) = (header.sequence.get(), MAX_BLOCKS as u64 - 1);
+        if u64::from(sequence) > max {
+            return Err(Damage::Limit { what: "block number", len: sequence.into(), max });
+        }
         Ok(header)
     }
 
@@ -136,6 +142,7 @@ pub(crate) struct BlockMaker {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) count: u32,
+    pub(crate) trace_id: u64,
     pub(crate) sequence: u32,
     pub(crate) range: Range,
 }
@@ -158,6 +165,7 @@ impl BlockMaker {
             flags: self.flags,
             unused: [0; 2],
             stored_bytes: stored_bytes.into(),
+            trace_id: self.trace_id.into(),
             count: self.count.into(),
             sequence: self.sequence.into(),
             first_ns: self.range.first_ns.into(),

@@ -10,7 +10,9 @@ use crate::block::Range;
 use crate::codec::Encoder;
 use crate::column::zigzag;
 use crate::cursor::put_varint;
-use crate::limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES};
+use crate::limits::{
+    MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
+};
 use crate::{ArgKind, Columns, Firing, Site};
 
 /// How the values of one argument at one site are predicted; the column holds what is left.
@@ -96,8 +98,8 @@ impl BlockBuilder {
     /// Whether another event might not fit.
     pub(crate) fn is_full(&self, block_events: usize) -> bool {
         self.len() >= block_events.min(MAX_BLOCK_EVENTS)
-            || self.columns.values.len() + crate::limits::MAX_ARGUMENTS > MAX_BLOCK_VALUES
-            || self.columns.string_bytes.len() + crate::limits::MAX_ARGUMENTS * MAX_STRING_ARGUMENT_BYTES
+            || self.columns.values.len().max(self.strings.len()) + MAX_ARGUMENTS > MAX_BLOCK_VALUES
+            || self.columns.string_bytes.len() + MAX_ARGUMENTS * MAX_STRING_ARGUMENT_BYTES
                 > MAX_BLOCK_STRING_BYTES
     }
 
@@ -107,11 +109,21 @@ impl BlockBuilder {
         if let Some(&index) = self.strings.get(string) {
             return index.into();
         }
+        let bytes = self.columns.string_bytes.len() + string.len();
+        if bytes > MAX_BLOCK_STRING_BYTES || self.strings.len() == MAX_BLOCK_VALUES {
+            // More strings than events have arguments: what readers take for unreadable.
+            return u64::MAX;
+        }
         let index = self.strings.len() as u32;
         self.strings.insert(string.into(), index);
         self.columns.string_bytes.extend_from_slice(string);
         self.columns.string_start.push(self.columns.string_bytes.len() as u32);
         index.into()
+    }
+
+    /// Argument values of all events.
+    pub(crate) fn values(&self) -> usize {
+        self.columns.values.len()
     }
 
     pub(crate) fn push(&mut self, firing: &Firing<'_>) {
@@ -222,26 +234,37 @@ fn code_sites(thread: &[u32], site: &[u32], threads: usize, sites: usize, codes:
     );
 }
 
-/// The rows of each site of the block.
-fn rows_by_site(site: &[u32], sites: usize) -> Vec<Vec<u32>> {
-    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); sites];
-    for (row, &site) in site.iter().enumerate() {
-        rows[site as usize].push(row as u32);
+/// The rows of all sites of the block, site by site, and where the rows of each end.
+fn rows_by_site(site: &[u32], sites: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut ends = vec![0_usize; sites];
+    site.iter().for_each(|&site| ends[site as usize] += 1);
+    let mut end = 0;
+    for of_site in &mut ends {
+        // Where the next row of the site goes: its end once all are there.
+        end += std::mem::replace(of_site, end);
     }
-    rows
+    let mut rows = vec![0; site.len()];
+    for (row, &site) in (0..).zip(site) {
+        let next = &mut ends[site as usize];
+        rows[*next] = row;
+        *next += 1;
+    }
+    (rows, ends)
 }
 
 /// Appends, for each site of the block, the number of its arguments and a predictor and a column for each of them.
 fn encode_values(
     columns: &Columns,
     thread: &[u32],
-    rows_of: &[Vec<u32>],
+    (rows, ends): &(Vec<u32>, Vec<usize>),
     encoder: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
     let before_on_thread = last_on_thread(columns, thread);
     let (mut plain, mut by_site, mut by_thread) = (Vec::new(), Vec::new(), Vec::new());
-    for rows in rows_of {
+    let mut begin = 0;
+    for &end in ends {
+        let rows = &rows[std::mem::replace(&mut begin, end)..end];
         let args = rows.first().map_or(0, |&row| columns.row_values(row as usize).len());
         out.push(args as u8);
         for arg in 0..args {
@@ -252,19 +275,16 @@ fn encode_values(
                 &mut by_site,
                 plain.iter().zip(before).map(|(now, before)| zigzag(now.wrapping_sub(*before))),
             );
-            let mut choice = (predictor::PLAIN, &plain, cost(&plain));
-            if cost(&by_site) < choice.2 {
-                choice = (predictor::SITE, &by_site, cost(&by_site));
-            }
+            let mut choices = vec![(predictor::PLAIN, &plain), (predictor::SITE, &by_site)];
             if arg == 0 {
                 let rest = |row: &u32| zigzag(value(row).wrapping_sub(before_on_thread[*row as usize]));
                 fill(&mut by_thread, rows.iter().map(rest));
-                if cost(&by_thread) < choice.2 {
-                    choice = (predictor::THREAD, &by_thread, cost(&by_thread));
-                }
+                choices.push((predictor::THREAD, &by_thread));
             }
-            out.push(choice.0);
-            encoder.put_column(choice.1, out);
+            let (number, column) =
+                choices.into_iter().min_by_key(|(_, column)| cost(column)).expect("there are always two");
+            out.push(number);
+            encoder.put_column(column, out);
         }
     }
 }
@@ -313,24 +333,52 @@ fn encode_exceptions(columns: &Columns, codes: &mut Vec<u64>, encoder: &mut Enco
     encoder.put_plane(&columns.string_bytes, out);
 }
 
+/// Puts the rows in order. They are nearly: most of them move in long runs.
 fn sort(columns: &mut Columns) {
+    let key = |row: u32| (columns.time_ns[row as usize], columns.cpu[row as usize]);
     let mut order: Vec<u32> = (0..columns.len() as u32).collect();
-    order.sort_by_key(|&row| (columns.time_ns[row as usize], columns.cpu[row as usize]));
+    if !insertion_sort(&mut order, key) {
+        order.sort_by_key(|&row| key(row));
+    }
     let old = std::mem::take(columns);
     columns.value_start.push(0);
-    for &from in &order {
-        let row = from as usize;
-        let unreadable = old.row_unreadable(row);
-        if unreadable != 0 {
-            columns.unreadable.push((columns.time_ns.len() as u32, unreadable));
+    for run in order.chunk_by(|&row, &next| row + 1 == next) {
+        let rows = run[0] as usize..run[0] as usize + run.len();
+        let values = old.value_start[rows.start]..old.value_start[rows.end];
+        let (from, to) = (values.start, columns.values.len() as u32);
+        let starts = &old.value_start[rows.start + 1..=rows.end];
+        columns.value_start.extend(starts.iter().map(|start| start - from + to));
+        columns.values.extend_from_slice(&old.values[values.start as usize..values.end as usize]);
+        if !old.unreadable.is_empty() {
+            for row in rows.clone().filter(|&row| old.row_unreadable(row) != 0) {
+                let to = columns.time_ns.len() + row - rows.start;
+                columns.unreadable.push((to as u32, old.row_unreadable(row)));
+            }
         }
-        columns.time_ns.push(old.time_ns[row]);
-        columns.thread.push(old.thread[row]);
-        columns.site.push(old.site[row]);
-        columns.cpu.push(old.cpu[row]);
-        columns.values.extend_from_slice(old.row_values(row));
-        columns.value_start.push(columns.values.len() as u32);
+        columns.time_ns.extend_from_slice(&old.time_ns[rows.clone()]);
+        columns.thread.extend_from_slice(&old.thread[rows.clone()]);
+        columns.site.extend_from_slice(&old.site[rows.clone()]);
+        columns.cpu.extend_from_slice(&old.cpu[rows]);
     }
     columns.string_start = old.string_start;
     columns.string_bytes = old.string_bytes;
+}
+
+/// Sorts what is nearly in order, and stops with `false` where it is not.
+fn insertion_sort<K: Ord>(order: &mut [u32], key: impl Fn(u32) -> K) -> bool {
+    let mut left = 4 * order.len();
+    for end in 1..order.len() {
+        let row = order[end];
+        let mut at = end;
+        while at > 0 && key(order[at - 1]) > key(row) {
+            order[at] = order[at - 1];
+            at -= 1;
+        }
+        order[at] = row;
+        left = left.saturating_sub(end - at);
+        if left == 0 {
+            return false;
+        }
+    }
+    true
 }

@@ -62,9 +62,14 @@ impl Encoder {
             out.extend_from_slice(packed);
             return;
         }
-        out.push(form::PLAIN);
-        out.extend_from_slice(plane);
+        put_plain(plane, out);
     }
+}
+
+/// Appends one plane as it is.
+pub(crate) fn put_plain(plane: &[u8], out: &mut Vec<u8>) {
+    out.push(form::PLAIN);
+    out.extend_from_slice(plane);
 }
 
 impl Decoder {

@@ -33,7 +33,7 @@ pub struct Source<'s> {
 }
 
 impl Copier {
-    /// Begins to copy from a source: defines its hosts, its stages and those sites that `wanted` picks. Times are
+    /// Begins to copy from a source: defines its hosts, its stages and those sites whose ids `wanted` picks. Times are
     /// shifted by `shift_ns`; processes and threads are defined when their first event comes.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Copier {
         &mut self,
         definitions: &'s Definitions,
         shift_ns: i64,
-        wanted: impl Fn(&Site) -> bool,
+        wanted: impl Fn(u32) -> bool,
         writer: &mut Writer<W>,
     ) -> Result<Source<'s>> {
         let mut source = Source {
@@ -57,8 +57,10 @@ impl Copier {
         for host in &definitions.hosts {
             source.hosts.push(self.host(host, writer)?);
         }
-        for site in &definitions.sites {
-            source.sites.push(if wanted(site) { self.site(site, writer)? } else { u32::MAX });
+        for (id, site) in (0..).zip(&definitions.sites) {
+            // The definition of a site without a name is lost, and with it all of its events.
+            let copied = !site.probe.is_empty() && wanted(id);
+            source.sites.push(if copied { self.site(site, writer)? } else { u32::MAX });
         }
         for stage in &definitions.stages {
             if !self.stages.contains(stage) {

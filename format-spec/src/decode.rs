@@ -7,7 +7,9 @@ use crate::builder::predictor;
 use crate::codec::Decoder;
 use crate::column::unzigzag;
 use crate::cursor::Cursor;
-use crate::limits::{MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES};
+use crate::limits::{
+    MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
+};
 use crate::{Columns, Damage};
 
 /// Decodes blocks; keeps its buffers from one to the next.
@@ -41,10 +43,11 @@ impl Default for BlockDecoder {
 #[derive(Debug, Clone, Copy, Default)]
 struct SiteValues {
     rows: usize,
+    /// Position of the next row's first argument.
     start: usize,
     args: usize,
-    first_by_thread: bool,
-    next: usize,
+    /// Ones if the first argument is added to the last one of the thread, else zero.
+    keep: u64,
 }
 
 impl BlockDecoder {
@@ -179,8 +182,12 @@ impl BlockDecoder {
         for &site in of_site {
             let mut site = SiteValues { start: self.values.len(), ..site };
             site.args = usize::from(cursor.u8()?);
+            if site.args > MAX_ARGUMENTS {
+                let (len, max) = (site.args as u64, MAX_ARGUMENTS as u64);
+                return Err(Damage::Limit { what: "arguments", len, max });
+            }
             let len = (self.values.len() + site.args * site.rows) as u64;
-            if site.args > MAX_ARGUMENTS || len > MAX_BLOCK_VALUES as u64 {
+            if len > MAX_BLOCK_VALUES as u64 {
                 return Err(Damage::Limit { what: "argument values", len, max: MAX_BLOCK_VALUES as u64 });
             }
             for arg in 0..site.args {
@@ -197,7 +204,7 @@ impl BlockDecoder {
                         }
                     }
                     predictor::THREAD if arg == 0 => {
-                        site.first_by_thread = true;
+                        site.keep = u64::MAX;
                         self.values[start..].iter_mut().for_each(|value| *value = unzigzag(*value));
                     }
                     _ => return Err(Damage::Content("an argument has an unknown predictor")),
@@ -211,18 +218,33 @@ impl BlockDecoder {
     /// Puts the values of all sites into the order of the events.
     fn gather(&self, mut of_site: Vec<SiteValues>, threads: usize, out: &mut Columns) {
         let mut last_on_thread = vec![0_u64; threads];
+        let total: usize = of_site.iter().map(|site| site.rows * site.args).sum();
+        out.values.reserve(total);
+        let rows = self.site.iter().zip(&self.thread);
+        let mut first_value = |of_site: &SiteValues, thread: u32, first: u64| {
+            let last = &mut last_on_thread[thread as usize];
+            *last = (*last & of_site.keep).wrapping_add(first);
+            *last
+        };
+        if of_site.iter().all(|site| site.args == 1) {
+            out.value_start.extend(0..=self.site.len() as u32);
+            out.values.extend(rows.map(|(&site, &thread)| {
+                let of_site = &mut of_site[site as usize];
+                let first = self.values[of_site.start];
+                of_site.start += 1;
+                first_value(of_site, thread, first)
+            }));
+            return;
+        }
+        out.value_start.reserve(self.site.len() + 1);
         out.value_start.push(0);
-        for (&site, &thread) in self.site.iter().zip(&self.thread) {
+        for (&site, &thread) in rows {
             let of_site = &mut of_site[site as usize];
-            let row = of_site.start + of_site.next;
-            of_site.next += 1;
             if of_site.args > 0 {
-                let last = &mut last_on_thread[thread as usize];
-                let first = self.values[row];
-                *last = if of_site.first_by_thread { last.wrapping_add(first) } else { first };
-                out.values.push(*last);
-                let rest = (1..of_site.args).map(|arg| self.values[row + arg * of_site.rows]);
+                out.values.push(first_value(of_site, thread, self.values[of_site.start]));
+                let rest = (1..of_site.args).map(|arg| self.values[of_site.start + arg * of_site.rows]);
                 out.values.extend(rest);
+                of_site.start += 1;
             }
             out.value_start.push(out.values.len() as u32);
         }
@@ -250,6 +272,10 @@ impl BlockDecoder {
         out.string_start.push(0);
         let mut end = 0_u64;
         for &len in &self.codes {
+            if len > MAX_STRING_ARGUMENT_BYTES as u64 {
+                let max = MAX_STRING_ARGUMENT_BYTES as u64;
+                return Err(Damage::Limit { what: "bytes of a string", len, max });
+            }
             end = end.saturating_add(len);
             if end > MAX_BLOCK_STRING_BYTES as u64 {
                 let max = MAX_BLOCK_STRING_BYTES as u64;

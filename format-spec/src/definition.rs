@@ -142,6 +142,9 @@ pub enum Definition {
     Cost(Cost),
 }
 
+/// What a place refers to whose definition is lost.
+const LOST: u32 = u32::MAX;
+
 /// All definitions of a trace; ids are positions in these lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definitions {
@@ -206,29 +209,31 @@ impl Definitions {
     /// damaged, count as not defined; `false` if there would be more definitions than `max`.
     #[must_use]
     pub(crate) fn place(&mut self, id: u32, definition: Definition, max: usize) -> bool {
-        fn put<T: Default>(list: &mut Vec<T>, id: u32, value: T, max: usize) -> bool {
+        fn put<T>(list: &mut Vec<T>, id: u32, value: T, lost: impl Fn() -> T, max: usize) -> bool {
             let index = id as usize;
             if index >= max {
                 return false;
             }
             if index >= list.len() {
-                list.resize_with(index + 1, T::default);
+                list.resize_with(index + 1, lost);
             }
             list[index] = value;
             true
         }
-        if let Definition::Thread(_) = definition
-            && (self.threads.len()..max).contains(&(id as usize))
-        {
-            self.threads.resize(id as usize, Thread { process: u32::MAX, tid: 0 });
-        }
         match definition {
-            Definition::Host(host) => put(&mut self.hosts, id, host, max),
-            Definition::Process(process) => put(&mut self.processes, id, process, max),
-            Definition::Thread(thread) => put(&mut self.threads, id, thread, max),
-            Definition::Site(site) => put(&mut self.sites, id, site, max),
-            Definition::Stage(stage) => put(&mut self.stages, id, stage, max),
-            Definition::Exit(exit) => put(&mut self.exits, id, exit, max),
+            Definition::Host(host) => put(&mut self.hosts, id, host, Host::default, max),
+            Definition::Process(process) => {
+                let lost = || Process { host: LOST, ..Process::default() };
+                put(&mut self.processes, id, process, lost, max)
+            }
+            Definition::Thread(thread) => {
+                put(&mut self.threads, id, thread, || Thread { process: LOST, tid: 0 }, max)
+            }
+            Definition::Site(site) => put(&mut self.sites, id, site, Site::default, max),
+            Definition::Stage(stage) => put(&mut self.stages, id, stage, StageDef::default, max),
+            Definition::Exit(exit) => {
+                put(&mut self.exits, id, exit, || Exit { process: LOST, ..Exit::default() }, max)
+            }
             Definition::Cost(cost) => {
                 self.cost = Some(cost);
                 true
@@ -236,10 +241,16 @@ impl Definitions {
         }
     }
 
+    /// Drops the empty places of definitions that nothing refers to by their ids.
+    pub(crate) fn drop_lost(&mut self) {
+        self.stages.retain(|stage| !stage.name.is_empty());
+        self.exits.retain(|exit| exit.process != LOST);
+    }
+
     /// Whether the events of a thread can be told apart from others': it and its process are defined.
     #[must_use]
     pub fn has_thread(&self, thread: u32) -> bool {
-        self.process_of(thread).is_some()
+        self.process_of(thread).is_some_and(|process| process.host != LOST)
     }
 
     /// Whether site `site` is defined, with `args` arguments.

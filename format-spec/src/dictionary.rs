@@ -2,8 +2,8 @@
 //! (SPEC.md "Definitions").
 #![expect(clippy::cast_possible_truncation, reason = "the limits keep ids below 2^32")]
 
-use crate::block::{BlockMaker, Range, flag, kind};
 use crate::codec::{Decoder, Encoder};
+use crate::column::put_plain;
 use crate::cursor::{Cursor, put_varint};
 use crate::limits::{MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
 use crate::{ArgKind, Cost, Damage, Definition, Exit, Host, Process, Site, StageDef, Thread};
@@ -24,6 +24,7 @@ mod number {
 pub(crate) struct DictionaryBuilder {
     bytes: Vec<u8>,
     count: u32,
+    max_id: u32,
 }
 
 impl DictionaryBuilder {
@@ -45,18 +46,31 @@ impl DictionaryBuilder {
         put_varint(&mut self.bytes, body.0.len() as u64);
         self.bytes.extend_from_slice(&body.0);
         self.count += 1;
+        self.max_id = self.max_id.max(id);
     }
 
-    /// Appends a block with all definitions pushed, and is empty again.
-    pub(crate) fn seal(&mut self, sequence: u32, restated: bool, encoder: &mut Encoder, out: &mut Vec<u8>) {
-        let start = BlockMaker::begin(out);
+    /// Number of definitions pushed.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Bytes of the definitions pushed, before compression.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends the content of a block with all definitions pushed, and is empty again. `before` are the bytes of the
+    /// trace in front of `out`: ids must stay below the bytes of the trace, compressed or not.
+    pub(crate) fn encode(&mut self, before: u64, encoder: &mut Encoder, out: &mut Vec<u8>) {
         put_varint(out, self.bytes.len() as u64);
+        let start = out.len();
         encoder.put_plane(&self.bytes, out);
-        let flags = flag::REQUIRED | if restated { flag::RESTATED } else { 0 };
-        BlockMaker { kind: kind::DEFINITIONS, flags, count: self.count, sequence, range: Range::NONE }
-            .end(out, start);
+        if u64::from(self.max_id) >= before + out.len() as u64 {
+            out.truncate(start);
+            put_plain(&self.bytes, out);
+        }
+        *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
         self.bytes.clear();
-        self.count = 0;
     }
 }
 
@@ -106,7 +120,8 @@ impl Body {
             }
             Definition::Site(site) => {
                 self.text(&site.provider).text(&site.probe).text(&site.program).text(&site.path);
-                self.bytes(&site.build_id).number(site.offset).number(site.semaphore_offset);
+                let build_id = &site.build_id[..site.build_id.len().min(MAX_NAME_BYTES)];
+                self.bytes(build_id).number(site.offset).number(site.semaphore_offset);
                 self.text(&site.spec).number(site.key_arg).number(u8::from(site.announced));
                 self.number(site.args.len() as u64);
                 self.0.extend(site.args.iter().map(|&kind| arg_kind_byte(kind)));
@@ -149,14 +164,18 @@ fn arg_kind(byte: u8) -> Result<ArgKind, Damage> {
     }
 }
 
-/// Reads the definitions of a block, each with its id; unknown kinds are skipped.
-pub(crate) fn decode(content: &[u8]) -> Result<Vec<(u32, Definition)>, Damage> {
+/// Reads the definitions of a block and gives each with its id to `place`; unknown kinds are skipped.
+///
+/// One after the other: a list of all could take a hundred times the bytes of a hostile block.
+pub(crate) fn decode(
+    content: &[u8],
+    mut place: impl FnMut(u32, Definition) -> Result<(), Damage>,
+) -> Result<(), Damage> {
     let mut cursor = Cursor::new(content);
     let len = cursor.count("definition bytes", MAX_DEFINITIONS_BYTES)?;
     let mut bytes = vec![0; len];
     Decoder::new().take_plane(&mut cursor, &mut bytes)?;
     let mut cursor = Cursor::new(&bytes);
-    let mut definitions = Vec::new();
     while !cursor.is_empty() {
         let number = cursor.u8()?;
         let id = cursor.count("definition id", u32::MAX as usize)? as u32;
@@ -164,10 +183,10 @@ pub(crate) fn decode(content: &[u8]) -> Result<Vec<(u32, Definition)>, Damage> {
         // What a later version adds at the end of a definition is not read.
         let body = Fields(Cursor::new(cursor.take(len)?));
         if let Some(definition) = body.definition(number)? {
-            definitions.push((id, definition));
+            place(id, definition)?;
         }
     }
-    Ok(definitions)
+    Ok(())
 }
 
 /// Reads the fields that [`Body`] writes.

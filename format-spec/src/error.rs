@@ -51,6 +51,9 @@ pub enum Error {
         /// Its thread.
         thread: u32,
     },
+    /// A site without a name of its probe.
+    #[error("a site has no probe name")]
+    Unnamed,
     /// The writer failed before and refuses to go on: what it wrote until then is readable.
     #[error("the trace writer failed before: {0}")]
     Poisoned(String),
@@ -132,6 +135,14 @@ pub enum Damage {
     /// The block's content contradicts itself.
     #[error("{0}")]
     Content(&'static str),
+    /// A block that stands where its number says it cannot.
+    #[error("block number {found} is out of place, {expected} is due")]
+    OutOfPlace {
+        /// Its sequence number.
+        found: u32,
+        /// Lowest number that could stand here.
+        expected: u32,
+    },
     /// Blocks are missing before this one.
     #[error("{count} blocks are missing before it")]
     Missing {

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Events dropped on one processor in one range of time. 32 bytes on disk; see SPEC.md "Gap".
+/// Events dropped on one processor in one range of time. 40 bytes on disk; see SPEC.md "Gap".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Gap {
     /// Host, an index into [`Definitions::hosts`](crate::Definitions).
@@ -31,12 +31,14 @@ impl Gap {
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct StoredGap {
-    /// Processor, or 0xffff.
-    pub cpu: U16,
     /// Id of the host.
-    pub host: U16,
+    pub host: U32,
     /// Id of the site, or 0xffffffff.
     pub site: U32,
+    /// Processor, or 0xffff.
+    pub cpu: U16,
+    /// Zero; ignored.
+    pub unused: [u8; 6],
     /// CLOCK_MONOTONIC ns.
     pub from_ns: U64,
     /// CLOCK_MONOTONIC ns.
@@ -45,14 +47,15 @@ pub struct StoredGap {
     pub count: U64,
 }
 
-const _: () = assert!(size_of::<StoredGap>() == 32);
+const _: () = assert!(size_of::<StoredGap>() == 40);
 
 impl From<&Gap> for StoredGap {
     fn from(gap: &Gap) -> Self {
         Self {
-            cpu: gap.cpu.into(),
-            host: u16::try_from(gap.host).unwrap_or(u16::MAX).into(),
+            host: gap.host.into(),
             site: gap.site.into(),
+            cpu: gap.cpu.into(),
+            unused: [0; 6],
             from_ns: gap.from_ns.into(),
             to_ns: gap.to_ns.into(),
             count: gap.count.into(),
@@ -63,7 +66,7 @@ impl From<&Gap> for StoredGap {
 impl From<&StoredGap> for Gap {
     fn from(gap: &StoredGap) -> Self {
         Self {
-            host: gap.host.get().into(),
+            host: gap.host.get(),
             cpu: gap.cpu.get(),
             site: gap.site.get(),
             from_ns: gap.from_ns.get(),

@@ -51,9 +51,9 @@ impl IndexRow {
     }
 }
 
-/// Reads the rows of an index block; `trace_bytes` bounds how many there can be.
-pub(crate) fn decode(content: &[u8], count: u32, trace_bytes: u64) -> Result<Vec<IndexRow>, Damage> {
-    let max = trace_bytes / BLOCK_HEADER_BYTES as u64;
+/// Reads the rows of an index block: the blocks in front of position `end`, which bounds how many there can be.
+pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRow>, Damage> {
+    let max = end / BLOCK_HEADER_BYTES as u64;
     if u64::from(count) > max {
         return Err(Damage::Limit { what: "index rows", len: count.into(), max });
     }
@@ -61,12 +61,16 @@ pub(crate) fn decode(content: &[u8], count: u32, trace_bytes: u64) -> Result<Vec
     let mut cursor = Cursor::new(content);
     Decoder::new().take_plane(&mut cursor, &mut bytes)?;
     let rows = <[IndexRow]>::ref_from_bytes(&bytes).map_err(|_| Damage::Content("index rows are cut"))?;
+    // Rows that point to one block again and again would make a reader do the work as often.
+    let mut next = 0;
     let sound = |row: &IndexRow| {
-        let end = row.offset.get().checked_add(BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get()));
-        end.is_some_and(|end| end <= trace_bytes) && row.first_ns <= row.last_ns
+        let block = BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get());
+        let follows = row.offset.get() >= next;
+        next = row.offset.get().saturating_add(block);
+        follows && next <= end && row.first_ns <= row.last_ns
     };
     if !rows.iter().all(sound) {
-        return Err(Damage::Content("an index row points out of the trace"));
+        return Err(Damage::Content("an index row points out of the trace or back"));
     }
     Ok(rows.to_vec())
 }

@@ -1,6 +1,6 @@
-//! The trace file of `tracer`: what its bytes mean, and the reader and writer of them.
-//!
-//! No I/O of its own: the writer is generic over [`std::io::Write`], the reader works on `&[u8]`.
+//! What follows is the format itself. [`Writer`] writes it, [`Trace`] reads it; neither does I/O of its own: the writer is
+//! generic over [`std::io::Write`], the reader works on `&[u8]`.
+#![doc = include_str!("../SPEC.md")]
 #![forbid(unsafe_code)]
 
 pub mod block;
@@ -10,6 +10,7 @@ pub mod index;
 pub mod limits;
 pub mod log;
 
+mod block_ref;
 mod builder;
 mod codec;
 mod column;
@@ -26,6 +27,7 @@ mod scan;
 mod trace;
 mod writer;
 
+pub use block_ref::BlockRef;
 pub use clock::{ClockAnchor, StoredClock};
 pub use codec::LEVEL;
 pub use copy::{Copier, Source};
@@ -36,5 +38,5 @@ pub use event::{Arg, ArgKind, Columns, Event, Firing};
 pub use gap::{Gap, StoredGap};
 pub use ordered::{Batch, Batches};
 pub use scan::{DamagedRange, Found, Scanner};
-pub use trace::{BlockRef, Trace};
+pub use trace::Trace;
 pub use writer::{Writer, WriterOptions};

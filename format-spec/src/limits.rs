@@ -4,16 +4,18 @@
 
 /// Events in one block.
 pub const MAX_BLOCK_EVENTS: usize = 1 << 16;
-/// Argument values in one block, over all its events.
+/// Argument values in one block, over all its events; strings in one block.
 pub const MAX_BLOCK_VALUES: usize = 1 << 18;
 /// Bytes of string arguments in one block, before compression.
 pub const MAX_BLOCK_STRING_BYTES: usize = 1 << 20;
+/// Blocks in one part; above it their numbers would not be told apart from damage.
+pub const MAX_BLOCKS: usize = 1 << 31;
 /// Stored bytes of any block.
 pub const MAX_STORED_BYTES: usize = 8 << 20;
 /// Bytes of one definitions block, before compression.
 pub const MAX_DEFINITIONS_BYTES: usize = 4 << 20;
-/// Definitions of one kind in one trace.
-pub const MAX_DEFINITIONS: usize = 1 << 24;
+/// Definitions of one kind in one file.
+pub const MAX_DEFINITIONS: usize = 1 << 22;
 /// Gaps or clock anchors in one block.
 pub const MAX_BLOCK_RECORDS: usize = 1 << 16;
 /// Arguments of one site, as `sys/sdt.h` has it.

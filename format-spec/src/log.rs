@@ -11,6 +11,7 @@ mod line;
 mod parse;
 mod writer;
 
+pub use digits::{push_signed, push_unsigned};
 pub use escape::{escape, unescape};
 pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value};
 pub use parse::{Lines, ParseError, parse};

@@ -1,15 +1,21 @@
 //! The events of a trace in time order, batch by batch, with gaps and damage where they belong.
 //!
-//! Blocks of one recording follow each other in time and are handed on as they are. Where blocks overlap, as in a merged
-//! trace, their rows are merged; ties go by processor, then by position in the file.
+//! Blocks of one recording follow each other in time and are handed on as they are. Where blocks overlap, as in traces
+//! of one time joined, their rows are merged; ties go by processor, then by position in the file. Memory stays bounded however many
+//! blocks overlap: beyond a few, each keeps only its next rows and is decoded again for more.
 #![expect(clippy::cast_possible_truncation, reason = "a batch has at most as many rows as a block")]
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
+use crate::block::BLOCK_HEADER_BYTES;
+use crate::block_ref::BlockRef;
 use crate::decode::BlockDecoder;
+use crate::limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES};
 use crate::scan::DamagedRange;
-use crate::trace::{BlockRef, Trace};
-use crate::{Columns, Gap};
+use crate::trace::Trace;
+use crate::{ArgKind, Columns, Damage, Definitions, Gap};
 
 /// A step of the walk.
 #[derive(Debug)]
@@ -27,29 +33,36 @@ pub enum Batch<'b> {
     Damaged(DamagedRange),
 }
 
+/// Overlapping blocks of which all rows are kept.
+const MAX_WHOLE: usize = 3;
+/// Rows kept of all others together, about; and of each at least.
+const MAX_ROWS: usize = 1 << 15;
+const MIN_ROWS: usize = 16;
+
 /// An events block that was decoded and has rows left.
 #[derive(Default)]
 struct Open {
+    /// Rows of the block, from row `from` on.
     columns: Columns,
+    from: usize,
+    /// Next row, an index into `columns`.
     next: usize,
+    /// Index into [`Batches::blocks`].
     block: usize,
+    /// Rows of the whole block.
+    rows: usize,
 }
 
 impl Open {
-    fn time_ns(&self) -> u64 {
-        self.columns.time_ns.get(self.next).copied().unwrap_or(u64::MAX)
-    }
-
-    fn is_done(&self) -> bool {
-        self.next >= self.columns.len()
-    }
-
     /// Rows from the next on that are earlier than `end_ns`.
     fn rows_before(&self, end_ns: Option<u64>) -> Range<usize> {
         let rest = self.columns.time_ns.get(self.next..).unwrap_or_default();
         self.next..self.next + rest.partition_point(|&time_ns| end_ns.is_none_or(|end_ns| time_ns < end_ns))
     }
 }
+
+/// An open block by its next row: time, processor, position in the file, and its place among the open ones.
+type Head = Reverse<(u64, u16, u64, usize)>;
 
 /// Walks the events of some blocks of a trace in time order; made by [`Trace::batches`].
 pub struct Batches<'t, 'a> {
@@ -60,8 +73,13 @@ pub struct Batches<'t, 'a> {
     gaps: Vec<Gap>,
     next_gap: usize,
     open: Vec<Open>,
-    spare: Vec<Columns>,
+    /// Places in `open` that are free; their columns are used again.
+    free: Vec<usize>,
+    heads: BinaryHeap<Head>,
+    /// The open block whose rows were handed on last, not among the heads.
+    handed_on: Option<usize>,
     merged: Columns,
+    whole: Columns,
 }
 
 impl<'a> Trace<'a> {
@@ -84,8 +102,11 @@ impl<'a> Trace<'a> {
             gaps,
             next_gap: 0,
             open: Vec::new(),
-            spare: Vec::new(),
+            free: Vec::new(),
+            heads: BinaryHeap::new(),
+            handed_on: None,
             merged: Columns::default(),
+            whole: Columns::default(),
         }
     }
 }
@@ -97,39 +118,37 @@ impl Batches<'_, '_> {
         reason = "a batch borrows from the walk, an iterator's items cannot"
     )]
     pub fn next(&mut self) -> Option<Batch<'_>> {
-        self.close_done();
+        if let Some(place) = self.handed_on.take() {
+            self.push_head(place);
+        }
         // Open every block that may hold the earliest event.
-        while let Some(block) = self.blocks.get(self.next_block).copied()
-            && self.open.iter().all(|open| block.first_ns <= open.time_ns())
+        while let Some(&block) = self.blocks.get(self.next_block)
+            && self.first_ns().is_none_or(|first_ns| block.first_ns <= first_ns)
         {
             self.next_block += 1;
-            let mut columns = self.spare.pop().unwrap_or_default();
-            if let Err(damage) = self.trace.decode(&block, &mut self.decoder, &mut columns) {
-                self.spare.push(columns);
-                let len_bytes = crate::block::BLOCK_HEADER_BYTES as u64 + u64::from(block.stored_bytes);
-                return Some(Batch::Damaged(DamagedRange { offset: block.offset, len_bytes, damage }));
-            }
-            if !columns.is_empty() {
-                self.open.push(Open { columns, next: 0, block: self.next_block });
+            if let Err(damage) = self.open_block(self.next_block - 1) {
+                let len_bytes = BLOCK_HEADER_BYTES as u64 + u64::from(block.stored_bytes);
+                let (offset, events) = (block.offset, block.events);
+                return Some(Batch::Damaged(DamagedRange { offset, len_bytes, damage, events }));
             }
         }
         let gap = self.gaps.get(self.next_gap).copied();
-        let Some(first_ns) = self.open.iter().map(Open::time_ns).min() else {
-            self.next_gap += 1;
-            return gap.map(Batch::Gap);
-        };
+        let first_ns = self.first_ns();
         if let Some(gap) = gap
-            && gap.to_ns < first_ns
+            && first_ns.is_none_or(|first_ns| gap.to_ns < first_ns)
         {
             self.next_gap += 1;
             return Some(Batch::Gap(gap));
         }
+        first_ns?;
         let gap_ns = gap.and_then(|gap| gap.to_ns.checked_add(1));
         // The next block's first event may tie with ours, so ours go only to before it.
         let block_ns = self.blocks.get(self.next_block).map(|block| block.first_ns);
         let end_ns = [gap_ns, block_ns].into_iter().flatten().min();
-        if self.open.len() == 1 {
-            let open = &mut self.open[0];
+        if self.heads.len() == 1 {
+            let Reverse((_, _, _, place)) = self.heads.pop()?;
+            self.handed_on = Some(place);
+            let open = &mut self.open[place];
             let rows = open.rows_before(end_ns);
             open.next = rows.end;
             return Some(Batch::Events { columns: &open.columns, rows });
@@ -139,58 +158,125 @@ impl Batches<'_, '_> {
         Some(Batch::Events { columns: &self.merged, rows })
     }
 
-    fn close_done(&mut self) {
-        let mut at = 0;
-        while at < self.open.len() {
-            if self.open[at].is_done() {
-                self.spare.push(self.open.swap_remove(at).columns);
-            } else {
-                at += 1;
+    /// Time of the earliest row of the open blocks.
+    fn first_ns(&self) -> Option<u64> {
+        self.heads.peek().map(|&Reverse((time_ns, ..))| time_ns)
+    }
+
+    fn open_block(&mut self, block: usize) -> Result<(), Damage> {
+        let place = self.free.pop().unwrap_or(self.open.len());
+        if place == self.open.len() {
+            self.open.push(Open::default());
+        }
+        let columns = std::mem::take(&mut self.open[place].columns);
+        self.open[place] = Open { columns, block, ..Open::default() };
+        let result = self.load(place);
+        self.push_head(place);
+        result
+    }
+
+    /// Decodes an open block and keeps its rows from `from` on: all if few blocks are open, else some.
+    fn load(&mut self, place: usize) -> Result<(), Damage> {
+        let open = &mut self.open[place];
+        let block = &self.blocks[open.block];
+        open.next = 0;
+        open.columns.clear();
+        if self.heads.len() < MAX_WHOLE {
+            self.trace.decode(block, &mut self.decoder, &mut open.columns)?;
+            open.rows = open.columns.len();
+            open.next = std::mem::take(&mut open.from);
+            return Ok(());
+        }
+        self.trace.decode(block, &mut self.decoder, &mut self.whole)?;
+        open.rows = self.whole.len();
+        begin(&mut open.columns);
+        let most = (MAX_ROWS / self.heads.len()).max(MIN_ROWS);
+        for row in open.from..open.rows.min(open.from + most) {
+            copy_row(&self.whole, row, &mut open.columns, &self.trace.definitions);
+            if is_full(&open.columns) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an open block among the heads again, by its next row; frees its place if it has none.
+    fn push_head(&mut self, place: usize) {
+        let open = &mut self.open[place];
+        if open.next >= open.columns.len() && open.from + open.columns.len() < open.rows {
+            open.from += open.columns.len();
+            if self.load(place).is_err() {
+                // It was decoded before: only if the file changes under us.
+                self.open[place].rows = 0;
+            }
+        }
+        let open = &mut self.open[place];
+        match (open.columns.time_ns.get(open.next), open.columns.cpu.get(open.next)) {
+            (Some(&time_ns), Some(&cpu)) => {
+                let offset = self.blocks[open.block].offset;
+                self.heads.push(Reverse((time_ns, cpu, offset, place)));
+            }
+            _ => {
+                if self.free.len() >= MAX_WHOLE {
+                    open.columns = Columns::default();
+                }
+                self.free.push(place);
             }
         }
     }
 
-    /// Merges the rows before `end_ns`, as many as one block has, of all open blocks.
+    /// Merges the rows before `end_ns` of all open blocks, as many as one block has; at least one.
     fn merge(&mut self, end_ns: Option<u64>) {
-        let merged = &mut self.merged;
-        merged.clear();
-        merged.value_start.push(0);
-        merged.string_start.push(0);
-        while merged.len() < crate::limits::MAX_BLOCK_EVENTS {
-            let key = |open: &Open| (open.time_ns(), open.columns.cpu.get(open.next).copied(), open.block);
-            let next = self.open.iter_mut().filter(|open| !open.is_done()).min_by_key(|open| key(open));
-            match next {
-                Some(open) if end_ns.is_none_or(|end_ns| open.time_ns() < end_ns) => {
-                    copy_row(open, merged, self.trace);
-                    open.next += 1;
-                }
-                _ => break,
-            }
+        let mut merged = std::mem::take(&mut self.merged);
+        begin(&mut merged);
+        while !is_full(&merged)
+            && self.heads.len() > 1
+            && let Some(&Reverse((time_ns, _, _, place))) = self.heads.peek()
+            && end_ns.is_none_or(|end_ns| time_ns < end_ns)
+        {
+            self.heads.pop();
+            let open = &mut self.open[place];
+            copy_row(&open.columns, open.next, &mut merged, &self.trace.definitions);
+            open.next += 1;
+            self.push_head(place);
         }
+        self.merged = merged;
     }
 }
 
-/// Appends the next row of `open` to `merged`; strings move along.
-fn copy_row(open: &Open, merged: &mut Columns, trace: &Trace<'_>) {
-    let (from, row) = (&open.columns, open.next);
+fn begin(columns: &mut Columns) {
+    columns.clear();
+    columns.value_start.push(0);
+    columns.string_start.push(0);
+}
+
+/// Whether rows go to the next batch: strings that rows share are copied for each of them.
+fn is_full(columns: &Columns) -> bool {
+    columns.len() >= MAX_BLOCK_EVENTS || columns.string_bytes.len() >= MAX_BLOCK_STRING_BYTES
+}
+
+/// Appends a row of `from` to `to`; strings move along.
+fn copy_row(from: &Columns, row: usize, to: &mut Columns, definitions: &Definitions) {
     let unreadable = from.row_unreadable(row);
     if unreadable != 0 {
-        merged.unreadable.push((merged.len() as u32, unreadable));
+        to.unreadable.push((to.len() as u32, unreadable));
     }
-    merged.time_ns.push(from.time_ns[row]);
-    merged.thread.push(from.thread[row]);
-    merged.site.push(from.site[row]);
-    merged.cpu.push(from.cpu[row]);
-    let kinds = trace.definitions.sites.get(from.site[row] as usize).map_or(&[][..], |site| &site.args);
+    to.time_ns.push(from.time_ns[row]);
+    to.thread.push(from.thread[row]);
+    to.site.push(from.site[row]);
+    to.cpu.push(from.cpu[row]);
+    let kinds = definitions.sites.get(from.site[row] as usize).map_or(&[][..], |site| &site.args);
     for (&value, kind) in from.row_values(row).iter().zip(kinds) {
-        let value = if *kind == crate::ArgKind::Str {
-            merged.string_bytes.extend_from_slice(from.string(value).unwrap_or_default());
-            merged.string_start.push(merged.string_bytes.len() as u32);
-            merged.string_start.len() as u64 - 2
-        } else {
-            value
-        };
-        merged.values.push(value);
+        to.values.push(match (kind, from.string(value)) {
+            (ArgKind::Str, Some(string)) => {
+                to.string_bytes.extend_from_slice(string);
+                to.string_start.push(to.string_bytes.len() as u32);
+                to.string_start.len() as u64 - 2
+            }
+            // No string of the block: unreadable, here as there.
+            (ArgKind::Str, None) => u64::MAX,
+            _ => value,
+        });
     }
-    merged.value_start.push(merged.values.len() as u32);
+    to.value_start.push(to.values.len() as u32);
 }

@@ -1,6 +1,6 @@
-//! Walks the blocks of a trace by their headers, from front to back, over damage (SPEC.md "Reading a damaged file").
+//! Walks the blocks of a trace by their headers, from front to back, over damage (SPEC.md "Walking").
 
-use crate::block::{BLOCK_MAGIC, BlockHeader};
+use crate::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, kind};
 use crate::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
 use crate::{Damage, Error, NotATrace, Result};
 
@@ -13,12 +13,14 @@ pub struct DamagedRange {
     pub len_bytes: u64,
     /// What is wrong.
     pub damage: Damage,
+    /// Events lost with them, as a sound block header tells; 0 if there is none.
+    pub events: u32,
 }
 
 /// What [`Scanner::next`] finds.
 #[derive(Debug, Clone, Copy)]
 pub enum Found {
-    /// A file header: a trace begins.
+    /// A part begins: its file header, or one made up from the block that follows where it is lost.
     Header(FileHeader),
     /// A block, whole; its content is not checked yet.
     Block {
@@ -35,8 +37,33 @@ pub enum Found {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scanner {
     offset: usize,
-    sequence: Option<u32>,
+    part: Option<Part>,
+    /// Content bytes that were checked in vain.
+    vain_bytes: u64,
 }
+
+/// What is known of the part that the position is in.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    trace_id: u64,
+    next_sequence: u32,
+    /// Whether its footer was seen.
+    over: bool,
+}
+
+/// How far a block reaches.
+enum Extent {
+    Whole,
+    /// Unsound; something sound follows behind so many bytes.
+    Damaged(usize, Damage),
+    /// The end of the bytes is inside it.
+    Unfinished,
+}
+
+/// Bytes at the begin of a file without a sound file header that are searched for a block.
+const SEARCHED_BYTES: usize = 1 << 16;
+/// Contents are checked in vain for at most this many times the bytes there are: a hostile file nests them.
+const MAX_VAIN: u64 = 16;
 
 impl Scanner {
     /// Position of the first byte that was not yet found to be part of anything.
@@ -51,65 +78,134 @@ impl Scanner {
     /// # Errors
     /// [`Error::NotATrace`] and [`Error::Version`] if `bytes` do not begin as a trace that can be read.
     pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Found>> {
-        if self.offset == 0 {
-            return self.header(FileHeader::parse(bytes)?);
-        }
         let rest = bytes.get(self.offset..).unwrap_or_default();
-        if rest.is_empty() || BLOCK_MAGIC.starts_with(rest) {
+        let begin = self.offset == 0 && self.part.is_none();
+        if !begin && (rest.is_empty() || BLOCK_MAGIC.starts_with(rest)) {
             return Ok(None);
         }
         match FileHeader::parse(rest) {
-            Ok(header) => return self.header(header),
+            Ok(header) => return Ok(Some(self.begin_part(header, FILE_HEADER_BYTES))),
+            Err(Error::NotATrace(why)) if begin => return self.lost_header(rest, why),
             Err(Error::NotATrace(NotATrace::Short { .. })) => return Ok(None),
             Err(Error::NotATrace(_)) => {}
             Err(other) => return Err(other),
         }
-        let damage = match BlockHeader::parse(rest) {
-            Ok(header) => return Ok(self.block(header, rest.len())),
-            Err(Damage::Truncated { .. }) => return Ok(None),
-            Err(damage) => damage,
+        match BlockHeader::parse(rest) {
+            Ok(header) => Ok(self.block(&header, rest, bytes.len())),
+            Err(Damage::Truncated { .. }) => Ok(None),
+            Err(damage) => Ok(Some(self.skip(resync(rest, 1).unwrap_or(rest.len()), damage, 0))),
+        }
+    }
+
+    /// A trace whose first bytes are damaged still has its blocks; anything else is not a trace.
+    fn lost_header(&mut self, bytes: &[u8], why: NotATrace) -> Result<Option<Found>> {
+        let searched = &bytes[..bytes.len().min(SEARCHED_BYTES + BLOCK_HEADER_BYTES)];
+        let Some(at) = resync(searched, 0) else {
+            return Err(Error::NotATrace(why));
         };
-        let offset = self.offset;
-        let skipped = 1 + resync(rest.get(1..).unwrap_or_default());
-        self.offset = offset + skipped;
-        Ok(Some(damaged(offset, skipped, damage)))
+        if at == 0 {
+            return Ok(BlockHeader::parse(bytes).ok().map(|header| self.implied_part(&header)));
+        }
+        let damage = match why {
+            NotATrace::Checksum { computed, stored } => Damage::HeaderChecksum { computed, stored },
+            _ => Damage::Magic,
+        };
+        Ok(Some(self.skip(at, damage, 0)))
     }
 
-    fn header(&mut self, header: FileHeader) -> Result<Option<Found>> {
-        self.offset += FILE_HEADER_BYTES;
-        self.sequence = Some(0);
-        Ok(Some(Found::Header(header)))
+    fn begin_part(&mut self, header: FileHeader, len: usize) -> Found {
+        self.offset += len;
+        self.part = Some(Part { trace_id: header.trace_id.get(), next_sequence: 0, over: false });
+        Found::Header(header)
     }
 
-    fn block(&mut self, header: BlockHeader, rest: usize) -> Option<Found> {
+    fn implied_part(&mut self, block: &BlockHeader) -> Found {
+        self.begin_part(FileHeader::new(block.trace_id.get()), 0)
+    }
+
+    fn block(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: usize) -> Option<Found> {
         let found = header.sequence.get();
-        if let Some(expected) = self.sequence.replace(found)
-            && expected < found
-        {
-            return Some(damaged(self.offset, 0, Damage::Missing { count: found - expected }));
+        let Some(part) = self.part.as_mut().filter(|part| part.trace_id == header.trace_id.get()) else {
+            return Some(self.implied_part(header));
+        };
+        let expected = part.next_sequence;
+        if !part.over && expected < found {
+            part.next_sequence = found;
+            let damage = Damage::Missing { count: found - expected };
+            return Some(self.skip(0, damage, 0));
         }
-        if header.block_bytes() > rest {
-            return None;
+        let out_of_place = part.over || found < expected;
+        // A block out of place may be a copy of one that was read, so its events do not count as lost.
+        let events = if header.kind == kind::EVENTS && !out_of_place { header.count.get() } else { 0 };
+        match self.extent(header, rest, file_bytes) {
+            Extent::Unfinished => None,
+            Extent::Damaged(len, damage) => {
+                self.passed(header, out_of_place);
+                Some(self.skip(len, damage, events))
+            }
+            Extent::Whole if out_of_place => {
+                Some(self.skip(header.block_bytes(), Damage::OutOfPlace { found, expected }, events))
+            }
+            Extent::Whole => {
+                self.passed(header, false);
+                let offset = self.offset;
+                self.offset += header.block_bytes();
+                Some(Found::Block { offset, header: *header })
+            }
         }
-        let offset = self.offset;
-        self.offset += header.block_bytes();
-        self.sequence = Some(found.wrapping_add(1));
-        Some(Found::Block { offset, header })
+    }
+
+    fn passed(&mut self, header: &BlockHeader, out_of_place: bool) {
+        if let Some(part) = self.part.as_mut().filter(|_| !out_of_place) {
+            part.next_sequence = header.sequence.get().saturating_add(1);
+            part.over = header.kind == kind::FOOTER;
+        }
+    }
+
+    /// A block was cut off if nothing sound follows it and its content is wrong: then what comes next is inside it.
+    fn extent(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: usize) -> Extent {
+        let len = header.block_bytes();
+        let Some(behind) = rest.get(len..) else {
+            let damage = Damage::Truncated { found: rest.len() as u64, expected: len as u64 };
+            return resync(rest, BLOCK_HEADER_BYTES)
+                .map_or(Extent::Unfinished, |at| Extent::Damaged(at, damage));
+        };
+        if self.vain_bytes > MAX_VAIN * file_bytes as u64 || is_end(behind) || is_sound(behind) {
+            return Extent::Whole;
+        }
+        match header.content(rest) {
+            Ok(_) => Extent::Whole,
+            Err(damage) => {
+                self.vain_bytes += len as u64;
+                Extent::Damaged(resync(rest, BLOCK_HEADER_BYTES).unwrap_or(rest.len()), damage)
+            }
+        }
+    }
+
+    fn skip(&mut self, len: usize, damage: Damage, events: u32) -> Found {
+        let offset = self.offset as u64;
+        self.offset += len;
+        Found::Damaged(DamagedRange { offset, len_bytes: len as u64, damage, events })
     }
 }
 
-fn damaged(offset: usize, len: usize, damage: Damage) -> Found {
-    Found::Damaged(DamagedRange { offset: offset as u64, len_bytes: len as u64, damage })
+/// Whether `bytes` are the end of a file, maybe with a header that is not all there.
+fn is_end(bytes: &[u8]) -> bool {
+    BLOCK_MAGIC.starts_with(bytes)
+        || matches!(BlockHeader::parse(bytes), Err(Damage::Truncated { .. }))
+        || MAGIC.starts_with(bytes)
+        || (bytes.len() < FILE_HEADER_BYTES && bytes.starts_with(&MAGIC))
 }
 
-/// Bytes before the next sound block header or file header; all of them if there is none.
-fn resync(bytes: &[u8]) -> usize {
-    let sound = |at: &usize| {
-        let rest = &bytes[*at..];
-        (rest.starts_with(&BLOCK_MAGIC) && BlockHeader::parse(rest).is_ok())
-            || (rest.starts_with(&MAGIC) && FileHeader::parse(rest).is_ok())
-    };
+fn is_sound(bytes: &[u8]) -> bool {
+    (bytes.starts_with(&BLOCK_MAGIC) && BlockHeader::parse(bytes).is_ok())
+        || (bytes.starts_with(&MAGIC)
+            && matches!(FileHeader::parse(bytes), Ok(_) | Err(Error::Version { .. })))
+}
+
+/// Position of the next sound block header or file header, at `from` at the earliest.
+fn resync(bytes: &[u8], from: usize) -> Option<usize> {
     let first_bytes = [BLOCK_MAGIC[0], MAGIC[0]];
-    let starts = bytes.iter().enumerate().filter(|(_, byte)| first_bytes.contains(byte)).map(|(at, _)| at);
-    starts.into_iter().find(sound).unwrap_or(bytes.len())
+    let starts = (from..bytes.len()).filter(|&at| first_bytes.contains(&bytes[at]));
+    starts.into_iter().find(|&at| is_sound(&bytes[at..]))
 }

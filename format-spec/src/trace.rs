@@ -3,48 +3,33 @@
 //! Opening reads the footer and the index where they are, and walks the block headers where they are not. Blocks are
 //! decoded when they are asked for.
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::block::{BlockHeader, flag, kind};
+use crate::block_ref::BlockRef;
 use crate::clock::StoredClock;
 use crate::decode::BlockDecoder;
 use crate::dictionary;
 use crate::gap::StoredGap;
 use crate::header::FileHeader;
 use crate::index::{self, Footer, IndexRow};
+use crate::limits::{MAX_BLOCK_RECORDS, MAX_DEFINITIONS};
 use crate::scan::{DamagedRange, Found, Scanner};
 use crate::{ClockAnchor, Columns, Damage, Definition, Definitions, Error, Gap, Result};
 
-/// Where an events block is, and what its header says of the events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockRef {
-    /// Position of the block in the file.
-    pub offset: u64,
-    /// Bytes after the block header.
-    pub stored_bytes: u32,
-    /// Events in the block.
-    pub events: u32,
-    /// Time of the first event, CLOCK_MONOTONIC ns.
-    pub first_ns: u64,
-    /// Time of the last event.
-    pub last_ns: u64,
-    /// Lowest key; above `key_max` if no event has a key.
-    pub key_min: i64,
-    /// Highest key.
-    pub key_max: i64,
-    /// Trace that the block belongs to, where several stand in one file one after the other.
-    pub part: u32,
-}
-
-/// Ids of a part are positions from these on in the lists of the whole file.
+/// Where a part begins in the file, and its ids in the lists of the whole file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Base {
+    offset: u64,
+    trace_id: u64,
     hosts: u32,
     processes: u32,
     threads: u32,
     sites: u32,
     stages: u32,
     exits: u32,
+    gaps: usize,
+    clocks: usize,
 }
 
 /// A trace, or several one after the other, opened for reading.
@@ -60,7 +45,7 @@ pub struct Trace<'a> {
     pub clocks: Vec<ClockAnchor>,
     /// Bytes that could not be used. Opening by the index finds none in events blocks: decoding does.
     pub damage: Vec<DamagedRange>,
-    /// Whether the file ends with a footer, as it does unless the recorder died or is still at work.
+    /// Whether the file ends with a footer, and each part in it, as they do unless a recorder died or is still at work.
     pub complete: bool,
     /// Bytes at the end that begin a block but do not finish it.
     pub tail_bytes: u64,
@@ -72,6 +57,8 @@ pub struct Trace<'a> {
     pub trace_ids: Vec<u64>,
     bytes: &'a [u8],
     bases: Vec<Base>,
+    /// Whether a part before the last has no footer.
+    cut_part: bool,
 }
 
 impl<'a> Trace<'a> {
@@ -80,7 +67,6 @@ impl<'a> Trace<'a> {
     /// # Errors
     /// [`Error::NotATrace`], [`Error::Version`] or [`Error::UnknownRequired`] if it cannot be read at all.
     pub fn open(bytes: &'a [u8]) -> Result<Self> {
-        FileHeader::parse(bytes)?;
         match Self::by_index(bytes) {
             Some(trace) => Ok(trace),
             None => Self::scan(bytes),
@@ -94,18 +80,18 @@ impl<'a> Trace<'a> {
     pub fn scan(bytes: &'a [u8]) -> Result<Self> {
         let mut trace = Self::empty(bytes);
         let mut scanner = Scanner::default();
+        let mut part_offset = 0;
         while let Some(found) = scanner.next(bytes)? {
             match found {
-                Found::Header(header) => trace.begin_part(&header),
+                Found::Header(header) => trace.begin_part(&header, part_offset),
                 Found::Block { offset, header } => trace.absorb(offset, &header)?,
                 Found::Damaged(range) => trace.damage.push(range),
             }
+            part_offset = scanner.offset();
         }
         trace.end = scanner.offset();
         trace.tail_bytes = (bytes.len() - scanner.offset()) as u64;
-        if trace.tail_bytes > 0 {
-            trace.complete = false;
-        }
+        trace.complete &= trace.tail_bytes == 0 && !trace.cut_part;
         Ok(trace.sorted())
     }
 
@@ -123,11 +109,15 @@ impl<'a> Trace<'a> {
             trace_ids: Vec::new(),
             bytes,
             bases: Vec::new(),
+            cut_part: false,
         }
     }
 
     /// Opens by footers and indexes; `None` where any of them is missing or damaged.
     fn by_index(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return None;
+        }
         let mut parts = Vec::new();
         let mut end = bytes.len();
         while end > 0 {
@@ -139,84 +129,113 @@ impl<'a> Trace<'a> {
         }
         let mut trace = Self::empty(bytes);
         for (start, end, footer) in parts.into_iter().rev() {
-            trace.begin_part(&FileHeader::parse(&bytes[start..end]).ok()?);
+            trace.begin_part(&FileHeader::parse(&bytes[start..end]).ok()?, start);
             trace.part_by_index(start, end, &footer)?;
+            trace.complete = true;
         }
-        trace.complete = true;
         trace.end = bytes.len();
         Some(trace.sorted())
     }
 
     fn part_by_index(&mut self, start: usize, end: usize, footer: &Footer) -> Option<()> {
-        let part = &self.bytes[..end];
         let index_offset = start.checked_add(usize::try_from(footer.index_offset.get()).ok()?)?;
-        let mut offset = start.checked_add(usize::try_from(footer.definitions_offset.get()).ok()?)?;
-        if footer.index_offset.get() == 0 {
+        let definitions_offset = start.checked_add(usize::try_from(footer.definitions_offset.get()).ok()?)?;
+        if footer.index_offset.get() == 0 || definitions_offset > index_offset {
             return None;
         }
+        let mut offset = definitions_offset;
         while offset < index_offset {
-            let header = BlockHeader::parse(part.get(offset..)?).ok()?;
-            if header.kind != kind::DEFINITIONS || header.content(&part[offset..]).is_err() {
-                return None;
-            }
-            self.absorb(offset, &header).ok()?;
-            offset += header.block_bytes();
+            offset += self.absorb_listed(offset, end, kind::DEFINITIONS)?;
         }
-        let header = BlockHeader::parse(part.get(index_offset..)?).ok()?;
-        let content = header.content(&part[index_offset..]).ok()?;
-        for row in index::decode(content, header.count.get(), (end - start) as u64).ok()? {
+        let header = self.listed(index_offset, end, kind::INDEX)?;
+        let content = header.content(&self.bytes[index_offset..end]).ok()?;
+        let rows_end = (definitions_offset - start) as u64;
+        for row in index::decode(content, header.count.get(), rows_end).ok()? {
             let offset = start + usize::try_from(row.offset.get()).ok()?;
             match row.kind {
-                kind::EVENTS => self.blocks.push(self.block_ref(offset, &row)),
+                kind::EVENTS => {
+                    self.block_count += 1;
+                    self.blocks.push(BlockRef::new(offset as u64, &row, self.part()));
+                }
                 // Restated above.
-                kind::DEFINITIONS => {}
-                _ => match BlockHeader::parse(part.get(offset..)?) {
-                    Ok(header) => self.absorb(offset, &header).ok()?,
-                    Err(_) => return None,
-                },
+                kind::DEFINITIONS => self.block_count += 1,
+                kind => drop(self.absorb_listed(offset, end, kind)?),
             }
-            self.block_count += 1;
         }
+        // The index and the footer.
         self.block_count += 2;
-        Some(())
+        self.damage.is_empty().then_some(())
+    }
+
+    /// The header of a block that the footer or the index says is of this kind.
+    fn listed(&self, offset: usize, end: usize, kind: u8) -> Option<BlockHeader> {
+        let header = BlockHeader::parse(self.bytes.get(offset..end)?).ok()?;
+        (header.kind == kind && header.trace_id.get() == self.base().trace_id).then_some(header)
+    }
+
+    /// Takes in a block that the footer or the index lists; gives its length.
+    fn absorb_listed(&mut self, offset: usize, end: usize, kind: u8) -> Option<usize> {
+        let header = self.listed(offset, end, kind)?;
+        self.absorb(offset, &header).ok()?;
+        Some(header.block_bytes())
     }
 
     fn sorted(mut self) -> Self {
+        self.definitions.drop_lost();
         self.blocks.sort_by_key(|block| (block.first_ns, block.offset));
         self.gaps.sort_by_key(|gap| gap.from_ns);
         self
     }
 
-    fn begin_part(&mut self, header: &FileHeader) {
+    fn begin_part(&mut self, header: &FileHeader, offset: usize) {
+        self.end_part();
         let all = &self.definitions;
         let id = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.bases.push(Base {
+            offset: offset as u64,
+            trace_id: header.trace_id.get(),
             hosts: id(all.hosts.len()),
             processes: id(all.processes.len()),
             threads: id(all.threads.len()),
             sites: id(all.sites.len()),
             stages: id(all.stages.len()),
             exits: id(all.exits.len()),
+            gaps: self.gaps.len(),
+            clocks: self.clocks.len(),
         });
+        self.cut_part |= !self.trace_ids.is_empty() && !self.complete;
         self.trace_ids.push(header.trace_id.get());
         self.complete = false;
+    }
+
+    /// Another part follows: what refers to definitions that this one lacks must not come to mean the next part's.
+    fn end_part(&mut self) {
+        let Some(base) = self.bases.last() else { return };
+        let all = &mut self.definitions;
+        let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
+        let lost = |id: u32, len: usize| if id as usize >= len { u32::MAX } else { id };
+        all.threads[base.threads as usize..]
+            .iter_mut()
+            .for_each(|thread| thread.process = lost(thread.process, processes));
+        all.exits[base.exits as usize..]
+            .iter_mut()
+            .for_each(|exit| exit.process = lost(exit.process, processes));
+        all.processes[base.processes as usize..]
+            .iter_mut()
+            .for_each(|process| process.host = lost(process.host, hosts));
+        for gap in &mut self.gaps[base.gaps..] {
+            (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
+        }
+        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = lost(anchor.host, hosts));
     }
 
     fn base(&self) -> Base {
         self.bases.last().copied().unwrap_or_default()
     }
 
-    fn block_ref(&self, offset: usize, row: &IndexRow) -> BlockRef {
-        BlockRef {
-            offset: offset as u64,
-            stored_bytes: row.stored_bytes.get(),
-            events: row.count.get(),
-            first_ns: row.first_ns.get(),
-            last_ns: row.last_ns.get(),
-            key_min: row.key_min.get(),
-            key_max: row.key_max.get(),
-            part: u32::try_from(self.bases.len().saturating_sub(1)).unwrap_or(u32::MAX),
-        }
+    /// Number of the part that was begun last.
+    fn part(&self) -> u32 {
+        u32::try_from(self.bases.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     /// Takes in a block found by walking or by the index.
@@ -224,11 +243,13 @@ impl<'a> Trace<'a> {
         self.block_count += 1;
         self.complete = header.kind == kind::FOOTER;
         if header.kind == kind::EVENTS {
-            self.blocks.push(self.block_ref(offset, &IndexRow::new(0, header)));
+            let row = IndexRow::new(0, header);
+            self.blocks.push(BlockRef::new(offset as u64, &row, self.part()));
             return Ok(());
         }
+        let part_bytes = (offset + header.block_bytes()) as u64 - self.base().offset;
         let result = match header.content(&self.bytes[offset..]) {
-            Ok(content) => self.absorb_content(header, content),
+            Ok(content) => self.absorb_content(header, content, part_bytes),
             Err(damage) => Err(damage),
         };
         match (result, header.kind) {
@@ -239,23 +260,26 @@ impl<'a> Trace<'a> {
             (Ok(()), _) => {}
             (Err(damage), _) => {
                 let len_bytes = header.block_bytes() as u64;
-                self.damage.push(DamagedRange { offset: offset as u64, len_bytes, damage });
+                self.damage.push(DamagedRange { offset: offset as u64, len_bytes, damage, events: 0 });
             }
         }
         Ok(())
     }
 
-    fn absorb_content(&mut self, header: &BlockHeader, content: &[u8]) -> Result<(), Damage> {
+    fn absorb_content(
+        &mut self,
+        header: &BlockHeader,
+        content: &[u8],
+        part_bytes: u64,
+    ) -> Result<(), Damage> {
+        let count = header.count.get() as usize;
         let base = self.base();
         match header.kind {
             kind::DEFINITIONS => {
-                for (id, definition) in dictionary::decode(content)? {
-                    self.place(id, definition)?;
-                }
+                dictionary::decode(content, |id, definition| self.place(id, definition, part_bytes))?;
             }
             kind::GAPS => {
-                let gaps =
-                    <[StoredGap]>::ref_from_bytes(content).map_err(|_| Damage::Content("gaps are cut"))?;
+                let gaps = plain::<StoredGap>(content, count)?;
                 self.gaps.extend(gaps.iter().map(Gap::from).map(|gap| Gap {
                     host: gap.host.saturating_add(base.hosts),
                     site: gap.site.saturating_add(base.sites),
@@ -263,8 +287,7 @@ impl<'a> Trace<'a> {
                 }));
             }
             kind::CLOCKS => {
-                let clocks = <[StoredClock]>::ref_from_bytes(content)
-                    .map_err(|_| Damage::Content("clocks are cut"))?;
+                let clocks = plain::<StoredClock>(content, count)?;
                 let shifted = |anchor: ClockAnchor| ClockAnchor {
                     host: anchor.host.saturating_add(base.hosts),
                     ..anchor
@@ -280,7 +303,7 @@ impl<'a> Trace<'a> {
     }
 
     /// Puts a definition of the current part in its place among those of the whole file.
-    fn place(&mut self, id: u32, mut definition: Definition) -> Result<(), Damage> {
+    fn place(&mut self, id: u32, mut definition: Definition, part_bytes: u64) -> Result<(), Damage> {
         let base = self.base();
         let first = match &mut definition {
             Definition::Host(_) => base.hosts,
@@ -300,12 +323,14 @@ impl<'a> Trace<'a> {
             }
             Definition::Cost(_) => 0,
         };
-        // A definition takes a byte at the least, so a sound trace never has more of them than bytes.
-        let max = 4096 + self.bytes.len();
-        if self.definitions.place(first.saturating_add(id), definition, max) {
+        // Writers keep ids below the bytes of the part, so that lists cannot become longer than the file.
+        if u64::from(id) >= part_bytes {
+            return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
+        }
+        if self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
             Ok(())
         } else {
-            Err(Damage::Limit { what: "definitions", len: id.into(), max: max as u64 })
+            Err(Damage::Limit { what: "definitions", len: id.into(), max: MAX_DEFINITIONS as u64 })
         }
     }
 
@@ -335,22 +360,19 @@ impl<'a> Trace<'a> {
         let bytes = usize::try_from(block.offset).ok().and_then(|offset| self.bytes.get(offset..));
         let bytes = bytes.ok_or(Damage::Magic)?;
         let header = BlockHeader::parse(bytes)?;
-        if header.kind != kind::EVENTS {
-            return Err(Damage::Content("no events block where the index says one is"));
+        let base = self.bases.get(block.part as usize).copied().unwrap_or_default();
+        if header.kind != kind::EVENTS || header.trace_id.get() != base.trace_id {
+            return Err(Damage::Content("no events block of this trace where the index says one is"));
+        }
+        if *block != BlockRef::new(block.offset, &IndexRow::new(0, &header), block.part) {
+            return Err(Damage::Content("the index says something else than the block header"));
         }
         let count = header.count.get() as usize;
         decoder.decode(header.content(bytes)?, count, header.first_ns.get(), out)?;
         if out.time_ns.last().is_some_and(|&last| last != header.last_ns.get()) {
             return Err(Damage::Content("the last time is not the one in the block header"));
         }
-        let base = self.bases.get(block.part as usize).copied().unwrap_or_default();
-        let defined =
-            decoder.threads.iter().all(|&id| self.definitions.has_thread(id.saturating_add(base.threads)))
-                && decoder
-                    .sites
-                    .iter()
-                    .all(|&(id, n)| self.definitions.has_site(id.saturating_add(base.sites), n));
-        if !defined {
+        if !self.defines(&base, block.part, decoder) {
             return Err(Damage::Content(
                 "its threads or sites are not defined: their definitions are damaged",
             ));
@@ -360,6 +382,16 @@ impl<'a> Trace<'a> {
             out.site.iter_mut().for_each(|id| *id = id.saturating_add(base.sites));
         }
         Ok(())
+    }
+
+    /// Whether the threads and sites of the block decoded last are defined in its part.
+    fn defines(&self, base: &Base, part: u32, decoder: &BlockDecoder) -> bool {
+        let next = self.bases.get(part as usize + 1);
+        let (threads_end, sites_end) = next.map_or((u32::MAX, u32::MAX), |next| (next.threads, next.sites));
+        let mut threads = decoder.threads.iter().map(|id| id.saturating_add(base.threads));
+        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.saturating_add(base.sites), args));
+        threads.all(|id| id < threads_end && self.definitions.has_thread(id))
+            && sites.all(|(id, args)| id < sites_end && self.definitions.has_site(id, args))
     }
 
     /// The file's bytes.
@@ -385,5 +417,20 @@ impl<'a> Trace<'a> {
     pub fn time_range(&self) -> Option<(u64, u64)> {
         let first = self.blocks.iter().map(|block| block.first_ns).min()?;
         Some((first, self.blocks.iter().map(|block| block.last_ns).max()?))
+    }
+}
+
+/// The content of a block of gaps or clock anchors.
+fn plain<T: FromBytes + Immutable + KnownLayout + Unaligned>(
+    content: &[u8],
+    count: usize,
+) -> Result<&[T], Damage> {
+    if count > MAX_BLOCK_RECORDS {
+        let max = MAX_BLOCK_RECORDS as u64;
+        return Err(Damage::Limit { what: "gaps or anchors", len: count as u64, max });
+    }
+    match <[T]>::ref_from_bytes(content) {
+        Ok(all) if all.len() == count => Ok(all),
+        _ => Err(Damage::Content("gaps or anchors are cut")),
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 
 use zerocopy::IntoBytes;
 
-use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, BlockMaker, Range, flag, kind};
+use crate::block::{BlockHeader, BlockMaker, Range, flag, kind};
 use crate::builder::BlockBuilder;
 use crate::codec::{Encoder, LEVEL};
 use crate::definition::{Definition, Definitions};
@@ -16,8 +16,15 @@ use crate::dictionary::DictionaryBuilder;
 use crate::gap::StoredGap;
 use crate::header::FileHeader;
 use crate::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
-use crate::limits::{MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_DEFINITIONS, MAX_STORED_BYTES};
+use crate::limits::{
+    MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
+    MAX_STORED_BYTES,
+};
 use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result, clock};
+
+/// All definitions are written again after so many bytes, and so many times their own.
+const RESTATE_BYTES: u64 = 8 << 20;
+const RESTATE_RATIO: u64 = 32;
 
 /// How a trace is written; the defaults are what measurement gave.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +59,9 @@ pub struct Writer<W> {
     sequence: u32,
     events: u64,
     dropped: u64,
+    /// Bytes of all definitions before compression, and the position behind where they were written last.
+    definition_bytes: u64,
+    restated_at: u64,
     failed: Option<String>,
 }
 
@@ -76,6 +86,8 @@ impl<W: io::Write> Writer<W> {
             sequence: 0,
             events: 0,
             dropped: 0,
+            definition_bytes: 0,
+            restated_at: 0,
             failed: None,
         };
         writer.write_out()?;
@@ -85,19 +97,26 @@ impl<W: io::Write> Writer<W> {
     /// Adds a definition and gives its id: its position among those of its kind.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if there are too many, or a site has too many arguments; [`Error::Io`] if a full block of
-    /// definitions could not be written.
+    /// [`Error::TooLarge`] if there are too many, or a site has too many arguments; [`Error::Unnamed`] if a site's
+    /// probe has no name; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
+        self.check()?;
         if let Definition::Site(site) = &definition {
             limit("arguments of a site", site.args.len(), MAX_ARGUMENTS)?;
+            // Readers take a site without a name for one whose definition is lost.
+            if site.probe.is_empty() {
+                return Err(Error::Unnamed);
+            }
         }
         if self.pending.is_full() {
             self.flush()?;
         }
         let id = self.definitions.next_id(&definition);
-        limit("definitions", id, MAX_DEFINITIONS)?;
+        limit("definitions", id + 1, MAX_DEFINITIONS)?;
         let id = id as u32;
+        let before = self.pending.bytes();
         self.pending.push(id, &definition);
+        self.definition_bytes += (self.pending.bytes() - before) as u64;
         self.definitions.push(definition);
         Ok(id)
     }
@@ -129,12 +148,16 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Undefined`] as [`push`](Self::push); [`Error::TooLarge`] if the block was full.
     pub fn push_unsealed(&mut self, firing: &Firing<'_>) -> Result<()> {
+        if self.failed.is_some() {
+            return self.check();
+        }
         let site = self.definitions.sites.get(firing.site as usize);
         let thread_known = (firing.thread as usize) < self.definitions.threads.len();
         if !thread_known || site.is_none_or(|site| site.args.len() != firing.values.len()) {
             return Err(Error::Undefined { site: firing.site, thread: firing.thread });
         }
         limit("events of a block", self.builder.len() + 1, MAX_BLOCK_EVENTS)?;
+        limit("argument values of a block", self.builder.values() + firing.values.len(), MAX_BLOCK_VALUES)?;
         self.builder.push(firing);
         Ok(())
     }
@@ -161,6 +184,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if a full block could not be written.
     pub fn gap(&mut self, gap: Gap) -> Result<()> {
+        self.check()?;
         self.dropped = self.dropped.saturating_add(gap.count);
         self.gaps.push(gap);
         if self.gaps.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
@@ -171,6 +195,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if a full block could not be written.
     pub fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
+        self.check()?;
         self.clocks.push(anchor);
         if self.clocks.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
     }
@@ -180,9 +205,9 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if the sink fails; from then on [`Error::Poisoned`]. What was written until then is a trace.
     pub fn flush(&mut self) -> Result<()> {
+        self.check()?;
         if !self.pending.is_empty() {
-            self.pending.seal(self.sequence, false, &mut self.encoder, &mut self.out);
-            self.sealed();
+            self.seal_definitions(0);
         }
         if !self.clocks.is_empty() {
             let count = self.clocks.len();
@@ -202,7 +227,51 @@ impl<W: io::Write> Writer<W> {
             let stored: Vec<_> = self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect();
             self.seal_plain(kind::GAPS, count, range, stored.as_bytes());
         }
+        let since = self.position() - self.restated_at;
+        if since >= RESTATE_BYTES.max(RESTATE_RATIO * self.definition_bytes) {
+            self.restate()?;
+        }
         self.write_out()
+    }
+
+    /// Bytes of the trace so far, those that wait to be written too.
+    fn position(&self) -> u64 {
+        self.written_bytes + self.out.len() as u64
+    }
+
+    fn maker(&self, kind: u8, flags: u8, count: u32) -> BlockMaker {
+        BlockMaker {
+            kind,
+            flags,
+            count,
+            trace_id: self.options.trace_id,
+            sequence: self.sequence,
+            range: Range::NONE,
+        }
+    }
+
+    /// Writes all definitions again: they stay readable if the first blocks become damaged.
+    fn restate(&mut self) -> Result<()> {
+        for (id, definition) in self.definitions.clone().into_numbered() {
+            if self.pending.is_full() {
+                self.seal_definitions(flag::RESTATED);
+                self.write_out()?;
+            }
+            self.pending.push(id, &definition);
+        }
+        if !self.pending.is_empty() {
+            self.seal_definitions(flag::RESTATED);
+        }
+        self.restated_at = self.position();
+        Ok(())
+    }
+
+    fn seal_definitions(&mut self, flags: u8) {
+        let maker = self.maker(kind::DEFINITIONS, flag::REQUIRED | flags, self.pending.count());
+        let start = BlockMaker::begin(&mut self.out);
+        self.pending.encode(self.written_bytes, &mut self.encoder, &mut self.out);
+        maker.end(&mut self.out, start);
+        self.sealed(start);
     }
 
     fn seal_events(&mut self) {
@@ -210,36 +279,37 @@ impl<W: io::Write> Writer<W> {
         let range = self.builder.range(&self.definitions.sites);
         let start = BlockMaker::begin(&mut self.out);
         self.builder.encode(&mut self.encoder, &mut self.out);
-        BlockMaker { kind: kind::EVENTS, flags: flag::REQUIRED, count, sequence: self.sequence, range }
-            .end(&mut self.out, start);
+        BlockMaker { range, ..self.maker(kind::EVENTS, flag::REQUIRED, count) }.end(&mut self.out, start);
         self.builder.clear();
         self.events += u64::from(count);
-        self.sealed();
+        self.sealed(start);
     }
 
     fn seal_plain(&mut self, kind: u8, count: usize, range: Range, content: &[u8]) {
         let start = BlockMaker::begin(&mut self.out);
         self.out.extend_from_slice(content);
         let count = u32::try_from(count).expect("limited");
-        BlockMaker { kind, flags: 0, count, sequence: self.sequence, range }.end(&mut self.out, start);
-        self.sealed();
+        BlockMaker { range, ..self.maker(kind, 0, count) }.end(&mut self.out, start);
+        self.sealed(start);
     }
 
-    /// Notes the block that was appended to `out` last in the index.
-    fn sealed(&mut self) {
-        self.sequence = self.sequence.wrapping_add(1);
-        let begin = self.index.last().map_or(crate::header::FILE_HEADER_BYTES as u64, |row| {
-            row.offset.get() + BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get())
-        });
-        let at = usize::try_from(begin - self.written_bytes).expect("the block is in the buffer");
-        let header = BlockHeader::parse(&self.out[at..]).expect("just written");
-        self.index.push(IndexRow::new(begin, &header));
+    /// Notes the block that was appended to `out`, where it begins at `start`, in the index.
+    fn sealed(&mut self, start: usize) {
+        self.sequence += 1;
+        let header = BlockHeader::parse(&self.out[start..]).expect("just written");
+        self.index.push(IndexRow::new(self.written_bytes + start as u64, &header));
     }
 
-    fn write_out(&mut self) -> Result<()> {
+    /// Refuses to go on after a failure, and when the numbers of blocks are used up.
+    fn check(&self) -> Result<()> {
         if let Some(failure) = &self.failed {
             return Err(Error::Poisoned(failure.clone()));
         }
+        limit("blocks", self.sequence as usize, MAX_BLOCKS)
+    }
+
+    fn write_out(&mut self) -> Result<()> {
+        self.check()?;
         let written = self.sink.write_all(&self.out).and_then(|()| self.sink.flush());
         if let Err(failure) = written {
             self.failed = Some(failure.to_string());
@@ -280,16 +350,10 @@ impl<W: io::Write> Writer<W> {
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
         let definitions_offset = self.written_bytes;
-        let all = std::mem::take(&mut self.definitions);
-        for (id, definition) in all.into_numbered() {
-            if self.pending.is_full() {
-                self.seal_restated()?;
-            }
-            self.pending.push(id, &definition);
-        }
-        self.seal_restated()?;
-        let mut index_offset = self.written_bytes;
         let rows = std::mem::take(&mut self.index);
+        self.restate()?;
+        self.write_out()?;
+        let mut index_offset = self.written_bytes;
         let start = BlockMaker::begin(&mut self.out);
         self.encoder.put_plane(rows.as_bytes(), &mut self.out);
         if self.out.len() - start > MAX_STORED_BYTES {
@@ -297,10 +361,9 @@ impl<W: io::Write> Writer<W> {
             self.out.clear();
             index_offset = 0;
         } else {
-            let count = u32::try_from(rows.len()).expect("limited by the stored bytes");
-            BlockMaker { kind: kind::INDEX, flags: 0, count, sequence: self.sequence, range: Range::NONE }
-                .end(&mut self.out, start);
-            self.sequence = self.sequence.wrapping_add(1);
+            let count = rows.len() as u32;
+            self.maker(kind::INDEX, 0, count).end(&mut self.out, start);
+            self.sequence += 1;
         }
         let trace_bytes = self.written_bytes + (self.out.len() + FOOTER_BLOCK_BYTES) as u64;
         let footer = Footer {
@@ -314,18 +377,9 @@ impl<W: io::Write> Writer<W> {
         };
         let start = BlockMaker::begin(&mut self.out);
         self.out.extend_from_slice(footer.as_bytes());
-        BlockMaker { kind: kind::FOOTER, flags: 0, count: 1, sequence: self.sequence, range: Range::NONE }
-            .end(&mut self.out, start);
+        self.maker(kind::FOOTER, 0, 1).end(&mut self.out, start);
         self.write_out()?;
         Ok(self.sink)
-    }
-
-    fn seal_restated(&mut self) -> Result<()> {
-        if !self.pending.is_empty() {
-            self.pending.seal(self.sequence, true, &mut self.encoder, &mut self.out);
-            self.sequence = self.sequence.wrapping_add(1);
-        }
-        self.write_out()
     }
 }
 

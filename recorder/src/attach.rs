@@ -54,17 +54,25 @@ pub struct Link {
 /// [`Error::Unsupported`] when `mode` is not possible on this kernel; [`Error::Attach`] when the kernel refuses, for
 /// instance because the file is on a file system without mapping, or a place is not at an instruction.
 pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]) -> Result<Link> {
-    let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     let multi = match (mode, &program.multi) {
         (AttachMode::Perf, _) | (AttachMode::Auto, Err(_)) => None,
         (_, Ok(fd)) => Some(fd.as_fd()),
         (AttachMode::Multi, Err(error)) => {
-            let source = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-            return Err(Error::Unsupported { doing: "attach many probes at once", needs: "Linux 6.6 or newer", source });
+            let source =
+                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            return Err(Error::Unsupported {
+                doing: "attach many probes at once",
+                needs: "Linux 6.6 or newer",
+                source,
+            });
         }
     };
     match multi {
-        Some(fd) => attach_multi(fd, &c_path, places).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi }),
+        Some(fd) => {
+            attach_multi(fd, &c_path, places).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi })
+        }
         None => attach_perf(program.single.as_fd(), &c_path, places)
             .map(|fds| Link { _fds: fds, mode: AttachMode::Perf }),
     }
@@ -77,7 +85,8 @@ pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]
 /// [`Error::Attach`] as [`attach`].
 #[doc(hidden)]
 pub fn attach_empty(program: BorrowedFd<'_>, path: &Path, places: &[Place]) -> Result<Link> {
-    let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     let fd = attach_multi(program, &c_path, places).map_err(|source| attach_error(path, source))?;
     Ok(Link { _fds: vec![fd], mode: AttachMode::Multi })
 }
@@ -124,14 +133,21 @@ fn open_perf_event(pmu: u32, path: &CString, place: &Place) -> io::Result<OwnedF
     // SAFETY: a plain struct of the kernel's interface; all zero is its documented initial state.
     let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
     attr.type_ = pmu;
-    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.size = bpf::bytes_of::<perf_event_attr>();
     attr.config = u64::from(semaphore) << SEMAPHORE_SHIFT;
     attr.__bindgen_anon_3.uprobe_path = path.as_ptr().expose_provenance() as u64;
     attr.__bindgen_anon_4.probe_offset = place.offset;
     // SAFETY: `attr` and the path it points to live until the call returns, and the kernel only reads them. With any
     // process, one CPU is as good as another: a uprobe with a BPF program runs on all of them.
     let fd = unsafe {
-        libc::syscall(libc::SYS_perf_event_open, &raw const attr, ANY_PROCESS, FIRST_CPU, NO_GROUP, FD_CLOEXEC)
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attr,
+            ANY_PROCESS,
+            FIRST_CPU,
+            NO_GROUP,
+            FD_CLOEXEC,
+        )
     };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the call returned a new descriptor, which nothing else owns.

@@ -129,6 +129,12 @@ struct LinkUprobeMulti {
     padding: u32,
 }
 
+/// Bytes of a type, as the kernel's interfaces count them.
+#[expect(clippy::cast_possible_truncation, reason = "only for types of some kilobytes")]
+pub(crate) const fn bytes_of<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
 /// A map of the kernel, closed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Map {
@@ -252,7 +258,10 @@ pub(crate) fn link_uprobe_multi(
     semaphore_offsets: &[u64],
     cookies: &[u64],
 ) -> io::Result<OwnedFd> {
-    assert!(offsets.len() == semaphore_offsets.len() && offsets.len() == cookies.len(), "lists of one length");
+    assert!(
+        offsets.len() == semaphore_offsets.len() && offsets.len() == cookies.len(),
+        "lists of one length"
+    );
     let attr = LinkUprobeMulti {
         prog_fd: number(program),
         attach_type: AttachType::UprobeMulti as u32,
@@ -281,7 +290,6 @@ fn call<T>(command: libc::c_int, attr: &T) -> io::Result<i32> {
     // SAFETY: `attr` is a prefix of `union bpf_attr` and lives until the call returns; so do the buffers whose addresses
     // the callers above put into it. Their lengths are what the kernel takes from the map (asserted) or from the
     // attribute. The kernel writes only to those that were given as mutable (`lookup`, the verifier's log).
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
     i32::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }

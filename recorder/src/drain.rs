@@ -38,7 +38,7 @@ pub struct Batch {
     pub words: Vec<u64>,
     /// Parts of `words` that come from one ring.
     pub parts: Vec<Part>,
-    /// Every event up to this time, `CLOCK_MONOTONIC` ns, is in this batch or one before.
+    /// Every event and every loss up to this time, `CLOCK_MONOTONIC` ns, is in this batch or one before.
     pub complete_ns: u64,
     /// Events lost, as far as they have been looked at.
     pub losses: Vec<Loss>,
@@ -79,6 +79,8 @@ pub struct Drain {
     lanes: Lanes,
     losses: LossReader,
     looked_at: Option<Instant>,
+    /// Every loss up to this time has been looked at.
+    losses_ns: u64,
     epoll: OwnedFd,
     sleep_ns: u64,
     /// Where the next batch begins, so that no ring is always last.
@@ -108,7 +110,10 @@ impl Drain {
         let system = |source: io::Error| Error::System { doing: "map the ring buffers", source };
         let mut rings = Vec::with_capacity(program.cpus());
         for map in &program.rings {
-            rings.push(Tracked { ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?, complete_ns: 0 });
+            rings.push(Tracked {
+                ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?,
+                complete_ns: 0,
+            });
         }
         let lanes = Lanes::map(&program.lanes, program.lane_slots).map_err(system)?;
         let site_drops = program.site_drops.try_clone().map_err(system)?;
@@ -124,6 +129,7 @@ impl Drain {
             losses: LossReader::new(lanes.clone(), site_drops),
             lanes,
             looked_at: None,
+            losses_ns: 0,
             epoll,
             sleep_ns: SLEEP_NS.0,
             turn: 0,
@@ -153,7 +159,9 @@ impl Drain {
         let caller = match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
             Ok((events, _)) => events.iter().any(|event| event.data.u64() == CALLER),
             Err(rustix::io::Errno::INTR) => false,
-            Err(error) => return Err(Error::System { doing: "wait for the ring buffers", source: error.into() }),
+            Err(error) => {
+                return Err(Error::System { doing: "wait for the ring buffers", source: error.into() });
+            }
         };
         self.wakeups += 1;
         Ok(if caller { Wake::Caller } else { Wake::Rings })
@@ -183,16 +191,23 @@ impl Drain {
             }
             all &= lane != Progress::Full && ring != Progress::Full;
             if batch.words.len() > begin {
-                batch.parts.push(Part { cpu: cpu as u16, end: batch.words.len() });
+                let cpu = u16::try_from(cpu).expect("the loader refuses more CPUs");
+                batch.parts.push(Part { cpu, end: batch.words.len() });
             }
         }
         self.turn = (self.turn + 1) % self.rings.len();
         self.drained_bytes += batch.words.len() as u64 * 8;
         batch.complete_ns = self.rings.iter().map(|tracked| tracked.complete_ns).min().unwrap_or(0);
         self.pace(fullest);
-        if self.losses.any() && self.looked_at.is_none_or(|at| at.elapsed() >= LOSS_INTERVAL) {
+        let now_ns = monotonic_ns();
+        if !self.losses.any() {
+            self.losses_ns = now_ns;
+        } else if self.looked_at.is_none_or(|at| at.elapsed() >= LOSS_INTERVAL) {
             self.read_losses(sites, batch)?;
+            self.losses_ns = now_ns;
         }
+        // Losses have a place among the events, so events wait until it is known.
+        batch.complete_ns = batch.complete_ns.min(self.losses_ns.saturating_sub(VISIBILITY_NS));
         Ok(all)
     }
 

@@ -60,7 +60,12 @@ impl Memory {
     ///
     /// # Errors
     /// When the writer fails.
-    pub(crate) fn snapshot<W: Write>(&self, now_ns: u64, flight: &Flight, writer: &mut Writer<W>) -> Result<u64> {
+    pub(crate) fn snapshot<W: Write>(
+        &self,
+        now_ns: u64,
+        flight: &Flight,
+        writer: &mut Writer<W>,
+    ) -> Result<u64> {
         let oldest_ns = oldest(now_ns, flight);
         let mut copier = Copier::default();
         let mut events = 0;

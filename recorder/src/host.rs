@@ -5,7 +5,7 @@ use tracer_format::{ClockAnchor, Host};
 
 /// This machine, the tool and its command line.
 #[must_use]
-pub fn facts(command: Vec<String>) -> Host {
+pub(crate) fn facts(command: Vec<String>) -> Host {
     let names = rustix::system::uname();
     let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -22,16 +22,14 @@ pub fn facts(command: Vec<String>) -> Host {
 
 /// Major and minor version of the running kernel; 0.0 if it does not say.
 #[must_use]
-pub fn kernel_version() -> (u32, u32) {
-    let names = rustix::system::uname();
-    let release = names.release().to_string_lossy();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+pub(crate) fn kernel_version() -> (u32, u32) {
+    let code = aya::util::KernelVersion::current().map_or(0, aya::util::KernelVersion::code);
+    (code >> 16, code >> 8 & 0xff)
 }
 
 /// Reads all clocks; of several tries the one that took the shortest.
 #[must_use]
-pub fn clocks() -> ClockAnchor {
+pub(crate) fn clocks() -> ClockAnchor {
     let read = |_| {
         let before = now_ns(ClockId::Monotonic);
         let boottime_ns = now_ns(ClockId::Boottime);

@@ -2,6 +2,10 @@
 //!
 //! Layout and protocol are those of `ebpf-probes/src/lane.rs` and `abi.rs`. The counters of lost events are in the
 //! lanes too.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "on the 64-bit machines that record, usize holds any position"
+)]
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::abi::{
-    CONTINUED_BIT, HEADER_BYTES, ID_BITS, LANE_BYTES, LAP_BIT, LaneControl, MAX_ARGUMENTS, SITE_BITS, SLOT_BYTES,
+    CONTINUED_BIT, HEADER_BYTES, ID_BITS, LANE_BYTES, LAP_BIT, LaneControl, MAX_ARGUMENTS, SITE_BITS,
+    SLOT_BYTES,
 };
-use crate::bpf::Map;
+use crate::bpf::{Map, bytes_of};
 use crate::ring::Progress;
 
 /// The lanes of all CPUs, mapped.
@@ -27,7 +32,7 @@ pub(crate) struct Lanes {
 
 /// Bytes of a lane with so many slots.
 pub(crate) fn lane_bytes(slots: u32) -> u32 {
-    LANE_BYTES as u32 + slots * SLOT_BYTES as u32
+    bytes_of::<LaneControl>() + slots * bytes_of::<[u64; 3]>()
 }
 
 /// Words of an event's length and header in a batch.
@@ -54,7 +59,8 @@ impl Lanes {
 
     /// Used share of a lane, 0 to 1.
     pub(crate) fn fill(&self, cpu: usize) -> f64 {
-        let used = self.control(cpu, HEAD).load(Ordering::Relaxed) - self.control(cpu, TAIL).load(Ordering::Relaxed);
+        let used =
+            self.control(cpu, HEAD).load(Ordering::Relaxed) - self.control(cpu, TAIL).load(Ordering::Relaxed);
         used as f64 / self.slots as f64
     }
 
@@ -153,3 +159,104 @@ pub(crate) const LOST_FIRST: usize = std::mem::offset_of!(LaneControl, lost_firs
 pub(crate) const LOST_LAST: usize = std::mem::offset_of!(LaneControl, lost_last_ns) / 8;
 
 const _: () = assert!(LANE_BYTES.is_multiple_of(8) && SLOT_BYTES == 24);
+
+#[cfg(test)]
+mod tests {
+    use memmap2::MmapMut;
+
+    use super::*;
+    use crate::abi::pack_ids;
+    use crate::raw::{self, Raw};
+
+    const SLOTS: u64 = 8;
+
+    /// One lane in plain memory, and the words that a program writes to it.
+    fn lane() -> Lanes {
+        let stride = lane_bytes(SLOTS as u32) as usize;
+        let map = MmapMut::map_anon(stride).expect("memory");
+        Lanes { map: Arc::new(MmapRaw::from(map)), stride, slots: SLOTS }
+    }
+
+    fn write(lanes: &Lanes, position: u64, [first, second, third]: [u64; 3]) {
+        let at = LANE_BYTES / 8 + (position % SLOTS) as usize * 3;
+        let lap = if (position / SLOTS).is_multiple_of(2) { LAP_BIT } else { 0 };
+        lanes.control(0, at + 1).store(second, Ordering::Relaxed);
+        lanes.control(0, at + 2).store(third, Ordering::Relaxed);
+        lanes.control(0, at).store(first | lap, Ordering::Relaxed);
+    }
+
+    fn reserve(lanes: &Lanes, count: u64) -> u64 {
+        lanes.control(0, HEAD).fetch_add(count, Ordering::Relaxed)
+    }
+
+    fn note(count: u64, unreadable: u64) -> u64 {
+        CONTINUED_BIT | count << 16 | unreadable
+    }
+
+    fn times(words: &[u64]) -> Vec<u64> {
+        let (mut at, mut times) = (0, Vec::new());
+        while let Some((count, _)) = raw::extent(&words[at..]) {
+            times.extend(raw::time_ns(&words[at..]));
+            at += count;
+        }
+        times
+    }
+
+    #[test]
+    fn events_of_any_length_come_out_as_from_a_ring() {
+        let lanes = lane();
+        let ids = pack_ids(7 << 32 | 9, 3);
+        let at = reserve(&lanes, 4);
+        write(&lanes, at, [100, ids, 11]);
+        write(&lanes, at + 2, [note(4, 0b0100), 22, 33]);
+        write(&lanes, at + 3, [note(4, 0b0100), 44, 0]);
+        write(&lanes, at + 1, [200, ids, 11]);
+        let mut words = Vec::new();
+        assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Complete);
+        let (first, _) = raw::extent(&words).expect("an event");
+        let one = Raw::parse(0, &words[..first]).expect("one word");
+        assert_eq!((one.time_ns, one.pid, one.tid, one.site, one.words), (100, 7, 9, 3, &[11][..]));
+        let four = Raw::parse(0, &words[first..]).expect("four words");
+        assert_eq!((four.unreadable, four.words), (0b0100, &[11, 22, 33, 44][..]));
+        assert_eq!(words.len(), 5 + 8);
+    }
+
+    #[test]
+    fn what_is_reserved_but_not_committed_holds_the_rest_back() {
+        let lanes = lane();
+        reserve(&lanes, 2);
+        write(&lanes, 1, [200, 0, 0]);
+        let mut words = Vec::new();
+        assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Busy);
+        assert!(words.is_empty());
+        write(&lanes, 0, [100, 0, 0]);
+        assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Complete);
+        assert_eq!(times(&words), [100, 200]);
+    }
+
+    #[test]
+    fn slots_of_the_lap_before_are_not_taken_for_new_ones() {
+        let lanes = lane();
+        let mut words = Vec::new();
+        for lap in 0..4 {
+            let at = reserve(&lanes, SLOTS);
+            assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Busy, "lap {lap}");
+            (0..SLOTS).for_each(|i| write(&lanes, at + i, [lap * SLOTS + i, 0, 0]));
+            assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Complete, "lap {lap}");
+        }
+        assert_eq!(times(&words), (0..4 * SLOTS).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_full_batch_leaves_events_in_the_lane() {
+        let lanes = lane();
+        reserve(&lanes, 2);
+        write(&lanes, 0, [100, 0, 0]);
+        write(&lanes, 1, [200, 0, 0]);
+        let mut words = Vec::new();
+        assert_eq!(lanes.drain(0, &mut words, MAX_WORDS), Progress::Full);
+        assert_eq!(times(&words), [100]);
+        assert_eq!(lanes.drain(0, &mut words, 1000), Progress::Complete);
+        assert_eq!(times(&words), [100, 200]);
+    }
+}

@@ -44,7 +44,8 @@ impl LossReader {
     /// Whether anything was lost since [`LossReader::read`]; costs no system call.
     #[must_use]
     pub fn any(&self) -> bool {
-        (0..self.before.len()).any(|cpu| self.lanes.control(cpu, LOST).load(Ordering::Relaxed) != self.before[cpu].0)
+        (0..self.before.len())
+            .any(|cpu| self.lanes.control(cpu, LOST).load(Ordering::Relaxed) != self.before[cpu].0)
     }
 
     /// Appends what sites 0 to `sites` lost since the last call.
@@ -62,7 +63,13 @@ impl LossReader {
                 let count = u64::from_le_bytes(bytes);
                 let counted = &mut self.counted[site as usize * cpus + usize::from(cpu)];
                 if count != *counted {
-                    losses.push(Loss { cpu, site, first_ns: range.0, last_ns: range.1, count: count - *counted });
+                    losses.push(Loss {
+                        cpu,
+                        site,
+                        first_ns: range.0,
+                        last_ns: range.1,
+                        count: count - *counted,
+                    });
                     *counted = count;
                 }
             }

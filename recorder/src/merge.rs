@@ -80,7 +80,10 @@ impl Merge {
                     None => self.malformed += 1,
                 }
                 queue.runs[head.run].start = head.start + count;
-                let Some(Reverse(next)) = queue.head(head.queue, head.run, head.start + count, until_ns) else { break };
+                let Some(Reverse(next)) = queue.head(head.queue, head.run, head.start + count, until_ns)
+                else {
+                    break;
+                };
                 head = next;
                 if other.is_some_and(|other| other < head) {
                     heap.push(Reverse(head));
@@ -156,5 +159,70 @@ impl Queue {
                 run.end -= first;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drain::Part;
+    use crate::raw::DISCARD_BIT;
+    use crate::raw::tests::event;
+
+    /// A batch with the events (time, site) of each CPU.
+    fn batch(parts: &[(u16, &[(u64, u32)])]) -> Batch {
+        let mut batch = Batch::default();
+        for (cpu, events) in parts {
+            events.iter().for_each(|(time_ns, site)| batch.words.extend(event(*time_ns, *site, &[0])));
+            batch.parts.push(Part { cpu: *cpu, end: batch.words.len() });
+        }
+        batch
+    }
+
+    fn release(merge: &mut Merge, until_ns: u64) -> Vec<(u64, u16, u32)> {
+        let mut out = Vec::new();
+        merge.release(until_ns, |raw| out.push((raw.time_ns, raw.cpu, raw.site)));
+        out
+    }
+
+    #[test]
+    fn rings_are_merged_by_time_then_cpu_then_position() {
+        let mut merge = Merge::default();
+        merge.push(&batch(&[(1, &[(5, 0), (7, 0), (7, 1)]), (0, &[(6, 0), (7, 2), (9, 0)])]));
+        let expected = [(5, 1, 0), (6, 0, 0), (7, 0, 2), (7, 1, 0), (7, 1, 1), (9, 0, 0)];
+        assert_eq!(release(&mut merge, u64::MAX), expected);
+        assert_eq!(merge.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn an_event_that_was_overtaken_in_its_ring_is_put_right() {
+        let mut merge = Merge::default();
+        merge.push(&batch(&[(0, &[(10, 0), (40, 1), (20, 2), (30, 3), (50, 4)])]));
+        let sites: Vec<u32> = release(&mut merge, u64::MAX).iter().map(|event| event.2).collect();
+        assert_eq!(sites, [0, 2, 3, 1, 4]);
+    }
+
+    #[test]
+    fn what_is_later_than_complete_waits_for_the_next_batch() {
+        let mut merge = Merge::default();
+        merge.push(&batch(&[(0, &[(10, 0), (20, 0), (30, 0)])]));
+        assert_eq!(release(&mut merge, 20), [(10, 0, 0), (20, 0, 0)]);
+        merge.push(&batch(&[(1, &[(15, 0), (25, 0)]), (0, &[(35, 0)])]));
+        assert_eq!(release(&mut merge, 30), [(15, 1, 0), (25, 1, 0), (30, 0, 0)]);
+        assert_eq!(release(&mut merge, u64::MAX), [(35, 0, 0)]);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_counted_and_discarded_is_not() {
+        let mut merge = Merge::default();
+        let mut damaged = batch(&[(0, &[(1, 0), (2, 0), (3, 0)])]);
+        damaged.words[0] |= u64::from(DISCARD_BIT);
+        damaged.words[5 + 3] |= 0xff << 56;
+        damaged.words[10] = 1 << 20;
+        merge.push(&damaged);
+        assert_eq!(release(&mut merge, u64::MAX), []);
+        assert_eq!(merge.malformed, 2);
+        merge.push(&batch(&[(0, &[(4, 0)])]));
+        assert_eq!(release(&mut merge, u64::MAX), [(4, 0, 0)]);
     }
 }

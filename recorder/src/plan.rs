@@ -65,7 +65,8 @@ impl Plan {
                 Location::Constant(value) if !is_text => Origin::Constant(value.cast_unsigned()),
                 Location::Register { slot, shift } if usize::from(slot) < WORDS.len() => {
                     let flags = if is_text { IS_STRING } else { 0 };
-                    let spec_of = ArgumentSpec { flags, base: WORDS[usize::from(slot)], ..ArgumentSpec::default() };
+                    let spec_of =
+                        ArgumentSpec { flags, base: WORDS[usize::from(slot)], ..ArgumentSpec::default() };
                     word(&mut spec, spec_of, is_text, shift)
                 }
                 Location::Memory { base, index, scale_log2, displacement } => {

@@ -4,13 +4,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
-use crate::abi::{MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec};
-use crate::bpf::{self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM};
+use crate::abi::{LANE_MARGIN, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SITE_BITS, SiteSpec};
+use crate::bpf::{
+    self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
+};
 use crate::error::{Error, Result};
 use crate::lane::lane_bytes;
 
@@ -20,13 +22,13 @@ struct Aligned<T: ?Sized>(T);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../../ebpf-probes/probes.bpf.o"));
 
 /// Bytes of the program's `Scratch`: a flag and the payload.
-const SCRATCH_BYTES: u32 = 8 + MAX_PAYLOAD_BYTES as u32;
+const SCRATCH_BYTES: u32 = bytes_of::<[u64; 1 + MAX_PAYLOAD_BYTES / 8]>();
 
 /// How the program is loaded; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramOptions {
-    /// Slots of 24 bytes in the lane of each CPU: a power of two, at least 4096. An event with up to one argument takes
-    /// one, two more arguments one more.
+    /// Slots of 24 bytes in the lane of each CPU, rounded up to a power of two from 4096 to 1 048 576. An event with up to
+    /// one argument takes one, two more arguments one more.
     pub lane_slots: u32,
     /// Bytes of the ring buffer of each CPU, which takes what a lane has no room for, and strings: a power of two, at
     /// least a memory page.
@@ -36,6 +38,11 @@ pub struct ProgramOptions {
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
 }
+
+/// Fewest and most slots of a lane.
+const MIN_LANE_SLOTS: u32 = 4096;
+const MAX_LANE_SLOTS: u32 = 1 << 20;
+const _: () = assert!(MIN_LANE_SLOTS as u64 >= 4 * LANE_MARGIN);
 
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
 const MAX_ADMITTED: u32 = 32 * 1024;
@@ -65,19 +72,28 @@ impl Program {
     /// [`Error::Object`] if this build does not fit the kernel.
     pub fn load(options: &ProgramOptions) -> Result<Self> {
         let cpus = possible_cpus()?;
+        let options = &ProgramOptions {
+            lane_slots: options.lane_slots.next_power_of_two().clamp(MIN_LANE_SLOTS, MAX_LANE_SLOTS),
+            ..*options
+        };
+        if options.max_sites > 1 << SITE_BITS {
+            return Err(Error::Sites { found: options.max_sites.into(), max: 1 << SITE_BITS });
+        }
         let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
         set_constants(&mut object, options)?;
         let rings = create_rings(cpus, options.ring_bytes)?;
-        let outer = create(MapType::ArrayOfMaps, (4, 4), cpus, 0, Some(rings[0].as_fd()), cpus)?;
+        let outer = MapLayout { inner: Some(rings[0].as_fd()), ..layout(MapType::ArrayOfMaps, 4, 4, cpus) };
+        let outer = create(&outer, cpus)?;
         for (cpu, ring) in (0..cpus).zip(&rings) {
             set(&outer, cpu, &ring.as_fd().as_raw_fd().to_le_bytes())?;
         }
-        let spec_bytes = size_of::<SiteSpec>() as u32;
-        let sites = create(MapType::Array, (4, spec_bytes), options.max_sites.max(1), 0, None, cpus)?;
-        let lanes = create(MapType::Array, (4, lane_bytes(options.lane_slots)), cpus, MAPPABLE, None, cpus)?;
-        let site_drops = create(MapType::PerCpuArray, (4, 8), options.max_sites.max(1), 0, None, cpus)?;
-        let scratch = create(MapType::Array, (4, SCRATCH_BYTES), cpus * SCRATCH_PER_CPU, 0, None, cpus)?;
-        let admitted = create(MapType::Hash, (4, 1), MAX_ADMITTED, 0, None, cpus)?;
+        let max_sites = options.max_sites.max(1);
+        let sites = create(&layout(MapType::Array, 4, bytes_of::<SiteSpec>(), max_sites), cpus)?;
+        let lanes = layout(MapType::Array, 4, lane_bytes(options.lane_slots), cpus);
+        let lanes = create(&MapLayout { flags: MAPPABLE, ..lanes }, cpus)?;
+        let site_drops = create(&layout(MapType::PerCpuArray, 4, 8, max_sites), cpus)?;
+        let scratch = create(&layout(MapType::Array, 4, SCRATCH_BYTES, cpus * SCRATCH_PER_CPU), cpus)?;
+        let admitted = create(&layout(MapType::Hash, 4, 1, MAX_ADMITTED), cpus)?;
         let constants = create_constants(&object, cpus)?;
 
         let by_name = [
@@ -96,7 +112,17 @@ impl Program {
             Err(Error::Unsupported { source, .. }) => Err(source),
             other => Ok(other?),
         };
-        Ok(Self { multi, single, rings, lanes, site_drops, lane_slots: options.lane_slots, sites, admitted, _others: [outer, scratch, constants] })
+        Ok(Self {
+            multi,
+            single,
+            rings,
+            lanes,
+            site_drops,
+            lane_slots: options.lane_slots,
+            sites,
+            admitted,
+            _others: [outer, scratch, constants],
+        })
     }
 
     /// Says what the program does at site `site`; must be called before the site is attached.
@@ -166,29 +192,26 @@ fn set_constants(object: &mut Object, options: &ProgramOptions) -> Result<()> {
 }
 
 fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
-    (0..cpus).map(|_| create(MapType::RingBuffer, (0, 0), ring_bytes, 0, None, cpus)).collect()
+    (0..cpus).map(|_| create(&layout(MapType::RingBuffer, 0, 0, ring_bytes), cpus)).collect()
 }
 
 /// The map behind the program's statics, frozen: the verifier takes them for constants.
 fn create_constants(object: &Object, cpus: u32) -> Result<Map> {
     let data = object.maps.get(".rodata").map(aya_obj::Map::data).unwrap_or_default();
     let bytes = u32::try_from(data.len()).map_err(|_| Error::Object(".rodata is too large".into()))?;
-    let map = create(MapType::Array, (4, bytes), 1, READ_ONLY_FOR_PROGRAM, None, cpus)?;
+    let constants = layout(MapType::Array, 4, bytes, 1);
+    let map = create(&MapLayout { flags: READ_ONLY_FOR_PROGRAM, ..constants }, cpus)?;
     set(&map, 0, data)?;
     map.freeze().map_err(|source| Error::System { doing: "freeze a BPF map", source })?;
     Ok(map)
 }
 
-fn create(
-    kind: MapType,
-    (key_bytes, value_bytes): (u32, u32),
-    entries: u32,
-    flags: u32,
-    inner: Option<BorrowedFd<'_>>,
-    cpus: u32,
-) -> Result<Map> {
-    let layout = MapLayout { kind, key_bytes, value_bytes, entries, flags, inner };
-    Map::create(&layout, cpus).map_err(|source| refused("create BPF maps", source))
+fn layout(kind: MapType, key_bytes: u32, value_bytes: u32, entries: u32) -> MapLayout<'static> {
+    MapLayout { kind, key_bytes, value_bytes, entries, flags: 0, inner: None }
+}
+
+fn create(layout: &MapLayout<'_>, cpus: u32) -> Result<Map> {
+    Map::create(layout, cpus).map_err(|source| refused("create BPF maps", source))
 }
 
 fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
@@ -219,7 +242,11 @@ fn load(instructions: &[bpf_insn], attach: AttachType) -> Result<OwnedFd> {
         Ok(program) => Ok(program),
         // What an old kernel says to an attach type it does not know.
         Err(source) if attach == AttachType::UprobeMulti && source.raw_os_error() == Some(libc::EINVAL) => {
-            Err(Error::Unsupported { doing: "attach many probes at once", needs: "Linux 6.6 or newer", source })
+            Err(Error::Unsupported {
+                doing: "attach many probes at once",
+                needs: "Linux 6.6 or newer",
+                source,
+            })
         }
         Err(source) if matches!(source.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
             Err(refused("load BPF programs", source))
@@ -256,23 +283,18 @@ fn refused(doing: &'static str, source: io::Error) -> Error {
 }
 
 fn is_locked_down() -> bool {
-    std::fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|text| text.contains("[confidentiality]"))
+    std::fs::read_to_string("/sys/kernel/security/lockdown")
+        .is_ok_and(|text| text.contains("[confidentiality]"))
 }
 
 /// The number of CPUs the kernel keeps per-CPU values for, whether they are online or not.
 fn possible_cpus() -> Result<u32> {
-    let path = "/sys/devices/system/cpu/possible";
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::System { doing: "read /sys/devices/system/cpu/possible", source })?;
-    last_cpu(&text).map(|last| last + 1).ok_or_else(|| Error::System {
-        doing: "understand /sys/devices/system/cpu/possible",
+    let cpus = aya::util::nr_cpus()
+        .map_err(|(_, source)| Error::System { doing: "count the processors", source })?;
+    u32::try_from(cpus).ok().filter(|cpus| *cpus < u32::from(u16::MAX)).ok_or_else(|| Error::System {
+        doing: "count the processors",
         source: io::ErrorKind::InvalidData.into(),
     })
-}
-
-/// The last number of a list such as `0-3,8-11`.
-fn last_cpu(text: &str) -> Option<u32> {
-    text.trim().rsplit([',', '-']).next()?.parse().ok().filter(|cpu| *cpu < u32::from(u16::MAX))
 }
 
 /// A spec as the bytes of its map value.
@@ -283,7 +305,13 @@ fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
     bytes.extend(spec.reserved);
     for argument in &spec.arguments {
         bytes.extend(argument.displacement.to_le_bytes());
-        bytes.extend([argument.flags, argument.base, argument.index, argument.scale_log2, argument.size_bytes]);
+        bytes.extend([
+            argument.flags,
+            argument.base,
+            argument.index,
+            argument.scale_log2,
+            argument.size_bytes,
+        ]);
         bytes.extend(argument.reserved);
     }
     bytes
@@ -295,19 +323,17 @@ mod tests {
     use crate::abi::ArgumentSpec;
 
     #[test]
-    fn lists_of_cpus_end_with_the_last() {
-        assert_eq!(last_cpu("0\n"), Some(0));
-        assert_eq!(last_cpu("0-1\n"), Some(1));
-        assert_eq!(last_cpu("0-3,8-11\n"), Some(11));
-        assert_eq!(last_cpu("\n"), None);
-        assert_eq!(last_cpu("0-70000"), None);
-    }
-
-    #[test]
     fn a_spec_has_the_bytes_of_its_layout() {
         let mut spec = SiteSpec { count: 1, shape: 2, ..Default::default() };
-        spec.arguments[0] =
-            ArgumentSpec { displacement: -4, flags: 5, base: 7, index: 8, scale_log2: 3, size_bytes: 2, ..Default::default() };
+        spec.arguments[0] = ArgumentSpec {
+            displacement: -4,
+            flags: 5,
+            base: 7,
+            index: 8,
+            scale_log2: 3,
+            size_bytes: 2,
+            ..Default::default()
+        };
         let bytes = spec_bytes(&spec);
         assert_eq!(bytes.len(), size_of::<SiteSpec>());
         assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);

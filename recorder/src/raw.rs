@@ -75,7 +75,9 @@ impl<'a> Raw<'a> {
     /// Appends the string that word `index` stands for to `bytes`; false if there is none.
     #[must_use]
     pub fn string(&self, index: usize, bytes: &mut Vec<u8>) -> bool {
-        let Some(word) = self.words.get(index).filter(|_| self.unreadable >> index & 1 == 0) else { return false };
+        let Some(word) = self.words.get(index).filter(|_| self.unreadable >> index & 1 == 0) else {
+            return false;
+        };
         let (start, length) = (upper(*word) as usize, lower(*word) as usize);
         let end = start.saturating_add(length);
         if end > self.payload.len() * 8 {

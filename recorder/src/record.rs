@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-
 use tracer_format::log::escape;
 use tracer_format::{Cost, Definitions, Site};
 
@@ -217,7 +216,8 @@ fn site_count(found: &[Found]) -> u32 {
 }
 
 fn nothing_found(options: &RecordOptions) -> String {
-    let requests: Vec<String> = options.filter.requests.iter().map(|request| request.probe.to_string()).collect();
+    let requests: Vec<String> =
+        options.filter.requests.iter().map(|request| request.probe.to_string()).collect();
     format!("no probe matches {} in any running process", requests.join(", "))
 }
 
@@ -234,10 +234,14 @@ fn attach_all(
         let mut places = Vec::with_capacity(binary.sites.len());
         let mut definitions = Vec::with_capacity(binary.sites.len());
         for site in &binary.sites {
-            if let Some(hazard) = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(kernel.0, kernel.1)) {
+            if let Some(hazard) = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(kernel.0, kernel.1))
+            {
                 let path = escape(&binary.path.to_string_lossy()).into_owned();
                 let left_out = if hazard == Hazard::RedZone { "; left out" } else { "" };
-                notify(Notice::Problem(&format!("{}:{} in {path}: {hazard}{left_out}", site.provider, site.probe)));
+                notify(Notice::Problem(&format!(
+                    "{}:{} in {path}: {hazard}{left_out}",
+                    site.provider, site.probe
+                )));
                 if hazard == Hazard::RedZone {
                     continue;
                 }
@@ -297,7 +301,9 @@ struct Running {
 impl Running {
     /// Starts the command. Its probes are attached, so its first instruction is seen.
     fn start(options: &RecordOptions, drain: &Drain) -> Result<Self> {
-        let Some((name, arguments)) = options.command.split_first() else { return Ok(Self { child: None, _end: None }) };
+        let Some((name, arguments)) = options.command.split_first() else {
+            return Ok(Self { child: None, _end: None });
+        };
         let child = Command::new(name).args(arguments).spawn();
         let child = child.map_err(|source| Error::System { doing: "start the command", source })?;
         let end = stop::child_end(child.id());
@@ -353,7 +359,8 @@ impl Draining<'_> {
             }
             if self.shared.enough.load(Ordering::Relaxed) {
                 // A flight recorder waits for the rest of what it saw; the others end at once.
-                let aftermath = if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
+                let aftermath =
+                    if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
                 let end = Instant::now() + aftermath;
                 until = Some(until.map_or(end, |until| until.min(end)));
             }

@@ -3,6 +3,10 @@
 //! Layout and protocol are those of `kernel/bpf/ringbuf.c`: one page with the consumer's position, which is ours to
 //! write; one page with the producer's position; then the data, mapped twice in a row so that every event is contiguous.
 //! Each event begins with a 32-bit length, whose top bits say busy (reserved, not yet submitted) and discarded.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "on the 64-bit machines that record, usize holds any position"
+)]
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +19,7 @@ use crate::raw::{BUSY_BIT, span_words};
 
 /// One ring buffer, mapped.
 #[derive(Debug)]
-pub struct Ring {
+pub(crate) struct Ring {
     fd: OwnedFd,
     consumer: MmapRaw,
     producer: MmapRaw,
@@ -28,7 +32,7 @@ pub struct Ring {
 
 /// How far one call of [`Ring::drain`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// Everything that was in the ring when the call began was moved.
     Complete,
     /// The next event is reserved but not submitted yet.
@@ -50,8 +54,10 @@ impl Ring {
         // Positions and lengths are read and written atomically; an event's other bytes are copied only when its length
         // says that it is submitted, after which the kernel leaves them alone until the consumer's position passes them.
         let consumer = MmapOptions::new().len(page_bytes).map_raw(&fd)?;
-        let producer =
-            MmapOptions::new().offset(page_bytes as u64).len(page_bytes + 2 * size_bytes).map_raw_read_only(&fd)?;
+        let producer = MmapOptions::new()
+            .offset(page_bytes as u64)
+            .len(page_bytes + 2 * size_bytes)
+            .map_raw_read_only(&fd)?;
         let mut ring = Self { fd, consumer, producer, size_bytes, page_bytes, position: 0 };
         ring.position = ring.consumer_position().load(Ordering::Relaxed);
         Ok(ring)
@@ -59,20 +65,20 @@ impl Ring {
 
     /// Bytes of the ring.
     #[must_use]
-    pub fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         self.size_bytes
     }
 
     /// Bytes reserved and not yet moved.
     #[must_use]
-    pub fn fill_bytes(&self) -> u64 {
+    pub(crate) fn fill_bytes(&self) -> u64 {
         self.producer_position().load(Ordering::Relaxed).saturating_sub(self.position)
     }
 
     /// Moves submitted events to the end of `words`, until the ring is empty, the next event is busy, or `words` would
     /// exceed `limit_words`. What is moved is as in the ring: the length word of each event, then the event, rounded up
     /// to whole words. The kernel gets the space back once, at the end.
-    pub fn drain(&mut self, words: &mut Vec<u64>, limit_words: usize) -> Progress {
+    pub(crate) fn drain(&mut self, words: &mut Vec<u64>, limit_words: usize) -> Progress {
         // Acquire: what was reserved before this position has its length word written.
         let produced = self.producer_position().load(Ordering::Acquire);
         let mask = self.size_bytes as u64 - 1;

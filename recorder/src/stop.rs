@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// Signals, as bytes in pipes.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     ends: UnixStream,
     snapshots: UnixStream,
     /// Readable if one of them is.
@@ -21,11 +21,11 @@ pub struct Signals {
 
 /// Signals that came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Came {
+pub(crate) struct Came {
     /// SIGINT, SIGTERM or SIGHUP: end the recording.
-    pub ends: usize,
+    pub(crate) ends: usize,
     /// SIGUSR1: take a snapshot.
-    pub snapshots: usize,
+    pub(crate) snapshots: usize,
 }
 
 impl Signals {
@@ -33,7 +33,7 @@ impl Signals {
     ///
     /// # Errors
     /// When descriptors are short.
-    pub fn catch() -> io::Result<Self> {
+    pub(crate) fn catch() -> io::Result<Self> {
         let mut ids = Vec::new();
         let ends = pipe(&[SIGINT, SIGTERM, SIGHUP], &mut ids)?;
         let snapshots = pipe(&[SIGUSR1], &mut ids)?;
@@ -45,7 +45,7 @@ impl Signals {
     }
 
     /// What came since the last call.
-    pub fn take(&mut self) -> Came {
+    pub(crate) fn take(&mut self) -> Came {
         let mut bytes = [0; 64];
         let mut count = |pipe: &mut UnixStream| pipe.read(&mut bytes).unwrap_or(0);
         Came { ends: count(&mut self.ends), snapshots: count(&mut self.snapshots) }
@@ -80,14 +80,14 @@ impl Drop for Signals {
 ///
 /// # Errors
 /// When descriptors are short.
-pub fn child_end(pid: u32) -> io::Result<OwnedFd> {
+pub(crate) fn child_end(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Asks process `pid` to end.
-pub fn terminate(pid: u32) {
+pub(crate) fn terminate(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // It may have ended by itself.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tracer_format::log::LogWriter;
 use tracer_format::{
-    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, Thread, Writer,
-    WriterOptions,
+    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, Thread,
+    Writer, WriterOptions,
 };
 
 use crate::drain::Batch;
@@ -203,7 +203,8 @@ impl<'a> TraceWriter<'a> {
         let Bounds { rotate_after, rotate_bytes, flight, .. } = self.output.bounds;
         let rotate_after = flight.map(|flight| flight.segment()).or(rotate_after);
         let too_long = rotate_after.is_some_and(|after| due(after, self.begun_ns));
-        let too_large = flight.is_none() && rotate_bytes.is_some_and(|bytes| self.writer.written_bytes() >= bytes);
+        let too_large =
+            flight.is_none() && rotate_bytes.is_some_and(|bytes| self.writer.written_bytes() >= bytes);
         if too_long || too_large { self.rotate() } else { Ok(()) }
     }
 
@@ -285,7 +286,11 @@ impl<'a> TraceWriter<'a> {
         let mut merge = std::mem::take(&mut self.merge);
         let mut result = Ok(());
         let mut events = 0;
-        let room = self.output.bounds.max_events.map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
+        let room = self
+            .output
+            .bounds
+            .max_events
+            .map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
         merge.release(until_ns, |raw| {
             if result.is_ok() && room.is_none_or(|room| events < room) {
                 result = self.event(&raw);

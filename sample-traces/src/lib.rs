@@ -14,6 +14,7 @@ pub mod input;
 pub mod options;
 pub mod random;
 pub mod stop;
+pub mod synth;
 pub mod work;
 
 pub use error::Error;

@@ -21,7 +21,7 @@ pub(super) fn last_eight(number: u32) -> [u8; 8] {
 }
 
 /// Appends `number`.
-pub(super) fn push_unsigned(out: &mut Vec<u8>, mut number: u64) {
+pub fn push_unsigned(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut start = digits.len();
     while number >= 100 {
@@ -40,7 +40,7 @@ pub(super) fn push_unsigned(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends `number` with its sign, if it is negative.
-pub(super) fn push_signed(out: &mut Vec<u8>, number: i64) {
+pub fn push_signed(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
     }

@@ -1,0 +1,172 @@
+//! Tables for data engineers: the events and the spans of a trace as Parquet, Arrow or CSV.
+//!
+//! Columns go from the trace's blocks to Arrow arrays without a detour over rows; names are looked up once a thread and
+//! once a site. Memory stays flat: a table is written batch by batch, Parquet row group by row group.
+//!
+//! # Table `events`, sorted by `ts_ns`
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `ts_ns` | int64 | CLOCK_MONOTONIC |
+//! | `ts` | timestamp(us, UTC), nullable | wall time; null if the trace has no clock anchors of the host |
+//! | `host` | string | node name; empty if unknown |
+//! | `pid`, `tid`, `cpu` | int32 | process, thread, processor |
+//! | `program`, `provider`, `probe` | string | who fired what |
+//! | `seq` | int64, nullable | the key: null if the probe has none, or it was unreadable |
+//! | `args` | list of int64 | one element an argument: the number; null if it is no integer or was unreadable |
+//! | `strings` | list of string | one element for each argument that is a string or a float, in their order |
+//!
+//! Unsigned arguments above the range of int64 keep their bits, so they are negative. A float is the shortest decimal
+//! text that gives it back: `strings[1]::DOUBLE` works in any engine. Bytes of a string that are not UTF-8 become U+FFFD. An
+//! unreadable argument is null in both lists, never 0.
+//!
+//! # Table `spans`, in the order in which they became known
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `stage` | string | name of the stage |
+//! | `key` | int64 | first part of the key: for most stages all of it, and equal to `seq` |
+//! | `begin_ns`, `end_ns` | int64, nullable | CLOCK_MONOTONIC; null if that end was not seen |
+//! | `latency_ns` | int64, nullable | end minus begin, negative if the span is inverted |
+//! | `begin_pid`, `end_pid` | int32, nullable | processes |
+//! | `class` | string | as [`Class::name`](crate::span::Class::name) |
+//! | `key_rest` | list of int64 | further parts of the key |
+
+use std::io::Write;
+use std::str::FromStr;
+
+use tracer_format::{Batch, Trace};
+
+use crate::analysis::analyze;
+use crate::filter::Selection;
+use crate::outcome::Outcome;
+use crate::stage::Stage;
+use crate::{Error, Result};
+
+use encoding::TableWriter;
+use events::EventRows;
+use spans::SpanRows;
+
+mod arrow_ipc;
+mod csv;
+mod encoding;
+mod events;
+mod lists;
+mod metadata;
+mod names;
+mod parquet;
+mod spans;
+mod wall_clock;
+
+/// What a table has a row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table<'s> {
+    /// Every event.
+    Events,
+    /// Every span of these stages.
+    Spans(&'s [Stage]),
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet: zstd, names as dictionaries.
+    Parquet,
+    /// An Arrow IPC file, not compressed, to be mapped into memory.
+    Arrow,
+    /// Comma-separated values as in RFC 4180, with a head; lists are JSON, null is empty.
+    Csv,
+}
+
+/// `parquet`, `arrow` or `csv`: the format's name and the end of file names.
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "parquet" => Ok(Self::Parquet),
+            "arrow" => Ok(Self::Arrow),
+            "csv" => Ok(Self::Csv),
+            _ => Err(Error::Usage {
+                what: "table format",
+                found: text.to_owned(),
+                expected: "parquet, arrow or csv".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Rows of a table that are put together before they are encoded.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// Writes the selected events of `trace`, or the spans in them, to `out`.
+///
+/// # Errors
+/// [`Error::Io`] if `out` fails; [`Error::Table`] if a value does not fit into the format. Damage is no error: it is in the
+/// outcome, and in the file's metadata.
+pub fn write(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    table: Table<'_>,
+    format: Format,
+    out: &mut impl Write,
+) -> Result<Outcome> {
+    match table {
+        Table::Events => write_events(trace, selection, format, out),
+        Table::Spans(stages) => write_spans(trace, selection, stages, format, out),
+    }
+}
+
+fn write_events(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    format: Format,
+    out: &mut impl Write,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::of(trace, selection);
+    let metadata = metadata::of_trace(trace, selection, "events");
+    let mut rows = EventRows::new(trace, metadata);
+    let mut writer = TableWriter::new(rows.schema(), format, out)?;
+    let mut batches = trace.batches_where(|block| selection.wants(block));
+    while let Some(batch) = batches.next() {
+        match batch {
+            Batch::Events { columns, rows: range } => {
+                selection.rows(trace, columns, range, |mut range| -> Result<()> {
+                    outcome.events += range.len() as u64;
+                    while !range.is_empty() {
+                        range = rows.push(columns, range);
+                        if rows.is_full() {
+                            writer.write(&rows.take()?)?;
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            // Gaps are in the metadata.
+            Batch::Gap(_) => {}
+            Batch::Damaged(range) => outcome.damage.push(range),
+        }
+    }
+    writer.write(&rows.take()?)?;
+    writer.finish(&metadata::of_outcome(&outcome))?;
+    Ok(outcome)
+}
+
+fn write_spans(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    stages: &[Stage],
+    format: Format,
+    out: &mut impl Write,
+) -> Result<Outcome> {
+    let metadata = metadata::of_trace(trace, selection, "spans");
+    let rows = SpanRows::new(trace, stages, metadata);
+    let writer = TableWriter::new(rows.schema(), format, out)?;
+    let mut sink = spans::SpanSink { rows, writer, failure: None };
+    let analysis = match analyze(trace, selection, stages, &mut sink) {
+        Ok(analysis) => analysis,
+        // The sink's own error says more than the I/O error that stands for it.
+        Err(error) => return Err(sink.failure.unwrap_or(error)),
+    };
+    sink.writer.write(&sink.rows.take()?)?;
+    sink.writer.finish(&metadata::of_outcome(&analysis.outcome))?;
+    Ok(analysis.outcome)
+}

@@ -1,0 +1,54 @@
+//! What a table's file says of the trace it came from: pairs of names and texts, in the schema or the footer.
+
+use serde_json::json;
+use tracer_format::Trace;
+
+use crate::filter::Selection;
+use crate::outcome::Outcome;
+
+/// Names, all with `tracer.` before them, and texts.
+pub(super) type Metadata = Vec<(String, String)>;
+
+/// Gaps that are listed one by one; of all of them there are sums.
+const LISTED_GAPS: usize = 1000;
+
+/// What is known when the trace has been opened.
+pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) -> Metadata {
+    let hosts = &trace.definitions.hosts;
+    let of_hosts = |text: fn(&tracer_format::Host) -> &str| {
+        hosts.iter().map(text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+    };
+    let gaps: Vec<_> = trace.gaps.iter().filter(|gap| selection.wants_gap(gap)).collect();
+    let lost = gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.count));
+    let listed: Vec<_> = gaps
+        .iter()
+        .take(LISTED_GAPS)
+        .map(|gap| json!({ "from_ns": gap.from_ns, "to_ns": gap.to_ns, "cpu": gap.cpu, "lost": gap.count }))
+        .collect();
+    let command = hosts.first().map(|host| json!(host.command).to_string()).unwrap_or_default();
+    [
+        ("table", table.to_owned()),
+        ("host", of_hosts(|host| &host.name)),
+        ("kernel", of_hosts(|host| &host.kernel)),
+        ("tool", of_hosts(|host| &host.tool)),
+        ("command", command),
+        ("lost_events", lost.to_string()),
+        ("gaps", gaps.len().to_string()),
+        ("listed_gaps", json!(listed).to_string()),
+    ]
+    .map(|(name, text)| (format!("tracer.{name}"), text))
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+    .collect()
+}
+
+/// What is known when all has been read.
+pub(super) fn of_outcome(outcome: &Outcome) -> Metadata {
+    let complete = if outcome.incomplete { "false" } else { "true" };
+    let pairs = [
+        ("events", outcome.events.to_string()),
+        ("damaged_bytes", outcome.damaged_bytes().to_string()),
+        ("complete_file", complete.to_owned()),
+    ];
+    pairs.map(|(name, text)| (format!("tracer.{name}"), text)).into()
+}

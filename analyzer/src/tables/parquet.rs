@@ -1,0 +1,95 @@
+//! Tables as Parquet files.
+//!
+//! What every engine reads: zstd, version 2 pages, names as dictionaries, and differences of numbers where they are not
+//! in lists.
+
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::file::metadata::{KeyValue, SortingColumn};
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use ::parquet::schema::types::ColumnPath;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+
+use super::metadata::Metadata;
+use crate::Result;
+
+/// Rows of a row group: the unit that an engine reads in parallel, and that is in memory while it is written.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Rows of a page.
+const PAGE_ROWS: usize = 1 << 16;
+/// Rows that a column is encoded by at a time.
+const STEP_ROWS: usize = 1 << 13;
+
+/// Encodes one table.
+pub(super) struct ParquetEncoder(ArrowWriter<Vec<u8>>);
+
+impl ParquetEncoder {
+    pub(super) fn new(schema: SchemaRef) -> Result<Self> {
+        // The schema itself says what the columns are; Arrow's own form of it would have readers make dictionaries of them.
+        let options =
+            ArrowWriterOptions::new().with_properties(properties(&schema)).with_skip_arrow_metadata(true);
+        // What the schema says of the trace goes into the properties.
+        let plain = Arc::new(Schema::new(schema.fields().clone()));
+        Ok(Self(ArrowWriter::try_new_with_options(Vec::new(), plain, options)?))
+    }
+
+    /// Appends to `out` what is ready: whole row groups.
+    pub(super) fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+        let batch = RecordBatch::try_new(
+            Arc::new(Schema::new(batch.schema().fields().clone())),
+            batch.columns().to_vec(),
+        );
+        self.0.write(&batch.map_err(::parquet::errors::ParquetError::from)?)?;
+        // The writer counts its bytes itself, so they can be taken away from it.
+        out.append(self.0.inner_mut());
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self, metadata: &Metadata, out: &mut Vec<u8>) -> Result<()> {
+        for (name, text) in metadata {
+            self.0.append_key_value_metadata(KeyValue::new(name.clone(), text.clone()));
+        }
+        self.0.finish()?;
+        out.append(self.0.inner_mut());
+        Ok(())
+    }
+}
+
+fn properties(schema: &Schema) -> WriterProperties {
+    let pairs = schema.metadata().iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone()));
+    let mut pairs: Vec<KeyValue> = pairs.collect();
+    pairs.sort_by(|a, b| a.key.cmp(&b.key));
+    let sorted = schema.field(0).name() == "ts_ns";
+    let sorting = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("tracer ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(pairs))
+        .set_sorting_columns(sorted.then(|| vec![sorting]))
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(STEP_ROWS)
+        .set_coerce_types(true)
+        .set_dictionary_enabled(false);
+    for field in schema.fields() {
+        let path = |parts: &[&str]| ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect());
+        let name = field.name();
+        properties = match field.data_type() {
+            DataType::Dictionary(..) => { let p = properties.set_column_dictionary_enabled(path(&[name]), true); if std::env::var("NOSTAT").is_ok() && name != "host" { p.set_column_statistics_enabled(path(&[name]), EnabledStatistics::None) } else { p } },
+            DataType::List(elements) => {
+                let path = path(&[name, "list", "element"]);
+                let is_text = *elements.data_type() == DataType::Utf8;
+                let properties = properties.set_column_dictionary_enabled(path.clone(), is_text);
+                properties.set_column_encoding(path, Encoding::PLAIN)
+            }
+            _ => properties.set_column_encoding(path(&[name]), Encoding::DELTA_BINARY_PACKED),
+        };
+    }
+    properties.build()
+}

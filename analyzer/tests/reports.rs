@@ -1,0 +1,153 @@
+//! Reports of an analysis: what they look like (`tests/golden`), and that the JSON fits its schema.
+
+mod made;
+
+use made::{DOCUMENTED_LOG, golden, log_of, trace_of};
+use serde_json::Value;
+use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, analyze};
+use tracer_analyzer::filter::Selection;
+use tracer_analyzer::json::json;
+use tracer_analyzer::markdown::markdown;
+use tracer_analyzer::stage::{Stage, choose};
+use tracer_analyzer::text::text;
+use tracer_format::Trace;
+
+const SCHEMA: &str = include_str!("../../format-spec/analyze.schema.json");
+
+fn analyzed(log: &str, given: &[&str]) -> Analysis {
+    let bytes = trace_of(log);
+    let trace = Trace::open(&bytes).unwrap();
+    let given: Vec<Stage> = given.iter().map(|stage| stage.parse().unwrap()).collect();
+    let stages = choose(&given, &trace.definitions).unwrap();
+    analyze(&trace, &Selection::all(), &stages, &mut ()).unwrap()
+}
+
+/// A pipeline with every irregularity and a loss.
+fn irregular_log() -> String {
+    let events = "
+        100:beg_total:1 150:beg_work:1 1150:end_work:1 1200:end_total:1
+        2000:beg_total:2 2010:beg_work:2 2020:beg_work:2 2500:end_work:2 2600:end_total:2
+        3000:beg_total:3 3100:end_work:4 3200:end_total:5 3300:beg_total:5 3400:end_total:3
+        4000:beg_total:6 4100:beg_total:7 4500:end_total:7 4600:end_total:6 4700:end_total:6
+        5000:beg_total:8 5100:beg_work:8 5500:end_work:8 6000:end_total:8 7000:beg_total:9
+        7100:beg_total:? 7200:never_start:1";
+    log_of(events)
+        + "[            5300] Lost 7 events on CPU 1 since 5200\n[   0] Found probe never_done in 'a'\n"
+}
+
+#[test]
+fn reports_of_the_documented_log_are_these() {
+    let analysis = analyzed(DOCUMENTED_LOG, &[]);
+    golden("documented.txt", &text(&analysis));
+    golden("documented.md", &markdown(&analysis));
+    golden("documented.json", &json(&analysis));
+}
+
+#[test]
+fn reports_with_loss_and_every_class_are_these() {
+    let analysis = analyzed(&irregular_log(), &[]);
+    golden("irregular.txt", &text(&analysis));
+    golden("irregular.md", &markdown(&analysis));
+    golden("irregular.json", &json(&analysis));
+}
+
+#[test]
+fn a_trace_without_stages_says_how_to_name_one() {
+    let analysis = analyzed(&log_of("1:a:1 2:b:1"), &[]);
+    let shown = text(&analysis);
+    assert!(shown.contains("No stage was seen. Give one with --stage"), "{shown}");
+}
+
+#[test]
+fn a_name_cannot_drive_the_terminal() {
+    let log = log_of("1:beg_a:1 2:end_a:1").replace("_a", "_a\\x1b[2J");
+    let analysis = analyzed(&log, &[]);
+    for shown in [text(&analysis), markdown(&analysis), json(&analysis)] {
+        assert!(shown.contains("[2J") && !shown.contains('\x1b'), "{shown}");
+    }
+}
+
+#[test]
+fn the_first_spans_are_listed() {
+    let events = |keys: usize| {
+        (0..keys).map(|key| format!("{key}:beg_a:{key} {key}:end_a:{key} ")).collect::<String>()
+    };
+    for (keys, left_out) in [(FIRST_SPANS, 0), (FIRST_SPANS + 3, 3)] {
+        let document: Value = serde_json::from_str(&json(&analyzed(&log_of(&events(keys)), &[]))).unwrap();
+        let stage = &document["stages"][0];
+        assert_eq!(
+            (stage["spans"].as_array().unwrap().len(), &stage["spans_left_out"]),
+            (100, &Value::from(left_out))
+        );
+    }
+}
+
+#[test]
+fn the_json_fits_its_schema() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let cases = [
+        (DOCUMENTED_LOG.to_owned(), vec![]),
+        (irregular_log(), vec![]),
+        (irregular_log(), vec!["x = p:beg_total -> p:end_total by seq,pid"]),
+        (log_of("1:a:1"), vec![]),
+        (String::new(), vec![]),
+    ];
+    for (log, stages) in cases {
+        let document: Value = serde_json::from_str(&json(&analyzed(&log, &stages))).unwrap();
+        let wrong = misfits(&document, &schema, &schema, "$");
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+    // The check finds what does not fit.
+    let document: Value = serde_json::json!({ "version": 2, "events": "many", "more": 1 });
+    let wrong = misfits(&document, &schema, &schema, "$");
+    assert!(wrong.len() >= 4, "{wrong:?}");
+}
+
+/// Places where `value` does not fit `schema`: the part of JSON Schema that ours uses.
+fn misfits(value: &Value, schema: &Value, root: &Value, place: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = root.pointer(&name[1..]).unwrap_or_else(|| panic!("{name} is in the schema"));
+        wrong.extend(misfits(value, target, root, place));
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_kind = |name: &Value| name == kind;
+    let kind_fits = match &schema["type"] {
+        Value::Null => true,
+        Value::Array(names) => names.iter().any(is_kind),
+        name => is_kind(name),
+    };
+    let listed = schema["enum"].as_array().is_none_or(|values| values.contains(value));
+    let constant = schema.get("const").is_none_or(|constant| constant == value);
+    let minimum =
+        schema["minimum"].as_i64().is_none_or(|minimum| value.as_i64().is_none_or(|it| it >= minimum));
+    if !(kind_fits && listed && constant && minimum) {
+        wrong.push(format!("{place}: {value}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.is_object() && value.get(name).is_none() {
+            wrong.push(format!("{place}.{name} is missing"));
+        }
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        match schema["properties"].get(name) {
+            Some(schema) => wrong.extend(misfits(member, schema, root, &format!("{place}.{name}"))),
+            None if schema["additionalProperties"] == false => {
+                wrong.push(format!("{place}.{name} is not known"))
+            }
+            None => {}
+        }
+    }
+    for element in value.as_array().into_iter().flatten() {
+        wrong.extend(misfits(element, &schema["items"], root, &format!("{place}[]")));
+    }
+    wrong
+}

@@ -1,0 +1,282 @@
+//! Tables of traces small enough to be written down by hand, read back by the libraries that others use.
+
+mod made;
+
+use std::fs::File;
+use std::io::{self, Cursor, Write};
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::FileReader;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use made::{DOCUMENTED_LOG, mixed_trace, trace_of};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tracer_analyzer::tables::{Format, Table, write};
+use tracer_analyzer::{Error, Filter, Selection, stage};
+use tracer_format::{ArgKind, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
+
+const COLUMNS: &str = "ts_ns ts host pid tid cpu program provider probe seq args strings";
+
+/// The rows of [`mixed_trace`], column by column.
+const MIXED: [&str; 6] = [
+    "2000 2026-05-01T12:00:00.000001Z h 11 11 3 source p beg_a 5 [5] []",
+    "3000 2026-05-01T12:00:00.000002Z h 12 13 0 sink p text 7 [7, null, null, null] [x,\"y\", 0.1, \u{fffd}z]",
+    "4000 2026-05-01T12:00:00.000003Z h 12 13 0 sink p text null [null, null, null, null] [null, -2.5, null]",
+    "5000 2026-05-01T12:00:01Z h 12 12 1 sink p none null [] []",
+    "6000 2026-05-01T12:00:01.000001Z h 11 11 3 source p beg_a -1 [-1] []",
+    "7000 2026-05-01T12:00:01.000002Z h 11 11 65535 source q big -2 [-2, 9] []",
+];
+
+fn table(bytes: &[u8], filter: &Filter, table: Table<'_>, format: Format) -> Vec<u8> {
+    let trace = Trace::open(bytes).unwrap();
+    let selection = Selection::new(filter, &trace).unwrap();
+    let mut out = Vec::new();
+    write(&trace, &selection, table, format, &mut out).unwrap();
+    out
+}
+
+/// Batches of a file, and what its metadata say.
+type Content = (Vec<RecordBatch>, Vec<(String, String)>);
+
+fn read_arrow(file: &[u8]) -> Content {
+    let reader = FileReader::try_new(Cursor::new(file), None).unwrap();
+    let mut metadata: Vec<_> = reader.schema().metadata().clone().into_iter().collect();
+    metadata.extend(reader.custom_metadata().clone());
+    (reader.map(Result::unwrap).collect(), metadata)
+}
+
+fn read_parquet(file: &[u8], name: &str) -> Content {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, file).unwrap();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    let pairs = builder.metadata().file_metadata().key_value_metadata().unwrap();
+    let metadata = pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone().unwrap())).collect();
+    (builder.build().unwrap().map(Result::unwrap).collect(), metadata)
+}
+
+/// Each row with spaces between its cells.
+fn rows(batches: &[RecordBatch]) -> Vec<String> {
+    let options = FormatOptions::new().with_null("null");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> =
+            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
+            rows.push(cells.join(" "));
+        }
+    }
+    rows
+}
+
+fn value<'m>(metadata: &'m [(String, String)], name: &str) -> &'m str {
+    metadata.iter().find(|(key, _)| key == name).map_or("missing", |(_, value)| value)
+}
+
+fn column_names(batches: &[RecordBatch]) -> String {
+    let schema = batches[0].schema();
+    schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn events_are_the_same_in_arrow_and_parquet() {
+    let bytes = mixed_trace();
+    let arrow = read_arrow(&table(&bytes, &Filter::default(), Table::Events, Format::Arrow));
+    let parquet = read_parquet(&table(&bytes, &Filter::default(), Table::Events, Format::Parquet), "mixed.parquet");
+    for (reader, (batches, metadata)) in [("arrow", arrow), ("parquet", parquet)] {
+        assert_eq!(column_names(&batches), COLUMNS, "{reader}");
+        assert_eq!(rows(&batches), MIXED, "{reader}");
+        let said = [
+            ("tracer.table", "events"),
+            ("tracer.host", "h"),
+            ("tracer.kernel", "Linux 6.18"),
+            ("tracer.tool", "tracer 0"),
+            ("tracer.command", r#"["tracer","record"]"#),
+            ("tracer.lost_events", "9"),
+            ("tracer.gaps", "1"),
+            ("tracer.listed_gaps", r#"[{"cpu":2,"from_ns":3500,"lost":9,"to_ns":3600}]"#),
+            ("tracer.events", "6"),
+            ("tracer.damaged_bytes", "0"),
+            ("tracer.complete_file", "true"),
+        ];
+        for (name, expected) in said {
+            assert_eq!(value(&metadata, name), expected, "{reader} {name}");
+        }
+    }
+}
+
+#[test]
+fn parquet_has_the_types_that_every_engine_reads() {
+    let file = table(&mixed_trace(), &Filter::default(), Table::Events, Format::Parquet);
+    let (batches, _) = read_parquet(&file, "types.parquet");
+    let types: Vec<String> =
+        batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    let list = |elements| format!("List({elements}, field: 'element')");
+    let expected = ["Int64", "Timestamp(µs, \"UTC\")", "Utf8", "Int32", "Int32", "Int32", "Utf8", "Utf8", "Utf8", "Int64"];
+    assert_eq!(types[..10], expected);
+    assert_eq!(types[10..], [list("Int64"), list("Utf8")]);
+}
+
+#[test]
+fn csv_is_rfc_4180() {
+    let file = table(&mixed_trace(), &Filter::default(), Table::Events, Format::Csv);
+    let expected = [
+        "ts_ns,ts,host,pid,tid,cpu,program,provider,probe,seq,args,strings",
+        "2000,2026-05-01T12:00:00.000001Z,h,11,11,3,source,p,beg_a,5,[5],[]",
+        "3000,2026-05-01T12:00:00.000002Z,h,12,13,0,sink,p,text,7,\"[7,null,null,null]\",\
+         \"[\"\"x,\\\"\"y\\\"\"\"\",\"\"0.1\"\",\"\"\u{fffd}z\"\"]\"",
+        "4000,2026-05-01T12:00:00.000003Z,h,12,13,0,sink,p,text,,\"[null,null,null,null]\",\"[null,\"\"-2.5\"\",null]\"",
+        "5000,2026-05-01T12:00:01.000000Z,h,12,12,1,sink,p,none,,[],[]",
+        "6000,2026-05-01T12:00:01.000001Z,h,11,11,3,source,p,beg_a,-1,[-1],[]",
+        "7000,2026-05-01T12:00:01.000002Z,h,11,11,65535,source,q,big,-2,\"[-2,9]\",[]",
+        "",
+    ];
+    assert_eq!(String::from_utf8(file).unwrap(), expected.join("\r\n"));
+}
+
+#[test]
+fn filters_leave_rows_out() {
+    let bytes = mixed_trace();
+    let filter = Filter { probes: vec!["p:beg_*".parse().unwrap()], ..Filter::default() };
+    let (batches, _) = read_arrow(&table(&bytes, &filter, Table::Events, Format::Arrow));
+    assert_eq!(rows(&batches), [MIXED[0], MIXED[4]]);
+    let filter = Filter { pids: vec![99], ..Filter::default() };
+    for format in [Format::Arrow, Format::Parquet, Format::Csv] {
+        let file = table(&bytes, &filter, Table::Events, format);
+        match format {
+            Format::Arrow => assert_eq!(rows(&read_arrow(&file).0).len(), 0),
+            Format::Parquet => assert_eq!(rows(&read_parquet(&file, "none.parquet").0).len(), 0),
+            Format::Csv => assert_eq!(file.iter().filter(|&&byte| byte == b'\n').count(), 1),
+        }
+    }
+}
+
+#[test]
+fn a_log_has_no_wall_time() {
+    let file = table(&trace_of(DOCUMENTED_LOG), &Filter::default(), Table::Events, Format::Csv);
+    let text = String::from_utf8(file).unwrap();
+    let line = text.lines().nth(1).unwrap();
+    assert_eq!(line.split(',').nth(1), Some(""), "{line}");
+}
+
+#[test]
+fn spans_have_their_ends_and_classes() {
+    let bytes = trace_of(DOCUMENTED_LOG);
+    let trace = Trace::open(&bytes).unwrap();
+    let stages = stage::choose(&[], &trace.definitions).unwrap();
+    let file = table(&bytes, &Filter::default(), Table::Spans(&stages), Format::Csv);
+    let text = String::from_utf8(file).unwrap();
+    let mut lines = text.split_terminator("\r\n");
+    let head = "stage,key,begin_ns,end_ns,latency_ns,begin_pid,end_pid,class,key_rest";
+    assert_eq!(lines.next(), Some(head));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    let latencies = |stage: &str, class: &str| -> Vec<&str> {
+        rows.iter().filter(|row| row[0] == stage && row[7] == class).map(|row| row[4]).collect()
+    };
+    assert_eq!(latencies("awe", "complete"), ["15073166", "15105156", "15097452", "15099917"]);
+    assert_eq!(latencies("writing", "orphan_end"), [""]);
+    assert_eq!(latencies("global", "complete"), ["32341"]);
+    assert_eq!(latencies("global", "inverted").len(), 10);
+    for row in &rows {
+        let ends: Vec<Option<i64>> = row[2..5].iter().map(|number| number.parse().ok()).collect();
+        let [begin_ns, end_ns, latency_ns] = ends[..] else { panic!("{row:?}") };
+        assert_eq!(begin_ns.zip(end_ns).map(|(begin_ns, end_ns)| end_ns - begin_ns), latency_ns, "{row:?}");
+        assert_eq!((begin_ns.is_some(), end_ns.is_some()), (!row[5].is_empty(), !row[6].is_empty()), "{row:?}");
+    }
+}
+
+#[test]
+fn keys_of_several_parts_are_kept_whole() {
+    let stage: stage::Stage = "s = p:beg_a -> p:beg_a by seq,pid,tid".parse().unwrap();
+    let stages = [stage];
+    let file = table(&mixed_trace(), &Filter::default(), Table::Spans(&stages), Format::Arrow);
+    let mut found = rows(&read_arrow(&file).0);
+    found.sort();
+    // Each event ends a stage, which none began, and then begins one that none ends.
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found.contains(&"s 5 null 2000 null null 11 orphan_end [11, 11]".to_owned()), "{found:?}");
+    assert!(found.contains(&"s -1 6000 null null 11 null open [11, 11]".to_owned()), "{found:?}");
+}
+
+/// A trace of `count` events, each with its number and a string of `string_bytes` bytes.
+fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+    writer.define(Definition::Process(Process { pid: 1, ..Process::default() })).unwrap();
+    writer.define(Definition::Thread(Thread { process: 0, tid: 1 })).unwrap();
+    let args = vec![ArgKind::Unsigned(8), ArgKind::Str];
+    writer.define(Definition::Site(Site { probe: "x".into(), args, ..Site::default() })).unwrap();
+    for time_ns in 0..count {
+        let string = writer.intern(&vec![b'a'; string_bytes]);
+        let firing = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[time_ns, string] };
+        writer.push(&firing).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn long_tables_come_in_batches() {
+    let (batches, _) = read_arrow(&table(&long_trace(70_000, 0), &Filter::default(), Table::Events, Format::Arrow));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [32_768, 32_768, 4_464]);
+    let keys: Vec<i64> = rows(&batches).iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(keys.into_iter().eq(0..70_000));
+    // 16 MiB of strings fill a batch too.
+    let (batches, _) = read_arrow(&table(&long_trace(5_000, 4_096), &Filter::default(), Table::Events, Format::Arrow));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [4_096, 904]);
+}
+
+#[test]
+fn damage_is_said_in_the_metadata() {
+    let mut bytes = long_trace(70_000, 0);
+    let at = Trace::open(&bytes).unwrap().blocks[0].offset as usize + 100;
+    bytes[at] ^= 1;
+    let trace = Trace::open(&bytes).unwrap();
+    let mut out = Vec::new();
+    let outcome = write(&trace, &Selection::all(), Table::Events, Format::Parquet, &mut out).unwrap();
+    assert_eq!((outcome.events, outcome.damage.len()), (70_000 - 65_536, 1));
+    let (batches, metadata) = read_parquet(&out, "damage.parquet");
+    assert_eq!(rows(&batches).len(), 70_000 - 65_536);
+    assert_eq!(value(&metadata, "tracer.damaged_bytes"), outcome.damaged_bytes().to_string());
+}
+
+/// Takes so many bytes and then fails.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_is_reported_as_it_is() {
+    let bytes = mixed_trace();
+    let trace = Trace::open(&bytes).unwrap();
+    let stages: [stage::Stage; 1] = ["s = p:beg_a -> q:big".parse().unwrap()];
+    for format in [Format::Arrow, Format::Parquet, Format::Csv] {
+        for of in [Table::Events, Table::Spans(&stages)] {
+            let whole = table(&bytes, &Filter::default(), of, format).len();
+            for room in 0..whole {
+                match write(&trace, &Selection::all(), of, format, &mut Full(room)) {
+                    Err(Error::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+                    other => panic!("{format:?}, room for {room} of {whole} bytes: {other:?}"),
+                }
+            }
+            assert!(write(&trace, &Selection::all(), of, format, &mut Full(whole)).is_ok());
+        }
+    }
+}
+
+#[test]
+fn formats_are_named_as_files_end() {
+    assert_eq!("parquet".parse::<Format>().unwrap(), Format::Parquet);
+    let error = "xlsx".parse::<Format>().unwrap_err().to_string();
+    assert_eq!(error, "table format \"xlsx\": expected parquet, arrow or csv");
+}

@@ -1,0 +1,115 @@
+//! Every byte flipped, every bit of the headers, bytes inserted and removed: never a panic, never a wrong event.
+
+mod sample;
+
+use sample::{ALL, EVENTS, Original, Random};
+use tracer_format::block::{BLOCK_HEADER_BYTES, kind};
+use tracer_format::header::FILE_HEADER_BYTES;
+
+#[test]
+fn every_byte_flipped_gives_the_same_events_or_names_the_damage() {
+    let original = Original::new(sample::one());
+    let mut damaged = original.bytes.clone();
+    for at in 0..damaged.len() {
+        for mask in [0x01, 0xff] {
+            damaged[at] ^= mask;
+            original.check_all_intact(&damaged, &format!("byte {at} ^ {mask:#x}"));
+            damaged[at] ^= mask;
+        }
+    }
+}
+
+#[test]
+fn every_bit_of_the_headers_flipped_is_noticed() {
+    let original = Original::new(sample::one());
+    let mut damaged = original.bytes.clone();
+    let blocks =
+        original.blocks.iter().map(|block| block.range.start..block.range.start + BLOCK_HEADER_BYTES);
+    for at in std::iter::once(0..FILE_HEADER_BYTES).chain(blocks).flatten() {
+        for bit in 0..8 {
+            damaged[at] ^= 1 << bit;
+            let [_, scanned] = original.check(&damaged, &format!("byte {at} bit {bit}"));
+            assert!(scanned.named, "byte {at} bit {bit} was not noticed");
+            damaged[at] ^= 1 << bit;
+        }
+    }
+}
+
+#[test]
+fn flips_where_two_traces_meet_do_not_mix_them() {
+    for trace_id in [0, 5] {
+        let original = Original::new(sample::two(trace_id));
+        let meet = original.bytes.len() - original.bytes.len() / 2;
+        let mut damaged = original.bytes.clone();
+        // From the first trace's footer to the second's first definitions; and the same with that footer gone too.
+        for without_footer in [false, true] {
+            if without_footer {
+                let footer = original.blocks.iter().find(|block| block.header.kind == kind::FOOTER);
+                damaged[footer.expect("complete").range.clone()].fill(0);
+            }
+            for at in meet - 200..meet + 400 {
+                damaged[at] ^= 0x10;
+                let what = format!("byte {at}, without footer: {without_footer}");
+                if trace_id == 0 {
+                    // Nothing but the file header tells the second trace's blocks from copies of the first's.
+                    original.check(&damaged, &what);
+                } else {
+                    original.check_all_intact(&damaged, &what);
+                }
+                damaged[at] ^= 0x10;
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_inserted_or_removed_cost_the_block_they_are_in() {
+    let original = Original::new(sample::one());
+    let mut random = Random(3);
+    for at in 0..original.bytes.len() {
+        let count = 1 + random.below(90);
+        let mut longer = original.bytes[..at].to_vec();
+        longer.extend((0..count).map(|_| random.next().to_le_bytes()[0]));
+        longer.extend(&original.bytes[at..]);
+        let mut shorter = original.bytes.clone();
+        shorter.drain(at..(at + count).min(shorter.len()));
+        for (damaged, what) in [(longer, "inserted"), (shorter, "removed")] {
+            for read in original.check(&damaged, &format!("{count} bytes {what} at {at}")) {
+                // At most: the two blocks that 90 bytes can touch, with their events.
+                assert!(
+                    read.events.len() >= ALL - 2 * EVENTS,
+                    "{count} bytes {what} at {at}: {}",
+                    read.events.len()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_that_stands_twice_is_read_once() {
+    let original = Original::new(sample::one());
+    for block in &original.blocks {
+        let mut damaged = original.bytes.clone();
+        damaged.splice(block.range.end..block.range.end, original.bytes[block.range.clone()].iter().copied());
+        for read in original.check(&damaged, &format!("block at {} twice", block.range.start)) {
+            assert!(read.named && read.events.len() == ALL);
+        }
+    }
+}
+
+#[test]
+fn blocks_of_another_trace_are_not_mixed_in() {
+    let (mut original, other) = (Original::new(sample::one()), Original::new(sample::two(5)));
+    // Gaps need no definitions, so they are read, as another part's.
+    original.foreign_gaps = other.gaps();
+    // What a file system could leave: a block of an old file in place of one of ours.
+    for block in &original.blocks {
+        for foreign in &other.blocks {
+            let mut damaged = original.bytes.clone();
+            damaged.splice(block.range.clone(), other.bytes[foreign.range.clone()].iter().copied());
+            let read = original.check(&damaged, "a foreign block");
+            assert!(read.iter().all(|read| read.events.len() >= ALL - EVENTS));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Who takes part: the host, the processes, threads and sites of a plan, as a recorder would define them.
+//!
+//! Threads are numbered as the actors of the simulation are: source, workers, sink.
+
+use super::{Plan, Shape};
+use std::io;
+use tracer_format::{ArgKind, ClockAnchor, Definition, Host, Process, Result, Site, Thread, Writer};
+
+/// CLOCK_MONOTONIC when the recording begins, ns.
+pub(super) const START_NS: u64 = 1_000_000_000_000;
+/// Wall time then: 2026-01-01T00:00:00Z.
+const START_REALTIME_NS: i64 = 1_767_225_600_000_000_000;
+/// Time that the host had been suspended.
+const SUSPENDED_NS: u64 = 86_400_000_000_000;
+/// International atomic time is ahead of UTC by this.
+const TAI_NS: i64 = 37_000_000_000;
+/// Process id of the launcher; the programs follow.
+const LAUNCHER: u32 = 4241;
+
+/// Sites of the pipeline, in the order in which a buffer passes them.
+pub(super) mod site {
+    pub(in super::super) const BEG_GLOBAL: u32 = 0;
+    pub(in super::super) const BEG_AWE: u32 = 1;
+    pub(in super::super) const END_AWE: u32 = 2;
+    pub(in super::super) const BEG_WRITING: u32 = 3;
+    pub(in super::super) const END_WRITING: u32 = 4;
+    pub(in super::super) const END_GLOBAL: u32 = 5;
+}
+
+const PIPELINE: [(&str, &str); 6] = [
+    ("source", "beg_global"),
+    ("processor", "beg_awe"),
+    ("processor", "end_awe"),
+    ("processor", "beg_writing"),
+    ("processor", "end_writing"),
+    ("sink", "end_global"),
+];
+
+/// Defines everything that the events of the plan refer to.
+pub(super) fn define<W: io::Write>(plan: &Plan, writer: &mut Writer<W>) -> Result<()> {
+    writer.define(Definition::Host(host(plan)))?;
+    writer.clock(anchor(START_NS))?;
+    if plan.shape == Shape::Loop {
+        let hammer = process(writer, "hammer", LAUNCHER + 1)?;
+        (0..u32::from(plan.workers)).try_for_each(|n| thread(writer, hammer, LAUNCHER + 1 + n))?;
+        return writer.define(site("hammer", "hammer", "hit", 0, plan)).map(drop);
+    }
+    let source = process(writer, "source", LAUNCHER + 1)?;
+    thread(writer, source, LAUNCHER + 1)?;
+    let (first, later) = (LAUNCHER + 2, LAUNCHER + 4);
+    let mut processor = process(writer, "processor", first)?;
+    for worker in 0..u32::from(plan.workers) {
+        let tid = if worker == 0 { first } else { later + worker - 1 };
+        if worker > 0 && plan.shape == Shape::Workers {
+            processor = process(writer, "processor", tid)?;
+        }
+        thread(writer, processor, tid)?;
+    }
+    let sink = process(writer, "sink", LAUNCHER + 3)?;
+    thread(writer, sink, LAUNCHER + 3)?;
+    for (nth, (program, probe)) in (0..).zip(PIPELINE) {
+        writer.define(site("buffer_tracker", program, probe, nth, plan))?;
+    }
+    Ok(())
+}
+
+/// The clocks of the host at a moment.
+pub(super) fn anchor(monotonic_ns: u64) -> ClockAnchor {
+    let realtime_ns = START_REALTIME_NS.saturating_add_unsigned(monotonic_ns - START_NS);
+    ClockAnchor {
+        host: 0,
+        monotonic_ns,
+        boottime_ns: monotonic_ns + SUSPENDED_NS,
+        realtime_ns,
+        tai_ns: realtime_ns + TAI_NS,
+    }
+}
+
+fn host(plan: &Plan) -> Host {
+    let shape = format!("{:?}", plan.shape).to_lowercase();
+    let command = [
+        "synth".to_owned(),
+        format!("--shape={shape}"),
+        format!("--events={}", plan.events),
+        format!("--workers={}", plan.workers),
+        format!("--rate={}", plan.rate),
+        format!("--jitter={}", plan.jitter),
+        format!("--loss={}", plan.loss),
+        format!("--seed={}", plan.seed),
+        format!("--first-seq={}", plan.first_seq),
+        format!("--cpus={}", plan.cpus),
+        format!("--block-events={}", plan.block_events),
+    ];
+    Host {
+        name: "synth".to_owned(),
+        kernel: "none (synthetic trace)".to_owned(),
+        machine: "none".to_owned(),
+        boot_id: format!("00000000-0000-4000-8000-{:012x}", plan.seed & 0xffff_ffff_ffff),
+        cpus: plan.cpus.into(),
+        tool: concat!("synth ", env!("CARGO_PKG_VERSION")).to_owned(),
+        command: command.to_vec(),
+    }
+}
+
+fn path(program: &str) -> String {
+    format!("/usr/local/bin/{program}")
+}
+
+fn process<W: io::Write>(writer: &mut Writer<W>, program: &str, pid: u32) -> Result<u32> {
+    writer.define(Definition::Process(Process {
+        host: 0,
+        pid,
+        parent_pid: LAUNCHER,
+        // The kernel tells the start in steps of 10 ms.
+        start_ns: START_NS + SUSPENDED_NS - 2_000_000_000 + u64::from(pid - LAUNCHER) / 8 * 10_000_000,
+        program: program.to_owned(),
+        executable: path(program),
+        command: vec![program.to_owned()],
+    }))
+}
+
+fn thread<W: io::Write>(writer: &mut Writer<W>, process: u32, tid: u32) -> Result<()> {
+    writer.define(Definition::Thread(Thread { process, tid })).map(drop)
+}
+
+fn site(provider: &str, program: &str, probe: &str, nth: u64, plan: &Plan) -> Definition {
+    let (spec, args) = match plan.shape {
+        Shape::Strings => ("-8@%rdi 8@%rsi", vec![ArgKind::Signed(8), ArgKind::Str]),
+        Shape::Pipeline | Shape::Loop | Shape::Workers => ("-8@%rdi", vec![ArgKind::Signed(8)]),
+    };
+    Definition::Site(Site {
+        provider: provider.to_owned(),
+        probe: probe.to_owned(),
+        program: program.to_owned(),
+        path: path(program),
+        offset: 0x1_2000 + 0x40 * nth,
+        spec: spec.to_owned(),
+        args,
+        announced: true,
+        ..Site::default()
+    })
+}

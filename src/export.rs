@@ -1,0 +1,72 @@
+//! `tracer export`: a trace in the formats of other tools.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use tracer_analyzer::tables::{self, Format, Table};
+use tracer_analyzer::{Outcome, Selection, chrome};
+use tracer_format::Trace;
+
+use crate::Done;
+use crate::cli::{ExportArgs, ExportFormat, TableArg, Usage};
+use crate::input::Input;
+use crate::output::Output;
+use crate::read;
+
+pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
+    let format = format(args)?;
+    let input = Input::open(&args.file)?;
+    let trace = read::open(&input, &args.file)?;
+    let output = Output::create(&args.target.output, args.target.force)?;
+    let made = output.made();
+    let result = write(args, format, &trace, output);
+    if result.is_err()
+        && let Some(made) = made
+    {
+        // Half an export would be taken for a whole one.
+        let _ = std::fs::remove_file(made);
+    }
+    Ok(read::done(&args.file, &result?))
+}
+
+fn write(
+    args: &ExportArgs,
+    format: ExportFormat,
+    trace: &Trace<'_>,
+    output: Output,
+) -> anyhow::Result<Outcome> {
+    let selection = Selection::new(&read::filter(&args.filter)?, trace)?;
+    let stages = read::stages(&args.stages, trace)?;
+    let table = match args.table {
+        TableArg::Events => Table::Events,
+        TableArg::Spans => Table::Spans(&stages),
+    };
+    let mut out = BufWriter::with_capacity(1 << 18, output);
+    let outcome = match format {
+        ExportFormat::Chrome => chrome::export(trace, &selection, &stages, &mut out)?.outcome,
+        ExportFormat::Parquet => tables::write(trace, &selection, table, Format::Parquet, &mut out)?,
+        ExportFormat::Arrow => tables::write(trace, &selection, table, Format::Arrow, &mut out)?,
+        ExportFormat::Csv => tables::write(trace, &selection, table, Format::Csv, &mut out)?,
+    };
+    out.flush()?;
+    Ok(outcome)
+}
+
+/// The format asked for, or the one that the file name says.
+fn format(args: &ExportArgs) -> Result<ExportFormat, Usage> {
+    let by_name = |path: &Path| match path.extension()?.to_str()? {
+        "json" => Some(ExportFormat::Chrome),
+        "parquet" => Some(ExportFormat::Parquet),
+        "arrow" => Some(ExportFormat::Arrow),
+        "csv" => Some(ExportFormat::Csv),
+        _ => None,
+    };
+    let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
+        let name = args.target.output.display();
+        Usage(format!("{name}: expected a name that ends with .json, .parquet, .arrow or .csv, or --format"))
+    })?;
+    if format == ExportFormat::Chrome && args.table != TableArg::Events {
+        return Err(Usage("--table goes with parquet, arrow and csv".to_owned()));
+    }
+    Ok(format)
+}

@@ -1,0 +1,78 @@
+//! The verbs that write a new trace from what they read; their input is never changed.
+
+use std::io::{BufWriter, Write};
+
+use anyhow::Context;
+use tracer_analyzer::{Outcome, Selection, copy, import as analyzer_import};
+use tracer_format::{Trace, Writer, WriterOptions};
+
+use crate::Done;
+use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
+use crate::input::{Input, name};
+use crate::output::Output;
+use crate::read;
+
+pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.log)?;
+    write(&args.target, |writer| {
+        analyzer_import::import(input.bytes(), writer).with_context(|| name(&args.log)).map(drop)
+    })?;
+    Ok(Done::All)
+}
+
+pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let trace = read::open(&input, &args.file)?;
+    let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
+    let outcome =
+        write(&args.target, |writer| Ok(copy::copy(&[copy::Input { trace: &trace, selection }], writer)?))?;
+    Ok(read::done(&args.file, &outcome))
+}
+
+pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
+    let inputs: Vec<Input> =
+        args.files.iter().map(|path| Input::open(path)).collect::<anyhow::Result<_>>()?;
+    let traces: Vec<Trace<'_>> = inputs
+        .iter()
+        .zip(&args.files)
+        .map(|(input, path)| read::open(input, path))
+        .collect::<anyhow::Result<_>>()?;
+    let sources: Vec<_> =
+        traces.iter().map(|trace| copy::Input { trace, selection: Selection::all() }).collect();
+    let outcome = write(&args.target, |writer| Ok(copy::copy(&sources, writer)?))?;
+    Ok(read::done(&args.target.output, &outcome))
+}
+
+pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    // Not by the index: all that is there is looked at.
+    let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
+    let selection = Selection::all();
+    let outcome: Outcome =
+        write(&args.target, |writer| Ok(copy::copy(&[copy::Input { trace: &trace, selection }], writer)?))?;
+    eprintln!("tracer: {}: {} events", name(&args.target.output), outcome.events);
+    Ok(read::done(&args.file, &outcome))
+}
+
+/// Writes a trace to the target; takes the file away again if `fill` fails.
+fn write<T>(
+    target: &TargetArgs,
+    fill: impl FnOnce(&mut Writer<BufWriter<Output>>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let output = Output::create(&target.output, target.force)?;
+    let made = output.made();
+    let write = || {
+        let mut writer = Writer::new(BufWriter::new(output), WriterOptions::default())?;
+        let filled = fill(&mut writer)?;
+        writer.finish()?.flush()?;
+        Ok(filled)
+    };
+    let result = write();
+    if result.is_err()
+        && let Some(made) = made
+    {
+        // Half a trace would be taken for a whole one.
+        let _ = std::fs::remove_file(made);
+    }
+    result
+}

@@ -1,0 +1,169 @@
+//! The tool as a process: exit codes, messages, standard input and output. What a unit test can do is not here.
+
+mod tool;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use tool::{Folder, TRACER, stderr, stdout};
+
+const LOG: &str = "\
+[   0] Found probe beg_work                            in 'worker'
+[   1] Found probe end_work                            in 'worker'
+
+Trace started. Ctrl-C to stop.
+
+[            1000] [PID:     17] worker       demo:beg_work                  | Seq: 1
+[            2500] [PID:     17] worker       demo:end_work                  | Seq: 1
+[            4000] [PID:     18] worker       demo:beg_work                  | Seq: 2 | arg1: \"a\\\"b\"
+";
+
+/// The verbs that read a trace, each with what it needs besides.
+const READERS: &[&[&str]] =
+    &[&["replay"], &["analyze"], &["info"], &["verify"], &["cut", "-o", "-"], &["repair", "-o", "-"]];
+
+fn imported(folder: &Folder) -> String {
+    folder.write("log", LOG);
+    stdout(&folder.tracer(&["import", "log", "-o", "s.trace"]), 0);
+    "s.trace".to_owned()
+}
+
+#[test]
+fn a_log_comes_back_byte_for_byte() {
+    let folder = Folder::new("log");
+    let trace = imported(&folder);
+    assert_eq!(stdout(&folder.tracer(&["replay", &trace]), 0), LOG);
+}
+
+#[test]
+fn what_is_no_trace_is_one_clear_line_and_exit_code_1() {
+    let folder = Folder::new("no-trace");
+    folder.write("text", "hello, this is a text file\n");
+    folder.write("empty", "");
+    std::fs::create_dir(folder.path("folder")).expect("made");
+    for verb in READERS {
+        for (file, expected) in [
+            ("text", "text: not a trace: it begins with [68, 65, 6c, 6c, 6f"),
+            ("empty", "empty: file is empty, a trace needs at least 32 bytes"),
+            ("folder", "folder is a directory, expected a file"),
+            ("missing", "cannot open missing: No such file"),
+        ] {
+            let output = folder.tracer(&[verb, &[file][..]].concat());
+            assert_eq!(output.status.code(), Some(1), "{verb:?} {file}");
+            let errors = stderr(&output);
+            assert!(errors.contains(expected), "{verb:?} {file}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{verb:?} {file}: {errors}");
+            assert_eq!(output.stdout, b"", "{verb:?} {file}");
+        }
+    }
+}
+
+#[test]
+fn a_truncated_trace_gives_what_is_readable_and_exit_code_3() {
+    let folder = Folder::new("truncated");
+    let trace = imported(&folder);
+    let bytes = std::fs::read(folder.path(&trace)).expect("there");
+    // Behind the events, before the end.
+    folder.write("cut.trace", &bytes[..bytes.len() - 150]);
+    for verb in READERS {
+        let output = folder.tracer(&[verb, &["cut.trace"][..]].concat());
+        assert_eq!(output.status.code(), Some(3), "{verb:?}: {}", stderr(&output));
+    }
+    assert_eq!(stdout(&folder.tracer(&["replay", "cut.trace"]), 3), LOG);
+    assert!(stdout(&folder.tracer(&["info", "cut.trace"]), 3).contains("incomplete"));
+}
+
+#[test]
+fn repair_makes_a_complete_trace_of_an_incomplete_one() {
+    let folder = Folder::new("repair");
+    let trace = imported(&folder);
+    let bytes = std::fs::read(folder.path(&trace)).expect("there");
+    folder.write("cut.trace", &bytes[..bytes.len() - 150]);
+    stdout(&folder.tracer(&["repair", "cut.trace", "-o", "whole.trace"]), 3);
+    assert_eq!(std::fs::read(folder.path("cut.trace")).expect("there"), bytes[..bytes.len() - 150]);
+    assert_eq!(stdout(&folder.tracer(&["replay", "whole.trace"]), 0), LOG);
+}
+
+#[test]
+fn cut_and_merge_select_and_join() {
+    let folder = Folder::new("cut");
+    let trace = imported(&folder);
+    stdout(&folder.tracer(&["cut", &trace, "--pid", "17", "-o", "17.trace"]), 0);
+    stdout(&folder.tracer(&["cut", &trace, "--seq", "2", "-o", "2.trace"]), 0);
+    assert_eq!(stdout(&folder.tracer(&["replay", "2.trace"]), 0).matches("Seq: 2").count(), 1);
+    // Of one boot of one host, as far as the log tells: none of them has clock anchors.
+    let output = folder.tracer(&["merge", "2.trace", "17.trace", "-o", "both.trace"]);
+    assert_eq!(stdout(&folder.tracer(&["replay", "both.trace"]), 0), LOG, "{}", stderr(&output));
+}
+
+#[test]
+fn an_existing_output_is_kept_unless_force_is_given() {
+    let folder = Folder::new("force");
+    let trace = imported(&folder);
+    folder.write("there", "mine");
+    let output = folder.tracer(&["cut", &trace, "-o", "there"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "tracer: there exists; give --force to overwrite it, or another -o\n");
+    assert_eq!(std::fs::read(folder.path("there")).expect("there"), b"mine");
+    stdout(&folder.tracer(&["cut", &trace, "-o", "there", "--force"]), 0);
+    assert_eq!(stdout(&folder.tracer(&["replay", "there"]), 0), LOG);
+}
+
+#[test]
+fn a_trace_is_read_from_standard_input() {
+    let folder = Folder::new("stdin");
+    let trace = imported(&folder);
+    let mut child = Command::new(TRACER)
+        .args(["replay", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tracer runs");
+    let bytes = std::fs::read(folder.path(&trace)).expect("there");
+    child.stdin.take().expect("piped").write_all(&bytes).expect("written");
+    assert_eq!(stdout(&child.wait_with_output().expect("ended"), 0), LOG);
+}
+
+#[test]
+fn a_broken_pipe_is_a_quiet_success() {
+    let folder = Folder::new("pipe");
+    let events =
+        (0..100_000).map(|n| format!("[{n:>16}] [PID:     17] worker       demo:beg_work | Seq: {n}\n"));
+    folder.write("log", events.collect::<String>());
+    stdout(&folder.tracer(&["import", "log", "-o", "s.trace"]), 0);
+    let mut child = folder
+        .command(&["replay", "s.trace"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let folder = Folder::new("usage");
+    let trace = imported(&folder);
+    for (args, expected) in [
+        (&["replay"][..], "required arguments were not provided"),
+        (&["replay", &trace, "--seq", "5..1"], "sequence numbers \"5..1\": expected N, A..B"),
+        (&["analyze", &trace, "--stage", "nonsense"], "stage"),
+        (&["frobnicate"], "unrecognized subcommand"),
+    ] {
+        let output = folder.tracer(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(expected), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bad_log_is_named_by_line_and_leaves_nothing() {
+    let folder = Folder::new("bad-log");
+    folder.write("log", LOG.replace("Seq: 2", "Sequence: 2"));
+    let output = folder.tracer(&["import", "log", "-o", "s.trace"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("line 8"), "{}", stderr(&output));
+    assert!(!folder.path("s.trace").exists());
+}

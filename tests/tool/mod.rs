@@ -1,0 +1,164 @@
+//! What the process tests share: running `tracer` and the demo programs, in a folder that goes away.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, Once};
+use std::time::{Duration, Instant};
+
+/// The built tool.
+pub(crate) const TRACER: &str = env!("CARGO_BIN_EXE_tracer");
+
+/// A folder for one test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tracer-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    /// Runs `tracer` in this folder.
+    pub(crate) fn tracer(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("tracer runs")
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(TRACER);
+        command.args(args).current_dir(&self.0).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Standard output of a run that ended with `code`.
+#[track_caller]
+pub(crate) fn stdout(output: &Output, code: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "standard error: {errors}");
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The path of one of the demo programs; they are built the first time.
+pub(crate) fn sample(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let folder = Path::new(TRACER).parent().expect("the target folder");
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "sample-traces", "--bins", "--target-dir"]);
+        build.arg(folder.parent().expect("the target folder")).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the demo programs build");
+    });
+    folder.join(name)
+}
+
+/// Compiles a C program of `source` with `sys/sdt.h`.
+pub(crate) fn compile_c(folder: &Folder, name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    let source_path = folder.write(&format!("{name}.c"), source);
+    let program = folder.path(name);
+    let status = Command::new("cc").args(flags).arg("-o").arg(&program).arg(source_path).status();
+    assert!(status.expect("cc runs").success(), "{name} compiles (needs systemtap-sdt-dev)");
+    program
+}
+
+/// The machine for one live test: they record each other's pipelines otherwise. `None` where they cannot run, because
+/// they need root and BPF; where they must run (`TRACER_LIVE=1`) that is an error.
+pub(crate) fn live() -> Option<MutexGuard<'static, ()>> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let root =
+        std::fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0);
+    if !root {
+        assert!(std::env::var_os("TRACER_LIVE").is_none(), "TRACER_LIVE is set, but this is not root");
+        eprintln!("skipped: needs root; run as root, or with TRACER_LIVE=1 to make this an error");
+        return None;
+    }
+    // A test that failed does not keep the others from running.
+    Some(ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// A recording at work.
+pub(crate) struct Recording {
+    pub(crate) child: Child,
+}
+
+impl Recording {
+    /// Starts `tracer record ARGS` and waits until every probe is attached.
+    pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
+        let ready = folder.path("ready");
+        let file = std::fs::File::create(&ready).expect("created");
+        let mut command = folder.command(&["record", "--ready-fd", "1"]);
+        let child = command.args(args).stdout(file).stderr(Stdio::piped()).spawn().expect("tracer runs");
+        let mut recording = Self { child };
+        let begun = Instant::now();
+        while std::fs::metadata(&ready).expect("there").len() == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "tracer record is not ready");
+            if let Some(status) = recording.child.try_wait().expect("asked") {
+                let mut errors = String::new();
+                std::io::Read::read_to_string(
+                    &mut recording.child.stderr.take().expect("piped"),
+                    &mut errors,
+                )
+                .ok();
+                panic!("tracer record ended with {status}: {errors}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        recording
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) fn stop(self) -> Output {
+        self.signal("INT");
+        self.child.wait_with_output().expect("tracer ends")
+    }
+}
+
+/// The fields of an event line: time, pid, program, probe, and what stands behind `Seq: `.
+pub(crate) fn events(log: &str) -> Vec<(u64, u32, String, String, String)> {
+    let lines = log.lines().filter(|line| line.contains(" | Seq: "));
+    lines
+        .map(|line| {
+            let rest = line.strip_prefix('[').expect("a time");
+            let (time, rest) = rest.split_once("] [PID:").expect("a pid");
+            let (pid, rest) = rest.split_once("] ").expect("a program");
+            let (names, seq) = rest.split_once(" | Seq: ").expect("a key");
+            let (program, probe) = names.trim_end().rsplit_once(' ').expect("a probe");
+            (
+                time.trim().parse().expect("a number"),
+                pid.trim().parse().expect("a number"),
+                program.trim().to_owned(),
+                probe.to_owned(),
+                seq.to_owned(),
+            )
+        })
+        .collect()
+}
