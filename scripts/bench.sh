@@ -6,6 +6,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
+source "$root/scripts/pipeline.sh"
 rounds=${ROUNDS:-5} hits=${HITS:-1000000}
 bin=${CARGO_TARGET_DIR:-$root/target}/release
 
@@ -16,7 +17,7 @@ if ! mountpoint -q /sys/kernel/tracing; then
   exec unshare --mount bash -c 'mount -t tracefs nodev /sys/kernel/tracing && exec "$0" "$@"' "${BASH_SOURCE[0]}" "$@"
 fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"; : 2>/dev/null >/sys/kernel/tracing/uprobe_events || true' EXIT
+trap 'stop_pipeline; rm -rf "$work"; : 2>/dev/null >/sys/kernel/tracing/uprobe_events || true' EXIT
 
 # ---- Small things
 
@@ -92,15 +93,11 @@ kept() {
 
 # ---- format: bytes per event of the same events in different clothes
 
-# record_pipeline FILE OPTIONS...: records the demo pipeline; started first, so that all its programs are found at once.
+# record_pipeline FILE OPTIONS...: records the demo pipeline.
 record_pipeline() {
-  local file=$1 pipeline
-  shift
-  "$bin/pipeline" "$@" 2>"$work/pipeline" &
-  pipeline=$!
-  lossy "$bin/tracer" record --force -o "$file" --duration 10s 2>"$work/err" >&2
-  kill "$pipeline"
-  wait "$pipeline"
+  start_pipeline "$bin" "${@:2}"
+  lossy "$bin/tracer" record --force -o "$1" --duration 10s 2>"$work/err" >&2
+  stop_pipeline
 }
 
 row() { printf '%-34s %12s %10s\n' "$@"; }

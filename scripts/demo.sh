@@ -5,6 +5,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
+source "$root/scripts/pipeline.sh"
 profile=${TRACER_PROFILE:-release}
 
 say() { printf '\n== %s\n' "$*" >&2; }
@@ -19,16 +20,10 @@ cargo build --quiet --manifest-path "$root/Cargo.toml" --profile "$profile" --pa
 bin=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
 
 say "starting source | processor | sink, and recording their probes for 5 s"
-log=$(mktemp)
-"$bin/pipeline" 2>"$log" &
-pipeline=$!
-trap 'kill "$pipeline" 2>/dev/null || true; rm -f "$log"' EXIT
+trap stop_pipeline EXIT
+start_pipeline "$bin"
 results as_root "$bin/tracer" record --force -o run.trace --duration 5s
-kill "$pipeline"
-if ! wait "$pipeline"; then
-  cat "$log" >&2
-  exit 1
-fi
+stop_pipeline
 
 say "the first lines of the recording (tracer replay run.trace)"
 results "$bin/tracer" replay run.trace | head -n 20
@@ -39,7 +34,7 @@ results "$bin/tracer" analyze run.trace
 results "$bin/tracer" export run.trace --force -o run.json
 say "done: run.trace ($(stat -c %s run.trace) bytes) and run.json for a viewer"
 cat >&2 <<END
-Open the picture:   load run.json in https://ui.perfetto.dev, or run  $bin/tracer open run.trace
+Open the picture:   load run.json in https://ui.perfetto.dev
 Look further:       $bin/tracer info run.trace
 Record your own:    sudo $bin/tracer record -e 'PROVIDER:*' -o own.trace
 END

@@ -79,7 +79,7 @@ DEFINITION_KINDS = {
     4: (
         "site",
         "provider:text probe:text program:text path:text build_id:bytes offset:u64 semaphore_offset:u64 spec:text"
-        " key_arg:u8 announced:u8 args:kinds",
+        " key_arg:u8 announced:u64 args:kinds",
     ),
     5: ("stage", "name:text from:text to:text key:text"),
     6: ("exit", "process:u32 time_ns:u64 status:u32"),
@@ -815,11 +815,11 @@ def merged_lines(walk):
 
 def gap_lines(walk):
     """End and line of every gap, in the order of their ends."""
-    gaps = {
+    gaps = [
         (gap.to_ns, gap.from_ns, place, gap.host, gap.cpu, gap.site, gap.count)
         for place, part in enumerate(walk.parts)
         for gap in part.gaps
-    }
+    ]
     for to_ns, from_ns, place, _host, cpu, site, count in sorted(gaps):
         site = walk.parts[place].definitions[SITE].get(site)
         of = f" of {name_text(site)}" if site else ""
@@ -828,28 +828,37 @@ def gap_lines(walk):
 
 
 def found_lines(walk):
-    """The lines about announced probes."""
+    """The lines about announced probes, each with the time behind which it stands; 0 in the header."""
     sites = [it for part in walk.parts for _id, it in sorted(part.definitions[SITE].items()) if it["announced"]]
-    found = list(dict.fromkeys((it["provider"], it["probe"], it["program"]) for it in sites))
-    for number, (_provider, probe, program) in enumerate(found):
-        yield f"[{number:>4}] Found probe {probe_text(probe):<35} in '{program_text(program)}'\n"
-    if found:
-        yield "\nTrace started. Ctrl-C to stop.\n\n"
+    # The sort is stable: sites found at one time keep their order.
+    sites.sort(key=lambda it: it["announced"] if it["announced"] > 1 else 0)
+    found = {}
+    for it in sites:
+        time = it["announced"] if it["announced"] > 1 else 0
+        found.setdefault((it["provider"], it["probe"], it["program"]), time)
+    for number, ((_provider, probe, program), time) in enumerate(found.items()):
+        yield time, f"[{number:>4}] Found probe {probe_text(probe):<35} in '{program_text(program)}'\n"
 
 
 def log(walk):
     """Yields the lines of the log."""
-    yield from found_lines(walk)
-    gaps = gap_lines(walk)
-    gap = next(gaps, None)
+    found = list(found_lines(walk))
+    header = [line for time, line in found if time == 0]
+    yield from header
+    if header:
+        yield "\nTrace started. Ctrl-C to stop.\n\n"
+    late = [(time, 0, line) for time, line in found if time]
+    late += [(time, 1, line) for time, line in gap_lines(walk)]
+    waiting = iter(sorted(late, key=lambda it: it[:2]))
+    next_late = next(waiting, None)
     for time, line in merged_lines(walk):
-        while gap and gap[0] < time:
-            yield gap[1]
-            gap = next(gaps, None)
+        while next_late and next_late[0] < time:
+            yield next_late[2]
+            next_late = next(waiting, None)
         yield line
-    if gap:
-        yield gap[1]
-    yield from (line for _to_ns, line in gaps)
+    if next_late:
+        yield next_late[2]
+    yield from (line for _time, _kind, line in waiting)
 
 
 # --- All the rest as JSON ---

@@ -64,7 +64,7 @@ measure() {
   timed "$bin/synth" -o "$trace" --events "$events" --shape "$shape"
   cp "$work/scale.err" "$work/scale.truth"
   bytes=$(stat -c %s "$trace")
-  rate 'synth' "$events" "$(awk -v b="$bytes" -v n="$events" 'BEGIN { printf "%d bytes, %.3f B/event", b, b / n }')"
+  rate 'synth' "$events" "$(awk -v b="$bytes" -v n="$events" 'BEGIN { printf "%.0f bytes, %.3f B/event", b, b / n }')"
 
   fastest "$bin/tracer" info "$trace"
   printf '%-30s %7.1f ms   mark: 50\n' 'tracer info' "$ms"
@@ -148,7 +148,7 @@ while left > 0:
     area.madvise(mmap.MADV_NOHUGEPAGE)
     for at in range(0, min(pages, left) * mmap.PAGESIZE, mmap.PAGESIZE): area[at] = 1
     left -= pages" >"$work/scale.err" 2>&1 || { echo 'perf script: not measured, perf record failed:'; cat "$work/scale.err"; return; }
-  timed perf script -i "$work/scale.perf" -F comm,pid,tid,cpu,time,event,addr
+  timed perf script -i "$work/scale.perf" -F comm,pid,tid,time,event,ip
   rate 'perf script (page faults)' "$(wc -l <"$work/scale.out")" \
     "$(stat -c %s "$work/scale.perf" | awk -v n="$(wc -l <"$work/scale.out")" '{ printf "%.1f B/event", $1 / n }')"
 }

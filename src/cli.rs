@@ -111,6 +111,9 @@ pub(crate) struct RecordArgs {
     /// With --last: memory for it at the most
     #[arg(long, value_name = "SIZE", requires = "last", default_value = "256M")]
     pub(crate) memory: Size,
+    /// Begin even if no running process has a matching probe, and wait for one
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// Write a byte to this file descriptor when every probe is attached
     #[arg(long, value_name = "N")]
     pub(crate) ready_fd: Option<u32>,

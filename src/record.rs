@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use tracer_format::Definitions;
 use tracer_format::log::LogWriter;
+use tracer_format::{Definitions, Site};
 use tracer_recorder::attach::AttachMode;
 use tracer_recorder::discover::Filter;
 use tracer_recorder::pattern;
@@ -131,6 +131,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         ring_bytes,
         duration: args.duration.map(|time| time.0),
         command: args.command.clone(),
+        wait: args.wait,
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
 }
@@ -149,6 +150,8 @@ struct Screen {
     print: bool,
     ready: bool,
     ready_fd: Option<u32>,
+    log: LogWriter,
+    definitions: Definitions,
 }
 
 impl Screen {
@@ -160,14 +163,21 @@ impl Screen {
         };
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         bar.set_style(style.expect("a constant template"));
-        Self { bar, quiet: args.quiet, print: args.print, ready: false, ready_fd: args.ready_fd }
+        Self {
+            bar,
+            quiet: args.quiet,
+            print: args.print,
+            ready: false,
+            ready_fd: args.ready_fd,
+            log: LogWriter::new(),
+            definitions: Definitions::default(),
+        }
     }
 
     fn show(&mut self, notice: &Notice<'_>) {
         match *notice {
             Notice::Problem(text) => self.line(&format!("tracer: {text}")),
-            Notice::Found(definitions) if !self.print => self.header(definitions),
-            Notice::Found(_) => {}
+            Notice::Found(sites) => self.found(sites),
             Notice::Ready { probes } => {
                 self.ready = true;
                 self.line(&format!("tracer: recording, PID {}, {probes} probes", std::process::id()));
@@ -193,15 +203,23 @@ impl Screen {
         }
     }
 
-    /// The log's header.
-    fn header(&self, definitions: &Definitions) {
+    /// The log's header, and later what was found meanwhile; with --print all that is on standard output.
+    fn found(&mut self, sites: &[Site]) {
+        if self.print {
+            return;
+        }
+        self.definitions.sites.extend_from_slice(sites);
         let mut lines = Vec::new();
-        LogWriter::new().header(definitions, &mut lines);
+        if self.ready {
+            self.log.announce(&self.definitions, &mut lines);
+        } else {
+            self.log.header(&self.definitions, &mut lines);
+        }
         self.line(String::from_utf8_lossy(&lines).trim_end());
     }
 
     fn line(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !text.is_empty() {
             self.bar.suspend(|| eprintln!("{text}"));
         }
     }

@@ -4,6 +4,7 @@
 mod tool;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,46 @@ fn the_printed_log_is_the_replayed_log() {
 }
 
 #[test]
+fn programs_started_while_recording_are_found() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("later");
+    let output = File::create(folder.path("printed")).expect("created");
+    let args = ["record", "-o", "run.trace", "--wait", "--print", "--duration", "4s"];
+    let recorder = folder.command(&args).stdout(output).stderr(Stdio::piped()).spawn().expect("tracer runs");
+    std::thread::sleep(Duration::from_millis(1000));
+    let pipeline = Pipeline::start(&["--rate", "500", "--awe", "50us", "--writing", "20us"]);
+    let summary = recorder.wait_with_output().expect("ended");
+    drop(pipeline);
+    assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+    let printed = std::fs::read_to_string(folder.path("printed")).expect("UTF-8");
+    for (index, probe) in
+        ["beg_global", "beg_awe", "end_awe", "beg_writing", "end_writing", "end_global"].iter().enumerate()
+    {
+        assert_eq!(printed.matches(&format!("Found probe {probe:<35} in")).count(), 1, "{probe} {index}");
+        assert!(events(&printed).iter().any(|event| event.3 == format!("buffer_tracker:{probe}")), "{probe}");
+    }
+    assert!(stdout(&folder.tracer(&["replay", "run.trace"]), 0) == printed, "the logs differ");
+}
+
+#[test]
+fn the_children_of_a_command_are_recorded() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("children");
+    let pipeline = sample("pipeline");
+    let pipeline = pipeline.to_str().expect("UTF-8");
+    let output =
+        folder.tracer(&["record", "-o", "run.trace", "--", pipeline, "--rate", "500", "--count", "1000"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let last = events(&log)
+        .into_iter()
+        .rev()
+        .find(|event| event.3 == "buffer_tracker:end_global")
+        .expect("an event");
+    assert_eq!(last.4, "1000");
+}
+
+#[test]
 fn a_killed_recorder_loses_at_most_the_flush_interval() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("kill");
@@ -116,13 +157,14 @@ fn a_killed_recorder_loses_at_most_the_flush_interval() {
 fn loss_is_counted_exactly_and_stands_at_its_place() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("loss");
-    let warm =
+    // Attached by inode; this one only waits.
+    let mut warm =
         Command::new(sample("hammer")).args(["--wait"]).stdin(Stdio::piped()).spawn().expect("hammer runs");
     // Far too small for two threads at full rate.
     let args = ["-o", "run.trace", "-e", "hammer:*", "--ring-size", "4K", "--print"];
     let live = folder.path("printed");
     let mut command = folder.command(&["record"]);
-    let file = std::fs::File::create(&live).expect("created");
+    let file = File::create(&live).expect("created");
     let recorder = command.args(args).stdout(file).stderr(Stdio::piped()).spawn().expect("tracer runs");
     let begun = Instant::now();
     while std::fs::metadata(&live).expect("there").len() == 0 {
@@ -132,7 +174,7 @@ fn loss_is_counted_exactly_and_stands_at_its_place() {
     std::thread::sleep(Duration::from_millis(200));
     let output =
         Command::new(sample("hammer")).args(["--count", "400000", "--threads", "2"]).output().expect("runs");
-    drop(warm);
+    warm.kill().and_then(|()| warm.wait()).expect("gone");
     let summary = Recording { child: recorder }.stop();
     assert_eq!(summary.status.code(), Some(3), "{}", stderr(&summary));
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);

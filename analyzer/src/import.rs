@@ -31,10 +31,13 @@ pub struct Imported {
 /// [`Error::Format`](crate::Error::Format) if the writer fails.
 pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> {
     let mut plan = Plan::default();
+    // A line of the header stands before all events, a later one behind the event before it.
+    let mut last_ns = 0;
     for line in parse(log) {
         match line?.1 {
-            Line::Found(found) => plan.found(found),
+            Line::Found(found) => plan.found(found, last_ns),
             Line::Event(event) => {
+                last_ns = event.time_ns;
                 plan.thread(&event);
                 plan.site(&event);
             }
@@ -81,9 +84,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn found(&mut self, found: FoundLine) {
+    fn found(&mut self, found: FoundLine, found_ns: u64) {
         let (probe, program) = (found.probe.clone(), found.program.clone());
-        let site = Site { probe, program, announced: true, ..Site::default() };
+        let site = Site { probe, program, announced: true, found_ns, ..Site::default() };
         // A late line of the header: those before it are events' sites, the order of the announced ones still holds.
         self.sites.push(site);
         self.shaped.push(false);

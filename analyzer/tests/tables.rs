@@ -1,6 +1,7 @@
 //! Tables of traces small enough to be written down by hand, read back by the libraries that others use.
 
 mod made;
+mod mixed;
 
 use std::fs::File;
 use std::io::{self, Cursor, Write};
@@ -8,7 +9,8 @@ use std::io::{self, Cursor, Write};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::FileReader;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use made::{DOCUMENTED_LOG, mixed_trace, trace_of};
+use made::{DOCUMENTED_LOG, trace_of};
+use mixed::mixed_trace;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tracer_analyzer::tables::{Format, Table, write};
 use tracer_analyzer::{Error, Filter, Selection, stage};
@@ -81,7 +83,8 @@ fn column_names(batches: &[RecordBatch]) -> String {
 fn events_are_the_same_in_arrow_and_parquet() {
     let bytes = mixed_trace();
     let arrow = read_arrow(&table(&bytes, &Filter::default(), Table::Events, Format::Arrow));
-    let parquet = read_parquet(&table(&bytes, &Filter::default(), Table::Events, Format::Parquet), "mixed.parquet");
+    let parquet =
+        read_parquet(&table(&bytes, &Filter::default(), Table::Events, Format::Parquet), "mixed.parquet");
     for (reader, (batches, metadata)) in [("arrow", arrow), ("parquet", parquet)] {
         assert_eq!(column_names(&batches), COLUMNS, "{reader}");
         assert_eq!(rows(&batches), MIXED, "{reader}");
@@ -111,7 +114,18 @@ fn parquet_has_the_types_that_every_engine_reads() {
     let types: Vec<String> =
         batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect();
     let list = |elements| format!("List({elements}, field: 'element')");
-    let expected = ["Int64", "Timestamp(µs, \"UTC\")", "Utf8", "Int32", "Int32", "Int32", "Utf8", "Utf8", "Utf8", "Int64"];
+    let expected = [
+        "Int64",
+        "Timestamp(µs, \"UTC\")",
+        "Utf8",
+        "Int32",
+        "Int32",
+        "Int32",
+        "Utf8",
+        "Utf8",
+        "Utf8",
+        "Int64",
+    ];
     assert_eq!(types[..10], expected);
     assert_eq!(types[10..], [list("Int64"), list("Utf8")]);
 }
@@ -180,7 +194,11 @@ fn spans_have_their_ends_and_classes() {
         let ends: Vec<Option<i64>> = row[2..5].iter().map(|number| number.parse().ok()).collect();
         let [begin_ns, end_ns, latency_ns] = ends[..] else { panic!("{row:?}") };
         assert_eq!(begin_ns.zip(end_ns).map(|(begin_ns, end_ns)| end_ns - begin_ns), latency_ns, "{row:?}");
-        assert_eq!((begin_ns.is_some(), end_ns.is_some()), (!row[5].is_empty(), !row[6].is_empty()), "{row:?}");
+        assert_eq!(
+            (begin_ns.is_some(), end_ns.is_some()),
+            (!row[5].is_empty(), !row[6].is_empty()),
+            "{row:?}"
+        );
     }
 }
 
@@ -206,7 +224,8 @@ fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
     writer.define(Definition::Site(Site { probe: "x".into(), args, ..Site::default() })).unwrap();
     for time_ns in 0..count {
         let string = writer.intern(&vec![b'a'; string_bytes]);
-        let firing = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[time_ns, string] };
+        let firing =
+            Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[time_ns, string] };
         writer.push(&firing).unwrap();
     }
     writer.finish().unwrap()
@@ -214,12 +233,15 @@ fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
 
 #[test]
 fn long_tables_come_in_batches() {
-    let (batches, _) = read_arrow(&table(&long_trace(70_000, 0), &Filter::default(), Table::Events, Format::Arrow));
+    let (batches, _) =
+        read_arrow(&table(&long_trace(70_000, 0), &Filter::default(), Table::Events, Format::Arrow));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [32_768, 32_768, 4_464]);
-    let keys: Vec<i64> = rows(&batches).iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
+    let keys: Vec<i64> =
+        rows(&batches).iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
     assert!(keys.into_iter().eq(0..70_000));
     // 16 MiB of strings fill a batch too.
-    let (batches, _) = read_arrow(&table(&long_trace(5_000, 4_096), &Filter::default(), Table::Events, Format::Arrow));
+    let (batches, _) =
+        read_arrow(&table(&long_trace(5_000, 4_096), &Filter::default(), Table::Events, Format::Arrow));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [4_096, 904]);
 }
 

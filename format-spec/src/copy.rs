@@ -60,7 +60,12 @@ impl Copier {
         for (id, site) in (0..).zip(&definitions.sites) {
             // The definition of a site without a name is lost, and with it all of its events.
             let copied = !site.probe.is_empty() && wanted(id);
-            source.sites.push(if copied { self.site(site, writer)? } else { u32::MAX });
+            let shifted = |found_ns: u64| match found_ns {
+                0 => 0,
+                found_ns => found_ns.saturating_add_signed(shift_ns),
+            };
+            let site = Site { found_ns: shifted(site.found_ns), ..site.clone() };
+            source.sites.push(if copied { self.site(&site, writer)? } else { u32::MAX });
         }
         for stage in &definitions.stages {
             if !self.stages.contains(stage) {

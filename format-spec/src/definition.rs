@@ -74,6 +74,9 @@ pub struct Site {
     pub key_arg: u8,
     /// Whether the log has a "Found probe" line for it.
     pub announced: bool,
+    /// When it was found, CLOCK_MONOTONIC ns, if that was while recording: its "Found probe" line stands behind the events
+    /// up to this time. 0 if it was found before: the line is in the header.
+    pub found_ns: u64,
 }
 
 impl Site {

@@ -122,7 +122,7 @@ impl Body {
                 self.text(&site.provider).text(&site.probe).text(&site.program).text(&site.path);
                 let build_id = &site.build_id[..site.build_id.len().min(MAX_NAME_BYTES)];
                 self.bytes(build_id).number(site.offset).number(site.semaphore_offset);
-                self.text(&site.spec).number(site.key_arg).number(u8::from(site.announced));
+                self.text(&site.spec).number(site.key_arg).number(announced(site));
                 self.number(site.args.len() as u64);
                 self.0.extend(site.args.iter().map(|&kind| arg_kind_byte(kind)));
                 number::SITE
@@ -142,6 +142,11 @@ impl Body {
             }
         }
     }
+}
+
+/// 0: no "Found probe" line; 1: it is in the header; else the time behind which it stands.
+fn announced(site: &Site) -> u64 {
+    if site.announced { site.found_ns.max(1) } else { 0 }
 }
 
 /// High half: 0 unsigned, 1 signed, 2 float, 3 string; low half: bytes.
@@ -217,6 +222,7 @@ impl Fields<'_> {
     }
 
     fn definition(mut self, number: u8) -> Result<Option<Definition>, Damage> {
+        let found;
         Ok(Some(match number {
             number::HOST => Definition::Host(Host {
                 name: self.text()?,
@@ -247,7 +253,11 @@ impl Fields<'_> {
                 semaphore_offset: self.number()?,
                 spec: self.text()?,
                 key_arg: self.number()?,
-                announced: self.number::<u8>()? != 0,
+                announced: {
+                    found = self.0.varint()?;
+                    found != 0
+                },
+                found_ns: if found > 1 { found } else { 0 },
                 args: self.kinds()?,
             }),
             number::STAGE => Definition::Stage(StageDef {

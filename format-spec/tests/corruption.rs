@@ -1,10 +1,13 @@
 //! Every byte flipped, every bit of the headers, bytes inserted and removed: never a panic, never a wrong event.
 
+mod hostile;
 mod sample;
 
+use hostile::{Hostile, events_of_constants};
 use sample::{ALL, EVENTS, Original, Random};
 use tracer_format::block::{BLOCK_HEADER_BYTES, kind};
 use tracer_format::header::FILE_HEADER_BYTES;
+use tracer_format::{Batch, Damage, Trace};
 
 #[test]
 fn every_byte_flipped_gives_the_same_events_or_names_the_damage() {
@@ -111,5 +114,45 @@ fn blocks_of_another_trace_are_not_mixed_in() {
             let read = original.check(&damaged, "a foreign block");
             assert!(read.iter().all(|read| read.events.len() >= ALL - EVENTS));
         }
+    }
+}
+
+#[test]
+fn a_block_taken_out_is_missed() {
+    let original = Original::new(sample::one());
+    for (number, block) in original.blocks.iter().enumerate() {
+        let mut damaged = original.bytes.clone();
+        damaged.drain(block.range.clone());
+        let what = format!("block {number} taken out");
+        original.check_all_intact(&damaged, &what);
+        let trace = Trace::open(&damaged).expect("a trace");
+        let missing = trace.damage.iter().any(|range| range.damage == Damage::Missing { count: 1 });
+        // The last block leaves no hole.
+        assert_eq!(missing, number + 1 < original.blocks.len(), "{what}: {:?}", trace.damage);
+        assert!(missing || !trace.complete, "{what}");
+    }
+}
+
+#[test]
+fn an_index_cannot_bring_in_a_block_of_another_trace() {
+    let event = |trace_id: u64| {
+        let mut file = Hostile::new().defined(1);
+        let at = file.bytes.len() as u64;
+        let (content, _) = events_of_constants(1, 1);
+        file.trace_id = trace_id;
+        file = file.block(kind::EVENTS, 1, &content);
+        let stored_bytes = u32::try_from(content.len()).expect("a few bytes");
+        file.trace_id = 1;
+        file.index_with_definitions(|row| {
+            (row.offset, row.kind) = (at.into(), kind::EVENTS);
+            (row.count, row.stored_bytes) = (1.into(), stored_bytes.into());
+        })
+    };
+    for (trace_id, expected) in [(1, true), (2, false)] {
+        let file = event(trace_id);
+        let trace = Trace::open(&file.bytes).expect("a trace");
+        assert!(trace.complete && trace.blocks.len() == 1, "opened by its index");
+        let batch = trace.batches().next().map(|batch| matches!(batch, Batch::Events { .. }));
+        assert_eq!(batch, Some(expected), "a block of trace {trace_id} in trace 1");
     }
 }

@@ -94,7 +94,7 @@ pub enum Error {
         max: u64,
     },
     /// There is nothing to record.
-    #[error("{0}; is the program running? `tracer list` shows what there is")]
+    #[error("{0}; see tracer list for what there is, or give --wait")]
     NoProbe(String),
     /// Writing the trace failed.
     #[error("cannot write the trace")]

@@ -15,6 +15,7 @@ pub mod drain;
 mod dynamic;
 pub mod elf;
 pub mod error;
+mod find;
 pub mod flight;
 mod host;
 mod lane;

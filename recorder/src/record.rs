@@ -1,28 +1,25 @@
 //! A recording from begin to end: find probes, attach, drain and write until something ends it, detach, sum up.
 //!
-//! Two threads: this one moves bytes out of the rings (`drain.rs`), the other one makes a trace of them (`write.rs`).
+//! Three threads: this one moves bytes out of the rings (`drain.rs`), one makes a trace of them (`write.rs`), and one looks
+//! for programs that are started meanwhile (`find.rs`).
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use tracer_format::log::escape;
-use tracer_format::{Cost, Definitions, Site};
+use tracer_format::{Cost, Site};
 
-use crate::attach::{self, AttachMode, Link, Place};
+use crate::attach::AttachMode;
 use crate::discover::{Discovery, Filter, Found, Scan};
 use crate::drain::{Batch, Drain, Wake, monotonic_ns};
 use crate::error::{Error, Result};
-
+use crate::find::Finder;
 use crate::host;
-use crate::nop::{self, Hazard};
-use crate::pattern::{self, Key};
-use crate::plan::Plan;
+use crate::pattern::Key;
 use crate::program::{Program, ProgramOptions};
 use crate::stop::{self, Signals};
 use crate::write::{Output, Shared, TraceWriter, WrittenSite};
@@ -42,6 +39,8 @@ pub struct RecordOptions {
     pub duration: Option<Duration>,
     /// A command to run; the recording ends with it.
     pub command: Vec<OsString>,
+    /// Begin even if there is no matching probe yet, and wait for programs that have one.
+    pub wait: bool,
     /// Our own command line, for the trace.
     pub command_line: Vec<String>,
 }
@@ -51,8 +50,8 @@ pub struct RecordOptions {
 pub enum Notice<'a> {
     /// Something could not be looked into or attached to; the recording goes on.
     Problem(&'a str),
-    /// Probes were found and attached; all definitions so far.
-    Found(&'a Definitions),
+    /// Probes were found, before the recording began or meanwhile.
+    Found(&'a [Site]),
     /// Every probe is attached: from now on nothing is missed.
     Ready {
         /// Probes (not sites) that are attached.
@@ -125,12 +124,21 @@ const BATCHES: usize = 8;
 /// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-/// Attached sites of all binaries.
-#[derive(Default)]
-struct Attached {
-    links: Vec<Link>,
-    probes: usize,
-    sites: Vec<WrittenSite>,
+/// Room for sites of programs that are started while recording.
+const LATER_SITES: u32 = 4096;
+
+/// What the writing thread gets, in this order.
+enum Step {
+    /// Raw events.
+    Batch(Batch),
+    /// Sites of programs that were started meanwhile; their events come later.
+    Sites(Vec<WrittenSite>),
+}
+
+/// What the thread that looks for new programs has to say.
+enum News {
+    Problem(String),
+    Found(Vec<Site>),
 }
 
 /// Records to `output` until something ends it; `notify` is called on this thread.
@@ -145,44 +153,55 @@ pub fn record(
     let mut signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
     let mut discovery = Discovery::new(options.filter.clone());
     let scan = first_scan(&mut discovery, options)?;
-    scan.problems.iter().for_each(|problem| notify(Notice::Problem(problem)));
+    let mut tell = |problem: String| notify(Notice::Problem(&problem));
+    scan.problems.into_iter().for_each(&mut tell);
+    let max_sites = site_count(&scan.found).saturating_add(LATER_SITES).min(MAX_SITES);
     let program = Program::load(&ProgramOptions {
         lane_slots: options.ring_bytes / 32,
         ring_bytes: options.ring_bytes,
-        max_sites: site_count(&scan.found).min(MAX_SITES),
+        max_sites,
         only_admitted: !options.filter.pids.is_empty(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
-    let attached = attach_all(options, &program, scan.found, notify)?;
-    if attached.probes == 0 {
+    let sites = AtomicU32::new(0);
+    let mut finder = Finder::new(options, &program, discovery, &sites, max_sites);
+    let (written, probes) = attach_first(&mut finder, scan.found, &mut tell)?;
+    if probes == 0 && options.command.is_empty() && !options.wait {
         return Err(Error::NoProbe(nothing_found(options)));
     }
 
     let shared = Arc::new(Shared::default());
     let longest = output.flush / 4;
     let mut trace = TraceWriter::new(output, host::facts(options.command_line.clone()), shared.clone())?;
-    let sites = u32::try_from(attached.sites.len()).unwrap_or(MAX_SITES);
-    trace.add_sites(attached.sites)?;
-    notify(Notice::Found(trace.definitions()));
+    let announced: Vec<Site> =
+        written.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
+    trace.add_sites(written)?;
+    notify(Notice::Found(&announced));
     let mut drain = Drain::new(&program)?;
     drain.watch(signals.as_fd())?;
     trace.begin(host::clocks())?;
 
     let started = Instant::now();
     let mut command = Running::start(options, &drain)?;
-    notify(Notice::Ready { probes: attached.probes });
+    notify(Notice::Ready { probes });
+    let until = options.duration.map(|duration| started + duration);
     let (written, drained, duration) = std::thread::scope(|scope| {
-        let (full, batches) = sync_channel(BATCHES);
+        let (full, steps) = sync_channel(BATCHES);
         let (free, spare) = sync_channel(BATCHES);
         (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
-        let writing = scope.spawn(move || write_batches(trace, &batches, &free));
-        let mut draining = Draining { drain: &mut drain, sites, full, spare, longest, shared: &shared };
-        let until = options.duration.map(|duration| started + duration);
-        let ended = draining.until_end(until, &mut signals, &mut command, notify);
+        let writing = scope.spawn(move || write_steps(trace, &steps, &free));
+        let (say, news) = channel();
+        let (end, ended) = channel::<()>();
+        let found = full.clone();
+        let looking = scope.spawn(move || look(&mut finder, &ended, &found, &say).map(|()| finder));
+        let mut draining =
+            Draining { drain: &mut drain, sites: &sites, full, spare, news, longest, shared: &shared };
+        let result = draining.until_end(until, &mut signals, &mut command, notify);
         let duration = started.elapsed();
         // Detached first, so that nothing new comes while the rings are emptied.
-        drop(attached.links);
-        let drained = ended.and_then(|()| draining.rest());
+        drop(end);
+        let looked = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(drop);
+        let drained = result.and_then(|()| draining.rest()).and(looked);
         drop(draining);
         (writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), drained, duration)
     });
@@ -198,6 +217,43 @@ pub fn record(
         command: command.end()?,
         malformed: trace.malformed(),
     })
+}
+
+/// Attaches to all that was found before the recording begins; gives the sites and the number of probes.
+fn attach_first(
+    finder: &mut Finder<'_>,
+    found: Vec<Found>,
+    tell: &mut dyn FnMut(String),
+) -> Result<(Vec<WrittenSite>, usize)> {
+    let (mut sites, mut probes) = (Vec::new(), 0);
+    for mut prepared in finder.prepare(found, tell)? {
+        if finder.attach(&prepared, tell)? {
+            probes += prepared.probes();
+        } else {
+            prepared.sites.iter_mut().for_each(|site| site.site.announced = false);
+        }
+        sites.append(&mut prepared.sites);
+    }
+    Ok((sites, probes))
+}
+
+/// The looking thread: until the other end of `ended` is gone.
+fn look(
+    finder: &mut Finder<'_>,
+    ended: &Receiver<()>,
+    steps: &SyncSender<Step>,
+    say: &Sender<News>,
+) -> Result<()> {
+    let is_ended = |wait| ended.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
+    // Who does not listen any more has ended the recording.
+    let mut announce = |sites: &[WrittenSite]| {
+        let _ = steps.send(Step::Sites(sites.to_vec()));
+        let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
+    };
+    let mut tell = |problem| {
+        let _ = say.send(News::Problem(problem));
+    };
+    finder.keep_looking(&is_ended, &mut announce, &mut tell)
 }
 
 /// Looks for probes: in what runs, and in what the command will run.
@@ -219,76 +275,6 @@ fn nothing_found(options: &RecordOptions) -> String {
     let requests: Vec<String> =
         options.filter.requests.iter().map(|request| request.probe.to_string()).collect();
     format!("no probe matches {} in any running process", requests.join(", "))
-}
-
-/// Attaches to every binary found and defines its sites. One that cannot be attached to is told and left out.
-fn attach_all(
-    options: &RecordOptions,
-    program: &Program,
-    found: Vec<Found>,
-    notify: &mut dyn FnMut(Notice<'_>),
-) -> Result<Attached> {
-    let kernel = host::kernel_version();
-    let mut attached = Attached::default();
-    for Found { binary, .. } in found {
-        let mut places = Vec::with_capacity(binary.sites.len());
-        let mut definitions = Vec::with_capacity(binary.sites.len());
-        for site in &binary.sites {
-            if let Some(hazard) = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(kernel.0, kernel.1))
-            {
-                let path = escape(&binary.path.to_string_lossy()).into_owned();
-                let left_out = if hazard == Hazard::RedZone { "; left out" } else { "" };
-                notify(Notice::Problem(&format!(
-                    "{}:{} in {path}: {hazard}{left_out}",
-                    site.provider, site.probe
-                )));
-                if hazard == Hazard::RedZone {
-                    continue;
-                }
-            }
-            let id = u32::try_from(attached.sites.len() + definitions.len()).unwrap_or(u32::MAX);
-            let (plan, spec) = Plan::new(&site.arguments);
-            program.set_site(id, &spec)?;
-            places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
-            definitions.push((plan, definition(site, &binary, options)));
-        }
-        if places.is_empty() {
-            continue;
-        }
-        let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
-        match attach::attach(program, options.attach, &path, &places) {
-            Ok(link) => attached.links.push(link),
-            Err(Error::Attach { source, .. }) => {
-                let path = escape(&binary.path.to_string_lossy()).into_owned();
-                notify(Notice::Problem(&format!("cannot attach to {path}: {source}")));
-                continue;
-            }
-            Err(error) => return Err(error),
-        }
-        let mut names: Vec<String> = definitions.iter().map(|(_, site)| site.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        attached.probes += names.len();
-        let written = |(plan, site)| WrittenSite { plan, site, recorded: 0, lost: 0 };
-        attached.sites.extend(definitions.into_iter().map(written));
-    }
-    Ok(attached)
-}
-
-fn definition(site: &crate::binary::Site, binary: &crate::binary::Binary, options: &RecordOptions) -> Site {
-    Site {
-        provider: site.provider.clone(),
-        probe: site.probe.clone(),
-        program: binary.program.clone(),
-        path: binary.path.to_string_lossy().into_owned(),
-        build_id: binary.build_id.clone(),
-        offset: site.offset,
-        semaphore_offset: site.semaphore_offset,
-        spec: site.spec.clone(),
-        args: site.arguments.iter().map(|argument| argument.kind).collect(),
-        key_arg: pattern::key_argument(&options.keys, &site.provider, &site.probe),
-        announced: true,
-    }
 }
 
 /// The command that is recorded, if there is one.
@@ -332,9 +318,10 @@ impl Running {
 /// The draining thread's side of the two channels.
 struct Draining<'a> {
     drain: &'a mut Drain,
-    sites: u32,
-    full: SyncSender<Batch>,
+    sites: &'a AtomicU32,
+    full: SyncSender<Step>,
     spare: Receiver<Batch>,
+    news: Receiver<News>,
     /// Longest sleep.
     longest: Duration,
     shared: &'a Shared,
@@ -382,6 +369,12 @@ impl Draining<'_> {
             }
             if told.elapsed() >= Duration::from_millis(100) {
                 told = Instant::now();
+                for news in self.news.try_iter() {
+                    match news {
+                        News::Problem(problem) => notify(Notice::Problem(&problem)),
+                        News::Found(sites) => notify(Notice::Found(&sites)),
+                    }
+                }
                 notify(Notice::progress(self.shared));
             }
         }
@@ -392,8 +385,8 @@ impl Draining<'_> {
         // No spare batch: the writing thread is behind, and events wait in the rings, where losses are counted.
         match self.spare.try_recv() {
             Ok(mut batch) => {
-                self.drain.collect(self.sites, &mut batch)?;
-                Ok(self.full.send(batch).is_ok())
+                self.drain.collect(self.sites.load(Ordering::Relaxed), &mut batch)?;
+                Ok(self.full.send(Step::Batch(batch)).is_ok())
             }
             Err(TryRecvError::Empty) => {
                 std::thread::sleep(Duration::from_micros(200));
@@ -409,29 +402,35 @@ impl Draining<'_> {
         std::thread::sleep(Duration::from_millis(2));
         loop {
             let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
-            let all = self.drain.collect(self.sites, &mut batch)?;
+            let sites = self.sites.load(Ordering::Relaxed);
+            let all = self.drain.collect(sites, &mut batch)?;
             if all && batch.words.is_empty() {
-                self.drain.read_losses(self.sites, &mut batch)?;
-                let _ = self.full.send(batch);
+                self.drain.read_losses(sites, &mut batch)?;
+                let _ = self.full.send(Step::Batch(batch));
                 return Ok(());
             }
-            if self.full.send(batch).is_err() {
+            if self.full.send(Step::Batch(batch)).is_err() {
                 return Ok(());
             }
         }
     }
 }
 
-/// The writing thread: takes batches until there are no more.
-fn write_batches<'a>(
+/// The writing thread: takes steps until there are no more.
+fn write_steps<'a>(
     mut trace: TraceWriter<'a>,
-    batches: &Receiver<Batch>,
+    steps: &Receiver<Step>,
     free: &SyncSender<Batch>,
 ) -> Result<TraceWriter<'a>> {
-    for batch in batches {
-        trace.take(&batch, monotonic_ns())?;
-        // The draining thread may have ended already.
-        let _ = free.send(batch);
+    for step in steps {
+        match step {
+            Step::Batch(batch) => {
+                trace.take(&batch, monotonic_ns())?;
+                // The draining thread may have ended already.
+                let _ = free.send(batch);
+            }
+            Step::Sites(sites) => trace.add_sites(sites)?,
+        }
     }
     Ok(trace)
 }

@@ -105,6 +105,8 @@ pub struct TraceWriter<'a> {
     values: Values,
     losses: Vec<Loss>,
     clock_ns: u64,
+    /// Every event up to this time has been written; 0 before the recording begins.
+    complete_ns: u64,
     /// Bytes of the files that are finished.
     finished_bytes: u64,
 }
@@ -139,6 +141,7 @@ impl<'a> TraceWriter<'a> {
             values: Values::default(),
             losses: Vec::new(),
             clock_ns: 0,
+            complete_ns: 0,
             finished_bytes: 0,
         })
     }
@@ -153,11 +156,16 @@ impl<'a> TraceWriter<'a> {
     ///
     /// # Errors
     /// When the trace cannot be written.
-    pub fn add_sites(&mut self, sites: Vec<WrittenSite>) -> Result<()> {
-        for site in &sites {
+    pub fn add_sites(&mut self, mut sites: Vec<WrittenSite>) -> Result<()> {
+        for site in &mut sites {
+            // 0 before the recording begins; a flight recorder's log has no place for it.
+            site.site.found_ns = if self.output.bounds.flight.is_some() { 0 } else { self.complete_ns };
             self.writer.define(Definition::Site(site.site.clone()))?;
         }
         self.sites.extend(sites);
+        if self.complete_ns > 0 && self.output.print.is_some() {
+            self.log.announce(self.writer.definitions(), &mut self.lines);
+        }
         Ok(())
     }
 
@@ -170,6 +178,7 @@ impl<'a> TraceWriter<'a> {
             self.log.header(self.writer.definitions(), &mut self.lines);
         }
         self.begun_ns = anchor.monotonic_ns;
+        self.complete_ns = anchor.monotonic_ns;
         self.clock(anchor)?;
         self.seal()
     }
@@ -187,6 +196,7 @@ impl<'a> TraceWriter<'a> {
         self.merge.push(batch);
         self.losses.extend_from_slice(&batch.losses);
         self.release(batch.complete_ns)?;
+        self.complete_ns = batch.complete_ns;
         if now_ns.saturating_sub(self.clock_ns) > CLOCK_INTERVAL_NS {
             self.clock(crate::host::clocks())?;
         }
@@ -240,7 +250,7 @@ impl<'a> TraceWriter<'a> {
         self.clock(crate::host::clocks())?;
         let mut next = start(&mut self.output, &self.host, &mut self.next_part)?;
         for site in &self.sites {
-            next.define(Definition::Site(site.site.clone()))?;
+            next.define(Definition::Site(Site { found_ns: 0, ..site.site.clone() }))?;
         }
         let done = std::mem::replace(&mut self.writer, next);
         // Ids are given anew in every trace.

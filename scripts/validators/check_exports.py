@@ -12,9 +12,11 @@ import sys
 import tempfile
 
 import duckdb
+import pyarrow.ipc
 import pyarrow.parquet
 
 HERE = pathlib.Path(__file__).parent
+CLASSES = ("complete", "open", "orphan_end", "repeated_begin", "repeated_end", "inverted")
 EVENT = re.compile(r"\[ *\d+\] \[PID: *\d+\] .*? (\S+:\S+) +\| Seq: ")
 
 
@@ -27,24 +29,36 @@ def run(*command):
 
 
 def expected(tracer, trace):
-    """What tracer counts: events per probe, complete spans per stage, arrows between stages."""
+    """What tracer counts: events per probe, spans per stage and class, arrows between stages, lost events."""
     lines = run(tracer, "replay", trace).splitlines()
-    probes = collections.Counter(m[1] for m in map(EVENT.match, lines) if m)
     analysis = json.loads(run(tracer, "analyze", trace, "--format", "json"))
-    stages = {stage["name"]: stage["classes"]["complete"] for stage in analysis["stages"]}
+    probes = {f"{p['provider']}:{p['probe']}": p["events"] for p in analysis["probes"] if p["events"]}
+    replayed = dict(collections.Counter(m[1] for m in map(EVENT.match, lines) if m))
+    if replayed != probes:
+        sys.exit(f"{trace}: replay shows {replayed}, analyze counts {probes}")
+    spans = {(s["name"], c): s[c] for s in analysis["stages"] for c in CLASSES if s[c]}
+    # An inverted span has both its ends, each is marked; the others have one.
+    points = {f"{name}: {c.replace('_', ' ')}": n * (1 + (c == "inverted")) for (name, c), n in spans.items()}
     return {
-        "probes": dict(probes),
-        "stages": {name: count for name, count in stages.items() if count},
-        "arrows": analysis["flows"]["arrows"],
+        "table": probes,
+        "probes": {probe.split(":")[1]: n for probe, n in probes.items()},
+        "spans": spans,
+        "stages": {name: n for (name, c), n in spans.items() if c == "complete"},
+        "irregular": {name: n for name, n in points.items() if not name.endswith(": complete")},
+        "arrows": sum(hand_off["count"] for hand_off in analysis["hand_offs"]),
+        "lost": analysis["loss"]["lost"],
     }
 
 
 def perfetto(file):
     """What Perfetto's Trace Processor finds, and what it complains about."""
+    by_name = "select name, count(*) as n from slice where category = '{}' group by name"
     queries = {
-        "stages": "select name, count(*) as n from slice where category = 'stage' group by name",
-        "probes": "select name, count(*) as n from slice where category = 'probe' group by name",
+        "stages": by_name.format("stage"),
+        "probes": by_name.format("probe"),
+        "irregular": by_name.format("irregular"),
         "arrows": "select count(*) as n from flow",
+        "lost": "select sum(extract_arg(arg_set_id, 'args.count')) as n from slice where category = 'loss'",
         "negative": "select count(*) as n from slice where dur < 0",
         "complaints": "select name, value from stats where severity in ('error', 'data_loss') and value > 0",
     }
@@ -53,19 +67,18 @@ def perfetto(file):
     complaints = [f"{row['name']} = {row['value']}" for row in rows["complaints"]]
     if rows["negative"][0]["n"]:
         complaints.append(f"{rows['negative'][0]['n']} slices without an end")
-    found = {key: {row["name"]: row["n"] for row in rows[key]} for key in ("stages", "probes")}
-    return found | {"arrows": rows["arrows"][0]["n"]}, complaints
+    found = {key: {row["name"]: row["n"] for row in rows[key]} for key in ("stages", "probes", "irregular")}
+    return found | {key: rows[key][0]["n"] or 0 for key in ("arrows", "lost")}, complaints
 
 
 def catapult(file, wanted):
     """What the viewer of chrome://tracing finds, and what it complains about."""
     found = json.loads(run("node", HERE / "catapult.mjs", file))
-    pick = lambda names: {name: n for name, n in found["slices"].items() if name in names}
-    return {
-        "stages": pick(wanted["stages"]),
-        "probes": pick(wanted["probes"]),
-        "arrows": found["flows"],
-    }, found["importWarnings"] + found["errors"]
+    picked = {
+        key: {name: n for name, n in found["slices"].items() if name in wanted[key]}
+        for key in ("stages", "probes", "irregular")
+    }
+    return picked | {"arrows": found["flows"]}, found["importWarnings"] + found["errors"]
 
 
 def tables(file):
@@ -73,17 +86,39 @@ def tables(file):
     query = "select provider || ':' || probe, count(*) from read_parquet(?) group by 1"
     duck = dict(duckdb.execute(query, [str(file)]).fetchall())
     rows = pyarrow.parquet.read_table(file, columns=["provider", "probe", "ts_ns"])
-    arrow = collections.Counter(
-        f"{provider}:{probe}" for provider, probe in zip(rows["provider"].to_pylist(), rows["probe"].to_pylist())
-    )
+    names = zip(rows["provider"].to_pylist(), rows["probe"].to_pylist())
+    arrow = collections.Counter(f"{provider}:{probe}" for provider, probe in names)
     times = rows["ts_ns"].to_pylist()
     return duck, dict(arrow), [] if times == sorted(times) else ["ts_ns is not sorted"]
+
+
+def same_rows(parquet, arrow, csv):
+    """What is not the same in the three files of one table, as texts."""
+    rows = pyarrow.parquet.read_table(parquet)
+    complaints = []
+    with pyarrow.ipc.open_file(arrow) as file:
+        if file.read_all().to_pylist() != rows.to_pylist():
+            complaints.append("the Arrow file has other rows than the Parquet file")
+    columns = [name for name in rows.column_names if not str(rows.schema.field(name).type).startswith("list")]
+    columns.remove("ts") if "ts" in columns else None
+    pick = f"select {', '.join(columns)} from"
+    for one, other in (("read_parquet(?)", "read_csv(?)"), ("read_csv(?)", "read_parquet(?)")):
+        files = [str(parquet), str(csv)] if one == "read_parquet(?)" else [str(csv), str(parquet)]
+        if duckdb.execute(f"{pick} {one} except all {pick} {other}", files).fetchall():
+            complaints.append(f"the CSV file has other rows than the Parquet file: {one} except {other}")
+    return complaints
+
+
+def spans(file):
+    """Spans per stage and class in a Parquet file."""
+    rows = duckdb.execute("select stage, class, count(*) from read_parquet(?) group by 1, 2", [str(file)])
+    return {(stage, kind): n for stage, kind, n in rows.fetchall()}
 
 
 def check(tracer, trace, folder):
     """All differences for one trace, as texts."""
     wanted = expected(tracer, trace)
-    if not wanted["probes"]:
+    if not wanted["table"]:
         return ["has no events, nothing would be compared"]
     differences = []
 
@@ -93,17 +128,22 @@ def check(tracer, trace, folder):
             if value != wanted[key]:
                 differences.append(f"{reader} finds {key} {value}, tracer says {wanted[key]}")
 
-    chrome, parquet = folder / "run.json", folder / "run.parquet"
-    for file in (chrome, parquet):
-        run(tracer, "export", trace, "--force", "-o", file)
+    def export(name, *options):
+        run(tracer, "export", trace, *options, "-o", folder / name)
+        return folder / name
+
+    chrome = export("run.json")
     compare("Perfetto", *perfetto(chrome))
     compare("Catapult", *catapult(chrome, wanted))
-    duck, arrow, complaints = tables(parquet)
-    compare("DuckDB", {"probes": duck}, [])
-    compare("pyarrow", {"probes": arrow}, complaints)
+    events = [export(f"events.{end}") for end in ("parquet", "arrow", "csv")]
+    duck, arrow, complaints = tables(events[0])
+    compare("DuckDB", {"table": duck}, same_rows(*events))
+    compare("pyarrow", {"table": arrow}, complaints)
+    table = [export(f"spans.{end}", "--table", "spans") for end in ("parquet", "arrow", "csv")]
+    compare("DuckDB", {"spans": spans(table[0])}, same_rows(*table))
     if not differences:
-        events, slices = sum(wanted["probes"].values()), sum(wanted["stages"].values())
-        print(f"note: {trace}: {events} events, {slices} slices, {wanted['arrows']} arrows agree")
+        count = {key: sum(wanted[key].values()) for key in ("table", "stages")}
+        print(f"note: {pathlib.Path(trace).name}: {count['table']} events, {count['stages']} slices, {wanted['arrows']} arrows;")
     return differences
 
 

@@ -81,7 +81,7 @@ fn properties(schema: &Schema) -> WriterProperties {
         let path = |parts: &[&str]| ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect());
         let name = field.name();
         properties = match field.data_type() {
-            DataType::Dictionary(..) => { let p = properties.set_column_dictionary_enabled(path(&[name]), true); if std::env::var("NOSTAT").is_ok() && name != "host" { p.set_column_statistics_enabled(path(&[name]), EnabledStatistics::None) } else { p } },
+            DataType::Dictionary(..) => properties.set_column_dictionary_enabled(path(&[name]), true),
             DataType::List(elements) => {
                 let path = path(&[name, "list", "element"]);
                 let is_text = *elements.data_type() == DataType::Utf8;

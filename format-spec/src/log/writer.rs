@@ -14,8 +14,8 @@ const LINE_BYTES: usize = 128;
 
 /// Appends lines of the log to a `Vec<u8>`.
 ///
-/// Losses wait until the events before them have been written: a line about a [`Gap`] stands before the first event that
-/// is later than the gap's end.
+/// Losses and probes found while recording wait until the events before them have been written: a line about a [`Gap`]
+/// stands before the first event that is later than the gap's end.
 #[derive(Debug, Default)]
 pub struct LogWriter {
     threads: Vec<Piece>,
@@ -24,7 +24,26 @@ pub struct LogWriter {
     found: HashSet<String>,
     /// Sites looked at for "Found probe" lines.
     announced: usize,
-    gaps: BTreeSet<(u64, u64, u32, u16, u32, u64)>,
+    /// Lines that wait for their place.
+    late: BTreeSet<Late>,
+    /// Late lines so far: two that are alike are two.
+    late_count: u64,
+}
+
+/// A line that stands before the first event that is later than `time_ns`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Late {
+    time_ns: u64,
+    what: What,
+    number: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// The site was found.
+    Found(u32),
+    /// Events were lost: since when, host, site, processor, how many.
+    Lost(u64, u32, u32, u16, u64),
 }
 
 impl LogWriter {
@@ -44,22 +63,35 @@ impl LogWriter {
     }
 
     /// Appends a "Found probe" line for every probe announced since the last call, once for each provider, probe and
-    /// program.
+    /// program. Those found while recording are kept, to be written at their place.
     pub fn announce(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
         let sites = definitions.sites.get(self.announced..).unwrap_or_default();
-        self.announced = definitions.sites.len();
-        for site in sites.iter().filter(|site| site.announced) {
-            let index = self.found.len() as u64;
-            if self.found.insert(format!("{}\0{}\0{}", site.provider, site.probe, site.program)) {
-                let (probe, program) = (site.probe.clone(), site.program.clone());
-                Line::Found(FoundLine { index, probe, program }).push(out);
+        for (id, site) in (self.announced..).zip(sites).filter(|(_, site)| site.announced) {
+            if site.found_ns == 0 {
+                self.found(site, out);
+            } else {
+                self.wait(site.found_ns, What::Found(u32::try_from(id).unwrap_or(u32::MAX)));
             }
+        }
+        self.announced = definitions.sites.len();
+    }
+
+    fn found(&mut self, site: &Site, out: &mut Vec<u8>) {
+        let index = self.found.len() as u64;
+        if self.found.insert(format!("{}\0{}\0{}", site.provider, site.probe, site.program)) {
+            let (probe, program) = (site.probe.clone(), site.program.clone());
+            Line::Found(FoundLine { index, probe, program }).push(out);
         }
     }
 
     /// Takes a loss, to be written at its place.
     pub fn gap(&mut self, gap: &Gap) {
-        self.gaps.insert((gap.to_ns, gap.from_ns, gap.host, gap.cpu, gap.site, gap.count));
+        self.wait(gap.to_ns, What::Lost(gap.from_ns, gap.host, gap.site, gap.cpu, gap.count));
+    }
+
+    fn wait(&mut self, time_ns: u64, what: What) {
+        self.late.insert(Late { time_ns, what, number: self.late_count });
+        self.late_count += 1;
     }
 
     /// Appends the lines of the rows `rows`, which are not earlier than those before, and of the losses before them.
@@ -79,32 +111,41 @@ impl LogWriter {
         while !rows.is_empty() {
             let times = &columns.time_ns[rows.clone()];
             let mut end = rows.end;
-            if let Some(&(to_ns, ..)) = self.gaps.first() {
-                end = rows.start + times.partition_point(|&time_ns| time_ns <= to_ns);
+            if let Some(late) = self.late.first() {
+                end = rows.start + times.partition_point(|&time_ns| time_ns <= late.time_ns);
             }
             for row in rows.start..end {
                 self.event(columns, row, out);
             }
             if end < rows.end {
-                self.first_gap(definitions, out);
+                self.first_late(definitions, out);
             }
             rows.start = end;
         }
     }
 
-    /// Appends the losses after the last event.
+    /// Appends the late lines after the last event.
     pub fn finish(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
-        while !self.gaps.is_empty() {
-            self.first_gap(definitions, out);
+        while !self.late.is_empty() {
+            self.first_late(definitions, out);
         }
     }
 
-    fn first_gap(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
-        let Some((to_ns, from_ns, _, cpu, site, count)) = self.gaps.pop_first() else { return };
-        let site = definitions.sites.get(site as usize);
-        let probe = site.map(|site| (site.provider.clone(), site.probe.clone()));
-        let cpu = Some(cpu).filter(|&cpu| cpu != Gap::ANY_CPU);
-        Line::Lost(LostLine { from_ns, to_ns, count, cpu, probe }).push(out);
+    fn first_late(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
+        let Some(Late { time_ns: to_ns, what, .. }) = self.late.pop_first() else { return };
+        match what {
+            What::Found(id) => {
+                if let Some(site) = definitions.sites.get(id as usize) {
+                    self.found(site, out);
+                }
+            }
+            What::Lost(from_ns, _, site, cpu, count) => {
+                let site = definitions.sites.get(site as usize);
+                let probe = site.map(|site| (site.provider.clone(), site.probe.clone()));
+                let cpu = Some(cpu).filter(|&cpu| cpu != Gap::ANY_CPU);
+                Line::Lost(LostLine { from_ns, to_ns, count, cpu, probe }).push(out);
+            }
+        }
     }
 
     /// Makes the texts of definitions that are new.

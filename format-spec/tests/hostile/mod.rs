@@ -1,5 +1,6 @@
 //! Builds traces that no writer would: sound checksums around anything.
 #![allow(
+    dead_code,
     unreachable_pub,
     clippy::cast_possible_truncation,
     reason = "a module of a test; its numbers are small"
@@ -15,14 +16,15 @@ use zerocopy::{FromZeros, IntoBytes};
 pub struct Hostile {
     pub bytes: Vec<u8>,
     sequence: u32,
-    trace_id: u64,
+    pub trace_id: u64,
     index_offset: u64,
+    definitions_offset: u64,
 }
 
 impl Hostile {
     /// No bytes yet.
     pub fn empty() -> Self {
-        Self { bytes: Vec::new(), sequence: 0, trace_id: 0, index_offset: 0 }
+        Self { bytes: Vec::new(), sequence: 0, trace_id: 0, index_offset: 0, definitions_offset: 0 }
     }
 
     /// A file header.
@@ -87,6 +89,9 @@ impl Hostile {
     /// An index of so many rows, with this plane as its content, and a footer.
     pub fn index_of(mut self, count: u32, plane: &[u8]) -> Self {
         self.index_offset = self.bytes.len() as u64;
+        if self.definitions_offset == 0 {
+            self.definitions_offset = self.index_offset;
+        }
         self.block(kind::INDEX, count, plane).footer(|_| {})
     }
 
@@ -103,11 +108,17 @@ impl Hostile {
         self.index_of(count, &plane)
     }
 
+    /// The definitions of [`defined`](Self::defined) again, an index of one row, and a footer: a complete trace.
+    pub fn index_with_definitions(mut self, change: impl Fn(&mut IndexRow)) -> Self {
+        self.definitions_offset = self.bytes.len() as u64;
+        self.defined(1).index(1, |row, _| change(row))
+    }
+
     /// A footer.
     pub fn footer(self, change: impl FnOnce(&mut Footer)) -> Self {
         let mut footer = Footer::new_zeroed();
         footer.trace_bytes = (self.bytes.len() as u64 + 128).into();
-        footer.definitions_offset = self.index_offset.into();
+        footer.definitions_offset = self.definitions_offset.into();
         footer.index_offset = self.index_offset.into();
         footer.trailer = TRAILER;
         change(&mut footer);

@@ -1,0 +1,57 @@
+//! Any events, in any order, with any block size, come back as they were.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tracer_format::{
+    ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+};
+
+/// Time, thread, site, processor, value.
+type Plain = (u64, u32, u32, u16, u64);
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&size, rest)) = bytes.split_first() else { return };
+    let mut events: Vec<Plain> = rest.chunks_exact(12).map(plain).collect();
+    let file = write(&events, 1 + usize::from(size));
+    // Ties go by processor, then by the order they were written in.
+    events.sort_by_key(|event| (event.0, event.3));
+    for trace in [Trace::open(&file), Trace::scan(&file)] {
+        let trace = trace.unwrap();
+        assert!(trace.complete && trace.damage.is_empty());
+        let (mut batches, mut back) = (trace.batches(), Vec::new());
+        while let Some(batch) = batches.next() {
+            let Batch::Events { columns, rows } = batch else { panic!("{batch:?}") };
+            back.extend(rows.map(|row| {
+                let (event, values) = (columns.event(row), columns.row_values(row));
+                (event.time_ns, event.thread, event.site, event.cpu, values.first().copied().unwrap_or(0))
+            }));
+        }
+        assert_eq!(back, events);
+    }
+});
+
+fn plain(bytes: &[u8]) -> Plain {
+    let value = u64::from_le_bytes(bytes[4..12].try_into().unwrap());
+    let (thread, site) = (u32::from(bytes[2] % 5), u32::from(bytes[3] % 3));
+    // Times near each other and far apart.
+    let time_ns = u64::from(bytes[0]) << (bytes[1] % 57);
+    (time_ns, thread, site, u16::from(bytes[2]), if site == 0 { 0 } else { value })
+}
+
+fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
+    let mut writer =
+        Writer::new(Vec::new(), WriterOptions { block_events, ..WriterOptions::default() }).unwrap();
+    for tid in 0..5 {
+        writer.define(Definition::Process(Process { pid: tid, ..Process::default() })).unwrap();
+        writer.define(Definition::Thread(Thread { process: tid, tid })).unwrap();
+    }
+    for args in 0..3 {
+        let args = vec![ArgKind::Unsigned(8); args];
+        writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).unwrap();
+    }
+    for &(time_ns, thread, site, cpu, value) in events {
+        let values = &[value, !value][..site as usize];
+        writer.push(&Firing { time_ns, thread, site, cpu, unreadable: 0, values }).unwrap();
+    }
+    writer.finish().unwrap()
+}
