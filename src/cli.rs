@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::Done;
+#[cfg(target_os = "linux")]
+use crate::when::When;
 
 /// Record USDT probes of a multi-process pipeline with eBPF; replay, analyze and export the trace offline.
 #[derive(Debug, Parser)]
@@ -108,6 +110,11 @@ pub(crate) struct RecordArgs {
     /// Flight recorder: keep this much time in memory; write it on SIGUSR1, at the end and when --when says so
     #[arg(long, value_name = "TIME", conflicts_with_all = ["rotate", "max_size", "max_events"])]
     pub(crate) last: Option<Time>,
+    /// With --last: end with a snapshot when a buffer takes longer in a stage, as in 'awe > 50ms'
+    #[arg(long, value_name = "STAGE > TIME", requires = "last")]
+    pub(crate) when: Option<When>,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
     /// With --last: memory for it at the most
     #[arg(long, value_name = "SIZE", requires = "last", default_value = "256M")]
     pub(crate) memory: Size,

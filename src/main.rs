@@ -10,6 +10,8 @@ mod read;
 #[cfg(target_os = "linux")]
 mod record;
 mod rewrite;
+#[cfg(target_os = "linux")]
+mod when;
 
 use std::process::ExitCode;
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use tracer_analyzer::stage::Stage;
 use tracer_format::log::LogWriter;
-use tracer_format::{Definitions, Site};
+use tracer_format::{Columns, Definitions, Site};
 use tracer_recorder::attach::AttachMode;
 use tracer_recorder::discover::Filter;
 use tracer_recorder::pattern;
@@ -19,6 +20,7 @@ use crate::Done;
 use crate::cli::{AttachArg, RecordArgs, Rotate, Usage};
 use crate::input::is_standard;
 use crate::output::Output;
+use crate::when::Watcher;
 
 pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
     if args.print && is_standard(&args.output) {
@@ -28,13 +30,22 @@ pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
         return Err(Usage("--rotate and --last write files; give -o a file name".to_owned()).into());
     }
     let options = options(&args)?;
+    let given: tracer_analyzer::Result<Vec<Stage>> =
+        args.stages.stages.iter().map(|text| text.parse()).collect();
+    let given = given?;
+    let stages = given.iter().map(Into::into).collect();
+    let watcher = args.when.clone().map(|when| Watcher::new(when, given));
     // A file that is in the way is told now, not when the first event comes.
     let first = Output::create(&args.output, args.force)?.synced(args.sync);
     let made = first.made();
     let output = tracer_recorder::Output {
         open: files(&args, first),
         print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
-        watch: None,
+        watch: watcher.map(|mut watcher| {
+            Box::new(move |definitions: &Definitions, columns: &Columns| watcher.watch(definitions, columns))
+                as _
+        }),
+        stages,
         flush: args.flush.0,
         bounds: bounds(&args),
     };

@@ -298,6 +298,35 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked() {
 }
 
 #[test]
+fn a_slow_buffer_ends_a_flight_recording_with_its_whole_path() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("when");
+    // Buffers take about 2 ms in awe; the first of over 4 ms is to be caught.
+    let _pipeline =
+        Pipeline::start(&["--rate", "100", "--awe", "2ms", "--writing", "100us", "--jitter", "0.5"]);
+    let args = ["record", "-o", "run.trace", "--last", "5s", "--when", "awe > 4ms", "--duration", "60s"];
+    let output = folder.tracer(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let mut begun = HashMap::new();
+    let slow = events(&log).into_iter().find_map(|(time_ns, _, _, probe, key)| match &probe[..] {
+        "buffer_tracker:beg_awe" => {
+            begun.insert(key, time_ns);
+            None
+        }
+        "buffer_tracker:end_awe" => {
+            begun.remove(&key).filter(|begun| time_ns - begun > 4_000_000).map(|_| key)
+        }
+        _ => None,
+    });
+    let slow = slow.expect("the slow buffer is in the snapshot");
+    let path: Vec<_> =
+        events(&log).into_iter().filter(|event| event.4 == slow).map(|event| event.3).collect();
+    let expected = ["beg_global", "beg_awe", "end_awe", "beg_writing", "end_writing", "end_global"];
+    assert_eq!(path, expected.map(|probe| format!("buffer_tracker:{probe}")));
+}
+
+#[test]
 fn rotation_keeps_the_newest_files_and_loses_nothing_between() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("rotate");

@@ -188,6 +188,11 @@ fn argument_names(args: &[ArgKind]) -> String {
     args.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
+/// A number and what it counts: `1 gap`, `2 gaps`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -11,7 +11,7 @@ use tracer_format::{BlockDecoder, BlockRef, Columns, Damage, DamagedRange, Found
 
 use crate::Result;
 use crate::filter::Selection;
-use crate::info::{State, damaged};
+use crate::info::{State, counted, damaged};
 use crate::outcome::Outcome;
 
 /// What became of the check.
@@ -56,35 +56,35 @@ impl Verification {
     /// The result as text: a line for the state, one for each damaged place, one for what was lost while recording.
     #[must_use]
     pub fn text(&self) -> String {
-        let (events, blocks, bytes) = (self.outcome.events, self.blocks, self.bytes);
+        let sound = format!("{} in {}", counted(self.outcome.events, "event"), counted(self.blocks, "block"));
+        let places = counted(self.outcome.damage.len() as u64, "place");
         let mut lines = vec![match self.state() {
-            State::Complete => format!("sound: {events} events in {blocks} blocks, {bytes} bytes"),
+            State::Complete => format!("sound: {sound}, {}", counted(self.bytes, "byte")),
             State::Incomplete => format!(
-                "incomplete: {events} events in {blocks} blocks are sound, then the file ends without a footer \
-                 ({} bytes of an unfinished block); the recorder died or is still at work",
-                self.tail_bytes
+                "incomplete: {sound} are sound, then the file ends without a footer ({} of an unfinished block); the \
+                 recorder died or is still at work",
+                counted(self.tail_bytes, "byte")
             ),
             State::Damaged => format!(
-                "damaged: {} bytes in {} places, which cost {}{} events; {events} events are sound{}",
-                self.outcome.damaged_bytes(),
-                self.outcome.damage.len(),
+                "damaged: {} in {places}, which cost {}{}; {} are sound{}",
+                counted(self.outcome.damaged_bytes(), "byte"),
                 if self.promised_events.is_none() { "at least " } else { "" },
-                self.damaged_events(),
+                counted(self.damaged_events(), "event"),
+                counted(self.outcome.events, "event"),
                 if self.outcome.incomplete { "; the file has no footer" } else { "" },
             ),
         }];
         for range in &self.outcome.damage {
-            let events = if range.events > 0 { format!(" ({} events)", range.events) } else { String::new() };
+            let events = (range.events > 0).then(|| format!(" ({})", counted(range.events.into(), "event")));
+            let events = events.unwrap_or_default();
             lines.push(format!(
                 "at byte {}, {} bytes: {}{events}",
                 range.offset, range.len_bytes, range.damage
             ));
         }
         if self.outcome.gaps > 0 {
-            lines.push(format!(
-                "{} events lost while recording, in {} gaps",
-                self.outcome.lost, self.outcome.gaps
-            ));
+            let (lost, gaps) = (counted(self.outcome.lost, "event"), counted(self.outcome.gaps, "gap"));
+            lines.push(format!("{lost} lost while recording, in {gaps}"));
         }
         lines.push(String::new());
         lines.join("\n")

@@ -39,7 +39,7 @@ fn a_sound_trace_is_sound_whatever_was_lost_while_recording() {
     assert!(verification.is_sound());
     let bytes = mixed_trace().len();
     let expected =
-        format!("sound: 6 events in 6 blocks, {bytes} bytes\n9 events lost while recording, in 1 gaps\n");
+        format!("sound: 6 events in 7 blocks, {bytes} bytes\n9 events lost while recording, in 1 gap\n");
     assert_eq!(verification.text(), expected);
     let json: serde_json::Value = serde_json::from_str(&verification.json()).unwrap();
     assert_eq!(
@@ -82,7 +82,7 @@ fn the_cost_of_damage_is_counted() {
     let text = verification.text();
     assert!(
         text.starts_with(&format!(
-            "damaged: {len} bytes in 1 places, which cost 6 events; 0 events are sound\n"
+            "damaged: {len} bytes in 1 place, which cost 6 events; 0 events are sound\n"
         )),
         "{text}"
     );

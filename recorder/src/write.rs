@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tracer_format::log::LogWriter;
 use tracer_format::{
-    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, Thread,
-    Writer, WriterOptions,
+    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, StageDef,
+    Thread, Writer, WriterOptions,
 };
 
 use crate::drain::Batch;
@@ -32,6 +32,8 @@ pub struct Output<'a> {
     pub print: Option<Box<dyn Write + Send + 'a>>,
     /// Asks for the snapshot of a flight recorder.
     pub watch: Option<Watch<'a>>,
+    /// Stages to keep in the trace.
+    pub stages: Vec<StageDef>,
     /// An event is in the file at most this long after it fired.
     pub flush: Duration,
     /// The bounds of the recording.
@@ -434,6 +436,9 @@ fn start<'a>(output: &mut Output<'a>, host: &Host, next_part: &mut u32) -> Resul
     };
     let mut writer = Writer::new(sink, options())?;
     writer.define(Definition::Host(host.clone()))?;
+    for stage in &output.stages {
+        writer.define(Definition::Stage(stage.clone()))?;
+    }
     Ok(writer)
 }
 

@@ -3,7 +3,7 @@
 use tracer_format::log::escape;
 use tracer_format::{Cost, DamagedRange, Gap, Trace};
 
-use super::{Counts, Lives, State, Times, argument_names, hex, probes, processes, version};
+use super::{Counts, Lives, State, Times, argument_names, counted, hex, probes, processes, version};
 use crate::table::{Align, Table};
 use crate::text::duration;
 use crate::wall::rfc3339;
@@ -55,7 +55,7 @@ fn head(trace: &Trace<'_>, lines: &mut Lines) {
     let parts = if ids.len() == 1 { String::new() } else { format!(", {} traces in one file", ids.len()) };
     lines.push(("format", format!("version {version}, trace id {}{parts}", ids.join(" "))));
     for host in &trace.definitions.hosts {
-        let cpus = if host.cpus > 0 { format!("{} processors", host.cpus) } else { String::new() };
+        let cpus = if host.cpus > 0 { counted(host.cpus.into(), "processor") } else { String::new() };
         let texts = [&host.name, &host.kernel, &host.machine, &cpus];
         lines.push(("host", joined(&texts.map(|text| escape(text)))));
         let command: Vec<_> = host.command.iter().map(|word| escape(word)).collect();
@@ -99,12 +99,19 @@ fn loss(trace: &Trace<'_>, damage: &[DamagedRange], lines: &mut Lines) {
     let lost = if trace.gaps.is_empty() {
         "no events".to_owned()
     } else {
-        format!("{} events in {} gaps while recording", trace.dropped(), trace.gaps.len())
+        format!(
+            "{} in {} while recording",
+            counted(trace.dropped(), "event"),
+            counted(trace.gaps.len() as u64, "gap")
+        )
     };
     lines.push(("lost", lost));
     if !damage.is_empty() {
         let bytes: u64 = damage.iter().map(|range| range.len_bytes).sum();
-        lines.push(("damage", format!("{bytes} bytes in {} places", damage.len())));
+        lines.push((
+            "damage",
+            format!("{} in {}", counted(bytes, "byte"), counted(damage.len() as u64, "place")),
+        ));
     }
     if trace.tail_bytes > 0 {
         lines.push(("tail", format!("{} bytes of a block that is not all there", trace.tail_bytes)));
