@@ -3,12 +3,14 @@
 # usage: scripts/bench.sh [hit|format|replay|export]...      default: all
 #   ROUNDS=5        rounds of a measurement; the median is printed, and the rounds of all designs take turns
 #   HITS=1000000    probe hits of a round
+#   TRACER_PROFILE=dev    builds faster, says nothing about the marks
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
 source "$root/scripts/pipeline.sh"
 rounds=${ROUNDS:-5} hits=${HITS:-1000000}
-bin=${CARGO_TARGET_DIR:-$root/target}/release
+profile=${TRACER_PROFILE:-release}
+bin=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
 
 [[ $(id -u) == 0 ]] || exec sudo --preserve-env "${BASH_SOURCE[0]}" "$@"
 # The peers need tracefs, which is not mounted everywhere; this mount is seen by this script alone.
@@ -25,8 +27,8 @@ say() { printf '\n== %s\n' "$*"; }
 
 median() { sort -g | awk '{ n[NR] = $1 } END { print NR ? (n[int((NR + 1) / 2)] + n[int(NR / 2) + 1]) / 2 : "-" }'; }
 
-# field NAME: the number in a line "NAME NUMBER" of the input.
-field() { awk -v name="$1" '$1 == name { print $NF }'; }
+# field NAME: the number in a line "NAME NUMBER" of the input, where NAME may have spaces.
+field() { sed -n "s/^$1 //p"; }
 
 # seconds COMMAND...: the wall time of a command; its output goes to $work/out.
 seconds() {
@@ -53,7 +55,6 @@ perf_probe() {
 }
 
 hammer_alone() { "$bin/hammer" --count "$hits"; }
-hammer_floor() { bpftrace -e "usdt:$bin/hammer:hammer:hit { }" -c "$bin/hammer --count $hits"; }
 hammer_tracer() { lossy "$bin/tracer" record --force -o "$work/hit.trace" -e 'hammer:*' -- "$bin/hammer" --count "$hits"; }
 hammer_perf() { perf record -q -o "$work/hit.perf" -e tracer_bench:hit -- "$bin/hammer" --count "$hits"; }
 
@@ -61,23 +62,25 @@ recorded_by_tracer() { lossy "$bin/tracer" replay "$work/hit.trace" 2>/dev/null 
 recorded_by_perf() { perf script -i "$work/hit.perf" -F event 2>/dev/null | wc -l; }
 
 hit() {
+  local round design ns count bytes
+  say "cost of a hit beside that of an empty eBPF program, in one process that takes turns ($rounds rounds)"
+  "$bin/examples/hit_cost" $((hits / 10)) "$rounds" | tee "$work/hit_cost"
   say "cost of a hit in the traced program ($hits hits, one thread, median of $rounds rounds)"
   perf_probe
-  local round design ns floor count bytes
   for ((round = 0; round < rounds; round++)); do
-    for design in alone floor tracer perf; do
-      "hammer_$design" 2>&1 | tee "$work/err" | field cpu_ns_per_hit >>"$work/ns.$design"
-      [[ $(field hammer:hit <"$work/err") == "$hits" ]] || { cat "$work/err" >&2; return 1; }
+    for design in alone tracer perf; do
+      "hammer_$design" >"$work/err" 2>&1
+      [[ $(field 'fired hammer:hit' <"$work/err") == "$hits" ]] || { cat "$work/err" >&2; return 1; }
+      field cpu_ns_per_hit <"$work/err" >>"$work/ns.$design"
     done
   done
-  floor=$(median <"$work/ns.floor")
-  printf '%-34s %8s %9s %14s %8s\n' design ns/hit 'x floor' 'events kept' B/event
-  for design in 'alone:not traced' 'floor:empty program (bpftrace)' 'tracer:tracer record' 'perf:perf record'; do
+  printf '%-34s %8s %14s %8s\n' design ns/hit 'events kept' B/event
+  for design in 'alone:not traced' 'tracer:tracer record' 'perf:perf record'; do
     ns=$(median <"$work/ns.${design%%:*}")
     read -r count bytes < <(kept "${design%%:*}")
-    printf '%-34s %8.1f %9s %14s %8s\n' "${design#*:}" "$ns" "$(ratio "$ns" "$floor")" "$count" "$bytes"
+    printf '%-34s %8.1f %14s %8s\n' "${design#*:}" "$ns" "$count" "$bytes"
   done
-  echo "marks: tracer at most 1.25 x floor and at most 0.60 x perf; here $(ratio "$(median <"$work/ns.tracer")" "$floor")" \
+  echo "marks: tracer at most 1.25 x floor and at most 0.60 x perf; here $(awk '$1 == "one" { print $6 }' "$work/hit_cost")" \
     "and $(ratio "$(median <"$work/ns.tracer")" "$(median <"$work/ns.perf")")"
 }
 
@@ -162,7 +165,7 @@ export_rates() {
   local events format
   large_trace
   say "export of $events events"
-  for format in json pftrace parquet arrow csv; do
+  for format in json parquet arrow csv; do
     rate "tracer export .$format" "$events" \
       "$(seconds "$bin/tracer" export "$work/large.trace" --force -o "$work/large.$format")" 'mark: 5'
   done
@@ -173,10 +176,10 @@ export_rates() {
 need cc build-essential
 need_rust
 need perf linux-perf
-need bpftrace bpftrace
 need zstd zstd
 need python3 python3
-cargo build --quiet --release --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
+cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
+cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-recorder --example hit_cost
 [[ $# -gt 0 ]] || set -- hit format replay export
 echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
 for part in "$@"; do

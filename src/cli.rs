@@ -95,7 +95,7 @@ pub(crate) struct RecordArgs {
     /// Have every flush reach the disk, against loss of power
     #[arg(long)]
     pub(crate) sync: bool,
-    /// End when the file has this size
+    /// End before the file has more than this size
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_size: Option<Size>,
     /// End after this many events

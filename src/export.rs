@@ -29,6 +29,16 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
     Ok(read::done(&args.file, &result?))
 }
 
+/// Writes all events of the trace at `path` to `table`.
+#[cfg(target_os = "linux")]
+pub(crate) fn to_parquet(path: &Path, table: Output) -> anyhow::Result<()> {
+    let input = Input::open(path)?;
+    let trace = read::open(&input, path)?;
+    let mut out = BufWriter::with_capacity(1 << 18, table);
+    tables::write(&trace, &Selection::all(), Table::Events, Format::Parquet, &mut out)?;
+    Ok(out.flush()?)
+}
+
 fn write(
     args: &ExportArgs,
     format: ExportFormat,

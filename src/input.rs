@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use memmap2::Mmap;
@@ -11,7 +12,7 @@ use memmap2::Mmap;
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A file with content.
-    Mapped(Mmap),
+    Mapped(Arc<Mmap>),
     /// An empty one, which cannot be mapped.
     Empty,
 }
@@ -45,7 +46,13 @@ impl Input {
         // SAFETY: traces are append-only and `tracer` never truncates or rewrites one, it replaces files by new ones. A
         // foreign process that truncates the file while it is read ends this one with SIGBUS, as with every tool that
         // maps its input; it cannot make safe code misbehave, because all content is parsed as untrusted bytes.
-        unsafe { Mmap::map(file) }.map(Self::Mapped)
+        let map = Arc::new(unsafe { Mmap::map(file) }?);
+        #[cfg(target_os = "linux")]
+        if map.len() > KEPT_BYTES {
+            let map = Arc::clone(&map);
+            std::thread::spawn(move || forget_pages(&map));
+        }
+        Ok(Self::Mapped(map))
     }
 
     /// The bytes.
@@ -53,6 +60,26 @@ impl Input {
         match self {
             Self::Mapped(bytes) => bytes,
             Self::Empty => &[],
+        }
+    }
+}
+
+/// Bytes of a file that stay in this process's memory.
+const KEPT_BYTES: usize = 128 << 20;
+
+/// Gives pages of a large file back, again and again: they would count as this process's memory, however large the file.
+/// The page cache still has them.
+#[cfg(target_os = "linux")]
+fn forget_pages(map: &Mmap) {
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        // Field 3: resident pages that are of files.
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: usize = statm.split(' ').nth(2).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        if pages * 4096 > KEPT_BYTES {
+            // SAFETY: the mapping is of a file and read-only, so a page that is gone is read from the file again and
+            // holds the same bytes.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
         }
     }
 }

@@ -18,18 +18,51 @@ use tracer_recorder::{Bounds, Error, Flight, Notice, RecordOptions, Summary};
 
 use crate::Done;
 use crate::cli::{AttachArg, RecordArgs, Rotate, Usage};
+use crate::export;
 use crate::input::is_standard;
 use crate::output::Output;
 use crate::when::Watcher;
 
-pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
+pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
+    if args.output.extension().is_none_or(|extension| extension != "parquet") {
+        return record_trace(&args);
+    }
+    if args.rotate.is_some() || args.last.is_some() {
+        return Err(Usage(
+            "--rotate and --last write traces; give -o a name that ends with .trace".to_owned(),
+        )
+        .into());
+    }
+    // A Parquet file without its end is lost, so a trace is recorded, and converted once it is complete.
+    let table = Output::create(&args.output, args.force)?;
+    let journal = args.output.with_extension("parquet.trace");
+    let target = std::mem::replace(&mut args.output, journal);
+    args.force = true;
+    let result = record_trace(&args);
+    let journal = &args.output;
+    if result.is_ok() {
+        export::to_parquet(journal, table).with_context(|| {
+            format!(
+                "cannot write {}; {} has the recording, see tracer export",
+                target.display(),
+                journal.display()
+            )
+        })?;
+        std::fs::remove_file(journal).with_context(|| format!("cannot remove {}", journal.display()))?;
+    } else if std::fs::metadata(&target).is_ok_and(|facts| facts.len() == 0) {
+        let _ = std::fs::remove_file(&target);
+    }
+    result
+}
+
+fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
     if args.print && is_standard(&args.output) {
         return Err(Usage("--print and -o - both want standard output; give -o a file".to_owned()).into());
     }
     if (args.rotate.is_some() || args.last.is_some()) && is_standard(&args.output) {
         return Err(Usage("--rotate and --last write files; give -o a file name".to_owned()).into());
     }
-    let options = options(&args)?;
+    let options = options(args)?;
     let given: tracer_analyzer::Result<Vec<Stage>> =
         args.stages.stages.iter().map(|text| text.parse()).collect();
     let given = given?;
@@ -39,7 +72,7 @@ pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
     let first = Output::create(&args.output, args.force)?.synced(args.sync);
     let made = first.made();
     let output = tracer_recorder::Output {
-        open: files(&args, first),
+        open: files(args, first),
         print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
         watch: watcher.map(|mut watcher| {
             Box::new(move |definitions: &Definitions, columns: &Columns| watcher.watch(definitions, columns))
@@ -47,15 +80,15 @@ pub(crate) fn record(args: Box<RecordArgs>) -> anyhow::Result<Done> {
         }),
         stages,
         flush: args.flush.0,
-        bounds: bounds(&args),
+        bounds: bounds(args),
     };
-    let mut screen = Screen::new(&args);
+    let mut screen = Screen::new(args);
     let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
     screen.bar.finish_and_clear();
     match result {
         Ok(summary) => {
             if !args.quiet {
-                sum_up(&args, &summary);
+                sum_up(args, &summary);
             }
             Ok(done(&summary))
         }

@@ -327,6 +327,33 @@ fn a_slow_buffer_ends_a_flight_recording_with_its_whole_path() {
 }
 
 #[test]
+fn a_recording_to_parquet_goes_through_a_trace() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("parquet");
+    let _pipeline = Pipeline::start(&["--rate", "500", "--awe", "50us", "--writing", "20us"]);
+    let recording = Recording::start(&folder, &["-o", "run.parquet"]);
+    std::thread::sleep(Duration::from_millis(600));
+    let journal = folder.path("run.parquet.trace");
+    assert!(journal.exists(), "nothing would be left after a crash");
+    assert_eq!(recording.stop().status.code(), Some(0));
+    let table = std::fs::read(folder.path("run.parquet")).expect("there");
+    assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"));
+    assert!(!journal.exists());
+}
+
+#[test]
+fn a_recording_ends_at_its_bounds() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("bounds");
+    let _pipeline = Pipeline::start(&["--rate", "2000", "--awe", "50us", "--writing", "20us"]);
+    stdout(&folder.tracer(&["record", "-o", "n.trace", "--max-events", "5000", "--duration", "60s"]), 0);
+    assert_eq!(events(&stdout(&folder.tracer(&["replay", "n.trace"]), 0)).len(), 5000);
+    stdout(&folder.tracer(&["record", "-o", "s.trace", "--max-size", "64K", "--duration", "60s"]), 0);
+    let bytes = std::fs::metadata(folder.path("s.trace")).expect("there").len();
+    assert!((16 << 10..=64 << 10).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
 fn rotation_keeps_the_newest_files_and_loses_nothing_between() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("rotate");

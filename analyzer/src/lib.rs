@@ -1,6 +1,6 @@
 //! Answers from a trace: the documented log, stages and their latencies, pictures and tables.
 //!
-//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`](filter::Selection) of
+//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`] of
 //! its events, and something to write to. No privilege, no eBPF, any operating system.
 #![forbid(unsafe_code)]
 

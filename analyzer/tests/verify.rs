@@ -26,7 +26,7 @@ fn forge(bytes: &mut [u8], block: usize, at: usize, value: &[u8]) {
 }
 
 fn events_block(bytes: &[u8]) -> usize {
-    Trace::open(bytes).unwrap().blocks[0].offset as usize
+    usize::try_from(Trace::open(bytes).unwrap().blocks[0].offset).unwrap()
 }
 
 fn damages(verification: &Verification) -> Vec<Damage> {

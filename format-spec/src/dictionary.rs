@@ -282,3 +282,23 @@ impl Fields<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stay_below_the_bytes_of_the_trace() {
+        let compressed = |before: u64| {
+            let mut builder = DictionaryBuilder::default();
+            let stage = Definition::Stage(StageDef { name: "alike".into(), ..StageDef::default() });
+            (0..1000).for_each(|_| builder.push(5000, &stage));
+            let (mut encoder, mut out) = (Encoder::new(3).expect("zstd"), Vec::new());
+            let bytes = builder.bytes();
+            builder.encode(before, &mut encoder, &mut out);
+            assert!(before + out.len() as u64 > 5000, "byte {}", before + out.len() as u64);
+            out.len() < bytes
+        };
+        assert!(compressed(5001) && !compressed(0));
+    }
+}

@@ -271,25 +271,6 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_writer_keeps_every_id_below_the_bytes_before_it() -> Result<()> {
-    let _alone = alone();
-    let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
-    // So alike that a hundred compress to less than a hundred bytes.
-    for k in 0..300_000 {
-        writer
-            .define(Definition::Stage(tracer_format::StageDef { name: "n".into(), ..Default::default() }))?;
-        if k % 20_000 == 0 {
-            writer.flush()?;
-        }
-    }
-    let bytes = writer.finish()?;
-    for trace in [Trace::open(&bytes)?, Trace::scan(&bytes)?] {
-        assert_eq!((trace.damage.len(), trace.definitions.stages.len()), (0, 300_000));
-    }
-    Ok(())
-}
-
 /// Hostile headers, footers and indexes.
 fn hostile_structures() -> Vec<(&'static str, Hostile)> {
     vec![

@@ -113,6 +113,9 @@ pub struct TraceWriter<'a> {
     finished_bytes: u64,
 }
 
+/// Bytes that definitions, index and footer take at the end of a small trace.
+const END_BYTES: u64 = 4096;
+
 /// Clock anchors are written this often, ns.
 const CLOCK_INTERVAL_NS: u64 = 10_000_000_000;
 
@@ -371,11 +374,14 @@ impl<'a> TraceWriter<'a> {
             self.shared.aftermath.store(true, Ordering::Relaxed);
             self.shared.enough.store(true, Ordering::Relaxed);
         }
+        let before = self.writer.written_bytes();
         self.writer.flush()?;
         if self.output.bounds.flight.is_none() {
             let bytes = self.finished_bytes + self.writer.written_bytes();
             self.shared.bytes.store(bytes, Ordering::Relaxed);
-            if self.output.bounds.max_bytes.is_some_and(|max| bytes >= max) {
+            // What is drained until the end is about as much as this time, and the end of the trace takes some as well.
+            let next = 2 * (self.writer.written_bytes() - before) + END_BYTES;
+            if self.output.bounds.max_bytes.is_some_and(|max| bytes + next >= max) {
                 self.shared.enough.store(true, Ordering::Relaxed);
             }
         }

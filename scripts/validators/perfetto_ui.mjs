@@ -30,11 +30,12 @@ await withPage(perfetto, async (page, url, errors) => {
     const ids = [];
     for (const row = found.iter({ id: 0 }); row.valid(); row.next()) ids.push(Number(row.id));
     if (ids.length) app.trace.selection.selectSqlEvent('slice', ids[ids.length >> 1]);
-    await new Promise((settled) => setTimeout(settled, 500));
-    app.trace.tabs.setTabPanelVisibility('COLLAPSED');
     app.trace.timeline.setViewportTime(start + from, start + to);
   }, [FLOWS, from, to]);
-  await page.waitForTimeout(1500);
+  // The selection opens the drawer with its details, which would hide half of the tracks.
+  await idle();
+  await page.evaluate(() => window.app.commands.runCommand('dev.perfetto.ToggleDrawer'));
+  await page.waitForTimeout(1000);
   await idle();
   await page.screenshot({ path: shot });
   const tracks = await page.$$eval('.pf-track__title, .pf-track-title, .pf-track h1',

@@ -69,7 +69,7 @@ fn properties(schema: &Schema) -> WriterProperties {
         .set_created_by(concat!("tracer ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(pairs))
         .set_sorting_columns(sorted.then(|| vec![sorting]))
-        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))

@@ -17,7 +17,9 @@ pub(crate) fn mixed_trace() -> Vec<u8> {
 pub(crate) fn mixed_trace_of(program: &str) -> Vec<u8> {
     let options = WriterOptions { trace_id: 0xabcd, ..WriterOptions::default() };
     let mut writer = Writer::new(Vec::new(), options).unwrap();
-    definitions(program).into_iter().for_each(|definition| drop(writer.define(definition).unwrap()));
+    for definition in definitions(program) {
+        writer.define(definition).unwrap();
+    }
     let clock = |monotonic_ns, realtime_ns| ClockAnchor {
         monotonic_ns,
         boottime_ns: monotonic_ns,
