@@ -146,7 +146,7 @@ pub enum Definition {
 }
 
 /// What a place refers to whose definition is lost.
-const LOST: u32 = u32::MAX;
+pub(crate) const LOST: u32 = u32::MAX;
 
 /// All definitions of a trace; ids are positions in these lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

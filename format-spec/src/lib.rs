@@ -23,6 +23,7 @@ mod error;
 mod event;
 mod gap;
 mod ordered;
+mod part;
 mod scan;
 mod trace;
 mod writer;

@@ -13,24 +13,10 @@ use crate::dictionary;
 use crate::gap::StoredGap;
 use crate::header::FileHeader;
 use crate::index::{self, Footer, IndexRow};
-use crate::limits::{MAX_BLOCK_RECORDS, MAX_DEFINITIONS};
+use crate::limits::MAX_BLOCK_RECORDS;
+use crate::part::Base;
 use crate::scan::{DamagedRange, Found, Scanner};
-use crate::{ClockAnchor, Columns, Damage, Definition, Definitions, Error, Gap, Result};
-
-/// Where a part begins in the file, and its ids in the lists of the whole file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Base {
-    offset: u64,
-    trace_id: u64,
-    hosts: u32,
-    processes: u32,
-    threads: u32,
-    sites: u32,
-    stages: u32,
-    exits: u32,
-    gaps: usize,
-    clocks: usize,
-}
+use crate::{ClockAnchor, Columns, Damage, Definitions, Error, Gap, Result};
 
 /// A trace, or several one after the other, opened for reading.
 #[derive(Debug, Clone)]
@@ -56,9 +42,9 @@ pub struct Trace<'a> {
     /// Number of each part, from its file header.
     pub trace_ids: Vec<u64>,
     bytes: &'a [u8],
-    bases: Vec<Base>,
+    pub(crate) bases: Vec<Base>,
     /// Whether a part before the last has no footer.
-    cut_part: bool,
+    pub(crate) cut_part: bool,
 }
 
 impl<'a> Trace<'a> {
@@ -187,57 +173,6 @@ impl<'a> Trace<'a> {
         self
     }
 
-    fn begin_part(&mut self, header: &FileHeader, offset: usize) {
-        self.end_part();
-        let all = &self.definitions;
-        let id = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.bases.push(Base {
-            offset: offset as u64,
-            trace_id: header.trace_id.get(),
-            hosts: id(all.hosts.len()),
-            processes: id(all.processes.len()),
-            threads: id(all.threads.len()),
-            sites: id(all.sites.len()),
-            stages: id(all.stages.len()),
-            exits: id(all.exits.len()),
-            gaps: self.gaps.len(),
-            clocks: self.clocks.len(),
-        });
-        self.cut_part |= !self.trace_ids.is_empty() && !self.complete;
-        self.trace_ids.push(header.trace_id.get());
-        self.complete = false;
-    }
-
-    /// Another part follows: what refers to definitions that this one lacks must not come to mean the next part's.
-    fn end_part(&mut self) {
-        let Some(base) = self.bases.last() else { return };
-        let all = &mut self.definitions;
-        let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
-        let lost = |id: u32, len: usize| if id as usize >= len { u32::MAX } else { id };
-        all.threads[base.threads as usize..]
-            .iter_mut()
-            .for_each(|thread| thread.process = lost(thread.process, processes));
-        all.exits[base.exits as usize..]
-            .iter_mut()
-            .for_each(|exit| exit.process = lost(exit.process, processes));
-        all.processes[base.processes as usize..]
-            .iter_mut()
-            .for_each(|process| process.host = lost(process.host, hosts));
-        for gap in &mut self.gaps[base.gaps..] {
-            (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
-        }
-        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = lost(anchor.host, hosts));
-    }
-
-    fn base(&self) -> Base {
-        self.bases.last().copied().unwrap_or_default()
-    }
-
-    /// Number of the part that was begun last.
-    fn part(&self) -> u32 {
-        u32::try_from(self.bases.len().saturating_sub(1)).unwrap_or(u32::MAX)
-    }
-
     /// Takes in a block found by walking or by the index.
     fn absorb(&mut self, offset: usize, header: &BlockHeader) -> Result<()> {
         self.block_count += 1;
@@ -302,38 +237,6 @@ impl<'a> Trace<'a> {
         Ok(())
     }
 
-    /// Puts a definition of the current part in its place among those of the whole file.
-    fn place(&mut self, id: u32, mut definition: Definition, part_bytes: u64) -> Result<(), Damage> {
-        let base = self.base();
-        let first = match &mut definition {
-            Definition::Host(_) => base.hosts,
-            Definition::Process(process) => {
-                process.host = process.host.saturating_add(base.hosts);
-                base.processes
-            }
-            Definition::Thread(thread) => {
-                thread.process = thread.process.saturating_add(base.processes);
-                base.threads
-            }
-            Definition::Site(_) => base.sites,
-            Definition::Stage(_) => base.stages,
-            Definition::Exit(exit) => {
-                exit.process = exit.process.saturating_add(base.processes);
-                base.exits
-            }
-            Definition::Cost(_) => 0,
-        };
-        // Writers keep ids below the bytes of the part, so that lists cannot become longer than the file.
-        if u64::from(id) >= part_bytes {
-            return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
-        }
-        if self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
-            Ok(())
-        } else {
-            Err(Damage::Limit { what: "definitions", len: id.into(), max: MAX_DEFINITIONS as u64 })
-        }
-    }
-
     /// Decodes `block` into `out`.
     ///
     /// # Errors
@@ -382,16 +285,6 @@ impl<'a> Trace<'a> {
             out.site.iter_mut().for_each(|id| *id = id.saturating_add(base.sites));
         }
         Ok(())
-    }
-
-    /// Whether the threads and sites of the block decoded last are defined in its part.
-    fn defines(&self, base: &Base, part: u32, decoder: &BlockDecoder) -> bool {
-        let next = self.bases.get(part as usize + 1);
-        let (threads_end, sites_end) = next.map_or((u32::MAX, u32::MAX), |next| (next.threads, next.sites));
-        let mut threads = decoder.threads.iter().map(|id| id.saturating_add(base.threads));
-        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.saturating_add(base.sites), args));
-        threads.all(|id| id < threads_end && self.definitions.has_thread(id))
-            && sites.all(|(id, args)| id < sites_end && self.definitions.has_site(id, args))
     }
 
     /// The file's bytes.

@@ -149,3 +149,26 @@ proptest! {
         prop_assert_eq!(indexed.dropped(), 6);
     }
 }
+
+#[test]
+fn traces_without_hosts_are_joined_too() {
+    let one = |pid: u32| {
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
+        writer.define(Definition::Process(Process { pid, ..Process::default() })).expect("defined");
+        writer.define(Definition::Thread(Thread { process: 0, tid: pid })).expect("defined");
+        writer.define(Definition::Site(Site { probe: "p".into(), ..Site::default() })).expect("defined");
+        let event = Firing { time_ns: pid.into(), thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[] };
+        writer.push(&event).expect("pushed");
+        writer.finish().expect("finished")
+    };
+    let bytes = [one(7), one(8)].concat();
+    let trace = Trace::open(&bytes).expect("a trace");
+    let (mut batches, mut pids) = (trace.batches(), Vec::new());
+    while let Some(batch) = batches.next() {
+        let Batch::Events { columns, rows } = batch else { panic!("{batch:?}") };
+        pids.extend(
+            rows.map(|row| trace.definitions.process_of(columns.thread[row]).map(|process| process.pid)),
+        );
+    }
+    assert_eq!(pids, [Some(7), Some(8)]);
+}

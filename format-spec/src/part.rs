@@ -1,0 +1,125 @@
+//! Parts: traces that stand in one file one after the other, each with ids of its own (SPEC.md "Several parts").
+
+use crate::decode::BlockDecoder;
+use crate::definition::LOST;
+use crate::header::FileHeader;
+use crate::limits::MAX_DEFINITIONS;
+use crate::trace::Trace;
+use crate::{Damage, Definition};
+
+/// Where a part begins in the file, and its ids in the lists of the whole file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) offset: u64,
+    pub(crate) trace_id: u64,
+    pub(crate) hosts: u32,
+    pub(crate) processes: u32,
+    pub(crate) threads: u32,
+    pub(crate) sites: u32,
+    pub(crate) stages: u32,
+    pub(crate) exits: u32,
+    pub(crate) gaps: usize,
+    pub(crate) clocks: usize,
+}
+
+impl Trace<'_> {
+    pub(crate) fn begin_part(&mut self, header: &FileHeader, offset: usize) {
+        self.end_part();
+        let all = &self.definitions;
+        let id = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        self.bases.push(Base {
+            offset: offset as u64,
+            trace_id: header.trace_id.get(),
+            hosts: id(all.hosts.len()),
+            processes: id(all.processes.len()),
+            threads: id(all.threads.len()),
+            sites: id(all.sites.len()),
+            stages: id(all.stages.len()),
+            exits: id(all.exits.len()),
+            gaps: self.gaps.len(),
+            clocks: self.clocks.len(),
+        });
+        self.cut_part |= !self.trace_ids.is_empty() && !self.complete;
+        self.trace_ids.push(header.trace_id.get());
+        self.complete = false;
+    }
+
+    /// Another part follows: what refers to definitions that this one lacks must not come to mean the next part's.
+    pub(crate) fn end_part(&mut self) {
+        let Some(base) = self.bases.last() else { return };
+        let all = &mut self.definitions;
+        let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
+        let lost = |id: u32, len: usize| if id as usize >= len { LOST } else { id };
+        all.threads[base.threads as usize..]
+            .iter_mut()
+            .for_each(|thread| thread.process = lost(thread.process, processes));
+        all.exits[base.exits as usize..]
+            .iter_mut()
+            .for_each(|exit| exit.process = lost(exit.process, processes));
+        all.processes[base.processes as usize..]
+            .iter_mut()
+            .filter(|process| process.host as usize >= hosts && process.host != LOST)
+            // Its host is not known, but the process is.
+            .for_each(|process| process.host = LOST);
+        for gap in &mut self.gaps[base.gaps..] {
+            (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
+        }
+        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = lost(anchor.host, hosts));
+    }
+
+    pub(crate) fn base(&self) -> Base {
+        self.bases.last().copied().unwrap_or_default()
+    }
+
+    /// Number of the part that was begun last.
+    pub(crate) fn part(&self) -> u32 {
+        u32::try_from(self.bases.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Puts a definition of the current part in its place among those of the whole file.
+    pub(crate) fn place(
+        &mut self,
+        id: u32,
+        mut definition: Definition,
+        part_bytes: u64,
+    ) -> Result<(), Damage> {
+        let base = self.base();
+        let first = match &mut definition {
+            Definition::Host(_) => base.hosts,
+            Definition::Process(process) => {
+                process.host = process.host.saturating_add(base.hosts);
+                base.processes
+            }
+            Definition::Thread(thread) => {
+                thread.process = thread.process.saturating_add(base.processes);
+                base.threads
+            }
+            Definition::Site(_) => base.sites,
+            Definition::Stage(_) => base.stages,
+            Definition::Exit(exit) => {
+                exit.process = exit.process.saturating_add(base.processes);
+                base.exits
+            }
+            Definition::Cost(_) => 0,
+        };
+        // Writers keep ids below the bytes of the part, so that lists cannot become longer than the file.
+        if u64::from(id) >= part_bytes {
+            return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
+        }
+        if self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
+            Ok(())
+        } else {
+            Err(Damage::Limit { what: "definitions", len: id.into(), max: MAX_DEFINITIONS as u64 })
+        }
+    }
+
+    /// Whether the threads and sites of the block decoded last are defined in its part.
+    pub(crate) fn defines(&self, base: &Base, part: u32, decoder: &BlockDecoder) -> bool {
+        let next = self.bases.get(part as usize + 1);
+        let (threads_end, sites_end) = next.map_or((u32::MAX, u32::MAX), |next| (next.threads, next.sites));
+        let mut threads = decoder.threads.iter().map(|id| id.saturating_add(base.threads));
+        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.saturating_add(base.sites), args));
+        threads.all(|id| id < threads_end && self.definitions.has_thread(id))
+            && sites.all(|(id, args)| id < sites_end && self.definitions.has_site(id, args))
+    }
+}
