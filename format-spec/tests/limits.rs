@@ -365,9 +365,10 @@ fn work_on_a_hostile_file_grows_with_its_size() {
     let mut magics = Hostile::new();
     magics.bytes.extend(b"\xb7TRBLK\r\n".repeat(1 << 16));
     let mut nested = Hostile::new();
-    for k in 0..10_000 {
+    for k in 0..100_000 {
+        // Checked one by one, the contents would be 200 GB.
         nested.header(kind::EVENTS, |header| {
-            (header.stored_bytes, header.sequence) = (700_000.into(), k.into());
+            (header.stored_bytes, header.sequence) = (4_000_000.into(), k.into());
         });
     }
     for (what, hostile) in [("magics", magics), ("headers, one in the other", nested)] {

@@ -273,11 +273,10 @@ impl<'a> TraceWriter<'a> {
     }
 
     fn finish(&mut self, writer: Writer<Sink<'a>>) -> Result<Sink<'a>> {
-        let in_file = self.output.bounds.flight.is_none();
-        let bytes = writer.written_bytes();
         let mut sink = writer.finish()?;
         sink.flush()?;
-        self.finished_bytes += if in_file { bytes } else { 0 };
+        self.finished_bytes += sink.file_bytes();
+        self.shared.bytes.store(self.finished_bytes, Ordering::Relaxed);
         Ok(sink)
     }
 
@@ -287,13 +286,9 @@ impl<'a> TraceWriter<'a> {
         self.rotate()?;
         let file = (self.output.open)(self.next_part)?;
         self.next_part += 1;
-        let mut writer = Writer::new(Sink::File(file), options())?;
+        let mut writer = Writer::new(Sink::file(file), options())?;
         self.memory.snapshot(self.begun_ns, &flight, &mut writer)?;
-        writer.flush()?;
-        self.finished_bytes += writer.written_bytes();
-        writer.finish()?.flush()?;
-        self.shared.bytes.store(self.finished_bytes, Ordering::Relaxed);
-        Ok(())
+        self.finish(writer).map(drop)
     }
 
     fn release(&mut self, until_ns: u64) -> Result<()> {
@@ -438,7 +433,7 @@ fn start<'a>(output: &mut Output<'a>, host: &Host, next_part: &mut u32) -> Resul
     } else {
         let file = (output.open)(*next_part)?;
         *next_part += 1;
-        Sink::File(file)
+        Sink::file(file)
     };
     let mut writer = Writer::new(sink, options())?;
     writer.define(Definition::Host(host.clone()))?;
