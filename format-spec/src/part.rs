@@ -60,7 +60,7 @@ impl Trace<'_> {
             .iter_mut()
             .filter(|process| process.host as usize >= hosts && process.host != LOST)
             // Its host is not known, but the process is.
-            .for_each(|process| process.host = LOST);
+            .for_each(|process| process.host = LOST - 1);
         for gap in &mut self.gaps[base.gaps..] {
             (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
         }

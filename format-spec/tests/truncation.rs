@@ -4,8 +4,12 @@
 
 mod sample;
 
-use sample::{ALL, Original};
+use sample::{ALL, Original, Random};
 use tracer_format::block::kind;
+use tracer_format::header::FILE_HEADER_BYTES;
+use tracer_format::{
+    ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+};
 
 /// Bytes that a disk writes at once.
 const SECTOR: usize = 512;
@@ -81,4 +85,32 @@ fn a_cut_trace_before_another_loses_only_the_cut_block() {
             assert!(!lost, "cut at {len}: {} events", read.events.len());
         }
     }
+}
+
+#[test]
+fn events_behind_restated_definitions_outlive_the_first_ones() {
+    // What only compresses badly, so that few events make the 8 MiB after which definitions are restated.
+    let mut random = Random(1);
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
+    writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).expect("defined");
+    writer.define(Definition::Thread(Thread { process: 0, tid: 7 })).expect("defined");
+    let args = vec![ArgKind::Unsigned(8); 4];
+    writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).expect("defined");
+    writer.flush().expect("a Vec takes all");
+    let definitions = FILE_HEADER_BYTES..usize::try_from(writer.written_bytes()).expect("a few bytes");
+    for time_ns in 0..350_000 {
+        let values = [(); 4].map(|()| random.next());
+        let event = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &values };
+        writer.push(&event).expect("pushed");
+    }
+    writer.flush().expect("a Vec takes all");
+    let mut bytes = writer.sink_mut().clone();
+    bytes[definitions].fill(0);
+    let trace = Trace::open(&bytes).expect("a trace");
+    assert!(!trace.complete && !trace.damage.is_empty());
+    let mut batches = trace.batches();
+    let Some(Batch::Events { columns, rows }) = batches.next() else {
+        panic!("not even the first block is read")
+    };
+    assert_eq!(columns.time_ns[rows.start], 0);
 }
