@@ -14,7 +14,7 @@ use crate::read;
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
-    write(&args.target, |writer| {
+    write(&args.target, identity(input.bytes()), |writer| {
         analyzer_import::import(input.bytes(), writer).with_context(|| name(&args.log)).map(drop)
     })?;
     Ok(Done::All)
@@ -24,8 +24,9 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = read::open(&input, &args.file)?;
     let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
-    let outcome =
-        write(&args.target, |writer| Ok(copy::copy(&[copy::Input { trace: &trace, selection }], writer)?))?;
+    let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
+    let inputs = [copy::Input { trace: &trace, selection }];
+    let outcome = write(&args.target, id, |writer| Ok(copy::copy(&inputs, writer)?))?;
     Ok(read::done(&args.file, &outcome))
 }
 
@@ -39,7 +40,8 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         .collect::<anyhow::Result<_>>()?;
     let sources: Vec<_> =
         traces.iter().map(|trace| copy::Input { trace, selection: Selection::all() }).collect();
-    let outcome = write(&args.target, |writer| Ok(copy::copy(&sources, writer)?))?;
+    let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
+    let outcome = write(&args.target, identity(ids), |writer| Ok(copy::copy(&sources, writer)?))?;
     Ok(read::done(&args.target.output, &outcome))
 }
 
@@ -47,22 +49,31 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     // Not by the index: all that is there is looked at.
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
-    let selection = Selection::all();
-    let outcome: Outcome =
-        write(&args.target, |writer| Ok(copy::copy(&[copy::Input { trace: &trace, selection }], writer)?))?;
+    let inputs = [copy::Input { trace: &trace, selection: Selection::all() }];
+    let id = identity((&trace.trace_ids, "repaired"));
+    let outcome: Outcome = write(&args.target, id, |writer| Ok(copy::copy(&inputs, writer)?))?;
     eprintln!("tracer: {}: {} events", name(&args.target.output), outcome.events);
     Ok(read::done(&args.file, &outcome))
+}
+
+/// A number that tells a trace from others and is the same for the same input; never 0.
+fn identity(of: impl std::hash::Hash) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    of.hash(&mut hasher);
+    std::hash::Hasher::finish(&hasher).max(1)
 }
 
 /// Writes a trace to the target; takes the file away again if `fill` fails.
 fn write<T>(
     target: &TargetArgs,
+    trace_id: u64,
     fill: impl FnOnce(&mut Writer<BufWriter<Output>>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let output = Output::create(&target.output, target.force)?;
     let made = output.made();
     let write = || {
-        let mut writer = Writer::new(BufWriter::new(output), WriterOptions::default())?;
+        let mut writer =
+            Writer::new(BufWriter::new(output), WriterOptions { trace_id, ..WriterOptions::default() })?;
         let filled = fill(&mut writer)?;
         writer.finish()?.flush()?;
         Ok(filled)

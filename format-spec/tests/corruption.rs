@@ -143,7 +143,7 @@ fn an_index_cannot_bring_in_a_block_of_another_trace() {
         file = file.block(kind::EVENTS, 1, &content);
         let stored_bytes = u32::try_from(content.len()).expect("a few bytes");
         file.trace_id = 1;
-        file.index_with_definitions(|row| {
+        file.index_of_rows(1, |row| {
             (row.offset, row.kind) = (at.into(), kind::EVENTS);
             (row.count, row.stored_bytes) = (1.into(), stored_bytes.into());
         })
@@ -154,5 +154,33 @@ fn an_index_cannot_bring_in_a_block_of_another_trace() {
         assert!(trace.complete && trace.blocks.len() == 1, "opened by its index");
         let batch = trace.batches().next().map(|batch| matches!(batch, Batch::Events { .. }));
         assert_eq!(batch, Some(expected), "a block of trace {trace_id} in trace 1");
+    }
+}
+
+#[test]
+fn an_index_cannot_bring_in_a_block_twice() {
+    let (content, _) = events_of_constants(1, 1);
+    let defined = Hostile::new().defined(1);
+    let at = defined.bytes.len() as u64;
+    let stored_bytes = u32::try_from(content.len()).expect("a few bytes");
+    let file = defined.block(kind::EVENTS, 1, &content).index_of_rows(2, |row| {
+        (row.offset, row.kind) = (at.into(), kind::EVENTS);
+        (row.count, row.stored_bytes) = (1.into(), stored_bytes.into());
+    });
+    let trace = Trace::open(&file.bytes).expect("a trace");
+    assert_eq!(trace.events(), 1);
+}
+
+#[test]
+fn a_thread_whose_process_is_lost_has_no_events() {
+    let (content, _) = events_of_constants(1, 1);
+    for (process, read) in [(0, true), (1, false)] {
+        // Process 1 makes a place for process 0, which is not defined.
+        let file = Hostile::new().definition(2, process, &[0; 7]).definition(3, 0, &[0, 7]);
+        let file = file.definition(4, 0, &[1, b'a', 1, b'b', 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x18]);
+        let file = file.block(kind::EVENTS, 1, &content);
+        let trace = Trace::open(&file.bytes).expect("a trace");
+        let events = trace.batches().next().map(|batch| matches!(batch, Batch::Events { .. }));
+        assert_eq!(events, Some(read), "process {process} is defined");
     }
 }

@@ -108,10 +108,10 @@ impl Hostile {
         self.index_of(count, &plane)
     }
 
-    /// The definitions of [`defined`](Self::defined) again, an index of one row, and a footer: a complete trace.
-    pub fn index_with_definitions(mut self, change: impl Fn(&mut IndexRow)) -> Self {
+    /// The definitions of [`defined`](Self::defined) again, an index of `count` rows, and a footer: a complete trace.
+    pub fn index_of_rows(mut self, count: u32, change: impl Fn(&mut IndexRow)) -> Self {
         self.definitions_offset = self.bytes.len() as u64;
-        self.defined(1).index(1, |row, _| change(row))
+        self.defined(1).index(count, |row, _| change(row))
     }
 
     /// A footer.
