@@ -6,6 +6,8 @@ mod input;
 #[cfg(target_os = "linux")]
 mod list;
 mod output;
+#[cfg(target_os = "linux")]
+mod quantity;
 mod read;
 #[cfg(target_os = "linux")]
 mod record;

@@ -17,10 +17,11 @@ use tracer_recorder::sink::Open;
 use tracer_recorder::{Bounds, Error, Flight, Notice, RecordOptions, Summary};
 
 use crate::Done;
-use crate::cli::{AttachArg, RecordArgs, Rotate, Usage};
+use crate::cli::{AttachArg, RecordArgs, Usage};
 use crate::export;
 use crate::input::is_standard;
 use crate::output::Output;
+use crate::quantity::Rotate;
 use crate::when::Watcher;
 
 pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {

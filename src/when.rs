@@ -8,7 +8,7 @@ use tracer_analyzer::key::KeyParts;
 use tracer_analyzer::stage::{self, ProbeName, Stage};
 use tracer_format::{Columns, Definitions};
 
-use crate::cli::Time;
+use crate::quantity::Time;
 
 /// A stage and how long it may take.
 #[derive(Debug, Clone)]

@@ -184,3 +184,33 @@ fn a_thread_whose_process_is_lost_has_no_events() {
         assert_eq!(events, Some(read), "process {process} is defined");
     }
 }
+
+#[test]
+fn an_index_that_says_something_else_than_the_block_is_not_believed() {
+    let (content, _) = events_of_constants(1, 1);
+    let defined = Hostile::new().defined(1);
+    let at = defined.bytes.len() as u64;
+    let stored_bytes = u32::try_from(content.len()).expect("a few bytes");
+    let file = defined.block(kind::EVENTS, 1, &content).index_of_rows(1, |row| {
+        (row.offset, row.kind) = (at.into(), kind::EVENTS);
+        (row.count, row.stored_bytes) = (2.into(), stored_bytes.into());
+    });
+    let trace = Trace::open(&file.bytes).expect("a trace");
+    assert!(matches!(trace.batches().next(), Some(Batch::Damaged(_))));
+}
+
+#[test]
+fn a_trace_behind_a_block_that_is_cut_off_far_from_its_end_is_found() {
+    let mut cut = Hostile::new();
+    cut.header(kind::EVENTS, |header| header.stored_bytes = 100_000.into());
+    let (content, _) = events_of_constants(1, 1);
+    let second = Hostile::empty().part(2).defined(1).block(kind::EVENTS, 1, &content);
+    let bytes = [&cut.bytes[..], &[7; 50], &second.bytes].concat();
+    let trace = Trace::open(&bytes).expect("a trace");
+    assert!(
+        matches!(trace.damage[0].damage, Damage::Truncated { expected: 100_072, .. }),
+        "{:?}",
+        trace.damage
+    );
+    assert_eq!((trace.events(), trace.complete), (1, false));
+}

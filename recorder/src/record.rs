@@ -4,8 +4,8 @@
 //! for programs that are started meanwhile (`find.rs`).
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command, ExitStatus};
+use std::os::fd::AsFd;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 use tracer_format::{Cost, Site};
 
 use crate::attach::AttachMode;
+use crate::command::Running;
 use crate::discover::{Discovery, Filter, Found, Scan};
 use crate::drain::{Batch, Drain, Wake, monotonic_ns};
 use crate::error::{Error, Result};
 use crate::find::Finder;
 use crate::host;
+use crate::output::Output;
 use crate::pattern::Key;
 use crate::program::{Program, ProgramOptions};
-use crate::stop::{self, Signals};
-use crate::write::{Output, Shared, TraceWriter, WrittenSite};
+use crate::stop::Signals;
+use crate::write::{Shared, TraceWriter, WrittenSite};
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -182,7 +184,7 @@ pub fn record(
     trace.begin(host::clocks())?;
 
     let started = Instant::now();
-    let mut command = Running::start(options, &drain)?;
+    let mut command = Running::start(&options.command, &drain)?;
     notify(Notice::Ready { probes });
     let until = options.duration.map(|duration| started + duration);
     let (written, drained, duration) = std::thread::scope(|scope| {
@@ -277,44 +279,6 @@ fn nothing_found(options: &RecordOptions) -> String {
     format!("no probe matches {} in any running process", requests.join(", "))
 }
 
-/// The command that is recorded, if there is one.
-struct Running {
-    child: Option<Child>,
-    /// Readable once it has ended.
-    _end: Option<OwnedFd>,
-}
-
-impl Running {
-    /// Starts the command. Its probes are attached, so its first instruction is seen.
-    fn start(options: &RecordOptions, drain: &Drain) -> Result<Self> {
-        let Some((name, arguments)) = options.command.split_first() else {
-            return Ok(Self { child: None, _end: None });
-        };
-        let child = Command::new(name).args(arguments).spawn();
-        let child = child.map_err(|source| Error::System { doing: "start the command", source })?;
-        let end = stop::child_end(child.id());
-        let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
-        drain.watch(end.as_fd())?;
-        Ok(Self { child: Some(child), _end: Some(end) })
-    }
-
-    fn terminate(&self) {
-        self.child.iter().for_each(|child| stop::terminate(child.id()));
-    }
-
-    fn is_over(&mut self) -> Result<bool> {
-        let Some(child) = &mut self.child else { return Ok(false) };
-        let status = child.try_wait();
-        Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
-    }
-
-    /// Waits for the command's end.
-    fn end(self) -> Result<Option<ExitStatus>> {
-        let status = self.child.map(|mut child| child.wait()).transpose();
-        status.map_err(|source| Error::System { doing: "wait for the command", source })
-    }
-}
-
 /// The draining thread's side of the two channels.
 struct Draining<'a> {
     drain: &'a mut Drain,
@@ -360,7 +324,7 @@ impl Draining<'_> {
                 self.shared.snapshot.fetch_or(signals.snapshots > 0, Ordering::Relaxed);
                 asked += signals.ends;
                 // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
-                if asked > usize::from(command.child.is_some()) || command.is_over()? {
+                if asked > usize::from(command.is_some()) || command.is_over()? {
                     return Ok(());
                 }
                 if signals.ends > 0 {

@@ -1,6 +1,5 @@
 //! The writing thread's work: raw events become events of the trace, in time order, sealed in time.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,52 +7,18 @@ use std::time::Duration;
 
 use tracer_format::log::LogWriter;
 use tracer_format::{
-    ClockAnchor, Columns, Cost, Definition, Definitions, Firing, Gap, Host, Process, Result, Site, StageDef,
-    Thread, Writer, WriterOptions,
+    ClockAnchor, Cost, Definition, Definitions, Firing, Gap, Host, Result, Site, Writer, WriterOptions,
 };
 
 use crate::drain::Batch;
-use crate::flight::{Flight, Memory};
+use crate::flight::Memory;
 use crate::loss::Loss;
 use crate::merge::Merge;
+use crate::output::{Bounds, Output};
 use crate::plan::{Plan, Values};
-use crate::process;
 use crate::raw::Raw;
-use crate::sink::{Open, Sink};
-
-/// Looks at the events of every block before it is sealed; true asks for a snapshot and the end of the recording.
-pub type Watch<'a> = Box<dyn FnMut(&Definitions, &Columns) -> bool + Send + 'a>;
-
-/// How much is written, and where.
-pub struct Output<'a> {
-    /// Opens the files.
-    pub open: Open<'a>,
-    /// Gets the log.
-    pub print: Option<Box<dyn Write + Send + 'a>>,
-    /// Asks for the snapshot of a flight recorder.
-    pub watch: Option<Watch<'a>>,
-    /// Stages to keep in the trace.
-    pub stages: Vec<StageDef>,
-    /// An event is in the file at most this long after it fired.
-    pub flush: Duration,
-    /// The bounds of the recording.
-    pub bounds: Bounds,
-}
-
-/// What bounds a recording; nothing by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// Ends when the file has this many bytes.
-    pub max_bytes: Option<u64>,
-    /// Ends after this many events.
-    pub max_events: Option<u64>,
-    /// Begins a new file when one has this many bytes.
-    pub rotate_bytes: Option<u64>,
-    /// Begins a new file after this time.
-    pub rotate_after: Option<Duration>,
-    /// Keeps the last events in memory and writes them when asked.
-    pub flight: Option<Flight>,
-}
+use crate::sink::Sink;
+use crate::threads::Threads;
 
 /// What the two threads tell each other.
 #[derive(Debug, Default)]
@@ -98,10 +63,7 @@ pub struct TraceWriter<'a> {
     begun_ns: u64,
     memory: Memory,
     merge: Merge,
-    processes: HashMap<u32, Process>,
-    process_ids: HashMap<u32, u32>,
-    threads: HashMap<(u32, u32), u32>,
-    last_thread: Option<(u32, u32, u32)>,
+    threads: Threads,
     log: LogWriter,
     lines: Vec<u8>,
     values: Values,
@@ -137,10 +99,7 @@ impl<'a> TraceWriter<'a> {
             begun_ns: 0,
             memory: Memory::default(),
             merge: Merge::default(),
-            processes: HashMap::new(),
-            process_ids: HashMap::new(),
-            threads: HashMap::new(),
-            last_thread: None,
+            threads: Threads::default(),
             log: LogWriter::new(),
             lines: Vec::new(),
             values: Values::default(),
@@ -259,9 +218,7 @@ impl<'a> TraceWriter<'a> {
         }
         let done = std::mem::replace(&mut self.writer, next);
         // Ids are given anew in every trace.
-        self.process_ids.clear();
-        self.threads.clear();
-        self.last_thread = None;
+        self.threads.forget_ids();
         let anchor = crate::host::clocks();
         self.begun_ns = anchor.monotonic_ns;
         let sink = self.finish(done)?;
@@ -339,8 +296,8 @@ impl<'a> TraceWriter<'a> {
     }
 
     fn event(&mut self, raw: &Raw<'_>) -> Result<()> {
-        let thread = self.thread(raw)?;
         let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(()) };
+        let thread = self.threads.id(raw.pid, raw.tid, &site.site.program, &mut self.writer)?;
         site.recorded += 1;
         site.plan.values(raw, &mut self.values, |text| self.writer.intern(text));
         let Values { values, unreadable, .. } = &self.values;
@@ -381,42 +338,6 @@ impl<'a> TraceWriter<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Id of the thread that fired.
-    fn thread(&mut self, raw: &Raw<'_>) -> Result<u32> {
-        if let Some((pid, tid, id)) = self.last_thread
-            && (pid, tid) == (raw.pid, raw.tid)
-        {
-            return Ok(id);
-        }
-        let id = match self.threads.get(&(raw.pid, raw.tid)) {
-            Some(&id) => id,
-            None => {
-                let process = self.process(raw)?;
-                let id = self.writer.define(Definition::Thread(Thread { process, tid: raw.tid }))?;
-                self.threads.insert((raw.pid, raw.tid), id);
-                id
-            }
-        };
-        self.last_thread = Some((raw.pid, raw.tid, id));
-        Ok(id)
-    }
-
-    /// Id of the process that fired.
-    fn process(&mut self, raw: &Raw<'_>) -> Result<u32> {
-        if let Some(&id) = self.process_ids.get(&raw.pid) {
-            return Ok(id);
-        }
-        let process = self.processes.entry(raw.pid).or_insert_with(|| {
-            process::read(raw.pid).unwrap_or_else(|| {
-                let program = self.sites.get(raw.site as usize).map_or("", |site| &site.site.program);
-                Process { pid: raw.pid, program: program.to_owned(), ..Process::default() }
-            })
-        });
-        let id = self.writer.define(Definition::Process(process.clone()))?;
-        self.process_ids.insert(raw.pid, id);
-        Ok(id)
     }
 }
 

@@ -1,0 +1,51 @@
+//! The command behind `--`: started when its probes are attached, watched until it ends.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus};
+
+use crate::drain::Drain;
+use crate::error::{Error, Result};
+use crate::stop;
+
+/// The command that is recorded, if there is one.
+pub(crate) struct Running {
+    child: Option<Child>,
+    /// Readable once it has ended.
+    _end: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Starts the command. Its probes are attached, so its first instruction is seen.
+    pub(crate) fn start(command: &[OsString], drain: &Drain) -> Result<Self> {
+        let Some((name, arguments)) = command.split_first() else {
+            return Ok(Self { child: None, _end: None });
+        };
+        let child = Command::new(name).args(arguments).spawn();
+        let child = child.map_err(|source| Error::System { doing: "start the command", source })?;
+        let end = stop::child_end(child.id());
+        let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
+        drain.watch(end.as_fd())?;
+        Ok(Self { child: Some(child), _end: Some(end) })
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.child.is_some()
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.child.iter().for_each(|child| stop::terminate(child.id()));
+    }
+
+    pub(crate) fn is_over(&mut self) -> Result<bool> {
+        let Some(child) = &mut self.child else { return Ok(false) };
+        let status = child.try_wait();
+        Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
+    }
+
+    /// Waits for the command's end.
+    pub(crate) fn end(self) -> Result<Option<ExitStatus>> {
+        let status = self.child.map(|mut child| child.wait()).transpose();
+        status.map_err(|source| Error::System { doing: "wait for the command", source })
+    }
+}
