@@ -200,6 +200,7 @@ pub fn record(
             Draining { drain: &mut drain, sites: &sites, full, spare, news, longest, shared: &shared };
         let result = draining.until_end(until, &mut signals, &mut command, notify);
         let duration = started.elapsed();
+        shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
         // Detached first, so that nothing new comes while the rings are emptied.
         drop(end);
         let looked = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(drop);

@@ -1,6 +1,7 @@
 //! The writing thread's work: raw events become events of the trace, in time order, sealed in time.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,9 @@ pub struct Shared {
     pub enough: AtomicBool,
     /// It has enough because of what it watched for, the rest of which is still to come.
     pub aftermath: AtomicBool,
+    /// The moment that the recording ended, CLOCK_MONOTONIC ns; 0 while it goes on. Sites are detached one after the other
+    /// then, and what some of them still fire is not part of it.
+    pub ended_ns: AtomicU64,
     /// A snapshot is asked for.
     pub snapshot: AtomicBool,
 }
@@ -61,6 +65,8 @@ pub struct TraceWriter<'a> {
     /// Number of the file that is opened next.
     next_part: u32,
     begun_ns: u64,
+    /// Every probe was attached by then: what some fired before is not part of the recording.
+    from_ns: u64,
     memory: Memory,
     merge: Merge,
     threads: Threads,
@@ -97,6 +103,7 @@ impl<'a> TraceWriter<'a> {
             writer,
             next_part,
             begun_ns: 0,
+            from_ns: 0,
             memory: Memory::default(),
             merge: Merge::default(),
             threads: Threads::default(),
@@ -142,6 +149,7 @@ impl<'a> TraceWriter<'a> {
             self.log.header(self.writer.definitions(), &mut self.lines);
         }
         self.begun_ns = anchor.monotonic_ns;
+        self.from_ns = anchor.monotonic_ns;
         self.complete_ns = anchor.monotonic_ns;
         self.clock(anchor)?;
         self.seal()
@@ -249,7 +257,9 @@ impl<'a> TraceWriter<'a> {
     }
 
     fn release(&mut self, until_ns: u64) -> Result<()> {
-        self.release_losses(until_ns)?;
+        let ended_ns = self.shared.ended_ns.load(Ordering::Relaxed);
+        let span = self.from_ns..=if ended_ns == 0 { u64::MAX } else { ended_ns };
+        self.release_losses(until_ns, &span)?;
         let mut merge = std::mem::take(&mut self.merge);
         let mut result = Ok(());
         let mut events = 0;
@@ -259,7 +269,7 @@ impl<'a> TraceWriter<'a> {
             .max_events
             .map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
         merge.release(until_ns, |raw| {
-            if result.is_ok() && room.is_none_or(|room| events < room) {
+            if result.is_ok() && span.contains(&raw.time_ns) && room.is_none_or(|room| events < room) {
                 result = self.event(&raw);
                 events += 1;
             }
@@ -272,11 +282,12 @@ impl<'a> TraceWriter<'a> {
         result
     }
 
-    fn release_losses(&mut self, until_ns: u64) -> Result<()> {
+    fn release_losses(&mut self, until_ns: u64, span: &RangeInclusive<u64>) -> Result<()> {
         let mut gaps: Vec<Gap> = Vec::new();
         self.losses.retain(|loss| {
             let due = loss.last_ns <= until_ns;
-            if due {
+            // A range that reaches into the recording may have lost events in it.
+            if due && loss.last_ns >= *span.start() && loss.first_ns <= *span.end() {
                 gaps.push(gap(loss));
             }
             !due
