@@ -59,7 +59,8 @@ hammer_tracer() { lossy "$bin/tracer" record --force -o "$work/hit.trace" -e 'ha
 hammer_perf() { perf record -q -o "$work/hit.perf" -e tracer_bench:hit -- "$bin/hammer" --count "$hits"; }
 
 recorded_by_tracer() { lossy "$bin/tracer" replay "$work/hit.trace" 2>/dev/null | grep -c ' hammer:hit '; }
-recorded_by_perf() { perf script -i "$work/hit.perf" -F event 2>/dev/null | wc -l; }
+# Only the probe's events: the file has others, as the start of the program.
+recorded_by_perf() { perf script -i "$work/hit.perf" -F event 2>/dev/null | grep -c hit; }
 
 hit() {
   local round design ns count bytes
