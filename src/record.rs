@@ -289,6 +289,11 @@ fn sum_up(args: &RecordArgs, summary: &Summary) {
     if summary.malformed > 0 {
         eprintln!("tracer: {} raw events contradicted themselves and were left out", summary.malformed);
     }
+    if summary.sites.is_empty() {
+        eprintln!(
+            "tracer: no matching probe was found: the command and its children have none; see tracer list"
+        );
+    }
     let silent: Vec<_> = summary.sites.iter().filter(|site| site.recorded + site.lost == 0).collect();
     let fired =
         |name: &str| summary.sites.iter().any(|site| site.name == name && site.recorded + site.lost > 0);

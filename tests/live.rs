@@ -390,4 +390,8 @@ fn a_program_without_a_matching_probe_is_an_error_that_names_it() {
         stderr(&output)
     );
     assert!(!folder.path("run.trace").exists());
+    // A command may start others that have one, so it is run.
+    let output = folder.tracer(&["record", "-o", "run.trace", "-e", "no_such_provider:*", "--", "true"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("no matching probe was found"), "{}", stderr(&output));
 }
