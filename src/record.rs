@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -69,6 +70,7 @@ fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
     let given = given?;
     let stages = given.iter().map(Into::into).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given));
+    let seen = watcher.as_ref().map(Watcher::seen);
     // A file that is in the way is told now, not when the first event comes.
     let first = Output::create(&args.output, args.force)?.synced(args.sync);
     let made = first.made();
@@ -86,6 +88,11 @@ fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
     let mut screen = Screen::new(args);
     let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
     screen.bar.finish_and_clear();
+    if seen.is_some_and(|seen| !seen.load(Ordering::Relaxed)) && result.is_ok() {
+        eprintln!(
+            "tracer: --when: the stage was never seen; tracer analyze shows those there are, --stage gives one"
+        );
+    }
     match result {
         Ok(summary) => {
             if !args.quiet {

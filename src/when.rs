@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracer_analyzer::key::KeyParts;
@@ -41,11 +43,18 @@ pub(crate) struct Watcher {
     /// Of each site: whether it begins the stage, and whether it ends it.
     roles: Vec<(bool, bool)>,
     begun: HashMap<i64, u64>,
+    /// Whether the stage was seen: a misspelled one would never be.
+    seen: Arc<AtomicBool>,
 }
 
 impl Watcher {
     pub(crate) fn new(when: When, given: Vec<Stage>) -> Self {
-        Self { when, given, sites: 0, roles: Vec::new(), begun: HashMap::new() }
+        Self { when, given, sites: 0, roles: Vec::new(), begun: HashMap::new(), seen: Arc::default() }
+    }
+
+    /// Tells, also later, whether the stage was seen.
+    pub(crate) fn seen(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.seen)
     }
 
     /// Whether a buffer in these events took longer than it may.
@@ -81,6 +90,7 @@ impl Watcher {
         let stages = stage::choose(&self.given, definitions).unwrap_or_default();
         let by_seq = |stage: &&Stage| stage.name == self.when.stage && stage.key == KeyParts::default();
         let Some(stage) = stages.iter().find(by_seq) else { return };
+        self.seen.store(true, Ordering::Relaxed);
         let is = |name: &ProbeName, site: &tracer_format::Site| {
             (&name.provider, &name.probe) == (&site.provider, &site.probe)
         };
@@ -122,6 +132,14 @@ mod tests {
         assert!(!watcher.watch(&definitions(), &columns(&[(0, 0, 1), (10, 0, 2), (1000, 1, 1)])));
         assert!(!watcher.watch(&definitions(), &columns(&[(1000, 1, 7), (1005, 0, 3)])));
         assert!(watcher.watch(&definitions(), &columns(&[(1011, 1, 2)])));
+        assert!(watcher.seen().load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_stage_that_is_not_there_is_not_seen() {
+        let mut watcher = Watcher::new("wrok > 1us".parse().expect("sound"), Vec::new());
+        assert!(!watcher.watch(&definitions(), &columns(&[(0, 0, 1), (9000, 1, 1)])));
+        assert!(!watcher.seen().load(Ordering::Relaxed));
     }
 
     #[test]
