@@ -127,7 +127,10 @@ pub(crate) struct RecordArgs {
     /// Say nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Command to run and record; the recording ends with it
+    /// With COMMAND: record every process, not only the command and its children
+    #[arg(short, long, requires = "command", conflicts_with = "pids")]
+    pub(crate) all: bool,
+    /// Command to run and record, with its children; the recording ends with it
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }

@@ -183,6 +183,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         ring_bytes,
         duration: args.duration.map(|time| time.0),
         command: args.command.clone(),
+        everyone: args.all,
         wait: args.wait,
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
@@ -296,9 +297,16 @@ fn sum_up(args: &RecordArgs, summary: &Summary) {
     if summary.malformed > 0 {
         eprintln!("tracer: {} raw events contradicted themselves and were left out", summary.malformed);
     }
-    if summary.sites.is_empty() {
+    if summary.lost_processes > 0 {
         eprintln!(
-            "tracer: no matching probe was found: the command and its children have none; see tracer list"
+            "tracer: {} begins and ends of processes were lost: a reused process id may stand for two processes",
+            summary.lost_processes
+        );
+    }
+    if summary.sites.is_empty() {
+        let others = if args.all { "" } else { "; -a records every process" };
+        eprintln!(
+            "tracer: no matching probe was found: the command and its children have none{others}; see tracer list"
         );
     }
     let silent: Vec<_> = summary.sites.iter().filter(|site| site.recorded + site.lost == 0).collect();
@@ -326,5 +334,9 @@ fn done(summary: &Summary) -> Done {
         });
         return Done::Command(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
     }
-    if summary.lost > 0 || summary.malformed > 0 { Done::Lossy } else { Done::All }
+    if summary.lost > 0 || summary.malformed > 0 || summary.lost_processes > 0 {
+        Done::Lossy
+    } else {
+        Done::All
+    }
 }

@@ -31,7 +31,7 @@ events      6, 1200000 a second
 bytes       {size}, {each:.2} an event
 blocks      7, 1 of events: {stored} to {stored} bytes, up to 6 events, zstd
 lost        9 events in 1 gap while recording
-cost        BPF 6.600 us in 6 runs (1100 ns each); recorder 1.200 us of CPU (200 ns an event); 2 wake-ups, 480 bytes drained
+cost        eBPF 1100 ns a run (6 runs measured); recorder 1.200 us of CPU (200 ns an event); 2 wake-ups, 480 bytes drained
 
 pid  program  started                      ended     events  command
  11  source   2026-05-01T11:59:59.999999Z  exit 3         3  ./source --fast

@@ -122,6 +122,56 @@ pub const fn pack_ids(pid_tid: u64, site: u32) -> u64 {
 
 /// [`EventHeader::kind`]: a site fired.
 pub const KIND_SITE: u8 = 0;
+/// [`EventHeader::kind`]: a process began as the copy of another one. Words: start, parent, program.
+pub const KIND_FORK: u8 = 1;
+/// [`EventHeader::kind`]: a process began to run another program. Words: start, parent, program, command line, path as
+/// the process gave it, and 1 if it was stopped until its probes are attached.
+pub const KIND_EXEC: u8 = 2;
+/// [`EventHeader::kind`]: the last thread of a process ended. Words: start, wait status.
+pub const KIND_EXIT: u8 = 3;
+
+/// Longest file name of a program in the events of processes, with its terminating NUL, in bytes: `NAME_MAX` of Linux.
+pub const MAX_PROGRAM_BYTES: usize = 256;
+/// Longest path of a program in them, with its terminating NUL, in bytes.
+pub const MAX_PATH_BYTES: usize = 256;
+/// Longest command line in them, in bytes.
+pub const MAX_COMMAND_BYTES: usize = 512;
+
+/// Where the kernel that runs keeps what the programs for processes read: offsets in bytes, from its BTF.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelLayout {
+    /// `task_struct.pid`: the thread id.
+    pub task_pid: u32,
+    /// `task_struct.tgid`: the process id.
+    pub task_tgid: u32,
+    /// `task_struct.start_boottime`.
+    pub task_start: u32,
+    /// `task_struct.real_parent`.
+    pub task_parent: u32,
+    /// `task_struct.mm`.
+    pub task_mm: u32,
+    /// `task_struct.signal`.
+    pub task_signal: u32,
+    /// `task_struct.exit_code`.
+    pub task_exit_code: u32,
+    /// `task_struct.ptrace`: not 0 while a debugger is attached.
+    pub task_ptrace: u32,
+    /// `signal_struct.live`: threads that have not ended.
+    pub signal_live: u32,
+    /// `mm_struct.exe_file`.
+    pub mm_exe_file: u32,
+    /// `mm_struct.arg_start`.
+    pub mm_arg_start: u32,
+    /// `mm_struct.arg_end`.
+    pub mm_arg_end: u32,
+    /// `file.f_path.dentry`.
+    pub file_dentry: u32,
+    /// `dentry.d_name.name`.
+    pub dentry_name: u32,
+    /// `linux_binprm.filename`.
+    pub binprm_filename: u32,
+}
 
 /// What every raw event in a ring buffer begins with. `count` 8-byte words follow, then the bytes of its strings.
 ///
@@ -133,11 +183,11 @@ pub const KIND_SITE: u8 = 0;
 pub struct EventHeader {
     /// `CLOCK_MONOTONIC`, read after the space in the ring was reserved.
     pub time_ns: u64,
-    /// Thread that fired.
+    /// Thread that fired; of other kinds, 0.
     pub tid: u32,
-    /// Process that fired.
+    /// Process that fired, or that the event is about.
     pub pid: u32,
-    /// The attach cookie: index in `SITES`.
+    /// The attach cookie: index in `SITES`; of other kinds, 0.
     pub site: u32,
     /// Bit i is set when word i could not be read.
     pub unreadable: u16,

@@ -1,4 +1,4 @@
-//! The eBPF program that runs at every site: it reads the site's arguments, the process, the thread and the time,
+//! The eBPF programs. The one that runs at every site reads the site's arguments, the process, the thread and the time,
 //! and hands them to the recorder as one raw event (`abi.rs`), by the lane of its CPU or by its ring buffer.
 //!
 //! It runs inside the traced program, so each instruction here is paid by the user: the common shapes come first, and
@@ -15,12 +15,13 @@ mod argument;
 mod atomic;
 mod lane;
 mod maps;
+mod process;
 mod ring;
 mod string;
 
 use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
-use aya_ebpf::macros::uprobe;
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::macros::{raw_tracepoint, uprobe};
+use aya_ebpf::programs::{ProbeContext, RawTracePointContext};
 
 use crate::abi::{MAX_ARGUMENTS, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec};
 use crate::ring::Event;
@@ -33,6 +34,24 @@ static PID_FILTER: u32 = 0;
 #[uprobe]
 pub fn site(ctx: ProbeContext) -> u32 {
     fire(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn process_fork(ctx: RawTracePointContext) -> u32 {
+    process::fork(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn process_exec(ctx: RawTracePointContext) -> u32 {
+    process::exec(&ctx);
+    0
+}
+
+#[raw_tracepoint]
+pub fn process_exit(ctx: RawTracePointContext) -> u32 {
+    process::exit(&ctx);
     0
 }
 

@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::bpf_map_def;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 
 use crate::abi::{LaneControl, MAX_PAYLOAD_BYTES, SiteSpec};
 
@@ -33,6 +33,14 @@ pub static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
 /// One ring buffer for each CPU, for events with strings and for what the lane has no room for.
 #[map]
 pub static RINGS: MapOfMaps = MapOfMaps::array();
+
+/// What happens to processes, of all CPUs: rare beside what fires, and it must not be lost among that.
+#[map]
+pub static PROCESSES: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Events that `PROCESSES` had no room for.
+#[map]
+pub static PROCESS_DROPS: Array<u64> = Array::with_max_entries(1, 0);
 
 /// A buffer with room for the largest event.
 #[repr(C)]

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use aya_obj::generated::bpf_insn;
+use aya_obj::generated::{bpf_insn, bpf_prog_info};
 
 /// Map types used here; `enum bpf_map_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub(crate) struct MapLayout<'a> {
 #[repr(u32)]
 pub(crate) enum ProgramType {
     Kprobe = 2,
+    RawTracepoint = 17,
 }
 
 /// Attach types used here; `enum bpf_attach_type`.
@@ -58,9 +59,13 @@ const MAP_CREATE: libc::c_int = 0;
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
 const MAP_DELETE_ELEM: libc::c_int = 3;
+const MAP_GET_NEXT_KEY: libc::c_int = 4;
 const PROG_LOAD: libc::c_int = 5;
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const MAP_FREEZE: libc::c_int = 22;
 const LINK_CREATE: libc::c_int = 28;
+const ENABLE_STATS: libc::c_int = 32;
 
 #[repr(C)]
 #[derive(Default)]
@@ -100,6 +105,26 @@ struct ProgLoad {
     expected_attach_type: u32,
 }
 
+#[repr(C)]
+#[derive(Default)]
+struct RawTracepoint {
+    name: u64,
+    prog_fd: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+struct InfoByFd {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+#[repr(C)]
+struct EnableStats {
+    kind: u32,
+}
+
 /// `link_create` with the arm `perf_event`.
 #[repr(C)]
 #[derive(Default)]
@@ -128,6 +153,9 @@ struct LinkUprobeMulti {
     pid: u32,
     padding: u32,
 }
+
+/// How often loading is tried again when the kernel says so.
+const MAX_LOAD_TRIES: u32 = 10;
 
 /// Bytes of a type, as the kernel's interfaces count them.
 #[expect(clippy::cast_possible_truncation, reason = "only for types of some kilobytes")]
@@ -192,6 +220,19 @@ impl Map {
         call(MAP_LOOKUP_ELEM, &self.element(key, value.as_mut_ptr().expose_provenance())).map(drop)
     }
 
+    /// The key behind `key`, or the first; an error behind the last.
+    pub(crate) fn next_key(&self, key: Option<u32>) -> io::Result<u32> {
+        assert_eq!(self.key_bytes, 4, "the kernel writes as many bytes as a key has");
+        let bytes = key.unwrap_or(0).to_le_bytes();
+        let mut next = [0; 4];
+        let mut attr = self.element(&bytes, next.as_mut_ptr().expose_provenance());
+        if key.is_none() {
+            attr.key = 0;
+        }
+        call(MAP_GET_NEXT_KEY, &attr)?;
+        Ok(u32::from_le_bytes(next))
+    }
+
     /// Removes `key`.
     pub(crate) fn delete(&self, key: &[u8]) -> io::Result<()> {
         call(MAP_DELETE_ELEM, &self.element(key, 0)).map(drop)
@@ -235,7 +276,44 @@ pub(crate) fn load_program(
         expected_attach_type: attach as u32,
         ..Default::default()
     };
-    call_fd(PROG_LOAD, &attr)
+    // The verifier gives up when a signal is pending, which says nothing about the program.
+    let mut tries = 0..MAX_LOAD_TRIES;
+    loop {
+        match call_fd(PROG_LOAD, &attr) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && tries.next().is_some() => {}
+            result => return result,
+        }
+    }
+}
+
+/// Lets a program run at a tracepoint until the descriptor is closed.
+pub(crate) fn open_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let attr = RawTracepoint {
+        name: name.as_ptr().expose_provenance() as u64,
+        prog_fd: number(program),
+        ..Default::default()
+    };
+    call_fd(RAW_TRACEPOINT_OPEN, &attr)
+}
+
+/// Lets the kernel measure the run time of all BPF programs until the descriptor is closed. It costs every run some 30 ns.
+pub(crate) fn measure() -> io::Result<OwnedFd> {
+    // BPF_STATS_RUN_TIME.
+    call_fd(ENABLE_STATS, &EnableStats { kind: 0 })
+}
+
+/// Time that a program took, ns, and for how many runs, while it was measured.
+pub(crate) fn run_time(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let mut info = std::mem::MaybeUninit::<bpf_prog_info>::zeroed();
+    let attr = InfoByFd {
+        bpf_fd: number(program),
+        info_len: bytes_of::<bpf_prog_info>(),
+        info: info.as_mut_ptr().expose_provenance() as u64,
+    };
+    call(OBJ_GET_INFO_BY_FD, &attr)?;
+    // SAFETY: zeros are a valid value, and the kernel wrote no more bytes than the structure has.
+    let info = unsafe { info.assume_init() };
+    Ok((info.run_time_ns, info.run_cnt))
 }
 
 /// Links a program to an open perf event; the program sees `cookie`.
@@ -289,7 +367,7 @@ fn call_fd<T>(command: libc::c_int, attr: &T) -> io::Result<OwnedFd> {
 fn call<T>(command: libc::c_int, attr: &T) -> io::Result<i32> {
     // SAFETY: `attr` is a prefix of `union bpf_attr` and lives until the call returns; so do the buffers whose addresses
     // the callers above put into it. Their lengths are what the kernel takes from the map (asserted) or from the
-    // attribute. The kernel writes only to those that were given as mutable (`lookup`, the verifier's log).
+    // attribute. The kernel writes only to those that were given as mutable (`lookup`, `next_key`, `run_time`, the verifier's log).
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
     i32::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }

@@ -36,6 +36,14 @@ pub struct Filter {
     pub programs: Vec<Pattern>,
 }
 
+impl Filter {
+    /// Whether processes of this program are wanted, by the file name of its executable.
+    #[must_use]
+    pub fn wants(&self, program: &str) -> bool {
+        self.programs.is_empty() || self.programs.iter().any(|pattern| pattern.matches(program))
+    }
+}
+
 /// A file with requested probes, found now.
 #[derive(Debug)]
 pub struct Found {
@@ -120,6 +128,15 @@ impl Discovery {
     /// Looks at all processes that pass the filter.
     pub fn scan(&mut self) -> Scan {
         let listed = if self.filter.pids.is_empty() { process::pids() } else { Ok(self.filter.pids.clone()) };
+        self.scan_listed(listed)
+    }
+
+    /// Looks at these processes, whatever the filter's pids are.
+    pub fn scan_processes(&mut self, pids: Vec<u32>) -> Scan {
+        self.scan_listed(Ok(pids))
+    }
+
+    fn scan_listed(&mut self, listed: io::Result<Vec<u32>>) -> Scan {
         let mut pass = self.pass();
         match listed {
             Ok(mut pids) => {
@@ -137,13 +154,10 @@ impl Discovery {
         scan
     }
 
-    /// Looks at one process, for example one that just started another program, if it passes the filter.
+    /// Looks at one process, for example one that just started another program, whatever the filter's pids are.
     pub fn scan_process(&mut self, pid: u32) -> Scan {
-        let wanted = self.filter.pids.is_empty() || self.filter.pids.contains(&pid);
         let mut pass = self.pass();
-        if wanted {
-            pass.process(pid);
-        }
+        pass.process(pid);
         pass.finish()
     }
 
@@ -153,14 +167,27 @@ impl Discovery {
     /// # Errors
     /// [`Error::Command`] if there is no such program in `PATH`.
     pub fn command(&mut self, name: &std::ffi::OsStr) -> Result<Scan> {
-        let paths = library::of_command(name)?;
+        Ok(self.files(library::of_command(name)?))
+    }
+
+    /// Looks at the program at `path`, which process `pid` has just begun to run, and the shared libraries that it will
+    /// load, if it passes the filter. The process may be gone already, or be stopped before its first instruction.
+    pub fn starting(&mut self, pid: u32, path: PathBuf) -> Scan {
+        let program = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !self.filter.wants(&program) || !path.is_file() {
+            return Scan::default();
+        }
+        self.files(library::of_process(pid, path))
+    }
+
+    fn files(&mut self, paths: Vec<PathBuf>) -> Scan {
         let mut pass = self.pass();
         for path in paths {
             if let Err(error) = pass.file(&path, &path) {
                 pass.tell(format!("{}: {error}", shown(&path)));
             }
         }
-        Ok(pass.finish())
+        pass.finish()
     }
 
     /// The file with these facts, if it was looked at and has not changed since.
@@ -206,9 +233,7 @@ impl Pass<'_> {
             Ok(path) => path,
             Err(error) => return self.tell_no_executable(pid, &error),
         };
-        let programs = &self.discovery.filter.programs;
-        let program = executable.file_name().unwrap_or_default().to_string_lossy();
-        if !programs.is_empty() && !programs.iter().any(|pattern| pattern.matches(&program)) {
+        if !self.discovery.filter.wants(&executable.file_name().unwrap_or_default().to_string_lossy()) {
             return;
         }
         let folder = PathBuf::from(format!("/proc/{pid}"));
@@ -222,7 +247,7 @@ impl Pass<'_> {
                     files.insert(file);
                 }
                 // A device, or the process is gone.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput || !folder.exists() => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput || is_gone(&folder, &error) => {}
                 Err(error) => {
                     self.tell(format!("{}: mapped but cannot be opened: {error}", shown(&mapping.path)))
                 }
@@ -337,6 +362,11 @@ impl Pass<'_> {
         }
         self.scan
     }
+}
+
+/// Whether the process is gone, or is ending: it has no memory any more then.
+fn is_gone(folder: &Path, error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) || !folder.exists()
 }
 
 /// Opens a regular file for reading without waiting for anything.

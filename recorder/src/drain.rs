@@ -3,18 +3,23 @@
 //! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
 //! quarter full. It neither decodes nor orders anything: that is `merge.rs`, on another thread.
 
+use std::ffi::OsString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+use crate::abi::KIND_EXEC;
 use crate::error::{Error, Result};
 use crate::lane::Lanes;
 use crate::loss::{Loss, LossReader};
 use crate::program::Program;
+use crate::raw::{self, Raw};
 use crate::ring::{Progress, Ring};
 
 /// Words of one batch at most: 2 MiB.
@@ -63,6 +68,42 @@ impl Batch {
     }
 }
 
+/// A process that began to run another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The process.
+    pub pid: u32,
+    /// Its parent.
+    pub parent_pid: u32,
+    /// Path of the program as the process gave it, maybe relative to its folder; empty if unknown.
+    pub path: PathBuf,
+    /// Whether it was stopped, and has to be continued once its probes are attached.
+    pub is_held: bool,
+}
+
+impl Started {
+    /// Those that the events of a ring tell of.
+    fn all(mut words: &[u64]) -> Vec<Self> {
+        let mut started = Vec::new();
+        while let Some((count, skip)) = raw::extent(words) {
+            let (event, rest) = words.split_at(count);
+            words = rest;
+            if let Some(event) = Raw::parse(0, event).filter(|event| !skip && event.kind == KIND_EXEC) {
+                let mut path = Vec::new();
+                // What cannot be read is empty.
+                let _ = event.string(4, &mut path);
+                started.push(Self {
+                    pid: event.pid,
+                    parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
+                    path: PathBuf::from(OsString::from_vec(path)),
+                    is_held: event.words.get(5) == Some(&1),
+                });
+            }
+        }
+        started
+    }
+}
+
 /// Why [`Drain::wait`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -74,8 +115,10 @@ pub enum Wake {
 
 /// All lanes and rings of a program.
 pub struct Drain {
-    /// By CPU.
+    /// By CPU, and behind them the ring of what happens to processes.
     rings: Vec<Tracked>,
+    /// Processes that began to run another program, as far as the last batch tells.
+    pub started: Vec<Started>,
     lanes: Lanes,
     losses: LossReader,
     looked_at: Option<Instant>,
@@ -108,8 +151,8 @@ impl Drain {
     /// [`Error::System`] when memory or descriptors are short.
     pub fn new(program: &Program) -> Result<Self> {
         let system = |source: io::Error| Error::System { doing: "map the ring buffers", source };
-        let mut rings = Vec::with_capacity(program.cpus());
-        for map in &program.rings {
+        let mut rings = Vec::with_capacity(program.cpus() + 1);
+        for map in program.rings.iter().chain([&program.processes]) {
             rings.push(Tracked {
                 ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?,
                 complete_ns: 0,
@@ -126,6 +169,7 @@ impl Drain {
         }
         Ok(Self {
             rings,
+            started: Vec::new(),
             losses: LossReader::new(lanes.clone(), site_drops),
             lanes,
             looked_at: None,
@@ -174,22 +218,31 @@ impl Drain {
     /// [`Error::System`] when the counters of lost events cannot be read.
     pub fn collect(&mut self, sites: u32, batch: &mut Batch) -> Result<bool> {
         batch.clear();
+        self.started.clear();
         let mut fullest = 0.0_f64;
+        let cpus = self.rings.len() - 1;
         let mut all = true;
         for i in 0..self.rings.len() {
             let cpu = (self.turn + i) % self.rings.len();
             let tracked = &mut self.rings[cpu];
             let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
-            fullest = fullest.max(fill).max(self.lanes.fill(cpu));
+            fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
             // Before the positions are read: what bears an earlier time is reserved by then.
             let now_ns = monotonic_ns();
             let begin = batch.words.len();
-            let lane = self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS);
+            let lane = if cpu < cpus {
+                self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS)
+            } else {
+                Progress::Complete
+            };
             let ring = tracked.ring.drain(&mut batch.words, BATCH_WORDS);
             if (lane, ring) == (Progress::Complete, Progress::Complete) {
                 tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
             all &= lane != Progress::Full && ring != Progress::Full;
+            if cpu == cpus {
+                self.started.extend(Started::all(&batch.words[begin..]));
+            }
             if batch.words.len() > begin {
                 let cpu = u16::try_from(cpu).expect("the loader refuses more CPUs");
                 batch.parts.push(Part { cpu, end: batch.words.len() });

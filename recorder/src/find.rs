@@ -1,9 +1,13 @@
 //! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tracer_format::Site;
@@ -12,13 +16,16 @@ use tracer_format::log::escape;
 use crate::attach::{self, Link, Place};
 use crate::binary::{self, Binary};
 use crate::discover::{Discovery, Found, Scan};
+use crate::drain::Started;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::nop::{self, Hazard};
 use crate::pattern;
 use crate::plan::Plan;
+use crate::process;
 use crate::program::Program;
 use crate::record::RecordOptions;
+use crate::stop;
 use crate::write::WrittenSite;
 
 /// A file whose sites the program knows, but is not attached to yet.
@@ -50,12 +57,29 @@ pub(crate) struct Finder<'a> {
     max_sites: u32,
     /// By device and inode: a file that was written anew is attached to instead of what it was.
     links: HashMap<(u64, u64), Link>,
+    /// When a process of this program was last looked at, by device and inode of its executable.
+    looked: HashMap<(u64, u64), Instant>,
 }
 
-/// How soon a new program is found: soon after a command was started, which starts others; later on with less effort.
-const SOON: Duration = Duration::from_millis(10);
-const LATER: Duration = Duration::from_millis(200);
-const SOON_FOR: Duration = Duration::from_secs(2);
+/// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
+const AGAIN: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
+/// How long what was seen of a program holds for its next process.
+const REMEMBERED: Duration = Duration::from_secs(1);
+/// Programs that are remembered, and looks that wait, at most; the next look at all processes makes up for more.
+const MAX_REMEMBERED: usize = 4096;
+/// All processes are looked at this often, for libraries that are loaded later, and on machines with thousands of
+/// processes less often, so that it takes no more than a twentieth of a processor.
+const SCAN_INTERVAL: Duration = Duration::from_millis(200);
+const SCAN_SHARE: u32 = 20;
+
+/// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
+fn given_path(started: &Started) -> PathBuf {
+    Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
+}
+
+/// Looks at processes that are due, the earliest first.
+type Looks = BinaryHeap<Reverse<(Instant, u32)>>;
 
 impl<'a> Finder<'a> {
     pub(crate) fn new(
@@ -66,7 +90,17 @@ impl<'a> Finder<'a> {
         max_sites: u32,
     ) -> Self {
         let kernel = host::kernel_version();
-        Self { options, program, discovery, kernel, sites, max_sites, links: HashMap::new() }
+        let (links, looked) = (HashMap::new(), HashMap::new());
+        Self { options, program, discovery, kernel, sites, max_sites, links, looked }
+    }
+
+    /// Looks at what runs now.
+    pub(crate) fn scan(&mut self) -> Scan {
+        if self.options.only_tree() {
+            self.discovery.scan_processes(self.program.admitted())
+        } else {
+            self.discovery.scan()
+        }
     }
 
     /// Tells the program of the sites that were found; those that would do harm are left out.
@@ -118,23 +152,108 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Looks again and again for programs that were started meanwhile, until `ended` says so. New sites are handed to
-    /// `announce` before they are attached, so that they are known when their first event comes.
+    /// Looks at processes that begin to run a program, when they are `started`, and at all of them now and then, until
+    /// nobody tells of such processes any more. New sites are handed to `announce` before they are attached, so that they
+    /// are known when their first event comes.
     pub(crate) fn keep_looking(
         &mut self,
-        ended: &dyn Fn(Duration) -> bool,
+        started: &Receiver<Vec<Started>>,
         announce: &mut dyn FnMut(&[WrittenSite]),
         tell: &mut dyn FnMut(String),
     ) -> Result<()> {
-        let begun = Instant::now();
-        let soon = || !self.options.command.is_empty() && begun.elapsed() < SOON_FOR;
-        while !ended(if soon() { SOON } else { LATER }) {
-            let Scan { found, problems, .. } = self.discovery.scan();
-            problems.into_iter().for_each(&mut *tell);
-            for prepared in self.prepare(found, tell)? {
-                announce(&prepared.sites);
-                self.attach(&prepared, tell)?;
+        let mut looks = Looks::new();
+        let mut scan_at = Instant::now() + SCAN_INTERVAL;
+        loop {
+            let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
+            match started.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(list) => {
+                    for started in list {
+                        let held = started.is_held.then_some(started.pid);
+                        let looked = self.look_at_started(&started, &mut looks, announce, tell);
+                        held.into_iter().for_each(stop::go_on);
+                        looked?;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
             }
+            let now = Instant::now();
+            while let Some(Reverse((_, pid))) = looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+                looks.pop();
+                let scan = self.discovery.scan_process(pid);
+                self.attach_later(scan, announce, tell)?;
+            }
+            if scan_at <= now {
+                let scan = self.scan();
+                self.attach_later(scan, announce, tell)?;
+                scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
+            }
+        }
+    }
+
+    /// Looks at a process that began to run a program, unless that program was looked at just now.
+    fn look_at_started(
+        &mut self,
+        started: &Started,
+        looks: &mut Looks,
+        announce: &mut dyn FnMut(&[WrittenSite]),
+        tell: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        let pid = started.pid;
+        let now = Instant::now();
+        // It may be gone already, or not have its new name yet; another one will be of the same file.
+        let executable = process::executable(pid).unwrap_or_default();
+        let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
+        let facts = fs::metadata(format!("/proc/{pid}/exe")).or_else(|_| fs::metadata(&path));
+        let Ok(facts) = facts else { return Ok(()) };
+        let program = (facts.dev(), facts.ino());
+        let remembered = self.looked.get(&program).is_some_and(|at| now.duration_since(*at) < REMEMBERED);
+        if remembered || !self.is_wanted(pid) {
+            return Ok(());
+        }
+        if self.looked.len() >= MAX_REMEMBERED {
+            self.looked.clear();
+        }
+        self.looked.insert(program, now);
+        let scan = self.discovery.starting(pid, path);
+        self.attach_later(scan, announce, tell)?;
+        if looks.len() < MAX_REMEMBERED {
+            looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, pid: u32) -> bool {
+        let pids = &self.options.filter.pids;
+        if self.options.only_tree() {
+            self.program.is_admitted(pid)
+        } else {
+            pids.is_empty() || pids.contains(&pid)
+        }
+    }
+
+    /// Attaches to what was found while recording.
+    fn attach_later(
+        &mut self,
+        scan: Scan,
+        announce: &mut dyn FnMut(&[WrittenSite]),
+        tell: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        scan.problems.into_iter().for_each(&mut *tell);
+        let mut found = scan.found;
+        let mut room = self.max_sites.saturating_sub(self.sites.load(Ordering::Relaxed)) as usize;
+        found.retain(|Found { binary, .. }| {
+            let (path, sites) = (binary.path.to_string_lossy(), binary.sites.len());
+            if sites > room {
+                tell(format!("{}: left out: {sites} sites, there is room for {room} more", escape(&path)));
+                return false;
+            }
+            room -= sites;
+            true
+        });
+        for prepared in self.prepare(found, tell)? {
+            announce(&prepared.sites);
+            self.attach(&prepared, tell)?;
         }
         Ok(())
     }

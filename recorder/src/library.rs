@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::error::{Error, Result};
 const MAX_FILES: usize = 1024;
 /// Bytes of the first line of a script, as the kernel has it.
 const MAX_SCRIPT_LINE_BYTES: usize = 256;
+/// Bytes of a process' environment that are looked at.
+const MAX_ENVIRONMENT_BYTES: u64 = 1 << 20;
 /// Bytes of the loader's cache.
 const MAX_CACHE_BYTES: u64 = 32 << 20;
 const CACHE: &str = "/etc/ld.so.cache";
@@ -45,20 +48,38 @@ const VARIANTS: [&str; 4] =
 /// [`Error::Command`] if there is no such program in `PATH`.
 pub(crate) fn of_command(name: &OsStr) -> Result<Vec<PathBuf>> {
     let executable = find(name).ok_or_else(|| Error::Command(name.to_string_lossy().into_owned()))?;
+    Ok(of_program(executable, &|name| env::var_os(name)))
+}
+
+/// Files that a process will map that began to run the program at `path`, and has the environment of process `pid`.
+pub(crate) fn of_process(pid: u32, path: PathBuf) -> Vec<PathBuf> {
+    let mut environment = Vec::new();
+    let file = File::open(format!("/proc/{pid}/environ"));
+    // Without it, the loader's own folders are left.
+    let _ = file.and_then(|file| file.take(MAX_ENVIRONMENT_BYTES).read_to_end(&mut environment));
+    of_program(path, &|name| {
+        let mut variables = environment.split(|byte| *byte == 0);
+        let value =
+            variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        Some(OsString::from_vec(value.to_vec()))
+    })
+}
+
+fn of_program(executable: PathBuf, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let mut paths = vec![executable.clone()];
     for program in interpreters(&executable) {
         // The kernel allows a script's interpreter to be a script.
         paths.extend(interpreters(&program));
         paths.push(program);
     }
-    let search = Search::of_system();
+    let search = Search::new(variable);
     let programs: Vec<PathBuf> = paths.clone();
     for program in programs {
         paths.extend(search.libraries(&program));
     }
     let mut seen = HashSet::new();
     paths.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
-    Ok(paths)
+    paths
 }
 
 /// Path of a program, as a shell looks for it.
@@ -108,8 +129,8 @@ struct Search {
 }
 
 impl Search {
-    fn of_system() -> Self {
-        let list = |name| env::var_os(name).map_or_else(Vec::new, OsString::into_vec);
+    fn new(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let list = |name| variable(name).map_or_else(Vec::new, OsString::into_vec);
         let paths = |list: Vec<u8>, separators: &'static [u8]| -> Vec<PathBuf> {
             let words = list.split(|byte| separators.contains(byte)).filter(|word| !word.is_empty());
             words.map(|word| PathBuf::from(OsStr::from_bytes(word))).collect()

@@ -76,6 +76,13 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { name, parent_pid, start_ticks })
 }
 
+/// A time in ns, cut to whole clock ticks as those in `/proc` are.
+#[must_use]
+pub(crate) fn in_ticks(time_ns: u64) -> u64 {
+    let tick_ns = nanoseconds(1).max(1);
+    time_ns / tick_ns * tick_ns
+}
+
 /// Clock ticks in ns.
 fn nanoseconds(ticks: u64) -> u64 {
     let per_second = rustix::param::clock_ticks_per_second().max(1);
@@ -87,10 +94,13 @@ fn command(folder: &Path) -> Vec<String> {
     let mut text = Vec::new();
     let read = fs::File::open(folder.join("cmdline"))
         .and_then(|file| file.take(MAX_COMMAND_BYTES).read_to_end(&mut text));
-    if read.is_err() || text.is_empty() {
-        return Vec::new();
-    }
-    let words = text.strip_suffix(b"\0").unwrap_or(&text).split(|byte| *byte == 0);
+    if read.is_err() || text.is_empty() { Vec::new() } else { command_words(&text) }
+}
+
+/// The words of a command line, each with a NUL behind it.
+#[must_use]
+pub(crate) fn command_words(text: &[u8]) -> Vec<String> {
+    let words = text.strip_suffix(b"\0").unwrap_or(text).split(|byte| *byte == 0);
     words.take(MAX_COMMAND_WORDS).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 

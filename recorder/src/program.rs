@@ -2,17 +2,20 @@
 //!
 //! Attaching stands in `attach.rs`, reading the rings in `ring.rs` and `drain.rs`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
-use crate::abi::{LANE_MARGIN, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SITE_BITS, SiteSpec};
+use crate::abi::{KernelLayout, LANE_MARGIN, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SITE_BITS, SiteSpec};
 use crate::bpf::{
     self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
 };
+use crate::btf;
+use crate::code::{Code, refused, relocate};
 use crate::error::{Error, Result};
 use crate::lane::lane_bytes;
 
@@ -37,12 +40,25 @@ pub struct ProgramOptions {
     pub max_sites: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
+    /// Whether the children of admitted processes are admitted when they begin; needs [`Program::watch_processes`].
+    pub follow: bool,
 }
 
 /// Fewest and most slots of a lane.
 const MIN_LANE_SLOTS: u32 = 4096;
 const MAX_LANE_SLOTS: u32 = 1 << 20;
 const _: () = assert!(MIN_LANE_SLOTS as u64 >= 4 * LANE_MARGIN);
+
+/// Bytes of the ring for what happens to processes, for each CPU, and in all.
+const PROCESS_RING_BYTES: u32 = 256 << 10;
+const MAX_PROCESS_RING_BYTES: u32 = 16 << 20;
+
+/// The tracepoints for processes, and the programs at them.
+const TRACEPOINTS: [(&CStr, &str); 3] = [
+    (c"sched_process_fork", "process_fork"),
+    (c"sched_process_exec", "process_exec"),
+    (c"sched_process_exit", "process_exit"),
+];
 
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
 const MAX_ADMITTED: u32 = 32 * 1024;
@@ -58,6 +74,11 @@ pub struct Program {
     pub(crate) lanes: Map,
     pub(crate) site_drops: Map,
     pub(crate) lane_slots: u32,
+    /// The ring of what happens to processes, and the count of what it had no room for.
+    pub(crate) processes: Map,
+    pub(crate) process_drops: Map,
+    /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
+    watchers: io::Result<Vec<OwnedFd>>,
     sites: Map,
     admitted: Map,
     /// Referred to by the program; kept for its life.
@@ -80,7 +101,8 @@ impl Program {
             return Err(Error::Sites { found: options.max_sites.into(), max: 1 << SITE_BITS });
         }
         let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
-        set_constants(&mut object, options)?;
+        let kernel = btf::kernel_layout();
+        set_constants(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
         let rings = create_rings(cpus, options.ring_bytes)?;
         let outer = MapLayout { inner: Some(rings[0].as_fd()), ..layout(MapType::ArrayOfMaps, 4, 4, cpus) };
         let outer = create(&outer, cpus)?;
@@ -94,6 +116,10 @@ impl Program {
         let site_drops = create(&layout(MapType::PerCpuArray, 4, 8, max_sites), cpus)?;
         let scratch = create(&layout(MapType::Array, 4, SCRATCH_BYTES, cpus * SCRATCH_PER_CPU), cpus)?;
         let admitted = create(&layout(MapType::Hash, 4, 1, MAX_ADMITTED), cpus)?;
+        let process_ring_bytes =
+            (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
+        let processes = create(&layout(MapType::RingBuffer, 0, 0, process_ring_bytes), cpus)?;
+        let process_drops = create(&layout(MapType::Array, 4, 8, 1), cpus)?;
         let constants = create_constants(&object, cpus)?;
 
         let by_name = [
@@ -103,14 +129,21 @@ impl Program {
             ("LANES", &lanes),
             ("SITE_DROPS", &site_drops),
             ("SCRATCH", &scratch),
+            ("PROCESSES", &processes),
+            ("PROCESS_DROPS", &process_drops),
             (".rodata", &constants),
         ];
-        let instructions = relocate(&mut object, "site", &by_name)?;
-        let single = load(&instructions, AttachType::None)?;
-        let multi = load(&instructions, AttachType::UprobeMulti);
+        relocate(&mut object, &by_name)?;
+        let site = Code::of(&object, "site", ProgramType::Kprobe)?;
+        let single = site.load(AttachType::None)?;
+        let multi = site.load(AttachType::UprobeMulti);
         let multi = match multi {
             Err(Error::Unsupported { source, .. }) => Err(source),
             other => Ok(other?),
+        };
+        let watchers = match kernel {
+            Ok(_) => Ok(load_watchers(&object)?),
+            Err(error) => Err(error),
         };
         Ok(Self {
             multi,
@@ -119,6 +152,9 @@ impl Program {
             lanes,
             site_drops,
             lane_slots: options.lane_slots,
+            processes,
+            process_drops,
+            watchers,
             sites,
             admitted,
             _others: [outer, scratch, constants],
@@ -150,6 +186,66 @@ impl Program {
         let _ = self.admitted.delete(&pid.to_le_bytes());
     }
 
+    /// Begins to watch what happens to processes: their begin, their programs, their end. Ends when the links are dropped.
+    ///
+    /// # Errors
+    /// When the kernel has no type information, or refuses.
+    pub fn watch_processes(&self) -> io::Result<Vec<OwnedFd>> {
+        let watchers =
+            self.watchers.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+        let points = TRACEPOINTS.iter().zip(watchers);
+        points.map(|((point, _), program)| bpf::open_raw_tracepoint(program.as_fd(), point)).collect()
+    }
+
+    /// Events of processes that were lost.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the counter cannot be read.
+    pub(crate) fn lost_processes(&self) -> Result<u64> {
+        let mut value = [0; 8];
+        self.process_drops
+            .lookup(&0_u32.to_le_bytes(), &mut value)
+            .map_err(|source| Error::System { doing: "read the counter of lost processes", source })?;
+        Ok(u64::from_le_bytes(value))
+    }
+
+    /// Time that the program took at sites, ns, and for how many runs, while it was measured ([`bpf::measure`]).
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel does not tell.
+    pub(crate) fn run_time(&self) -> Result<(u64, u64)> {
+        let mut sum = (0, 0);
+        for program in self.multi.iter().chain([&self.single]) {
+            let (time_ns, runs) = bpf::run_time(program.as_fd())
+                .map_err(|source| Error::System { doing: "read the run time of a BPF program", source })?;
+            sum = (sum.0 + time_ns, sum.1 + runs);
+        }
+        Ok(sum)
+    }
+
+    /// Whether process `pid` is recorded, when only those are that were admitted.
+    #[must_use]
+    pub fn is_admitted(&self, pid: u32) -> bool {
+        self.admitted.lookup(&pid.to_le_bytes(), &mut [0]).is_ok()
+    }
+
+    /// The processes that were admitted, by the recorder or as children of those.
+    #[must_use]
+    pub fn admitted(&self) -> Vec<u32> {
+        let mut pids = Vec::new();
+        let mut key = None;
+        // A process that ends meanwhile sends the walk back to its beginning, so it has an end of its own.
+        while pids.len() < MAX_ADMITTED as usize
+            && let Ok(next) = self.admitted.next_key(key)
+        {
+            pids.push(next);
+            key = Some(next);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
     /// Number of possible CPUs, and of rings.
     #[must_use]
     pub fn cpus(&self) -> usize {
@@ -168,7 +264,8 @@ pub fn load_empty() -> Result<OwnedFd> {
     zero.code = 0xb7;
     let mut exit = empty_instruction();
     exit.code = 0x95;
-    load(&[zero, exit], AttachType::UprobeMulti)
+    Code { name: "empty", kind: ProgramType::Kprobe, instructions: vec![zero, exit] }
+        .load(AttachType::UprobeMulti)
 }
 
 fn empty_instruction() -> bpf_insn {
@@ -176,17 +273,21 @@ fn empty_instruction() -> bpf_insn {
 }
 
 /// Sets the statics of the program that its code sees as constants.
-fn set_constants(object: &mut Object, options: &ProgramOptions) -> Result<()> {
+fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelLayout) -> Result<()> {
     let lane_slots = u64::from(options.lane_slots).to_le_bytes();
     let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
     let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
     let only_admitted = u32::from(options.only_admitted).to_le_bytes();
+    let follow = u32::from(options.follow).to_le_bytes();
+    let kernel = layout_bytes(kernel);
     object
         .patch_map_data(HashMap::from([
             ("LANE_SLOTS", (&lane_slots[..], true)),
             ("WAKE_SLOTS", (&wake_slots[..], true)),
             ("WAKE_BYTES", (&wake_bytes[..], true)),
             ("PID_FILTER", (&only_admitted[..], true)),
+            ("FOLLOW", (&follow[..], true)),
+            ("KERNEL", (&kernel[..], true)),
         ]))
         .map_err(|error| Error::Object(error.to_string()))
 }
@@ -219,74 +320,6 @@ fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
         .map_err(|source| Error::System { doing: "update a BPF map", source })
 }
 
-/// The instructions of program `name`, with the maps and the functions it calls.
-fn relocate(object: &mut Object, name: &str, by_name: &[(&str, &Map)]) -> Result<Vec<bpf_insn>> {
-    let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
-    let declared = std::mem::take(&mut object.maps);
-    let mut maps = Vec::new();
-    for (name, map) in &declared {
-        let created = by_name.iter().find(|(known, _)| known == name);
-        let (_, created) = created.ok_or_else(|| Error::Object(format!("unexpected map {name}")))?;
-        maps.push((name.as_str(), created.as_fd().as_raw_fd(), map));
-    }
-    object.relocate_maps(maps.into_iter(), &text).map_err(|error| Error::Object(error.to_string()))?;
-    object.relocate_calls(&text).map_err(|error| Error::Object(error.to_string()))?;
-    let program = object.programs.get(name).map(aya_obj::Program::function_key);
-    let function = program.and_then(|key| object.functions.get(&key));
-    let function = function.ok_or_else(|| Error::Object(format!("no program {name}")))?;
-    Ok(function.instructions.clone())
-}
-
-fn load(instructions: &[bpf_insn], attach: AttachType) -> Result<OwnedFd> {
-    match bpf::load_program(ProgramType::Kprobe, attach, instructions, &mut []) {
-        Ok(program) => Ok(program),
-        // What an old kernel says to an attach type it does not know.
-        Err(source) if attach == AttachType::UprobeMulti && source.raw_os_error() == Some(libc::EINVAL) => {
-            Err(Error::Unsupported {
-                doing: "attach many probes at once",
-                needs: "Linux 6.6 or newer",
-                source,
-            })
-        }
-        Err(source) if matches!(source.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
-            Err(refused("load BPF programs", source))
-        }
-        Err(source) => Err(verifier_error(instructions, attach, source)),
-    }
-}
-
-/// Loads again with a log to find out why it failed.
-fn verifier_error(instructions: &[bpf_insn], attach: AttachType, source: io::Error) -> Error {
-    let mut log = vec![0; 1 << 20];
-    if let Err(again) = bpf::load_program(ProgramType::Kprobe, attach, instructions, &mut log)
-        && again.raw_os_error() == Some(libc::EPERM)
-    {
-        return refused("load BPF programs", again);
-    }
-    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-    let text = String::from_utf8_lossy(&log[..end]);
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(12)..].join("; ");
-    Error::Verifier { program: "site", log: tail, source }
-}
-
-/// The error for a refusal by the kernel as such.
-fn refused(doing: &'static str, source: io::Error) -> Error {
-    match source.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) if is_locked_down() => Error::Lockdown { doing, source },
-        Some(libc::EPERM | libc::EACCES) => Error::Permission { doing, source },
-        Some(libc::ENOSYS | libc::EINVAL) => {
-            Error::Unsupported { doing, needs: "Linux 5.15 or newer with CONFIG_BPF_SYSCALL", source }
-        }
-        _ => Error::System { doing, source },
-    }
-}
-
-fn is_locked_down() -> bool {
-    std::fs::read_to_string("/sys/kernel/security/lockdown")
-        .is_ok_and(|text| text.contains("[confidentiality]"))
-}
-
 /// The number of CPUs the kernel keeps per-CPU values for, whether they are online or not.
 fn possible_cpus() -> Result<u32> {
     let cpus = aya::util::nr_cpus()
@@ -295,6 +328,39 @@ fn possible_cpus() -> Result<u32> {
         doing: "count the processors",
         source: io::ErrorKind::InvalidData.into(),
     })
+}
+
+/// The layout as the bytes of its static.
+fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
+    let KernelLayout {
+        task_pid,
+        task_tgid,
+        task_start,
+        task_parent,
+        task_mm,
+        task_signal,
+        task_exit_code,
+        task_ptrace,
+        signal_live,
+        mm_exe_file,
+        mm_arg_start,
+        mm_arg_end,
+        file_dentry,
+        dentry_name,
+        binprm_filename,
+    } = *kernel;
+    let tasks =
+        [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code, task_ptrace];
+    let others =
+        [signal_live, mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
+    tasks.into_iter().chain(others).flat_map(u32::to_le_bytes).collect()
+}
+
+fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
+    let load = |&(_, name): &(_, &'static str)| {
+        Code::of(object, name, ProgramType::RawTracepoint)?.load(AttachType::None)
+    };
+    TRACEPOINTS.iter().map(load).collect()
 }
 
 /// A spec as the bytes of its map value.
@@ -344,18 +410,13 @@ mod tests {
     #[test]
     fn the_embedded_object_is_what_the_loader_expects() {
         let object = Object::parse(&OBJECT.0).expect("the object parses");
-        assert!(object.programs.contains_key("site"));
+        let mut programs: Vec<&str> = object.programs.keys().map(String::as_str).collect();
+        programs.sort_unstable();
+        assert_eq!(programs, ["process_exec", "process_exit", "process_fork", "site"]);
         let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, [".rodata", "LANES", "PIDS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"]);
-    }
-
-    #[test]
-    fn a_refusal_says_what_is_missing() {
-        let error = refused("load BPF programs", io::Error::from_raw_os_error(libc::EPERM));
-        assert_eq!(
-            error.to_string(),
-            "cannot load BPF programs: permission denied (needs root, or CAP_BPF and CAP_PERFMON)"
-        );
+        let drops = ["PROCESS_DROPS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"];
+        assert_eq!(names[..4], [".rodata", "LANES", "PIDS", "PROCESSES"]);
+        assert_eq!(names[4..], drops);
     }
 }

@@ -116,6 +116,25 @@ pub(crate) mod tests {
         words
     }
 
+    /// An event about process `pid`, as it lies in a ring: words, then a word for each string.
+    pub(crate) fn about(time_ns: u64, pid: u32, kind: u8, values: &[u64], strings: &[&[u8]]) -> Vec<u64> {
+        let count = values.len() + strings.len();
+        let mut words = event(time_ns, 0, values);
+        words[2] = u64::from(pid) << 32;
+        words[3] = u64::from(kind) << 48 | (count as u64) << 56;
+        let mut bytes = Vec::new();
+        for string in strings {
+            words.push(((count * 8 + bytes.len()) as u64) << 32 | string.len() as u64);
+            bytes.extend_from_slice(string);
+        }
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        words.extend(
+            bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))),
+        );
+        words[0] = (words.len() as u64 - 1) * 8;
+        words
+    }
+
     #[test]
     fn fields_are_found_at_their_places() {
         let mut words = event(5, 3, &[11, 12]);

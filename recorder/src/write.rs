@@ -11,6 +11,7 @@ use tracer_format::{
     ClockAnchor, Cost, Definition, Definitions, Firing, Gap, Host, Result, Site, Writer, WriterOptions,
 };
 
+use crate::abi::KIND_SITE;
 use crate::drain::Batch;
 use crate::flight::Memory;
 use crate::loss::Loss;
@@ -92,7 +93,12 @@ impl<'a> TraceWriter<'a> {
     ///
     /// # Errors
     /// When it cannot be opened or written.
-    pub fn new(mut output: Output<'a>, host: Host, shared: Arc<Shared>) -> Result<Self> {
+    pub(crate) fn new(
+        mut output: Output<'a>,
+        host: Host,
+        threads: Threads,
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
         let mut next_part = 0;
         let writer = start(&mut output, &host, &mut next_part)?;
         Ok(Self {
@@ -106,7 +112,7 @@ impl<'a> TraceWriter<'a> {
             from_ns: 0,
             memory: Memory::default(),
             merge: Merge::default(),
-            threads: Threads::default(),
+            threads,
             log: LogWriter::new(),
             lines: Vec::new(),
             values: Values::default(),
@@ -157,6 +163,7 @@ impl<'a> TraceWriter<'a> {
 
     fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
         self.clock_ns = anchor.monotonic_ns;
+        self.threads.set_slept(anchor.boottime_ns.saturating_sub(anchor.monotonic_ns));
         self.writer.clock(anchor)
     }
 
@@ -269,9 +276,11 @@ impl<'a> TraceWriter<'a> {
             .max_events
             .map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
         merge.release(until_ns, |raw| {
-            if result.is_ok() && span.contains(&raw.time_ns) && room.is_none_or(|room| events < room) {
-                result = self.event(&raw);
-                events += 1;
+            if result.is_err() {
+            } else if raw.kind != KIND_SITE {
+                result = self.threads.take(&raw, &mut self.writer);
+            } else if span.contains(&raw.time_ns) && room.is_none_or(|room| events < room) {
+                result = self.event(&raw).map(|written| events += u64::from(written));
             }
         });
         self.merge = merge;
@@ -306,9 +315,12 @@ impl<'a> TraceWriter<'a> {
         Ok(())
     }
 
-    fn event(&mut self, raw: &Raw<'_>) -> Result<()> {
-        let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(()) };
-        let thread = self.threads.id(raw.pid, raw.tid, &site.site.program, &mut self.writer)?;
+    /// Writes an event; false if it is of a program that is not recorded.
+    fn event(&mut self, raw: &Raw<'_>) -> Result<bool> {
+        let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(false) };
+        let Some(thread) = self.threads.id(raw, &site.site.program, &mut self.writer)? else {
+            return Ok(false);
+        };
         site.recorded += 1;
         site.plan.values(raw, &mut self.values, |text| self.writer.intern(text));
         let Values { values, unreadable, .. } = &self.values;
@@ -321,7 +333,10 @@ impl<'a> TraceWriter<'a> {
             values,
         };
         self.writer.push_unsealed(&firing)?;
-        if self.writer.is_full() { self.seal() } else { Ok(()) }
+        if self.writer.is_full() {
+            self.seal()?;
+        }
+        Ok(true)
     }
 
     /// Prints, looks at and seals what waits.

@@ -155,7 +155,8 @@ fn pids_that_were_not_asked_for_are_left_alone() {
     let mut discovery = Discovery::new(Filter { pids: pids.clone(), ..filter("t_pids:*") });
     let scan = discovery.scan();
     assert_eq!((scan.found[0].pids.len(), scan.pids), (2, pids.into_iter().collect()));
-    assert!(discovery.scan_process(running[1].pid()).pids.is_empty());
+    // Who names a process means it.
+    assert_eq!(discovery.scan_process(running[1].pid()).pids, [running[1].pid()].into());
     let mut discovery = Discovery::new(Filter { pids: vec![u32::MAX], ..filter("*") });
     let expected = format!("process {} does not exist, expected the pid of a running process", u32::MAX);
     assert_eq!(discovery.scan().problems, [expected]);

@@ -25,7 +25,13 @@ pub(crate) fn can_record() -> bool {
     if !can_compile() {
         return false;
     }
-    let options = ProgramOptions { lane_slots: 4096, ring_bytes: 4096, max_sites: 1, only_admitted: false };
+    let options = ProgramOptions {
+        lane_slots: 4096,
+        ring_bytes: 4096,
+        max_sites: 1,
+        only_admitted: false,
+        follow: false,
+    };
     match Program::load(&options) {
         Ok(_) => true,
         Err(error) => {
@@ -128,6 +134,7 @@ impl Recording {
             ring_bytes: settings.ring_bytes,
             max_sites: 100,
             only_admitted: settings.only_admitted,
+            follow: false,
         });
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());

@@ -1,0 +1,252 @@
+//! A recording at work: three threads, until something ends it.
+//!
+//! One moves bytes out of the rings (`drain.rs`), one makes a trace of them (`write.rs`), and one looks for programs that
+//! are started meanwhile (`find.rs`).
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+use tracer_format::Site;
+
+use crate::command::Running;
+use crate::drain::{Batch, Drain, Started, Wake, monotonic_ns};
+use crate::error::Result;
+use crate::find::Finder;
+use crate::meter::Meter;
+use crate::record::Notice;
+use crate::stop::{self, Signals};
+use crate::write::{Shared, TraceWriter, WrittenSite};
+
+/// Batches on their way between the two threads; when all are full, events wait in the rings.
+const BATCHES: usize = 8;
+/// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// What the writing thread gets, in this order.
+enum Step {
+    /// Raw events.
+    Batch(Batch),
+    /// Sites of programs that were started meanwhile; their events come later.
+    Sites(Vec<WrittenSite>),
+}
+
+/// What the thread that looks for new programs has to say.
+enum News {
+    Problem(String),
+    Found(Vec<Site>),
+}
+
+/// What a recording works with.
+pub(crate) struct Work<'w, 'a> {
+    pub(crate) trace: TraceWriter<'a>,
+    pub(crate) finder: Finder<'w>,
+    /// While they are open, the kernel tells of processes.
+    pub(crate) watch: Vec<OwnedFd>,
+    pub(crate) drain: &'w mut Drain,
+    /// Sites so far.
+    pub(crate) sites: &'w AtomicU32,
+    /// Longest sleep.
+    pub(crate) longest: Duration,
+    pub(crate) shared: &'w Arc<Shared>,
+}
+
+/// What ends a recording.
+pub(crate) struct End<'w> {
+    pub(crate) until: Option<Instant>,
+    pub(crate) signals: Signals,
+    pub(crate) command: &'w mut Running,
+}
+
+impl<'a> Work<'_, 'a> {
+    /// Records until something ends it. Gives the trace, and how long it took or why it could not go on.
+    pub(crate) fn run(
+        self,
+        end: &mut End<'_>,
+        notify: &mut dyn FnMut(Notice<'_>),
+    ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
+        let begun = Instant::now();
+        let Self { trace, mut finder, watch, drain, sites, longest, shared } = self;
+        std::thread::scope(|scope| {
+            let (full, steps) = sync_channel(BATCHES);
+            let (free, spare) = sync_channel(BATCHES);
+            (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
+            let writing = scope.spawn(move || write_steps(trace, &steps, &free));
+            let (say, news) = channel();
+            let (start, starts) = channel();
+            let found = full.clone();
+            let looking = scope.spawn(move || look(&mut finder, &starts, &found, &say).map(|()| finder));
+            let meter = Meter::new();
+            let start = Some(start);
+            let mut draining = Draining { drain, sites, full, spare, news, start, longest, shared, meter };
+            let result = draining.until_end(end, notify);
+            let duration = begun.elapsed();
+            shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
+            // Detached first, so that nothing new comes while the rings are emptied.
+            drop(watch);
+            draining.start = None;
+            let looked = join(looking).map(drop);
+            let drained = result.and_then(|()| draining.rest()).and(looked);
+            drop(draining);
+            (join(writing), drained.map(|()| duration))
+        })
+    }
+}
+
+/// What a thread came to; if it panicked, so does this one.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The looking thread: until the other end of `started` is gone.
+fn look(
+    finder: &mut Finder<'_>,
+    started: &Receiver<Vec<Started>>,
+    steps: &SyncSender<Step>,
+    say: &Sender<News>,
+) -> Result<()> {
+    // Who does not listen any more has ended the recording.
+    let mut announce = |sites: &[WrittenSite]| {
+        let _ = steps.send(Step::Sites(sites.to_vec()));
+        let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
+    };
+    let mut tell = |problem| {
+        let _ = say.send(News::Problem(problem));
+    };
+    finder.keep_looking(started, &mut announce, &mut tell)
+}
+
+/// The draining thread's side of the two channels.
+struct Draining<'a> {
+    drain: &'a mut Drain,
+    sites: &'a AtomicU32,
+    full: SyncSender<Step>,
+    spare: Receiver<Batch>,
+    news: Receiver<News>,
+    /// To the thread that looks for programs; gone at the end.
+    start: Option<Sender<Vec<Started>>>,
+    /// Longest sleep.
+    longest: Duration,
+    shared: &'a Shared,
+    meter: Meter,
+}
+
+impl Draining<'_> {
+    /// Drains until something ends the recording.
+    fn until_end(&mut self, end: &mut End<'_>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
+        let End { until, signals, command } = end;
+        let mut told = Instant::now();
+        let mut asked = 0;
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let wake = self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?;
+            if !self.step()? {
+                return Ok(());
+            }
+            self.meter.tick();
+            if self.shared.enough.load(Ordering::Relaxed) {
+                // A flight recorder waits for the rest of what it saw; the others end at once.
+                let aftermath =
+                    if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
+                let latest = Instant::now() + aftermath;
+                *until = Some(until.map_or(latest, |until| until.min(latest)));
+            }
+            if left == Some(Duration::ZERO) {
+                command.terminate();
+                return Ok(());
+            }
+            if wake == Wake::Caller {
+                let signals = signals.take();
+                self.shared.snapshot.fetch_or(signals.snapshots > 0, Ordering::Relaxed);
+                asked += signals.ends;
+                // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
+                if asked > usize::from(command.is_some()) || command.is_over()? {
+                    return Ok(());
+                }
+                if signals.ends > 0 {
+                    command.terminate();
+                }
+            }
+            if told.elapsed() >= Duration::from_millis(100) {
+                told = Instant::now();
+                for news in self.news.try_iter() {
+                    match news {
+                        News::Problem(problem) => notify(Notice::Problem(&problem)),
+                        News::Found(sites) => notify(Notice::Found(&sites)),
+                    }
+                }
+                notify(Notice::progress(self.shared));
+            }
+        }
+    }
+
+    /// Moves what is in the rings to the writing thread; false if that has ended.
+    fn step(&mut self) -> Result<bool> {
+        // No spare batch: the writing thread is behind, and events wait in the rings, where losses are counted.
+        match self.spare.try_recv() {
+            Ok(mut batch) => {
+                self.drain.collect(self.sites.load(Ordering::Relaxed), &mut batch)?;
+                self.tell_started();
+                Ok(self.full.send(Step::Batch(batch)).is_ok())
+            }
+            Err(TryRecvError::Empty) => {
+                std::thread::sleep(Duration::from_micros(200));
+                Ok(true)
+            }
+            Err(TryRecvError::Disconnected) => Ok(false),
+        }
+    }
+
+    /// Tells who began to run a program; at the end, those who wait for it go on.
+    fn tell_started(&mut self) {
+        let started = std::mem::take(&mut self.drain.started);
+        match &self.start {
+            _ if started.is_empty() => {}
+            // The other thread is gone only after an error, which ends the recording.
+            Some(start) => drop(start.send(started)),
+            None => started.iter().filter(|it| it.is_held).for_each(|it| stop::go_on(it.pid)),
+        }
+    }
+
+    /// Empties the rings after detaching.
+    fn rest(&mut self) -> Result<()> {
+        // A program that was running when its site was detached has a few instructions to go.
+        std::thread::sleep(Duration::from_millis(2));
+        loop {
+            let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
+            let sites = self.sites.load(Ordering::Relaxed);
+            let all = self.drain.collect(sites, &mut batch)?;
+            self.tell_started();
+            if all && batch.words.is_empty() {
+                self.drain.read_losses(sites, &mut batch)?;
+                let _ = self.full.send(Step::Batch(batch));
+                return Ok(());
+            }
+            if self.full.send(Step::Batch(batch)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The writing thread: takes steps until there are no more.
+fn write_steps<'a>(
+    mut trace: TraceWriter<'a>,
+    steps: &Receiver<Step>,
+    free: &SyncSender<Batch>,
+) -> Result<TraceWriter<'a>> {
+    for step in steps {
+        match step {
+            Step::Batch(batch) => {
+                trace.take(&batch, monotonic_ns())?;
+                // The draining thread may have ended already.
+                let _ = free.send(batch);
+            }
+            Step::Sites(sites) => trace.add_sites(sites)?,
+        }
+    }
+    Ok(trace)
+}
