@@ -14,6 +14,7 @@ mod btf;
 mod code;
 mod command;
 pub mod discover;
+pub mod doctor;
 pub mod drain;
 mod dynamic;
 pub mod elf;

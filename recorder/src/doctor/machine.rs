@@ -1,0 +1,304 @@
+//! What the machine is and allows, as far as files below `/proc` and `/sys` tell.
+
+use std::path::PathBuf;
+
+use super::{Check, Verdict};
+
+/// Oldest kernel with cookies for uprobes, and the oldest that attaches many at once.
+const OLDEST: (u32, u32) = (5, 15);
+const MULTI: (u32, u32) = (6, 6);
+
+/// Capabilities that matter here; `include/uapi/linux/capability.h`.
+const SYS_PTRACE: Capability = Capability("CAP_SYS_PTRACE", 19);
+const SYS_ADMIN: Capability = Capability("CAP_SYS_ADMIN", 21);
+const PERFMON: Capability = Capability("CAP_PERFMON", 38);
+const BPF: Capability = Capability("CAP_BPF", 39);
+
+/// Descriptors that a recording needs beside those of its links.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Name and number.
+#[derive(Clone, Copy)]
+struct Capability(&'static str, u32);
+
+/// Where facts come from.
+#[derive(Debug)]
+pub(super) struct Machine {
+    /// `/`, or a folder that stands for it in tests.
+    root: PathBuf,
+    /// As `uname -r` prints it.
+    release: String,
+    /// As `uname -m` prints it.
+    architecture: String,
+}
+
+impl Machine {
+    pub(super) fn this() -> Self {
+        let names = rustix::system::uname();
+        Self {
+            root: "/".into(),
+            release: names.release().to_string_lossy().into_owned(),
+            architecture: names.machine().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// All checks that need no privilege.
+    pub(super) fn checks(&self) -> Vec<Check> {
+        vec![
+            self.kernel(),
+            self.processor(),
+            self.capabilities(),
+            self.namespace(),
+            self.lockdown(),
+            self.paranoid(),
+            self.jit(),
+            self.types(),
+            self.descriptors(),
+        ]
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.root.join(path)).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// Major and minor version; `None` if the kernel does not say it in this form.
+    fn version(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.release.split(|letter: char| !letter.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+
+    fn kernel(&self) -> Check {
+        let name = "kernel";
+        let found = format!("Linux {}", self.release);
+        match self.version() {
+            Some(version) if version >= MULTI => Check::ok(name, found),
+            Some(version) if version >= OLDEST => {
+                let found = format!("{found}: every site is attached on its own, which is slower");
+                Check::new(Verdict::Note, name, found).advise("Linux 6.6 or newer attaches all at once")
+            }
+            Some(_) => Check::new(Verdict::Problem, name, found).advise("needs Linux 5.15 or newer"),
+            None => Check::new(Verdict::Note, name, format!("{found}: of unknown age")),
+        }
+    }
+
+    fn processor(&self) -> Check {
+        if self.architecture == "x86_64" {
+            return Check::ok("processor", "x86-64");
+        }
+        let found = format!("{}: untried", self.architecture);
+        Check::new(Verdict::Limit, "processor", found)
+            .advise("record on x86-64; reading a trace works everywhere")
+    }
+
+    /// Bits of this process's effective capabilities, and whether it has one.
+    fn has(&self, capability: Capability) -> bool {
+        let status = self.read("proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let bits = line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
+        bits >> capability.1 & 1 == 1
+    }
+
+    /// Whether processes of other users can be looked into.
+    pub(super) fn may_look_into_others(&self) -> bool {
+        self.has(SYS_PTRACE)
+    }
+
+    /// Whether a filter of system calls is at work, as in most containers.
+    pub(super) fn is_filtered(&self) -> bool {
+        let status = self.read("proc/self/status").unwrap_or_default();
+        status.lines().filter_map(|line| line.strip_prefix("Seccomp:")).any(|mode| mode.trim() == "2")
+    }
+
+    fn capabilities(&self) -> Check {
+        let name = "capabilities";
+        // CAP_SYS_ADMIN includes what the two newer ones allow.
+        let missing = |capability: &Capability| !self.has(*capability) && !self.has(SYS_ADMIN);
+        let mut lacking: Vec<&str> = [BPF, PERFMON].iter().filter(|it| missing(it)).map(|it| it.0).collect();
+        let verdict = if lacking.is_empty() { Verdict::Limit } else { Verdict::Problem };
+        if !self.has(SYS_PTRACE) {
+            lacking.push(SYS_PTRACE.0);
+        }
+        if lacking.is_empty() {
+            return Check::ok(name, "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE");
+        }
+        let meaning = match verdict {
+            Verdict::Problem => "nothing can be recorded",
+            _ => "processes of other users are not looked into",
+        };
+        let found = format!("without {}: {meaning}", lacking.join(", "));
+        let grant =
+            "run with sudo, or: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep \"$(command -v tracer)\"";
+        Check::new(verdict, name, found).advise(grant)
+    }
+
+    fn namespace(&self) -> Check {
+        let name = "user namespace";
+        let map = self.read("proc/self/uid_map").unwrap_or_default();
+        let fields: Vec<&str> = map.split_whitespace().collect();
+        if matches!(fields[..], [] | ["0", "0", "4294967295"]) {
+            return Check::ok(name, "the first one");
+        }
+        let found = "not the first one: capabilities in it do not count for BPF";
+        Check::new(Verdict::Problem, name, found)
+            .advise("record outside the container, which sees inside as well")
+    }
+
+    fn lockdown(&self) -> Check {
+        let name = "lockdown";
+        match self.read("sys/kernel/security/lockdown") {
+            None => Check::ok(name, "none that shows"),
+            Some(text) if text.contains("[confidentiality]") => {
+                let found = "confidentiality: BPF programs may not read memory, whoever asks";
+                let advice = "start the kernel with lockdown=integrity, or without Secure Boot";
+                Check::new(Verdict::Problem, name, found).advise(advice)
+            }
+            Some(text) => {
+                let mode = text.split(['[', ']']).nth(1).unwrap_or("unknown").to_owned();
+                Check::ok(name, mode)
+            }
+        }
+    }
+
+    fn paranoid(&self) -> Check {
+        let name = "perf_event_paranoid";
+        let value = self.read("proc/sys/kernel/perf_event_paranoid").unwrap_or_else(|| "unknown".into());
+        let overridden = self.has(PERFMON) || self.has(SYS_ADMIN);
+        let found =
+            if overridden { "which CAP_PERFMON overrides" } else { "which only CAP_PERFMON overrides" };
+        Check::ok(name, format!("{value}, {found}"))
+    }
+
+    fn jit(&self) -> Check {
+        let name = "BPF JIT";
+        match self.read("proc/sys/net/core/bpf_jit_enable").as_deref() {
+            // Shown in the first network namespace only.
+            None => Check::ok(name, "not shown here, which says nothing"),
+            Some("0") => {
+                let found = "off: the program is interpreted, and every firing takes longer";
+                Check::new(Verdict::Note, name, found).advise("sudo sysctl net.core.bpf_jit_enable=1")
+            }
+            Some(_) => Check::ok(name, "on"),
+        }
+    }
+
+    fn types(&self) -> Check {
+        let has = self.root.join("sys/kernel/btf/vmlinux").exists();
+        Check::ok("BTF", if has { "/sys/kernel/btf/vmlinux" } else { "not there, and not needed" })
+    }
+
+    fn descriptors(&self) -> Check {
+        let name = "open files";
+        let limits = self.read("proc/self/limits").unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let limit = line.and_then(|line| line.split_whitespace().next()).unwrap_or("unknown");
+        let Ok(count) = limit.parse::<u64>() else { return Check::ok(name, limit) };
+        // One for each binary, or two for each site; and one ring for each processor.
+        let one_each = self.version().is_none_or(|version| version < MULTI);
+        let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+        let free = count.saturating_sub(OTHER_DESCRIPTORS + cpus);
+        let (room, what) = if one_each { (free / 2, "sites") } else { (free, "programs and libraries") };
+        let found = format!("{count}, enough for {room} {what}");
+        if room >= 100 {
+            return Check::ok(name, found);
+        }
+        Check::new(Verdict::Limit, name, found).advise("ulimit -n 65536 before tracer")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine with these files, and the check of that name.
+    fn check(name: &str, release: &str, files: &[(&str, &str)]) -> Check {
+        let root = std::env::temp_dir().join(format!("tracer-doctor-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&root);
+        for (path, text) in files {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        let machine = Machine { root: root.clone(), release: release.into(), architecture: "x86_64".into() };
+        let check = machine.checks().into_iter().find(|check| check.name == name).expect("such a check");
+        let _ = std::fs::remove_dir_all(root);
+        check
+    }
+
+    #[test]
+    fn kernels_are_judged_by_their_version() {
+        for (release, verdict) in [
+            ("6.18.44-fc-v595", Verdict::Ok),
+            ("6.6.0", Verdict::Ok),
+            ("6.5.13-generic", Verdict::Note),
+            ("5.15.0-91-generic", Verdict::Note),
+            ("5.14.21", Verdict::Problem),
+            ("4.18.0-553.el8", Verdict::Problem),
+            ("next", Verdict::Note),
+        ] {
+            assert_eq!(check("kernel", release, &[]).verdict, verdict, "{release}");
+        }
+    }
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let of = |bits: &str| {
+            check("capabilities", "6.6.0", &[("proc/self/status", &format!("Name:\tx\nCapEff:\t{bits}\n"))])
+        };
+        assert_eq!(of("000001fffeffffff").verdict, Verdict::Ok);
+        let none = of("0000000000000000");
+        assert_eq!(none.verdict, Verdict::Problem);
+        assert_eq!(none.found, "without CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE: nothing can be recorded");
+        // CAP_SYS_ADMIN alone, and the two newer ones alone.
+        for bits in ["0000000000200000", "000000c000000000"] {
+            let some = of(bits);
+            assert_eq!(some.verdict, Verdict::Limit, "{bits}");
+            assert!(some.found.starts_with("without CAP_SYS_PTRACE:"), "{}", some.found);
+        }
+        assert_eq!(of("0000008000080000").found, "without CAP_PERFMON: nothing can be recorded");
+    }
+
+    #[test]
+    fn a_container_without_anything_below_sys_is_no_problem_by_itself() {
+        for name in ["user namespace", "lockdown", "perf_event_paranoid", "BPF JIT", "BTF", "open files"] {
+            let check = check(name, "6.6.0", &[]);
+            assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn what_stops_or_slows_a_recording_is_told() {
+        for (name, path, text, verdict) in [
+            ("user namespace", "proc/self/uid_map", "0 1000 1\n", Verdict::Problem),
+            ("user namespace", "proc/self/uid_map", "         0          0 4294967295\n", Verdict::Ok),
+            (
+                "lockdown",
+                "sys/kernel/security/lockdown",
+                "none integrity [confidentiality]\n",
+                Verdict::Problem,
+            ),
+            ("lockdown", "sys/kernel/security/lockdown", "none [integrity] confidentiality\n", Verdict::Ok),
+            ("BPF JIT", "proc/sys/net/core/bpf_jit_enable", "0\n", Verdict::Note),
+            ("BPF JIT", "proc/sys/net/core/bpf_jit_enable", "1\n", Verdict::Ok),
+            ("open files", "proc/self/limits", "Max open files   128   4096   files\n", Verdict::Limit),
+            ("open files", "proc/self/limits", "Max open files   65536  65536  files\n", Verdict::Ok),
+        ] {
+            let check = check(name, "6.6.0", &[(path, text)]);
+            assert_eq!(check.verdict, verdict, "{check:?} of {text:?}");
+            assert_eq!(check.advice.is_some(), verdict != Verdict::Ok, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_of_system_calls_is_seen() {
+        let root = std::env::temp_dir().join(format!("tracer-doctor-{}-filter", std::process::id()));
+        std::fs::create_dir_all(root.join("proc/self")).expect("made");
+        for (mode, expected) in [("0", false), ("2", true)] {
+            let text = format!("CapEff:\t0\nSeccomp:\t{mode}\nSeccomp_filters:\t2\n");
+            std::fs::write(root.join("proc/self/status"), text).expect("written");
+            let machine = Machine { root: root.clone(), release: String::new(), architecture: String::new() };
+            assert_eq!(machine.is_filtered(), expected);
+        }
+        let _ = std::fs::remove_dir_all(root);
+    }
+}
