@@ -47,6 +47,9 @@ pub(crate) enum Verb {
     Repair(RepairArgs),
     /// Turn a documented log into a trace
     Import(ImportArgs),
+    /// Can this machine record? Checks it, and tries recording on probes of its own
+    #[cfg(target_os = "linux")]
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -158,6 +161,23 @@ pub(crate) struct ListArgs {
     #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE", default_value = "*:*")]
     pub(crate) events: Vec<String>,
 }
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct DoctorArgs {
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+    /// Fire the own probe of this form of nop: what it starts itself for
+    #[arg(long, value_name = "FORM", hide = true)]
+    pub(crate) fire: Option<String>,
+}
+
+#[cfg(target_os = "linux")]
+const DOCTOR_HELP: &str = "\
+    Each check is a line: ok; note, slower or worth knowing; limit, some probes or processes are missed; problem, nothing is \
+    recorded. Exit codes: 0 this machine can record; 1 there is a problem; 3 it can record, but there is a limit.";
 
 /// Which events of a trace to look at.
 #[derive(Debug, Clone, Default, Args)]

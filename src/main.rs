@@ -1,6 +1,8 @@
 //! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod export;
 mod input;
 #[cfg(target_os = "linux")]
@@ -60,6 +62,8 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::Merge(args) => rewrite::merge(&args),
         Verb::Repair(args) => rewrite::repair(&args),
         Verb::Import(args) => rewrite::import(&args),
+        #[cfg(target_os = "linux")]
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Completions { shell } => cli::completions(shell),
         Verb::Man => cli::man(),
     }
