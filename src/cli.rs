@@ -133,6 +133,9 @@ pub(crate) struct RecordArgs {
     /// With COMMAND: record every process, not only the command and its children
     #[arg(short, long, requires = "command", conflicts_with = "pids")]
     pub(crate) all: bool,
+    /// Run the command as this user (name or number), with the user's groups, HOME, USER, LOGNAME and SHELL
+    #[arg(long, value_name = "USER", requires = "command")]
+    pub(crate) user: Option<String>,
     /// Command to run and record, with its children; the recording ends with it
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

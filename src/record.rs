@@ -15,6 +15,7 @@ use tracer_recorder::attach::AttachMode;
 use tracer_recorder::discover::Filter;
 use tracer_recorder::pattern;
 use tracer_recorder::sink::Open;
+use tracer_recorder::user::User;
 use tracer_recorder::{Bounds, Error, Flight, Notice, RecordOptions, Summary};
 
 use crate::Done;
@@ -184,6 +185,7 @@ fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         duration: args.duration.map(|time| time.0),
         command: args.command.clone(),
         everyone: args.all,
+        user: args.user.as_deref().map(User::find).transpose()?,
         wait: args.wait,
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus};
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::stop;
+use crate::user::User;
 
 /// The command that is recorded, if there is one.
 pub(crate) struct Running {
@@ -16,13 +17,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts the command. Its probes are attached, so its first instruction is seen.
-    pub(crate) fn start(command: &[OsString], drain: &Drain) -> Result<Self> {
+    /// Starts the command, as `user` if one is given. Its probes are attached, so its first instruction is seen.
+    pub(crate) fn start(command: &[OsString], user: Option<&User>, drain: &Drain) -> Result<Self> {
         let Some((name, arguments)) = command.split_first() else {
             return Ok(Self { child: None, _end: None });
         };
-        let child = Command::new(name).args(arguments).spawn();
-        let child = child.map_err(|source| Error::System { doing: "start the command", source })?;
+        let mut command = Command::new(name);
+        command.args(arguments);
+        let child = match user {
+            Some(user) => user.spawn(&mut command)?,
+            None => command.spawn().map_err(|source| Error::System { doing: "start the command", source })?,
+        };
         let end = stop::child_end(child.id());
         let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
         drain.watch(end.as_fd())?;

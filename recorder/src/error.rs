@@ -36,6 +36,9 @@ pub enum Error {
     /// The command after `--` is not there.
     #[error("command {}: not found in PATH, expected a program that can be run", escape(.0))]
     Command(String),
+    /// There is no such user.
+    #[error("user {}: not known to this system, expected a name or a number", escape(.0))]
+    User(String),
     /// The process may not do this: it needs another user or more capabilities.
     #[error("cannot {doing}: permission denied (needs root, or CAP_BPF and CAP_PERFMON)")]
     Permission {

@@ -44,6 +44,7 @@ pub mod sink;
 mod stop;
 pub mod symbol;
 mod threads;
+pub mod user;
 pub mod write;
 
 pub use error::{Error, Result};

@@ -24,6 +24,7 @@ use crate::program::{Program, ProgramOptions};
 use crate::pump::{End, Work};
 use crate::stop::Signals;
 use crate::threads::Threads;
+use crate::user::User;
 use crate::write::{Shared, TraceWriter, WrittenSite};
 
 /// What to record, and how.
@@ -43,6 +44,8 @@ pub struct RecordOptions {
     pub command: Vec<OsString>,
     /// With a command: record every process, not only the command, its children and the filter's pids.
     pub everyone: bool,
+    /// Who runs the command, if not the recorder's own user.
+    pub user: Option<User>,
     /// Begin even if there is no matching probe yet, and wait for programs that have one.
     pub wait: bool,
     /// Our own command line, for the trace.
@@ -242,11 +245,11 @@ fn watch(program: &Program, follow: bool, tell: &mut dyn FnMut(String)) -> Resul
 /// Starts the command, if there is one. Its probes are attached, so its first instruction is seen.
 fn start_command(options: &RecordOptions, program: &Program, drain: &Drain) -> Result<Running> {
     if options.command.is_empty() {
-        return Running::start(&options.command, drain);
+        return Running::start(&options.command, options.user.as_ref(), drain);
     }
     // The command is admitted as our child, before it is a process of its own.
     program.admit(std::process::id())?;
-    let command = Running::start(&options.command, drain);
+    let command = Running::start(&options.command, options.user.as_ref(), drain);
     program.dismiss(std::process::id());
     command
 }

@@ -1,0 +1,115 @@
+//! The user that the command runs as: looked up as the system does it, so that directories such as LDAP count, and taken
+//! on by one thread only, which starts the command; the recorder keeps its privilege.
+
+use std::ffi::CString;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+use nix::unistd::getgrouplist;
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::error::{Error, Result};
+
+/// A user of this system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Number of the user.
+    pub uid: u32,
+    /// Number of the user's own group.
+    pub gid: u32,
+    /// Numbers of all groups, the own one too.
+    pub groups: Vec<u32>,
+    /// Home folder.
+    pub home: PathBuf,
+    /// Login shell.
+    pub shell: PathBuf,
+}
+
+impl User {
+    /// Looks up a name, or else a number.
+    ///
+    /// # Errors
+    /// [`Error::User`] if there is no such user; [`Error::System`] if the user database cannot be read.
+    pub fn find(text: &str) -> Result<Self> {
+        let unreadable =
+            |source: nix::Error| Error::System { doing: "look up the user", source: source.into() };
+        let mut found = nix::unistd::User::from_name(text).map_err(unreadable)?;
+        if found.is_none()
+            && let Ok(uid) = text.parse()
+        {
+            found = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).map_err(unreadable)?;
+        }
+        let found = found.ok_or_else(|| Error::User(text.to_owned()))?;
+        let name = CString::new(found.name.as_bytes()).map_err(|_| Error::User(text.to_owned()))?;
+        let groups = getgrouplist(&name, found.gid).map_err(unreadable)?;
+        Ok(Self {
+            name: found.name,
+            uid: found.uid.as_raw(),
+            gid: found.gid.as_raw(),
+            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+            home: found.dir,
+            shell: found.shell,
+        })
+    }
+
+    /// Starts `command` as this user, with the user's home, name and shell in the environment.
+    ///
+    /// # Errors
+    /// [`Error::System`] if this process may not, or the command does not start.
+    pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child> {
+        command.env("HOME", &self.home).env("SHELL", &self.shell);
+        command.env("USER", &self.name).env("LOGNAME", &self.name);
+        // A child has the identity of the thread that starts it, and Linux keeps one for each thread.
+        let spawned = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                self.take_on()?;
+                command.spawn().map_err(|source| Error::System { doing: "start the command", source })
+            });
+            thread.join()
+        });
+        spawned.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Makes the calling thread one of this user's, for good.
+    fn take_on(&self) -> Result<()> {
+        let groups: Vec<Gid> = self.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        // The user last: it takes the right to change the others away.
+        let taken = set_thread_groups(&groups)
+            .and_then(|()| set_thread_res_gid(gid, gid, gid))
+            .and_then(|()| set_thread_res_uid(uid, uid, uid));
+        taken.map_err(|source| Error::System {
+            doing: "run the command as another user (needs root, or CAP_SETUID and CAP_SETGID)",
+            source: io::Error::from(source),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_format::log::escape;
+
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_name_and_by_number() {
+        let root = User::find("root").expect("every system has root");
+        assert_eq!((root.uid, root.gid, &root.name[..]), (0, 0, "root"));
+        assert!(root.groups.contains(&0), "{root:?}");
+        assert_eq!(User::find("0").expect("found"), root);
+    }
+
+    #[test]
+    fn an_unknown_user_is_named() {
+        for text in ["no-such-user", "4294967294", "", "-1", "a\0b"] {
+            let error = User::find(text).expect_err("no user").to_string();
+            let shown = escape(text);
+            let expected = "not known to this system, expected a name or a number";
+            assert!(error.contains(&format!("{shown}: {expected}")), "{error}");
+        }
+    }
+}
