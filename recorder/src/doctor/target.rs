@@ -163,8 +163,8 @@ fn file_offset(address: usize) -> io::Result<u64> {
     offset.ok_or_else(|| io::Error::other("not found in /proc/self/maps"))
 }
 
-/// The child of a trial: waits for the first argument on standard input, fires the site of that name [so many
-/// times](FIRINGS) and says how often its stack was overwritten.
+/// The child of a trial: waits for the first argument on standard input, fires the site of that name a
+/// thousand times and says how often its stack was overwritten.
 ///
 /// # Errors
 /// If there is no such form, or the parent is gone.
