@@ -106,7 +106,8 @@ fn hand_off(report: &HandOffReport, stages: &[Stage]) -> Value {
     })
 }
 
-fn latency(latency: &Latency) -> Value {
+/// The members of a summary; null without values.
+pub(crate) fn latency(latency: &Latency) -> Value {
     let Some(Summary { min, mean, p50, p90, p99, p999, max }) = latency.summary() else { return Value::Null };
     json!({ "min": min, "mean": mean, "p50": p50, "p90": p90, "p99": p99, "p999": p999, "max": max })
 }

@@ -86,10 +86,34 @@ impl Latency {
         Some(Summary { min: self.min, mean, p50, p90, p99, p999, max: self.max })
     }
 
+    /// Two values, with 99 % confidence that a percentile of what was measured lies between them: how far chance may
+    /// have moved it. They are the values at the ranks that a binomial distribution gives, whatever the latencies'
+    /// distribution is, if each is independent of the others. `None` if there are too few values to say.
+    #[must_use]
+    pub fn bounds(&self, permille: u64) -> Option<(i64, i64)> {
+        /// Standard deviations on both sides that make 99 %.
+        const DEVIATIONS: f64 = 2.576;
+        let (count, share) = (self.count as f64, permille as f64 / 1000.0);
+        let reach = DEVIATIONS * (count * share * (1.0 - share)).sqrt();
+        let (low, high) = ((count * share - reach).floor(), (count * share + reach).ceil() + 1.0);
+        if low < 1.0 || high > count {
+            return None;
+        }
+        let mut sorted = self.exact.clone();
+        sorted.sort_unstable();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to count")]
+        let at = |rank: f64| self.at_rank(&sorted, rank as u64);
+        Some((at(low), at(high)))
+    }
+
     /// Nearest rank: the least value that `permille` thousandths of the values do not exceed.
     fn percentile(&self, sorted: &[i64], permille: u64) -> i64 {
         let rank = (u128::from(self.count) * u128::from(permille)).div_ceil(1000).max(1);
-        let rank = u64::try_from(rank).unwrap_or(u64::MAX);
+        self.at_rank(sorted, u64::try_from(rank).unwrap_or(u64::MAX))
+    }
+
+    /// The value of rank `rank`, from 1 to the number of values.
+    fn at_rank(&self, sorted: &[i64], rank: u64) -> i64 {
         if let Some(&value) = usize::try_from(rank - 1).ok().and_then(|at| sorted.get(at)) {
             return value;
         }
@@ -194,6 +218,22 @@ mod tests {
         close(summary.p99, 990);
         close(summary.p999, 999);
         assert_eq!((summary.min, summary.max), (values[0], values[values.len() - 1]));
+    }
+
+    #[test]
+    fn bounds_are_the_values_that_chance_may_swap_with_a_percentile() {
+        let of = |count: i64| {
+            let mut latency = Latency::default();
+            (1..=count).rev().for_each(|value| latency.add(value));
+            latency
+        };
+        // 50 and 5 either way, 2.576 of them; a binomial table gives 37 and 64.
+        assert_eq!(of(100).bounds(500), Some((37, 64)));
+        assert_eq!(of(1000).bounds(990), Some((981, 1000)));
+        assert_eq!((of(5).bounds(500), of(100).bounds(990), of(0).bounds(500)), (None, None, None));
+        // The same from buckets, which are exact to a thousandth.
+        let (low, high) = of(10_000).bounds(500).unwrap();
+        assert!(low.abs_diff(4871) <= 5 && high.abs_diff(5130) <= 5, "{low} {high}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod chrome;
 pub mod copy;
+pub mod diff;
 pub mod filter;
 pub mod import;
 pub mod info;
