@@ -1,6 +1,7 @@
 //! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
 
 mod cli;
+mod diff;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod export;
@@ -55,6 +56,7 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::List(args) => list::list(&args),
         Verb::Replay(args) => read::replay(&args),
         Verb::Analyze(args) => read::analyze(&args),
+        Verb::Diff(args) => diff::diff(&args),
         Verb::Info(args) => read::info(&args),
         Verb::Verify(args) => read::verify(&args),
         Verb::Export(args) => export::export(&args),

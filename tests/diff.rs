@@ -1,0 +1,86 @@
+//! `tracer diff` as a process: what goes where, and the exit codes that CI relies on.
+
+mod tool;
+
+use std::fmt::Write as _;
+
+use tool::{Folder, stderr, stdout};
+
+/// Writes a trace with a span of `latency_ns` and a bit for each of 100 keys.
+fn trace(folder: &Folder, name: &str, stage: &str, latency_ns: u64, more: &str) {
+    let mut log = String::new();
+    for key in 0..100 {
+        let begin_ns = 10_000_000 * (key + 1);
+        let end_ns = begin_ns + latency_ns + key;
+        for (time_ns, side) in [(begin_ns, "beg"), (end_ns, "end")] {
+            let probe = format!("p:{side}_{stage}");
+            writeln!(log, "[{time_ns:>16}] [PID:      7] worker       {probe:<30} | Seq: {key}")
+                .expect("written");
+        }
+    }
+    folder.write("log", log + more);
+    stdout(&folder.tracer(&["import", "log", "-o", name]), 0);
+}
+
+#[test]
+fn a_slower_stage_fails_and_is_named() {
+    let folder = Folder::new("diff-slower");
+    trace(&folder, "base", "work", 100_000, "");
+    trace(&folder, "new", "work", 150_000, "");
+    let output = folder.tracer(&["diff", "base", "new"]);
+    let shown = stdout(&output, 1);
+    assert!(shown.starts_with("1 stage slower, of 1 stage\n"), "{shown}");
+    assert!(shown.contains("slower (p50)"), "{shown}");
+    assert_eq!(stderr(&output), "tracer: 1 stage got slower: work\n");
+    // The other way round, and where so much is allowed.
+    for args in [&["diff", "new", "base"][..], &["diff", "--threshold", "60%", "base", "new"]] {
+        let output = folder.tracer(args);
+        stdout(&output, 0);
+        assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_exit_code_3() {
+    let folder = Folder::new("diff-uncertain");
+    trace(&folder, "base", "work", 100_000, "");
+    trace(&folder, "other", "play", 100_000, "");
+    trace(&folder, "lossy", "work", 100_000, "[      5000000000] Lost 7 events on CPU 1 since 4000000000\n");
+    for (args, expected) in [
+        (&["base", "other"][..], "tracer: 1 stage gone: work\n"),
+        (&["base", "lossy"], "tracer: lossy: 7 events lost while recording, in 1 gap\n"),
+        (&["--min-spans", "101", "base", "base"], "tracer: 1 stage with too few spans to judge: work\n"),
+        (&["--by", "p50,p99", "base", "base"], "tracer: 1 stage with too few spans to judge: work\n"),
+    ] {
+        let output = folder.tracer(&[&["diff"], args].concat());
+        stdout(&output, 3);
+        assert_eq!(stderr(&output), expected, "{args:?}");
+    }
+    // A slower stage is one even where something was lost.
+    trace(&folder, "slow", "work", 200_000, "[      5000000000] Lost 7 events on CPU 1 since 4000000000\n");
+    let output = folder.tracer(&["diff", "base", "slow"]);
+    stdout(&output, 1);
+    assert!(stderr(&output).ends_with("tracer: 1 stage got slower: work\n"), "{}", stderr(&output));
+}
+
+#[test]
+fn filters_stages_and_formats_are_those_of_analyze() {
+    let folder = Folder::new("diff-options");
+    trace(&folder, "base", "work", 100_000, "");
+    let shown = stdout(&folder.tracer(&["diff", "--format", "json", "--seq", "0..49", "base", "base"]), 0);
+    let document: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(document["stages"][0]["new"]["complete"], 50);
+    let stage = "mine = p:beg_work -> p:end_work";
+    let shown =
+        stdout(&folder.tracer(&["diff", "--format", "markdown", "--stage", stage, "base", "base"]), 0);
+    assert!(shown.contains("| mine | base | 100 |"), "{shown}");
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    let folder = Folder::new("diff-usage");
+    for args in [&["-", "-"][..], &["a", "b", "--threshold", "ten"], &["a", "b", "--threshold=-1%"], &["a"]] {
+        let output = folder.tracer(&[&["diff"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+    }
+}
