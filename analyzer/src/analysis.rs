@@ -19,6 +19,9 @@ use crate::stage::Stage;
 /// Spans of each stage that an analysis keeps, to be listed: all of them in a small trace.
 pub const FIRST_SPANS: usize = 100;
 
+/// Threads that decode; more are quicker than the pairing on one.
+const MAX_THREADS: usize = 2;
+
 /// What a trace comes down to.
 #[derive(Debug, Clone)]
 pub struct Analysis {
@@ -120,21 +123,25 @@ pub fn analyze(
     let mut pairer = Pairer::new(stages, &trace.definitions);
     let mut tally = Tally::new(trace, selection, stages, sink);
     let mut damage: Vec<DamagedRange> = Vec::new();
-    let mut batches = trace.batches_where(|block| selection.wants(block));
-    while let Some(batch) = batches.next() {
-        match batch {
-            Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |rows| {
-                tally.events(columns, rows.clone())?;
-                pairer.events(columns, rows, &mut tally)
-            })?,
-            Batch::Gap(gap) if selection.wants_gap(&gap) => tally.gap(&gap)?,
-            Batch::Gap(_) => {}
-            Batch::Damaged(range) => {
-                tally.loss.add(&range, trace);
-                damage.push(range);
+    trace.walk(
+        |block| selection.wants(block),
+        trace.threads().min(MAX_THREADS),
+        |batch| {
+            match batch {
+                Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |rows| {
+                    tally.events(columns, rows.clone())?;
+                    pairer.events(columns, rows, &mut tally)
+                })?,
+                Batch::Gap(gap) if selection.wants_gap(&gap) => tally.gap(&gap)?,
+                Batch::Gap(_) => {}
+                Batch::Damaged(range) => {
+                    tally.loss.add(&range, trace);
+                    damage.push(range);
+                }
             }
-        }
-    }
+            Ok::<(), io::Error>(())
+        },
+    )?;
     pairer.finish(&mut tally)?;
     Ok(tally.report(trace, selection, &pairer, damage))
 }

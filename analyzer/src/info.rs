@@ -5,6 +5,7 @@
 //! [`verify`](crate::verify)'s to say.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 
 use tracer_format::header::FileHeader;
 use tracer_format::{ArgKind, Batch, ClockAnchor, Exit, Process, Site, Trace};
@@ -71,18 +72,23 @@ pub fn count(trace: &Trace<'_>) -> Counts {
     let mut outcome = Outcome::of(trace, &Selection::all());
     let mut sites = vec![0; definitions.sites.len()];
     let mut threads = vec![0_u64; definitions.threads.len()];
-    let mut batches = trace.batches();
-    while let Some(batch) = batches.next() {
-        match batch {
-            Batch::Events { columns, rows } => {
-                outcome.events += rows.len() as u64;
-                columns.site[rows.clone()].iter().for_each(|&site| sites[site as usize] += 1);
-                columns.thread[rows].iter().for_each(|&thread| threads[thread as usize] += 1);
+    let walked = trace.walk(
+        |_| true,
+        trace.threads(),
+        |batch| {
+            match batch {
+                Batch::Events { columns, rows } => {
+                    outcome.events += rows.len() as u64;
+                    columns.site[rows.clone()].iter().for_each(|&site| sites[site as usize] += 1);
+                    columns.thread[rows].iter().for_each(|&thread| threads[thread as usize] += 1);
+                }
+                Batch::Gap(_) => {}
+                Batch::Damaged(range) => outcome.damage.push(range),
             }
-            Batch::Gap(_) => {}
-            Batch::Damaged(range) => outcome.damage.push(range),
-        }
-    }
+            Ok::<(), Infallible>(())
+        },
+    );
+    let Ok(()) = walked;
     let mut processes = vec![0; definitions.processes.len()];
     for (thread, events) in definitions.threads.iter().zip(threads) {
         if let Some(count) = processes.get_mut(thread.process as usize) {

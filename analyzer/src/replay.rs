@@ -1,9 +1,11 @@
 //! A trace becomes the documented log again, as `record --print` wrote it.
+//!
+//! Lines are made on several threads, share by share, and written in the order of the trace.
 
 use std::io::Write;
 
 use tracer_format::log::LogWriter;
-use tracer_format::{Batch, Trace};
+use tracer_format::{Batch, Batches, DamagedRange, Outbox, Share, Trace, Worker};
 
 use crate::Result;
 use crate::filter::Selection;
@@ -13,45 +15,130 @@ use crate::outcome::Outcome;
 const WRITE_BYTES: usize = 1 << 18;
 /// Rows that are turned into lines at once: their lines about fill [`WRITE_BYTES`].
 const ROWS: usize = 2048;
+/// More threads than this make lines faster than they can be written.
+const MAX_THREADS: usize = 4;
 
 /// Writes the selected events of `trace` to `out` as lines of the log.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the outcome.
 pub fn replay(trace: &Trace<'_>, selection: &Selection, out: &mut impl Write) -> Result<Outcome> {
-    let definitions = &trace.definitions;
-    let mut log = LogWriter::new();
-    let mut lines = Vec::with_capacity(WRITE_BYTES * 2);
+    replay_on(trace.threads().min(MAX_THREADS), trace, selection, out)
+}
+
+/// The same, with lines made on `threads` threads besides this one.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_on(
+    threads: usize,
+    trace: &Trace<'_>,
+    selection: &Selection,
+    out: &mut impl Write,
+) -> Result<Outcome> {
     let mut outcome = Outcome::of(trace, selection);
-    log.header(definitions, &mut lines);
-    let mut batches = trace.batches_where(|block| selection.wants(block));
-    while let Some(batch) = batches.next() {
+    let mut header = Vec::new();
+    LogWriter::new().header(&trace.definitions, &mut header);
+    out.write_all(&header)?;
+    let wanted = |block: &_| selection.wants(block);
+    trace.walk_with(
+        wanted,
+        threads,
+        || LineMaker::new(trace, selection),
+        |lines: &mut Lines| {
+            outcome.events += lines.events;
+            outcome.damage.append(&mut lines.damage);
+            out.write_all(&lines.text)
+        },
+    )?;
+    out.flush()?;
+    Ok(outcome)
+}
+
+/// Lines on their way to the output, and what was met on the way.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    events: u64,
+    damage: Vec<DamagedRange>,
+}
+
+/// Makes lines of shares.
+struct LineMaker<'t, 'a> {
+    trace: &'t Trace<'a>,
+    selection: &'t Selection,
+    log: LogWriter,
+}
+
+impl<'t, 'a> LineMaker<'t, 'a> {
+    fn new(trace: &'t Trace<'a>, selection: &'t Selection) -> Self {
+        let mut log = LogWriter::new();
+        // The header is written already, but later lines about probes are numbered after it.
+        log.header(&trace.definitions, &mut Vec::new());
+        Self { trace, selection, log }
+    }
+
+    /// Makes lines of a batch; `None` if they are not wanted.
+    fn batch(&mut self, batch: Batch<'_>, lines: &mut Lines, out: &mut Outbox<'_, Lines>) -> Option<()> {
+        let (log, definitions) = (&mut self.log, &self.trace.definitions);
         match batch {
             Batch::Events { columns, rows } => {
-                selection.rows(trace, columns, rows, |mut rows| -> Result<()> {
-                    outcome.events += rows.len() as u64;
+                let result = self.selection.rows(self.trace, columns, rows, |mut rows| {
                     while !rows.is_empty() {
                         let end = rows.end.min(rows.start + ROWS);
-                        log.events(definitions, columns, rows.start..end, &mut lines);
+                        lines.events += (end - rows.start) as u64;
+                        log.events(definitions, columns, rows.start..end, &mut lines.text);
                         rows.start = end;
-                        if lines.len() >= WRITE_BYTES {
-                            out.write_all(&lines)?;
-                            lines.clear();
+                        if lines.text.len() >= WRITE_BYTES {
+                            let full = std::mem::replace(lines, spare(out));
+                            if !out.send(full) {
+                                return Err(());
+                            }
                         }
                     }
                     Ok(())
-                })?
+                });
+                return result.ok();
             }
             Batch::Gap(gap) => {
-                if selection.wants_gap(&gap) {
+                if self.selection.wants_gap(&gap) {
                     log.gap(&gap);
                 }
             }
-            Batch::Damaged(range) => outcome.damage.push(range),
+            Batch::Damaged(range) => lines.damage.push(range),
         }
+        Some(())
     }
-    log.finish(definitions, &mut lines);
-    out.write_all(&lines)?;
-    out.flush()?;
-    Ok(outcome)
+}
+
+fn spare(out: &mut Outbox<'_, Lines>) -> Lines {
+    let mut lines = out.spare();
+    lines.text.clear();
+    lines.text.reserve(WRITE_BYTES * 2);
+    lines.events = 0;
+    lines
+}
+
+impl Worker for LineMaker<'_, '_> {
+    type Output = Lines;
+    /// The lines of 65 536 events and more.
+    const QUEUE: usize = 32;
+
+    fn share(&mut self, share: &Share, batches: &mut Batches<'_, '_>, out: &mut Outbox<'_, Lines>) {
+        let definitions = &self.trace.definitions;
+        let mut lines = spare(out);
+        self.log.late_before(share.from_ns, definitions, &mut lines.text);
+        lines.text.clear();
+        while let Some(batch) = batches.next() {
+            if self.batch(batch, &mut lines, out).is_none() {
+                return;
+            }
+        }
+        match share.until_ns {
+            Some(until_ns) => self.log.late_before(until_ns, definitions, &mut lines.text),
+            None => self.log.finish(definitions, &mut lines.text),
+        }
+        // If nothing more is wanted, the thread is told at the end of the share.
+        let _ = out.send(lines);
+    }
 }

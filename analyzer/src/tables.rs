@@ -94,6 +94,8 @@ impl FromStr for Format {
     }
 }
 
+/// Threads that decode; more are quicker than the encoding on one.
+const MAX_THREADS: usize = 2;
 /// Rows of a table that are put together before they are encoded.
 const BATCH_ROWS: usize = 1 << 15;
 
@@ -125,26 +127,30 @@ fn write_events(
     let metadata = metadata::of_trace(trace, selection, "events");
     let mut rows = EventRows::new(trace, metadata);
     let mut writer = TableWriter::new(rows.schema(), format, out)?;
-    let mut batches = trace.batches_where(|block| selection.wants(block));
-    while let Some(batch) = batches.next() {
-        match batch {
-            Batch::Events { columns, rows: range } => {
-                selection.rows(trace, columns, range, |mut range| -> Result<()> {
-                    outcome.events += range.len() as u64;
-                    while !range.is_empty() {
-                        range = rows.push(columns, range);
-                        if rows.is_full() {
-                            writer.write(&rows.take()?)?;
+    trace.walk(
+        |block| selection.wants(block),
+        trace.threads().min(MAX_THREADS),
+        |batch| {
+            match batch {
+                Batch::Events { columns, rows: range } => {
+                    selection.rows(trace, columns, range, |mut range| -> Result<()> {
+                        outcome.events += range.len() as u64;
+                        while !range.is_empty() {
+                            range = rows.push(columns, range);
+                            if rows.is_full() {
+                                writer.write(&rows.take()?)?;
+                            }
                         }
-                    }
-                    Ok(())
-                })?;
+                        Ok(())
+                    })?;
+                }
+                // Gaps are in the metadata.
+                Batch::Gap(_) => {}
+                Batch::Damaged(range) => outcome.damage.push(range),
             }
-            // Gaps are in the metadata.
-            Batch::Gap(_) => {}
-            Batch::Damaged(range) => outcome.damage.push(range),
-        }
-    }
+            Ok::<(), Error>(())
+        },
+    )?;
     writer.write(&rows.take()?)?;
     writer.finish(&metadata::of_outcome(&outcome))?;
     Ok(outcome)

@@ -5,8 +5,8 @@ mod made;
 use made::{DOCUMENTED_LOG, trace_of};
 use tracer_analyzer::filter::{Filter, Selection};
 use tracer_analyzer::import::import;
-use tracer_analyzer::replay::replay;
-use tracer_format::{Trace, Writer, WriterOptions};
+use tracer_analyzer::replay::{replay, replay_on};
+use tracer_format::{ArgKind, Definition, Firing, Gap, Process, Site, Thread, Trace, Writer, WriterOptions};
 
 fn replayed(trace: &[u8], filter: &Filter) -> String {
     let trace = Trace::open(trace).unwrap();
@@ -116,4 +116,61 @@ fn wrong_filters_say_what_is_right() {
     assert_eq!(keys("x"), expected.replace("5..3", "x"));
     let probe = "beg".parse::<tracer_analyzer::filter::ProbeGlob>().unwrap_err().to_string();
     assert!(probe.starts_with("probe \"beg\": expected PROVIDER:PROBE, "), "{probe}");
+}
+
+/// A trace of several shares: two parts, the second of which begins while the first is at work; a gap and a probe found
+/// late in the first third of each; blocks of all sizes.
+fn large_trace() -> Vec<u8> {
+    let part = |start_ns: u64, trace_id: u64| {
+        let mut writer =
+            Writer::new(Vec::new(), WriterOptions { trace_id, ..WriterOptions::default() }).unwrap();
+        writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).unwrap();
+        writer.define(Definition::Thread(Thread::default())).unwrap();
+        for found_ns in [0, 0, start_ns + 40_000, start_ns + 90_000] {
+            let (provider, probe) = ("p".to_owned(), format!("q{}", found_ns % 7));
+            let args = vec![ArgKind::Signed(8)];
+            let site = Site { provider, probe, args, announced: true, found_ns, ..Site::default() };
+            writer.define(Definition::Site(site)).unwrap();
+        }
+        for event in 0..150_000_u64 {
+            let time_ns = start_ns + event;
+            let site = u32::try_from(event % 2).unwrap();
+            let firing = Firing { time_ns, thread: 0, site, cpu: 0, unreadable: 0, values: &[event] };
+            writer.push(&firing).unwrap();
+            if event % 50_000 == 30_000 {
+                let (from_ns, to_ns) = (time_ns - 5, time_ns - 2);
+                writer.gap(Gap { from_ns, to_ns, count: event, ..Gap::default() }).unwrap();
+                writer.flush().unwrap();
+            }
+        }
+        writer.finish().unwrap()
+    };
+    [part(1_000_000, 1), part(1_140_000, 2), part(2_000_000, 3)].concat()
+}
+
+#[test]
+fn lines_made_on_several_threads_are_the_same() {
+    let bytes = large_trace();
+    let trace = Trace::open(&bytes).unwrap();
+    let filters = [
+        Filter::default(),
+        Filter { keys: Some("39990..40100".parse().unwrap()), ..Filter::default() },
+        Filter { probes: vec!["p:q1".parse().unwrap()], ..Filter::default() },
+    ];
+    for filter in filters {
+        let selection = Selection::new(&filter, &trace).unwrap();
+        let on = |threads: usize| {
+            let mut out = Vec::new();
+            let outcome = replay_on(threads, &trace, &selection, &mut out).unwrap();
+            (outcome, String::from_utf8(out).unwrap())
+        };
+        let (outcome, lines) = on(1);
+        assert!(lines.contains("Lost") && lines.lines().filter(|line| line.contains("Found")).count() > 3);
+        for threads in 2..5 {
+            let (other, others) = on(threads);
+            assert_eq!(other, outcome);
+            let differs = lines.lines().zip(others.lines()).find(|(one, other)| one != other);
+            assert_eq!((others.len(), differs), (lines.len(), None), "{threads} threads");
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod index;
 pub mod limits;
 pub mod log;
 
+mod ahead;
 mod block_ref;
 mod builder;
 mod codec;
@@ -25,9 +26,11 @@ mod gap;
 mod ordered;
 mod part;
 mod scan;
+mod share;
 mod trace;
 mod writer;
 
+pub use ahead::{Outbox, Worker};
 pub use block_ref::BlockRef;
 pub use clock::{ClockAnchor, StoredClock};
 pub use codec::LEVEL;
@@ -39,5 +42,6 @@ pub use event::{Arg, ArgKind, Columns, Event, Firing};
 pub use gap::{Gap, StoredGap};
 pub use ordered::{Batch, Batches};
 pub use scan::{DamagedRange, Found, Scanner};
+pub use share::Share;
 pub use trace::Trace;
 pub use writer::{Writer, WriterOptions};

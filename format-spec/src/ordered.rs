@@ -2,18 +2,21 @@
 //!
 //! Blocks of one recording follow each other in time and are handed on as they are. Where blocks overlap, as in traces
 //! of one time joined, their rows are merged; ties go by processor, then by position in the file. Memory stays bounded however many
-//! blocks overlap: beyond a few, each keeps only its next rows and is decoded again for more.
+//! blocks overlap: beyond a few, each keeps only its next rows and is decoded again for more. `share.rs` says which blocks
+//! a walk covers.
 #![expect(clippy::cast_possible_truncation, reason = "a batch has at most as many rows as a block")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::block::BLOCK_HEADER_BYTES;
 use crate::block_ref::BlockRef;
 use crate::decode::BlockDecoder;
 use crate::limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES};
 use crate::scan::DamagedRange;
+use crate::share::{Plan, Share};
 use crate::trace::Trace;
 use crate::{ArgKind, Columns, Damage, Definitions, Gap};
 
@@ -47,7 +50,7 @@ struct Open {
     from: usize,
     /// Next row, an index into `columns`.
     next: usize,
-    /// Index into [`Batches::blocks`].
+    /// Index into [`Plan::blocks`].
     block: usize,
     /// Rows of the whole block.
     rows: usize,
@@ -68,10 +71,10 @@ type Head = Reverse<(u64, u16, u64, usize)>;
 pub struct Batches<'t, 'a> {
     trace: &'t Trace<'a>,
     decoder: BlockDecoder,
-    blocks: Vec<BlockRef>,
-    next_block: usize,
-    gaps: Vec<Gap>,
-    next_gap: usize,
+    plan: Arc<Plan>,
+    /// Blocks and gaps of the plan that are still to come.
+    blocks: Range<usize>,
+    gaps: Range<usize>,
     open: Vec<Open>,
     /// Places in `open` that are free; their columns are used again.
     free: Vec<usize>,
@@ -92,15 +95,23 @@ impl<'a> Trace<'a> {
     /// Walks the events of the blocks that `wanted` picks, in time order.
     #[must_use]
     pub fn batches_where(&self, wanted: impl Fn(&BlockRef) -> bool) -> Batches<'_, 'a> {
-        let mut gaps = self.gaps.clone();
-        gaps.sort_by_key(|gap| gap.to_ns);
-        Batches {
-            trace: self,
+        let plan = Plan::whole(self, wanted);
+        let share = plan.shares[0].clone();
+        let mut batches = Batches::new(self, Arc::new(plan));
+        batches.begin(&share);
+        batches
+    }
+}
+
+impl<'t, 'a> Batches<'t, 'a> {
+    /// A walk of nothing, until [`begin`](Self::begin).
+    pub(crate) fn new(trace: &'t Trace<'a>, plan: Arc<Plan>) -> Self {
+        Self {
+            trace,
             decoder: BlockDecoder::default(),
-            blocks: self.blocks.iter().copied().filter(wanted).collect(),
-            next_block: 0,
-            gaps,
-            next_gap: 0,
+            plan,
+            blocks: 0..0,
+            gaps: 0..0,
             open: Vec::new(),
             free: Vec::new(),
             heads: BinaryHeap::new(),
@@ -109,9 +120,12 @@ impl<'a> Trace<'a> {
             whole: Columns::default(),
         }
     }
-}
 
-impl Batches<'_, '_> {
+    /// Begins to walk a share of the plan; what was walked before is at its end.
+    pub(crate) fn begin(&mut self, share: &Share) {
+        (self.blocks, self.gaps) = (share.blocks.clone(), share.gaps.clone());
+    }
+
     /// The next batch; `None` at the end.
     #[expect(
         clippy::should_implement_trait,
@@ -122,28 +136,29 @@ impl Batches<'_, '_> {
             self.push_head(place);
         }
         // Open every block that may hold the earliest event.
-        while let Some(&block) = self.blocks.get(self.next_block)
+        while let Some(block) = self.next_block()
             && self.first_ns().is_none_or(|first_ns| block.first_ns <= first_ns)
         {
-            self.next_block += 1;
-            if let Err(damage) = self.open_block(self.next_block - 1) {
+            let number = self.blocks.start;
+            self.blocks.start += 1;
+            if let Err(damage) = self.open_block(number) {
                 let len_bytes = BLOCK_HEADER_BYTES as u64 + u64::from(block.stored_bytes);
                 let (offset, events) = (block.offset, block.events);
                 return Some(Batch::Damaged(DamagedRange { offset, len_bytes, damage, events }));
             }
         }
-        let gap = self.gaps.get(self.next_gap).copied();
+        let gap = self.plan.gaps[self.gaps.clone()].first().copied();
         let first_ns = self.first_ns();
         if let Some(gap) = gap
             && first_ns.is_none_or(|first_ns| gap.to_ns < first_ns)
         {
-            self.next_gap += 1;
+            self.gaps.start += 1;
             return Some(Batch::Gap(gap));
         }
         first_ns?;
         let gap_ns = gap.and_then(|gap| gap.to_ns.checked_add(1));
         // The next block's first event may tie with ours, so ours go only to before it.
-        let block_ns = self.blocks.get(self.next_block).map(|block| block.first_ns);
+        let block_ns = self.next_block().map(|block| block.first_ns);
         let end_ns = [gap_ns, block_ns].into_iter().flatten().min();
         if self.heads.len() == 1 {
             let Reverse((_, _, _, place)) = self.heads.pop()?;
@@ -156,6 +171,35 @@ impl Batches<'_, '_> {
         self.merge(end_ns);
         let rows = 0..self.merged.len();
         Some(Batch::Events { columns: &self.merged, rows })
+    }
+
+    /// Takes the columns of the batch of events that was handed on last, `other` in exchange; `None` if more of their
+    /// rows are to come.
+    pub(crate) fn take_columns(&mut self, other: &mut Columns) -> Option<()> {
+        let columns = match self.handed_on {
+            None => &mut self.merged,
+            Some(place) => {
+                let open = &mut self.open[place];
+                if open.next < open.columns.len() || open.from + open.columns.len() < open.rows {
+                    return None;
+                }
+                // Nothing of the block is left to be loaded.
+                open.rows = 0;
+                &mut open.columns
+            }
+        };
+        std::mem::swap(columns, other);
+        columns.clear();
+        Some(())
+    }
+
+    /// The columns of the batch of events that was handed on last.
+    pub(crate) fn columns(&self) -> &Columns {
+        self.handed_on.map_or(&self.merged, |place| &self.open[place].columns)
+    }
+
+    fn next_block(&self) -> Option<BlockRef> {
+        self.plan.blocks[self.blocks.clone()].first().copied()
     }
 
     /// Time of the earliest row of the open blocks.
@@ -178,7 +222,7 @@ impl Batches<'_, '_> {
     /// Decodes an open block and keeps its rows from `from` on: all if few blocks are open, else some.
     fn load(&mut self, place: usize) -> Result<(), Damage> {
         let open = &mut self.open[place];
-        let block = &self.blocks[open.block];
+        let block = &self.plan.blocks[open.block];
         open.next = 0;
         open.columns.clear();
         if self.heads.len() < MAX_WHOLE {
@@ -213,7 +257,7 @@ impl Batches<'_, '_> {
         let open = &mut self.open[place];
         match (open.columns.time_ns.get(open.next), open.columns.cpu.get(open.next)) {
             (Some(&time_ns), Some(&cpu)) => {
-                let offset = self.blocks[open.block].offset;
+                let offset = self.plan.blocks[open.block].offset;
                 self.heads.push(Reverse((time_ns, cpu, offset, place)));
             }
             _ => {
@@ -244,7 +288,8 @@ impl Batches<'_, '_> {
     }
 }
 
-fn begin(columns: &mut Columns) {
+/// Makes columns ready for rows to be copied to them.
+pub(crate) fn begin(columns: &mut Columns) {
     columns.clear();
     columns.value_start.push(0);
     columns.string_start.push(0);
@@ -256,7 +301,7 @@ fn is_full(columns: &Columns) -> bool {
 }
 
 /// Appends a row of `from` to `to`; strings move along.
-fn copy_row(from: &Columns, row: usize, to: &mut Columns, definitions: &Definitions) {
+pub(crate) fn copy_row(from: &Columns, row: usize, to: &mut Columns, definitions: &Definitions) {
     let unreadable = from.row_unreadable(row);
     if unreadable != 0 {
         to.unreadable.push((to.len() as u32, unreadable));

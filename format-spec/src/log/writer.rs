@@ -124,6 +124,14 @@ impl LogWriter {
         }
     }
 
+    /// Appends the late lines that stand before events at `end_ns`, where no event is to come before it. A writer that
+    /// begins in the middle of a trace calls this for its begin and forgets the lines: others write them.
+    pub fn late_before(&mut self, end_ns: u64, definitions: &Definitions, out: &mut Vec<u8>) {
+        while self.late.first().is_some_and(|late| late.time_ns < end_ns) {
+            self.first_late(definitions, out);
+        }
+    }
+
     /// Appends the late lines after the last event.
     pub fn finish(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
         while !self.late.is_empty() {
