@@ -27,6 +27,7 @@ mod ordered;
 mod part;
 mod scan;
 mod share;
+mod stream;
 mod trace;
 mod writer;
 
@@ -43,5 +44,6 @@ pub use gap::{Gap, StoredGap};
 pub use ordered::{Batch, Batches};
 pub use scan::{DamagedRange, Found, Scanner};
 pub use share::Share;
+pub use stream::{Rest, Step, Stream};
 pub use trace::Trace;
 pub use writer::{Writer, WriterOptions};

@@ -40,6 +40,8 @@ pub struct Scanner {
     part: Option<Part>,
     /// Content bytes that were checked in vain.
     vain_bytes: u64,
+    /// Bytes in front that the caller does not keep.
+    forgotten: u64,
 }
 
 /// What is known of the part that the position is in.
@@ -61,7 +63,7 @@ enum Extent {
 }
 
 /// Bytes at the begin of a file without a sound file header that are searched for a block.
-const SEARCHED_BYTES: usize = 1 << 16;
+pub(crate) const SEARCHED_BYTES: usize = 1 << 16;
 /// Contents are checked in vain for at most this many times the bytes there are: a hostile file nests them.
 const MAX_VAIN: u64 = 16;
 
@@ -70,6 +72,12 @@ impl Scanner {
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
+    }
+
+    /// The caller forgets the first `len` bytes, which are behind the position: from now on `bytes` begin after them.
+    pub(crate) fn forget(&mut self, len: usize) {
+        self.offset -= len;
+        self.forgotten += len as u64;
     }
 
     /// Finds what comes next in `bytes`, which are the same as the last time, or more. `None` at the end, and where
@@ -91,7 +99,7 @@ impl Scanner {
             Err(other) => return Err(other),
         }
         match BlockHeader::parse(rest) {
-            Ok(header) => Ok(self.block(&header, rest, bytes.len())),
+            Ok(header) => Ok(self.block(&header, rest, self.forgotten + bytes.len() as u64)),
             Err(Damage::Truncated { .. }) => Ok(None),
             Err(damage) => Ok(Some(self.skip(resync(rest, 1).unwrap_or(rest.len()), damage, 0))),
         }
@@ -123,7 +131,7 @@ impl Scanner {
         self.begin_part(FileHeader::new(block.trace_id.get()), 0)
     }
 
-    fn block(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: usize) -> Option<Found> {
+    fn block(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: u64) -> Option<Found> {
         let found = header.sequence.get();
         let Some(part) = self.part.as_mut().filter(|part| part.trace_id == header.trace_id.get()) else {
             return Some(self.implied_part(header));
@@ -163,14 +171,14 @@ impl Scanner {
     }
 
     /// A block was cut off if nothing sound follows it and its content is wrong: then what comes next is inside it.
-    fn extent(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: usize) -> Extent {
+    fn extent(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: u64) -> Extent {
         let len = header.block_bytes();
         let Some(behind) = rest.get(len..) else {
             let damage = Damage::Truncated { found: rest.len() as u64, expected: len as u64 };
             return resync(rest, BLOCK_HEADER_BYTES)
                 .map_or(Extent::Unfinished, |at| Extent::Damaged(at, damage));
         };
-        if self.vain_bytes > MAX_VAIN * file_bytes as u64 || is_end(behind) || is_sound(behind) {
+        if self.vain_bytes > MAX_VAIN * file_bytes || is_end(behind) || is_sound(behind) {
             return Extent::Whole;
         }
         match header.content(rest) {
@@ -183,7 +191,7 @@ impl Scanner {
     }
 
     fn skip(&mut self, len: usize, damage: Damage, events: u32) -> Found {
-        let offset = self.offset as u64;
+        let offset = self.forgotten + self.offset as u64;
         self.offset += len;
         Found::Damaged(DamagedRange { offset, len_bytes: len as u64, damage, events })
     }

@@ -70,7 +70,7 @@ impl<'a> Trace<'a> {
         while let Some(found) = scanner.next(bytes)? {
             match found {
                 Found::Header(header) => trace.begin_part(&header, part_offset),
-                Found::Block { offset, header } => trace.absorb(offset, &header)?,
+                Found::Block { offset, header } => trace.absorb(offset as u64, &bytes[offset..], &header)?,
                 Found::Damaged(range) => trace.damage.push(range),
             }
             part_offset = scanner.offset();
@@ -81,7 +81,7 @@ impl<'a> Trace<'a> {
         Ok(trace.sorted())
     }
 
-    fn empty(bytes: &'a [u8]) -> Self {
+    pub(crate) fn empty(bytes: &'a [u8]) -> Self {
         Self {
             definitions: Definitions::default(),
             blocks: Vec::new(),
@@ -162,7 +162,7 @@ impl<'a> Trace<'a> {
     /// Takes in a block that the footer or the index lists; gives its length.
     fn absorb_listed(&mut self, offset: usize, end: usize, kind: u8) -> Option<usize> {
         let header = self.listed(offset, end, kind)?;
-        self.absorb(offset, &header).ok()?;
+        self.absorb(offset as u64, &self.bytes[offset..], &header).ok()?;
         Some(header.block_bytes())
     }
 
@@ -173,29 +173,29 @@ impl<'a> Trace<'a> {
         self
     }
 
-    /// Takes in a block found by walking or by the index.
-    fn absorb(&mut self, offset: usize, header: &BlockHeader) -> Result<()> {
+    /// Takes in a block found by walking or by the index: at position `offset` of the file, where `bytes` begin.
+    pub(crate) fn absorb(&mut self, offset: u64, bytes: &[u8], header: &BlockHeader) -> Result<()> {
         self.block_count += 1;
         self.complete = header.kind == kind::FOOTER;
         if header.kind == kind::EVENTS {
             let row = IndexRow::new(0, header);
-            self.blocks.push(BlockRef::new(offset as u64, &row, self.part()));
+            self.blocks.push(BlockRef::new(offset, &row, self.part()));
             return Ok(());
         }
-        let part_bytes = (offset + header.block_bytes()) as u64 - self.base().offset;
-        let result = match header.content(&self.bytes[offset..]) {
+        let part_bytes = offset + header.block_bytes() as u64 - self.base().offset;
+        let result = match header.content(bytes) {
             Ok(content) => self.absorb_content(header, content, part_bytes),
             Err(damage) => Err(damage),
         };
         match (result, header.kind) {
             (Ok(()), kind::DEFINITIONS..=kind::FOOTER) => {}
             (Ok(()), _) if header.flags & flag::REQUIRED != 0 => {
-                return Err(Error::UnknownRequired { offset: offset as u64, kind: header.kind });
+                return Err(Error::UnknownRequired { offset, kind: header.kind });
             }
             (Ok(()), _) => {}
             (Err(damage), _) => {
                 let len_bytes = header.block_bytes() as u64;
-                self.damage.push(DamagedRange { offset: offset as u64, len_bytes, damage, events: 0 });
+                self.damage.push(DamagedRange { offset, len_bytes, damage, events: 0 });
             }
         }
         Ok(())
@@ -247,7 +247,19 @@ impl<'a> Trace<'a> {
         decoder: &mut BlockDecoder,
         out: &mut Columns,
     ) -> Result<(), Damage> {
-        let result = self.decode_checked(block, decoder, out);
+        let bytes = usize::try_from(block.offset).ok().and_then(|offset| self.bytes.get(offset..));
+        self.decode_bytes(block, bytes.unwrap_or_default(), decoder, out)
+    }
+
+    /// Decodes `block`, where `bytes` begin.
+    pub(crate) fn decode_bytes(
+        &self,
+        block: &BlockRef,
+        bytes: &[u8],
+        decoder: &mut BlockDecoder,
+        out: &mut Columns,
+    ) -> Result<(), Damage> {
+        let result = self.decode_checked(block, bytes, decoder, out);
         if result.is_err() {
             out.clear();
         }
@@ -257,11 +269,10 @@ impl<'a> Trace<'a> {
     fn decode_checked(
         &self,
         block: &BlockRef,
+        bytes: &[u8],
         decoder: &mut BlockDecoder,
         out: &mut Columns,
     ) -> Result<(), Damage> {
-        let bytes = usize::try_from(block.offset).ok().and_then(|offset| self.bytes.get(offset..));
-        let bytes = bytes.ok_or(Damage::Magic)?;
         let header = BlockHeader::parse(bytes)?;
         let base = self.bases.get(block.part as usize).copied().unwrap_or_default();
         if header.kind != kind::EVENTS || header.trace_id.get() != base.trace_id {
