@@ -209,8 +209,14 @@ pub(crate) struct FilterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Trace to read; - for standard input
+    /// Trace to read; - for standard input: what comes out of a pipe is printed as it comes
     pub(crate) file: PathBuf,
+    /// Print the events of a trace that is being written, or that does not exist yet, until it is finished
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Print each event when it is due: 1 for the time that the recording took, 10 for a tenth of it
+    #[arg(long, value_name = "TIMES", conflicts_with = "follow", value_parser = speed)]
+    pub(crate) speed: Option<f64>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
@@ -401,6 +407,11 @@ pub(crate) struct ImportArgs {
     pub(crate) log: PathBuf,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 /// A command line that clap cannot see is wrong.

@@ -24,17 +24,16 @@ impl Input {
     /// If it cannot be read; the text names it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let name = name(path);
-        let file = if is_standard(path) {
-            File::from(std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?)
-        } else {
-            File::open(path).with_context(|| format!("cannot open {name}"))?
-        };
+        let file = open(path).with_context(|| format!("cannot open {name}"))?;
         let kind = file.metadata().with_context(|| name.clone())?.file_type();
         anyhow::ensure!(!kind.is_dir(), "{name} is a directory, expected a file");
         let file = if kind.is_file() {
             file
         } else {
-            collect(file).with_context(|| format!("cannot read {name}"))?
+            collect(file).with_context(|| {
+                let folder = std::env::temp_dir();
+                format!("cannot keep what {name} holds in a file in {}", folder.display())
+            })?
         };
         Self::map(&file).with_context(|| format!("cannot map {name}"))
     }
@@ -90,6 +89,21 @@ fn collect(mut pipe: File) -> io::Result<File> {
     io::copy(&mut pipe, &mut file)?;
     file.rewind()?;
     Ok(file)
+}
+
+/// Opens `path` to be read; `-` is standard input.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if is_standard(path) {
+        return Ok(File::from(std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?));
+    }
+    File::open(path)
+}
+
+/// Whether `path` is a pipe or something like it: its bytes come once, maybe slowly.
+pub(crate) fn is_pipe(path: &Path) -> bool {
+    let facts =
+        if is_standard(path) { open(path).and_then(|file| file.metadata()) } else { std::fs::metadata(path) };
+    facts.is_ok_and(|facts| !facts.is_file() && !facts.is_dir())
 }
 
 /// Whether `path` stands for standard input or output.

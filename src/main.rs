@@ -5,6 +5,7 @@ mod diff;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod export;
+mod follow;
 mod input;
 #[cfg(target_os = "linux")]
 mod list;

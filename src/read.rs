@@ -14,13 +14,22 @@ use crate::Done;
 use crate::cli::{
     AnalyzeArgs, FilterArgs, InfoArgs, ReplayArgs, ReportFormat, StageArgs, TextFormat, VerifyArgs,
 };
-use crate::input::{Input, name};
+use crate::follow;
+use crate::input::{Input, is_pipe, name};
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
+    let filter = filter(&args.filter)?;
+    if args.follow || (args.speed.is_none() && is_pipe(&args.file)) {
+        return follow::follow(&args.file, &filter);
+    }
     let input = Input::open(&args.file)?;
     let trace = open(&input, &args.file)?;
-    let selection = Selection::new(&filter(&args.filter)?, &trace)?;
-    let outcome = analyzer_replay::replay(&trace, &selection, &mut io::stdout().lock())?;
+    let selection = Selection::new(&filter, &trace)?;
+    let mut out = io::stdout().lock();
+    let outcome = match args.speed {
+        Some(speed) => analyzer_replay::replay_paced(&trace, &selection, speed, &mut out)?,
+        None => analyzer_replay::replay(&trace, &selection, &mut out)?,
+    };
     Ok(done(&args.file, &outcome))
 }
 

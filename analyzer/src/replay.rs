@@ -2,6 +2,9 @@
 //!
 //! Lines are made on several threads, share by share, and written in the order of the trace.
 
+mod live;
+mod paced;
+
 use std::io::Write;
 
 use tracer_format::log::LogWriter;
@@ -10,6 +13,9 @@ use tracer_format::{Batch, Batches, DamagedRange, Outbox, Share, Trace, Worker};
 use crate::Result;
 use crate::filter::Selection;
 use crate::outcome::Outcome;
+
+pub use live::Live;
+pub use paced::replay_paced;
 
 /// Bytes of lines that are collected before they are written.
 const WRITE_BYTES: usize = 1 << 18;

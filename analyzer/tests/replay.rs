@@ -3,10 +3,13 @@
 mod made;
 
 use made::{DOCUMENTED_LOG, trace_of};
+use tracer_analyzer::Outcome;
 use tracer_analyzer::filter::{Filter, Selection};
 use tracer_analyzer::import::import;
-use tracer_analyzer::replay::{replay, replay_on};
-use tracer_format::{ArgKind, Definition, Firing, Gap, Process, Site, Thread, Trace, Writer, WriterOptions};
+use tracer_analyzer::replay::{Live, replay, replay_on, replay_paced};
+use tracer_format::{
+    ArgKind, Definition, Firing, Gap, Process, Rest, Site, Thread, Trace, Writer, WriterOptions,
+};
 
 fn replayed(trace: &[u8], filter: &Filter) -> String {
     let trace = Trace::open(trace).unwrap();
@@ -118,39 +121,35 @@ fn wrong_filters_say_what_is_right() {
     assert!(probe.starts_with("probe \"beg\": expected PROVIDER:PROBE, "), "{probe}");
 }
 
-/// A trace of several shares: two parts, the second of which begins while the first is at work; a gap and a probe found
-/// late in the first third of each; blocks of all sizes.
-fn large_trace() -> Vec<u8> {
-    let part = |start_ns: u64, trace_id: u64| {
-        let mut writer =
-            Writer::new(Vec::new(), WriterOptions { trace_id, ..WriterOptions::default() }).unwrap();
-        writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).unwrap();
-        writer.define(Definition::Thread(Thread::default())).unwrap();
-        for found_ns in [0, 0, start_ns + 40_000, start_ns + 90_000] {
-            let (provider, probe) = ("p".to_owned(), format!("q{}", found_ns % 7));
-            let args = vec![ArgKind::Signed(8)];
-            let site = Site { provider, probe, args, announced: true, found_ns, ..Site::default() };
-            writer.define(Definition::Site(site)).unwrap();
+/// Part of a trace, of more than one share: a gap and a probe found late in each third; blocks of all sizes.
+fn large_part(start_ns: u64, trace_id: u64) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), WriterOptions { trace_id, ..WriterOptions::default() }).unwrap();
+    writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).unwrap();
+    writer.define(Definition::Thread(Thread::default())).unwrap();
+    for found_ns in [0, 0, start_ns + 40_000, start_ns + 90_000] {
+        let (provider, probe) = ("p".to_owned(), format!("q{}", found_ns % 7));
+        let args = vec![ArgKind::Signed(8)];
+        let site = Site { provider, probe, args, announced: true, found_ns, ..Site::default() };
+        writer.define(Definition::Site(site)).unwrap();
+    }
+    for event in 0..150_000_u64 {
+        let time_ns = start_ns + event;
+        let site = u32::try_from(event % 2).unwrap();
+        let firing = Firing { time_ns, thread: 0, site, cpu: 0, unreadable: 0, values: &[event] };
+        writer.push(&firing).unwrap();
+        if event % 50_000 == 30_000 {
+            let (from_ns, to_ns) = (time_ns - 5, time_ns - 2);
+            writer.gap(Gap { from_ns, to_ns, count: event, ..Gap::default() }).unwrap();
+            writer.flush().unwrap();
         }
-        for event in 0..150_000_u64 {
-            let time_ns = start_ns + event;
-            let site = u32::try_from(event % 2).unwrap();
-            let firing = Firing { time_ns, thread: 0, site, cpu: 0, unreadable: 0, values: &[event] };
-            writer.push(&firing).unwrap();
-            if event % 50_000 == 30_000 {
-                let (from_ns, to_ns) = (time_ns - 5, time_ns - 2);
-                writer.gap(Gap { from_ns, to_ns, count: event, ..Gap::default() }).unwrap();
-                writer.flush().unwrap();
-            }
-        }
-        writer.finish().unwrap()
-    };
-    [part(1_000_000, 1), part(1_140_000, 2), part(2_000_000, 3)].concat()
+    }
+    writer.finish().unwrap()
 }
 
 #[test]
 fn lines_made_on_several_threads_are_the_same() {
-    let bytes = large_trace();
+    // The second begins while the first is at work.
+    let bytes = [large_part(1_000_000, 1), large_part(1_140_000, 2), large_part(2_000_000, 3)].concat();
     let trace = Trace::open(&bytes).unwrap();
     let filters = [
         Filter::default(),
@@ -173,4 +172,45 @@ fn lines_made_on_several_threads_are_the_same() {
             assert_eq!((others.len(), differs), (lines.len(), None), "{threads} threads");
         }
     }
+}
+
+/// The log of a trace that comes in pieces, and what it tells at its end.
+fn live(bytes: &[u8], piece: usize, filter: &Filter) -> (Outcome, String) {
+    let (mut live, mut out) = (Live::new(filter), Vec::new());
+    for piece in bytes.chunks(piece) {
+        live.push(piece);
+        live.write(Rest::Comes, &mut out).unwrap();
+    }
+    let outcome = live.finish(&mut out).unwrap();
+    (outcome, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn the_log_of_a_trace_that_comes_in_pieces_is_the_same() {
+    let filters = [
+        Filter::default(),
+        Filter { keys: Some("3..40100".parse().unwrap()), ..Filter::default() },
+        Filter { from: Some("30us".parse().unwrap()), ..Filter::default() },
+    ];
+    for bytes in [trace_of(DOCUMENTED_LOG), large_part(1_000_000, 1)] {
+        let trace = Trace::open(&bytes).unwrap();
+        for (filter, piece) in filters.iter().flat_map(|filter| [(filter, 1000), (filter, 1 << 18)]) {
+            let selection = Selection::new(filter, &trace).unwrap();
+            let mut out = Vec::new();
+            let outcome = replay(&trace, &selection, &mut out).unwrap();
+            let (found, log) = live(&bytes, piece, filter);
+            assert_eq!(found, outcome);
+            assert!(log.as_bytes() == out, "pieces of {piece}, {filter:?}");
+        }
+    }
+}
+
+#[test]
+fn a_paced_log_is_the_same() {
+    let bytes = trace_of(DOCUMENTED_LOG);
+    let trace = Trace::open(&bytes).unwrap();
+    let mut out = Vec::new();
+    // Half a second of the trace passes in a microsecond.
+    replay_paced(&trace, &Selection::all(), 5e5, &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), DOCUMENTED_LOG);
 }
