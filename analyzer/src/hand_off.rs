@@ -23,7 +23,7 @@ pub(crate) fn hand_offs(
     this: usize,
     mut found: impl FnMut(HandOff) -> io::Result<()>,
 ) -> io::Result<()> {
-    if slot.len() == 1 {
+    if complete(slot, this).next().is_none() {
         return Ok(());
     }
     let mut hand = |from: (usize, Side), to: (usize, Side)| {
@@ -74,9 +74,16 @@ fn before(slot: &[Cell], this: usize) -> Option<usize> {
                 && order(outer, around) < order(inner, cell)
         })
     };
-    let (before, cell) = candidates()
-        .filter(|&(other, cell)| !is_inside(other, cell))
-        .max_by_key(|(_, cell)| cell.begin_ns())?;
+    // From the last to begin on: mostly that is the one.
+    let mut end = (u64::MAX, usize::MAX);
+    let (before, cell) = loop {
+        let began = |&(other, cell): &(usize, &Cell)| (cell.begin_ns(), other);
+        let (other, cell) = candidates().filter(|found| began(found) < end).max_by_key(began)?;
+        if !is_inside(other, cell) {
+            break (other, cell);
+        }
+        end = (cell.begin_ns(), other);
+    };
     let began_between = |other: &Cell| {
         other.state == State::Begun && cell.begin_ns() < other.begin_ns() && other.begin_ns() <= begin_ns
     };

@@ -54,10 +54,18 @@ impl Latency {
             self.exact.push(value_ns);
             return;
         }
+        if !self.exact.is_empty() {
+            self.count_exact();
+        }
+        self.count_in_bucket(value_ns);
+    }
+
+    /// There are too many values to keep each.
+    #[cold]
+    fn count_exact(&mut self) {
         for value_ns in std::mem::take(&mut self.exact) {
             self.count_in_bucket(value_ns);
         }
-        self.count_in_bucket(value_ns);
     }
 
     fn count_in_bucket(&mut self, value_ns: i64) {
