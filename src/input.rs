@@ -42,6 +42,8 @@ impl Input {
         if file.metadata()?.len() == 0 {
             return Ok(Self::Empty);
         }
+        #[cfg(unix)]
+        say_if_cut()?;
         // SAFETY: traces are append-only and `tracer` never truncates or rewrites one, it replaces files by new ones. A
         // foreign process that truncates the file while it is read ends this one with SIGBUS, as with every tool that
         // maps its input; it cannot make safe code misbehave, because all content is parsed as untrusted bytes.
@@ -61,6 +63,22 @@ impl Input {
             Self::Empty => &[],
         }
     }
+}
+
+/// Has the signal that comes when a mapped file has become shorter end the process with a message and exit code 1.
+#[cfg(unix)]
+fn say_if_cut() -> io::Result<()> {
+    const TEXT: &[u8] =
+        b"tracer: a file was cut short while it was read; what was written is not all of it\n";
+    let end = || {
+        // Not `io::stderr`: that takes a lock, which may be held.
+        // SAFETY: the descriptor is open, or writing to it is an error; it is never closed.
+        let errors = std::mem::ManuallyDrop::new(unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(2) });
+        let _ = io::Write::write_all(&mut &*errors, TEXT);
+        signal_hook::low_level::exit(1);
+    };
+    // SAFETY: the action makes two system calls that are safe in a signal handler, and allocates nothing.
+    unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, end) }.map(drop)
 }
 
 /// Bytes of a file that stay in this process's memory.

@@ -152,6 +152,30 @@ fn a_followed_file_that_is_cut_or_removed_is_an_error() {
 }
 
 #[test]
+fn a_mapped_file_that_is_cut_is_an_error() {
+    let folder = Folder::new("mapped-cut");
+    let path = folder.path("run.trace");
+    let mut recorder = Recorder::new(File::create(&path).expect("created"));
+    for _ in 0..3 {
+        recorder.flush();
+        recorder.time_ns += 2_000_000_000;
+    }
+    recorder.writer.finish().expect("written");
+    let mut child = start(&folder, &["replay", "--speed", "1", "run.trace"]);
+    let mut printed = BufReader::new(child.stdout.take().expect("piped"));
+    wait_for(&mut printed, "[            1010]");
+    // The second flush is decoded, and printed 2 s after the first; the third is decoded after that.
+    File::options().write(true).open(&path).and_then(|file| file.set_len(0)).expect("cut");
+    let output = end(child, printed);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("tracer: a file was cut short while it was read;"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn a_paced_replay_prints_the_same_lines() {
     let folder = Folder::new("speed");
     let mut recorder = Recorder::new(File::create(folder.path("run.trace")).expect("created"));
