@@ -41,6 +41,8 @@ tools() {
   need rustfmt rustfmt-web
   need shellcheck shellcheck
   [[ -e /usr/include/sys/sdt.h ]] || install_packages systemtap-sdt-dev
+  # By its path: another python3.11 may come first in PATH, without probes.
+  [[ -x /usr/bin/python3.11 ]] || install_packages python3.11
   scripts/validators/setup.sh
 }
 
