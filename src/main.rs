@@ -75,8 +75,12 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
 /// Whether the reader of our output went away, which is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = |cause: &(dyn std::error::Error + 'static)| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        kind == Some(std::io::ErrorKind::BrokenPipe)
+        let error = match cause.downcast_ref() {
+            // It shows itself as its cause, which a chain of causes then leaves out.
+            Some(tracer_format::Error::Io(error)) => Some(error),
+            _ => cause.downcast_ref::<std::io::Error>(),
+        };
+        error.map(std::io::Error::kind) == Some(std::io::ErrorKind::BrokenPipe)
     };
     let analyzer = error.downcast_ref::<tracer_analyzer::Error>();
     analyzer.is_some_and(tracer_analyzer::Error::is_broken_pipe) || error.chain().any(io)

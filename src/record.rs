@@ -38,12 +38,12 @@ pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
     }
     // A Parquet file without its end is lost, so a trace is recorded, and converted once it is complete.
     let table = Output::create(&args.output, args.force)?;
+    let made = table.made();
     let journal = args.output.with_extension("parquet.trace");
     let target = std::mem::replace(&mut args.output, journal);
     args.force = true;
-    let result = record_trace(&args);
     let journal = &args.output;
-    if result.is_ok() {
+    let result = record_trace(&args).and_then(|done| {
         export::to_parquet(journal, table).with_context(|| {
             format!(
                 "cannot write {}; {} has the recording, see tracer export",
@@ -51,9 +51,13 @@ pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
                 journal.display()
             )
         })?;
+        Ok(done)
+    });
+    if result.is_ok() {
         std::fs::remove_file(journal).with_context(|| format!("cannot remove {}", journal.display()))?;
-    } else if std::fs::metadata(&target).is_ok_and(|facts| facts.len() == 0) {
-        let _ = std::fs::remove_file(&target);
+    } else if let Some(made) = made {
+        // Half a table would be taken for a whole one.
+        let _ = std::fs::remove_file(made);
     }
     result
 }
