@@ -2,8 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
@@ -118,11 +119,7 @@ impl Recording {
             assert!(begun.elapsed() < Duration::from_secs(30), "tracer record is not ready");
             if let Some(status) = recording.child.try_wait().expect("asked") {
                 let mut errors = String::new();
-                std::io::Read::read_to_string(
-                    &mut recording.child.stderr.take().expect("piped"),
-                    &mut errors,
-                )
-                .ok();
+                recording.child.stderr.take().expect("piped").read_to_string(&mut errors).ok();
                 panic!("tracer record ended with {status}: {errors}");
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -138,7 +135,25 @@ impl Recording {
     /// Ends it as Ctrl-C does.
     pub(crate) fn stop(self) -> Output {
         self.signal("INT");
-        self.child.wait_with_output().expect("tracer ends")
+        self.ended()
+    }
+
+    /// Waits for its end; standard output is left out where it is a file.
+    pub(crate) fn ended(mut self) -> Output {
+        let mut output = Output { status: ExitStatus::default(), stdout: Vec::new(), stderr: Vec::new() };
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr.read_to_end(&mut output.stderr).expect("read");
+        }
+        output.status = self.child.wait().expect("tracer ends");
+        output
+    }
+}
+
+impl Drop for Recording {
+    /// A recording of a test that failed would raise the semaphores of the next one's targets.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
