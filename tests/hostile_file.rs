@@ -1,0 +1,224 @@
+//! Files made to harm their reader, given to `tracer` as a user would: one clear line, or a report, in little memory.
+//!
+//! Every run may have 64 MiB of data; the system refuses it more, which ends it with a signal. What must not be allocated
+//! at all is tested in `format-spec/tests/limits.rs`.
+#![cfg(target_os = "linux")]
+
+#[path = "../format-spec/tests/hostile/mod.rs"]
+mod hostile;
+mod tool;
+
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use hostile::{Hostile, events_of_constants, varint, zeros_frame};
+use tool::{Folder, TRACER, stderr};
+use tracer_format::block::kind;
+use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
+
+/// Bytes of memory that a run may have, beside the file and the program itself.
+const DATA_BYTES: u64 = 64 << 20;
+
+/// Every verb that opens a trace, and every way it reads one.
+const VERBS: &[&[&str]] = &[
+    &["info"],
+    &["info", "--counts", "--format", "json"],
+    &["replay"],
+    &["replay", "--seq", "5", "--from", "1s"],
+    &["analyze"],
+    &["verify"],
+    &["export", "--format", "chrome", "-o", "-"],
+    &["export", "--format", "parquet", "-fo", "out.parquet"],
+    &["export", "--format", "arrow", "-fo", "out.arrow"],
+    &["export", "--format", "csv", "-o", "-"],
+    &["export", "--format", "csv", "--table", "spans", "-o", "-"],
+    &["repair", "-fo", "out.trace"],
+    &["cut", "--seq", "0..9", "-fo", "out.trace"],
+    &["merge", "-fo", "out.trace"],
+];
+
+/// Runs `tracer` with little memory; its output goes to a file, because a small trace may well have a million events.
+fn run(folder: &Folder, args: &[&str]) -> Output {
+    let out = File::create(folder.path("out")).expect("created");
+    let limit = format!("--data={DATA_BYTES}");
+    let mut command = Command::new("prlimit");
+    command.arg(limit).arg(TRACER).args(args).current_dir(folder.path("")).stdin(Stdio::null()).stdout(out);
+    command.output().expect("prlimit runs")
+}
+
+/// Runs every verb on the file; each must end by itself, with one line of error at the most.
+#[track_caller]
+fn survives(folder: &Folder, verbs: &[&[&str]], what: &str, bytes: &[u8]) {
+    folder.write("hostile.trace", bytes);
+    let begin = Instant::now();
+    for verb in verbs {
+        let output = run(folder, &[verb, &["hostile.trace"][..]].concat());
+        let errors = stderr(&output);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 1 | 3)), "{what}: {verb:?}: {}: {errors}", output.status);
+        // `repair` has a line for what it saved, too.
+        assert!(errors.lines().count() <= 2 && errors.len() < 400, "{what}: {verb:?}: {errors}");
+        assert!(
+            code != Some(1) || errors.starts_with("tracer: hostile.trace: "),
+            "{what}: {verb:?}: {errors}"
+        );
+    }
+    let each = begin.elapsed() / u32::try_from(verbs.len()).expect("a few");
+    println!("{what}: {} bytes, {} verbs, {each:?} each", bytes.len(), verbs.len());
+}
+
+/// The report of `verify` about the file, which must name what is wrong.
+#[track_caller]
+fn verify_names(folder: &Folder, what: &str, expected: &str) {
+    let output = run(folder, &["verify", "hostile.trace"]);
+    let report = std::fs::read_to_string(folder.path("out")).expect("UTF-8") + &stderr(&output);
+    assert!(report.contains(expected), "{what}: {expected:?} was expected: {report}");
+    assert!(matches!(output.status.code(), Some(1 | 3)), "{what}: {}", output.status);
+}
+
+/// A plane of `bytes` that are a zstd frame.
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let frame = zstd::bulk::compress(bytes, 3).expect("compressed");
+    let mut plane = vec![2];
+    varint(&mut plane, frame.len() as u64);
+    plane.extend(frame);
+    plane
+}
+
+/// A zstd frame that claims `len` bytes, as a plane.
+fn bomb(len: u64) -> Vec<u8> {
+    let frame = zeros_frame(len, 200);
+    let mut plane = vec![2];
+    varint(&mut plane, frame.len() as u64);
+    plane.extend(frame);
+    plane
+}
+
+/// Files of 1 KB at the most: what no writer would write, and what `verify` says of it.
+fn small_files() -> Vec<(&'static str, Hostile, &'static str)> {
+    let (content, _) = events_of_constants(1, 1);
+    let mut claimed = Hostile::new().defined(1);
+    claimed.header(kind::EVENTS, |header| header.count = u32::MAX.into());
+    let at = |hostile: &Hostile| hostile.bytes.len() as u64;
+    let listed = Hostile::new().defined(1);
+    let offset = at(&listed);
+    let mut definitions = Vec::new();
+    varint(&mut definitions, MAX_DEFINITIONS_BYTES as u64);
+    definitions.extend(bomb(100_000_000_000));
+    vec![
+        ("a block that claims 2^32 events", claimed, "limit"),
+        (
+            "a footer that claims 2^60 events",
+            Hostile::new().defined(1).block(kind::EVENTS, 1, &content).footer(|footer| {
+                footer.events = (1 << 60).into();
+            }),
+            "the footer has the wrong number of events",
+        ),
+        (
+            "an index that claims 2^32 events for every block",
+            listed.block(kind::EVENTS, 1, &content).index_of_rows(1, |row| {
+                (row.offset, row.kind, row.count) = (offset.into(), kind::EVENTS, u32::MAX.into());
+                row.stored_bytes = u32::try_from(content.len()).expect("a few").into();
+            }),
+            "index",
+        ),
+        (
+            "definitions that are 100 GB when unpacked",
+            Hostile::new().block(kind::DEFINITIONS, 1, &definitions),
+            "damaged",
+        ),
+        (
+            "an index that is 100 GB when unpacked",
+            Hostile::new().index_of(9, &bomb(100_000_000_000)),
+            "index",
+        ),
+        (
+            "an index that points to itself",
+            Hostile::new().index(9, |row, at| row.offset = at.into()),
+            "index",
+        ),
+        ("an index of 2^32 rows", Hostile::new().index_of(u32::MAX, &[0, 0]), "index"),
+        (
+            "a footer whose file would be 2^60 bytes",
+            Hostile::new().footer(|footer| footer.trace_bytes = (1 << 60).into()),
+            "footer",
+        ),
+    ]
+}
+
+#[test]
+fn small_hostile_files_cost_one_line_and_little_memory() {
+    let folder = Folder::new("hostile-small");
+    for (what, hostile, expected) in small_files() {
+        assert!(hostile.bytes.len() < 1500, "{what}: {} bytes", hostile.bytes.len());
+        survives(&folder, VERBS, what, &hostile.bytes);
+        verify_names(&folder, what, expected);
+    }
+}
+
+/// A block of definitions of this kind, with ids from 0 on.
+fn definitions(hostile: Hostile, number: u8, bodies: &[Vec<u8>]) -> Hostile {
+    let mut all = Vec::new();
+    for (id, body) in bodies.iter().enumerate() {
+        all.push(number);
+        varint(&mut all, id as u64);
+        varint(&mut all, body.len() as u64);
+        all.extend(body);
+    }
+    assert!(all.len() <= MAX_DEFINITIONS_BYTES);
+    let mut content = Vec::new();
+    varint(&mut content, all.len() as u64);
+    content.extend(packed(&all));
+    let count = u32::try_from(bodies.len()).expect("few");
+    hostile.block(kind::DEFINITIONS, count, &content)
+}
+
+/// The body of a process with the longest command line there can be: 1 MiB.
+fn long_process() -> Vec<u8> {
+    let mut body = vec![0; 6];
+    varint(&mut body, MAX_COMMAND_WORDS as u64);
+    for _ in 0..MAX_COMMAND_WORDS {
+        varint(&mut body, MAX_NAME_BYTES as u64 - 16);
+        body.extend([b'x'; MAX_NAME_BYTES - 16]);
+    }
+    body
+}
+
+/// Larger files, whose size alone would allow more than is good.
+fn large_files() -> Vec<(&'static str, Hostile)> {
+    let process = long_process();
+    let long = (0..200).fold(Hostile::new(), |hostile, _| definitions(hostile, 2, &vec![process.clone(); 3]));
+    let parts = (0..3).fold(Hostile::empty(), |hostile, part| {
+        definitions(hostile.part(part), 2, &vec![process.clone(); 3])
+    });
+    // A row for every 72 bytes, which is what sound blocks without content would take.
+    let rows = 200_000;
+    let mut listed = Hostile::new();
+    listed.bytes.resize(32 + 72 * rows, 0);
+    let listed = listed.index_of(u32::try_from(rows).expect("fits"), &packed(&vec![0; 56 * rows]));
+    vec![
+        ("the longest definitions, again and again", long),
+        ("the longest definitions in each of 3 parts", parts),
+        ("an index of 200000 rows that all point to the begin", listed),
+    ]
+}
+
+#[test]
+fn large_hostile_files_cost_little_memory() {
+    let folder = Folder::new("hostile-large");
+    for (what, hostile) in large_files() {
+        survives(&folder, VERBS, what, &hostile.bytes);
+    }
+}
+
+#[test]
+fn blocks_that_are_all_of_one_time_are_not_kept_all_at_once() {
+    let folder = Folder::new("hostile-at-once");
+    let (content, _) = events_of_constants(MAX_BLOCK_EVENTS, 4);
+    // Decoded, they are some 200 MB.
+    let hostile =
+        (0..40).fold(Hostile::new().defined(4), |hostile, _| hostile.block(kind::EVENTS, 65_536, &content));
+    let verbs: &[&[&str]] = &[&["verify"], &["info", "--counts"], &["replay", "-e", "no:such"]];
+    survives(&folder, verbs, "40 blocks of 65536 events, all at one time", &hostile.bytes);
+}
