@@ -1,0 +1,26 @@
+//! Any text is a stage or refused; a stage written out is the same stage. Stages learned from any names are told apart.
+#![no_main]
+
+use std::collections::BTreeSet;
+
+use libfuzzer_sys::fuzz_target;
+use tracer_analyzer::stage::{Stage, choose, learn};
+use tracer_format::{Definitions, Site, StageDef};
+
+fuzz_target!(|text: &str| {
+    if let Ok(stage) = text.parse::<Stage>() {
+        assert_eq!(stage.to_string().parse::<Stage>().expect("its own text"), stage);
+        assert_eq!(Stage::try_from(&StageDef::from(&stage)).expect("as it was stored"), stage);
+    }
+    let name = |line: &str| {
+        let (provider, probe) = line.split_once(':').unwrap_or(("p", line));
+        Site { provider: provider.into(), probe: probe.into(), ..Site::default() }
+    };
+    let sites = text.lines().map(name).collect();
+    let definitions = Definitions { sites, ..Definitions::default() };
+    let learned = learn(&definitions);
+    let names: BTreeSet<_> = learned.iter().map(|stage| &stage.name).collect();
+    if names.len() == learned.len() {
+        assert_eq!(choose(&[], &definitions).expect("their names differ").len(), learned.len());
+    }
+});
