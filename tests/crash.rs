@@ -34,15 +34,15 @@ impl Random {
     }
 }
 
-/// The demo pipeline at work.
-struct Pipeline(Child);
+/// The demo pipeline at work: its launcher, and the processes of its programs.
+struct Pipeline(Child, Vec<u32>);
 
 impl Pipeline {
     fn start(rate: &str) -> Self {
         let mut command = Command::new(sample("pipeline"));
         command.args(["--rate", rate, "--awe", "50us", "--writing", "20us"]);
         let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pipeline runs");
-        let pipeline = Self(child);
+        let mut pipeline = Self(child, Vec::new());
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {
             let children = format!("/proc/{0}/task/{0}/children", pipeline.0.id());
@@ -50,7 +50,9 @@ impl Pipeline {
             let executed = |pid: &str| {
                 std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| !exe.ends_with("pipeline"))
             };
-            if pids.split_whitespace().filter(|pid| executed(pid)).count() == 3 {
+            let pids = pids.split_whitespace().filter(|pid| executed(pid));
+            pipeline.1 = pids.map(|pid| pid.parse().expect("a number")).collect();
+            if pipeline.1.len() == 3 {
                 return pipeline;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -72,10 +74,13 @@ impl Pipeline {
 /// An event without its process: time, probe, sequence number.
 type Plain = (u64, String, String);
 
-/// Events of each process, in order; each has one thread that fires.
-fn by_process(log: &str) -> HashMap<(u32, String), Vec<Plain>> {
+/// Events of each of these processes, in order; each has one thread that fires. A recorder sees other processes too.
+fn by_process(log: &str, pids: &[u32]) -> HashMap<(u32, String), Vec<Plain>> {
     let mut all: HashMap<_, Vec<Plain>> = HashMap::new();
     for (time_ns, pid, program, probe, seq) in events(log) {
+        if !pids.contains(&pid) {
+            continue;
+        }
         all.entry((pid, program)).or_default().push((time_ns, probe, seq));
     }
     all
@@ -102,7 +107,8 @@ struct Cost {
 /// Compares what a killed recorder left with what fired: a range of it without a hole, that begins before the recorder
 /// said it was ready and ends at most one flush before it died.
 fn compare(killed: &Killed, fired: &HashMap<(u32, String), Vec<Plain>>, cost: &mut Cost) {
-    let left = by_process(&killed.log);
+    let pids: Vec<u32> = fired.keys().map(|process| process.0).collect();
+    let left = by_process(&killed.log, &pids);
     assert!(
         left.keys().all(|process| fired.contains_key(process)),
         "a process that is none: {:?}",
@@ -196,18 +202,12 @@ fn killed_at_any_moment_it_loses_at_most_one_flush() {
         // Now and then while it is still busy with attaching.
         kills.push(kill(&folder, &mut random, flush_ms, number % 8 != 3));
     }
+    let pids = pipeline.1.clone();
     let says = pipeline.stop();
     let summary = witness.stop();
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
 
-    let mut fired = by_process(&stdout(&folder.tracer(&["replay", "witness.trace"]), 0));
-    // Those of the pipeline that only warmed up are older: of each program the last process counts.
-    let last: HashMap<String, u64> = fired.iter().fold(HashMap::new(), |mut last, (process, events)| {
-        let time_ns = last.entry(process.1.clone()).or_insert(0);
-        *time_ns = (*time_ns).max(events[0].0);
-        last
-    });
-    fired.retain(|process, events| events[0].0 == last[&process.1]);
+    let fired = by_process(&stdout(&folder.tracer(&["replay", "witness.trace"]), 0), &pids);
     for (probe, count) in &says {
         let seen = fired.values().flatten().filter(|event| event.1 == *probe).count();
         assert_eq!(seen, *count, "{probe}: the witness saw something else than fired");
@@ -259,16 +259,18 @@ fn a_full_disk_ends_the_recording_with_one_line_and_a_readable_trace() {
         assert!(report.starts_with("incomplete: "), "{kib} KiB: {report}");
         logs.push(stdout(&folder.tracer(&["replay", "run.trace"]), 3));
     }
+    let pids = pipeline.1.clone();
     pipeline.stop();
     warm.stop();
     assert_eq!(witness.stop().status.code(), Some(0));
-    let fired = by_process(&stdout(&folder.tracer(&["replay", "witness.trace"]), 0));
+    let fired = by_process(&stdout(&folder.tracer(&["replay", "witness.trace"]), 0), &pids);
     let mut cost = Cost::default();
     for log in &logs {
         // Not killed: only that what is there fired, in its order and without a hole.
         compare(&Killed { ready_ns: None, killed_ns: 0, flush_ns: 0, log: log.clone() }, &fired, &mut cost);
     }
-    let read: usize = logs.iter().map(|log| events(log).len()).sum();
+    let read: usize =
+        logs.iter().flat_map(|log| by_process(log, &pids).into_values()).map(|events| events.len()).sum();
     println!(
         "campaign: full disk: {} disks of {} to {} KiB, {read} events read, 0 wrong",
         disks.len(),
