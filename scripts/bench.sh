@@ -4,10 +4,14 @@
 #   ROUNDS=5        rounds of a measurement; the median is printed, and the rounds of all designs take turns
 #   HITS=1000000    probe hits of a round
 #   TRACER_PROFILE=dev    builds faster, says nothing about the marks
+# More settings, of the parts format, replay and export: scripts/bench/format.sh and scripts/bench/replay.sh.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
 source "$root/scripts/pipeline.sh"
+source "$root/scripts/bench/lttng.sh"
+source "$root/scripts/bench/format.sh"
+source "$root/scripts/bench/replay.sh"
 rounds=${ROUNDS:-5} hits=${HITS:-1000000}
 profile=${TRACER_PROFILE:-release}
 bin=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
@@ -41,6 +45,9 @@ seconds() {
 
 # lossy COMMAND...: exit code 3 (done, but some events were lost) is a result, not a failure.
 lossy() { "$@" || [[ $? == 3 ]]; }
+
+# validators: the folder with pyarrow in it.
+validators() { "$root/scripts/validators/setup.sh" 2>"$work/err" || { cat "$work/err" >&2; return 1; }; }
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { print (b > 0 && a != "-") ? sprintf("%.2f", a / b) : "-" }'; }
 
@@ -95,83 +102,6 @@ kept() {
   esac
 }
 
-# ---- format: bytes per event of the same events in different clothes
-
-# record_pipeline FILE OPTIONS...: records the demo pipeline.
-record_pipeline() {
-  start_pipeline "$bin" "${@:2}"
-  lossy "$bin/tracer" record --force -o "$1" --duration 10s 2>"$work/err" >&2
-  stop_pipeline
-}
-
-row() { printf '%-34s %12s %10s\n' "$@"; }
-
-format() {
-  local events size workload
-  record_pipeline "$work/pipeline.trace" --rate 1000 --workers 2 --awe 500us --writing 100us
-  [[ -s $work/hit.trace ]] || hammer_tracer >"$work/err" 2>&1
-  for workload in 'pipeline:jittery pipeline, 2 workers' 'hit:tight loop, 1 thread'; do
-    say "bytes per event: ${workload#*:}"
-    local trace=$work/${workload%%:*}.trace
-    lossy "$bin/tracer" replay "$trace" 2>/dev/null >"$work/log"
-    events=$(grep -c '^\[ *[0-9]*\] \[PID:' "$work/log")
-    row format bytes B/event
-    for size in "run.trace:$trace" $(exports_of "$trace" parquet arrow csv json); do
-      row "${size%%:*}" "$(stat -c %s "${size#*:}")" "$(ratio "$(stat -c %s "${size#*:}")" "$events")"
-    done
-    row 'documented log' "$(stat -c %s "$work/log")" "$(ratio "$(stat -c %s "$work/log")" "$events")"
-    row 'documented log, zstd -3' "$(zstd -q3c "$work/log" | wc -c)" "$(ratio "$(zstd -q3c "$work/log" | wc -c)" "$events")"
-  done
-  echo "marks: at most 3 B/event on the pipeline, at most 1.2 B/event in the tight loop"
-}
-
-# exports_of TRACE FORMAT...: "FORMAT:FILE" for each export.
-exports_of() {
-  local trace=$1 format
-  shift
-  for format in "$@"; do
-    lossy "$bin/tracer" export "$trace" --force -o "$work/export.$format" >&2 2>"$work/err"
-    echo "$format:$work/export.$format"
-  done
-}
-
-# ---- replay, export: rates over a large trace
-
-# large_trace: records five rounds of hits at once, if there is none yet.
-large_trace() {
-  [[ -s $work/large.trace ]] ||
-    HITS=$((hits * 5)) lossy "$bin/tracer" record --force -o "$work/large.trace" -e 'hammer:*' -- \
-      "$bin/hammer" --count $((hits * 5)) 2>"$work/err" >&2
-  events=$(lossy "$bin/tracer" replay "$work/large.trace" 2>/dev/null | grep -c ' hammer:hit ')
-}
-
-# rate NAME EVENTS SECONDS TARGET
-rate() { printf '%-34s %10s s %12s M events/s   %s\n' "$1" "$3" "$(ratio "$2" "$(awk -v s="$3" 'BEGIN { print s * 1e6 }')")" "${4:-}"; }
-
-replay() {
-  local events lines
-  large_trace
-  say "replay and analysis of $events events"
-  rate 'tracer replay' "$events" "$(seconds "$bin/tracer" replay "$work/large.trace")" 'mark: 15'
-  rate 'tracer analyze' "$events" "$(seconds "$bin/tracer" analyze "$work/large.trace")" 'mark: 20'
-  perf_probe
-  hammer_perf >"$work/err" 2>&1
-  local time
-  time=$(seconds perf script -i "$work/hit.perf")
-  lines=$(wc -l <"$work/out")
-  rate 'perf script' "$lines" "$time"
-}
-
-export_rates() {
-  local events format
-  large_trace
-  say "export of $events events"
-  for format in json parquet arrow csv; do
-    rate "tracer export .$format" "$events" \
-      "$(seconds "$bin/tracer" export "$work/large.trace" --force -o "$work/large.$format")" 'mark: 5'
-  done
-}
-
 # ---- The run
 
 need cc build-essential
@@ -181,7 +111,12 @@ need zstd zstd
 need python3 python3
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-recorder --example hit_cost
+cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-format --example rates
 [[ $# -gt 0 ]] || set -- hit format replay export
+if [[ " $* " == *' format '* ]]; then
+  need babeltrace2 babeltrace2
+  /usr/bin/python3 -c 'import bt2' 2>/dev/null || install_packages python3-bt2
+fi
 echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
 for part in "$@"; do
   case $part in
