@@ -46,7 +46,7 @@ tools() {
   scripts/validators/setup.sh
 }
 
-scripts_lint() { shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh scripts/validators/*.sh .ci/run; }
+scripts_lint() { shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh scripts/*/*.sh .ci/run; }
 
 format() { cargo fmt --all --check -- --color never; }
 
