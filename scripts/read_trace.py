@@ -53,7 +53,7 @@ FILE_HEADER = struct.Struct("<8sH6xQ4xI")
 BLOCK_HEADER = struct.Struct("<8sBB2xIQIIQQqqII")
 GAP = struct.Struct("<IIH6xQQQ")
 ANCHOR = struct.Struct("<I4xQQqq")
-INDEX_ROW = struct.Struct("<QB7xIIQQqq")
+INDEX_ROW = struct.Struct("<QBB6xIIQQqq")
 FOOTER = struct.Struct("<QQQQQ8x8s")
 Header = namedtuple(
     "Header",
@@ -61,8 +61,8 @@ Header = namedtuple(
 )
 Gap = namedtuple("Gap", "host site cpu from_ns to_ns count")
 Anchor = namedtuple("Anchor", "host monotonic_ns boottime_ns realtime_ns tai_ns")
-IndexRow = namedtuple("IndexRow", "offset kind stored_bytes count first_ns last_ns key_min key_max")
-Footer = namedtuple("Footer", "trace_bytes definitions_offset index_offset events dropped")
+IndexRow = namedtuple("IndexRow", "offset kind flags stored_bytes count first_ns last_ns key_min key_max")
+Footer = namedtuple("Footer", "trace_bytes restated_offset index_offset events dropped")
 DEFINITIONS, EVENTS, GAPS, CLOCKS, INDEX, FOOT = range(1, 7)
 BLOCK_KINDS = dict(enumerate(("definitions", "events", "gaps", "clocks", "index", "footer"), start=1))
 REQUIRED = 1
@@ -198,6 +198,8 @@ class Cursor:
         return number
 
     def plane(self, size):
+        if size == 0:
+            return b""
         form = self.byte()
         if form == 0:
             return self.take(1) * size
@@ -208,15 +210,30 @@ class Cursor:
         return decompress(frame, size)
 
     def column(self, size):
+        if size == 0:
+            return []
         width = self.byte()
-        check(width <= (8 if size else 0), f"width {width} of a column of {size} values")
+        check(width <= 72, f"a column that begins with {width}")
+        if width <= 64:
+            return self.packed(size, width)
         joined = bytearray(8 * size)
-        for place in range(width):
+        for place in range(width - 64):
             joined[place::8] = self.plane(size)
         values = array("Q", bytes(joined))
         if sys.byteorder == "big":
             values.byteswap()
         return values.tolist()
+
+    def packed(self, size, bits):
+        """`size` numbers of so many bits each, end to end."""
+        joined = int.from_bytes(self.take((size * bits + 7) // 8), "little")
+        # In parts: shifting a long number takes as long as it is.
+        step, numbers = 64, []
+        mask, part_mask = (1 << bits) - 1, (1 << bits * 64) - 1
+        for first in range(0, size, step):
+            part = joined >> first * bits & part_mask
+            numbers += [part >> place * bits & mask for place in range(min(step, size - first))]
+        return numbers
 
     def text(self):
         raw = self.bytes()
@@ -285,10 +302,22 @@ class Part:
         self.blocks = []
         self.is_whole = has_header
         self.definitions = {kind: {} for kind in DEFINITION_KINDS}
-        self.gaps = []
-        self.anchors = []
+        self.gaps, self.restated_gaps = [], []
+        self.anchors, self.restated_anchors = [], []
         self.index = None
         self.footer = None
+
+    def may_follow(self, header):
+        """Whether a block is of this part and not earlier than the one expected."""
+        return header.trace_id == self.trace_id and header.sequence >= self.expected and not self.is_over
+
+    def is_due(self, header):
+        return self.may_follow(header) and header.sequence == self.expected
+
+    def settle(self):
+        """Gaps and anchors may stand twice, and damage may have taken some: those that are more count."""
+        self.gaps = max(self.gaps, self.restated_gaps, key=len)
+        self.anchors = max(self.anchors, self.restated_anchors, key=len)
 
     def dropped(self):
         """Events dropped: by the gaps that were read, or the footer where it knows of more."""
@@ -311,7 +340,8 @@ def block_header(data, at):
         return None
     _magic, *fields, checksum = BLOCK_HEADER.unpack(raw)
     header = Header(*fields)
-    return header if zlib.crc32(raw[:-4]) == checksum and header.stored_bytes <= MAX_STORED_BYTES else None
+    in_limits = header.stored_bytes <= MAX_STORED_BYTES and header.sequence < MAX_BLOCKS
+    return header if zlib.crc32(raw[:-4]) == checksum and in_limits else None
 
 
 def next_header(data, at, end=None):
@@ -375,39 +405,47 @@ class Walk:
         self.at += FILE_HEADER.size
 
     def take_block(self, header):
-        if not self.parts or self.parts[-1].trace_id != header.trace_id:
+        """Takes or skips the block that begins here; false at the end."""
+        if not self.parts:
             # Positions count from the lost file header, which stood right before the first block.
-            self.begin_part(max(0, self.at - FILE_HEADER.size), header.trace_id, False)
-            self.problem(self.at, "a part begins whose file header is lost")
+            self.begin_lost_part(header)
         part = self.parts[-1]
         block = Block(header, self.at, part)
-        whole = self.is_whole(block)
+        is_due = part.is_due(header)
+        whole = self.is_whole(block, is_due)
         if whole is None:
             self.problem(self.at, "the file ends in a block")
             return False
-        in_place = header.sequence >= part.expected and not part.is_over
-        if not in_place:
-            self.problem(self.at, f"block {header.sequence} is out of place, expected {part.expected}")
-        elif header.sequence > part.expected:
-            self.problem(self.at, f"{header.sequence - part.expected} blocks are missing before this one")
-        if in_place:
-            check_sequence(header.sequence)
-            part.expected = header.sequence + 1
-            part.is_over = header.kind == FOOT
         if not whole:
+            part.expected += is_due
+            part.is_over |= is_due and header.kind == FOOT
             self.problem(self.at, f"{block.name} block {header.sequence} ({header.count}) is damaged")
             self.resync(self.at + BLOCK_HEADER.size, self.at)
             return True
-        if in_place:
+        if header.trace_id != part.trace_id:
+            behind = block_header(self.data, block.end)
+            if behind and part.may_follow(behind):
+                self.problem(self.at, "a block of another trace")
+                self.at = block.end
+            else:
+                self.begin_lost_part(header)
+            return True
+        if part.may_follow(header):
             self.keep(block)
+        else:
+            self.problem(self.at, f"block {header.sequence} is out of place, expected {part.expected}")
         self.at = block.end
         return True
 
-    def is_whole(self, block):
-        """Whether a block ends where its header says; None if the file ends before."""
+    def begin_lost_part(self, header):
+        self.begin_part(max(0, self.at - FILE_HEADER.size), header.trace_id, False)
+        self.problem(self.at, "a part begins whose file header is lost")
+
+    def is_whole(self, block, is_due):
+        """Whether a block is whole; None if the file ends before."""
         if block.end > len(self.data):
             return None if next_header(self.data, block.at + BLOCK_HEADER.size) is None else False
-        if block.end == len(self.data) or file_header(self.data, block.end) or block_header(self.data, block.end):
+        if is_due and self.is_end_or_header(block.end):
             return True
         if self.vain < 0:
             return True
@@ -418,6 +456,11 @@ class Walk:
             self.vain -= block.header.stored_bytes
             return False
 
+    def is_end_or_header(self, at):
+        if at == len(self.data) or file_header(self.data, at) or block_header(self.data, at):
+            return True
+        return is_cut_header(self.data, at)
+
     def resync(self, start, damaged_from):
         """Goes to the next header."""
         found = next_header(self.data, start)
@@ -425,16 +468,16 @@ class Walk:
         self.problem(damaged_from, f"{self.at - damaged_from} bytes are damaged")
 
     def keep(self, block):
-        block.part.blocks.append(block)
+        part, sequence = block.part, block.header.sequence
+        if sequence > part.expected:
+            self.problem(self.at, f"{sequence - part.expected} blocks are missing before this one")
+        part.expected = sequence + 1
+        part.is_over = block.header.kind == FOOT
+        part.blocks.append(block)
         if block.header.kind == FOOT:
             with_damage(self, block, read_footer)
         elif block.header.kind not in BLOCK_KINDS:
             with_damage(self, block, refuse_required)
-
-
-def check_sequence(sequence):
-    if sequence >= MAX_BLOCKS:
-        raise NotATrace(f"block number {sequence}, expected less than {MAX_BLOCKS}")
 
 
 def with_damage(walk, block, function):
@@ -491,12 +534,19 @@ def read_gaps(block, content):
     check(block.header.count <= MAX_BLOCK_RECORDS, f"{block.header.count} gaps")
     gaps = read_rows(block, content, GAP, Gap)
     check(all(gap.from_ns <= gap.to_ns for gap in gaps), "a gap that ends before it begins")
-    block.part.gaps += gaps
+    if block.header.flags & RESTATED:
+        block.part.restated_gaps += gaps
+    else:
+        block.part.gaps += gaps
 
 
 def read_clocks(block, content):
     check(block.header.count <= MAX_BLOCK_RECORDS, f"{block.header.count} clock anchors")
-    block.part.anchors += read_rows(block, content, ANCHOR, Anchor)
+    anchors = read_rows(block, content, ANCHOR, Anchor)
+    if block.header.flags & RESTATED:
+        block.part.restated_anchors += anchors
+    else:
+        block.part.anchors += anchors
 
 
 def read_index(block, content):
@@ -530,14 +580,14 @@ def check_ends(walk, part):
     agree("footer's index_offset", footer.index_offset, index.at - part.start if index else 0)
     restated = list(
         itertools.takewhile(
-            lambda it: it.header.kind == DEFINITIONS and it.at - part.start >= footer.definitions_offset,
+            lambda it: it.header.flags & RESTATED and it.at - part.start >= footer.restated_offset,
             reversed(blocks),
         )
     )
     behind = index or last
-    agree("footer's definitions_offset", footer.definitions_offset, (restated or [behind])[-1].at - part.start)
-    flagged = sum(it.header.flags & RESTATED > 0 for it in restated)
-    agree("number of blocks flagged as restated", flagged, len(restated))
+    agree("footer's restated_offset", footer.restated_offset, (restated or [behind])[-1].at - part.start)
+    known = all(it.header.kind in (DEFINITIONS, GAPS, CLOCKS) for it in restated)
+    agree("kinds of the restated blocks", True, known)
     if part.index is None:
         return
     listed = blocks[: len(blocks) - len(restated)]
@@ -560,13 +610,12 @@ class Events:
         cursor = Cursor(content)
         self.thread_ids = cursor.column(cursor.count(self.count, "threads"))
         self.site_ids = cursor.column(cursor.count(self.count, "sites"))
-        self.times = self.read_times(cursor)
         self.threads = cursor.column(self.count)
         check(max(self.threads, default=-1) < len(self.thread_ids), "an event of a thread that is not in the block")
         self.sites = self.read_sites(cursor)
         self.site_events = Counter(self.sites)
         self.cpus = self.read_cpus(cursor)
-        self.values = self.read_values(cursor)
+        self.read_columns_of_sites(cursor)
         self.unreadable = self.read_unreadable(cursor)
         self.strings = self.read_strings(cursor)
         cursor.end()
@@ -574,8 +623,9 @@ class Events:
         self.check_order()
         self.check_keys()
 
-    def read_times(self, cursor):
-        times = cursor.column(self.count)
+    def gather_times(self, differences):
+        of_site = [iter(it) for it in differences]
+        times = [next(of_site[site]) for site in self.sites]
         check(not times or times[0] == 0, "the first event is not at first_ns")
         times = list(itertools.accumulate(times, initial=self.header.first_ns))[1:]
         check(not times or times[-1] == self.header.last_ns, "the last event is not at last_ns")
@@ -604,9 +654,11 @@ class Events:
         check(max(cpus, default=0) <= 0xFFFF, "a processor of more than 16 bits")
         return cpus
 
-    def read_values(self, cursor):
-        columns, predictors, total = [], [], 0
+    def read_columns_of_sites(self, cursor):
+        """Times and values of arguments."""
+        differences, columns, predictors, total = [], [], [], 0
         for site in range(len(self.site_ids)):
+            differences.append(cursor.column(self.site_events[site]))
             arguments = cursor.byte()
             check(arguments <= MAX_ARGUMENTS, f"{arguments} arguments")
             total += arguments * self.site_events[site]
@@ -616,17 +668,18 @@ class Events:
             for argument in range(arguments):
                 predictor = cursor.byte()
                 check(predictor <= (SITE_VALUES if argument else THREAD_VALUES), f"predictor {predictor}")
+                start = unzigzag(cursor.varint()) & U64 if predictor == SITE_VALUES else 0
                 numbers = cursor.column(self.site_events[site])
                 if predictor == SITE_VALUES:
-                    numbers = list(itertools.accumulate(numbers, add_difference, initial=0))[1:]
+                    numbers = list(itertools.accumulate(numbers, add_difference, initial=start))[1:]
                 predictors[site] = predictors[site] if argument else predictor
                 columns[site].append(numbers)
         if THREAD_VALUES in predictors:
             self.add_by_thread(columns, predictors)
-        return columns
+        self.times, self.values = self.gather_times(differences), columns
 
     def add_by_thread(self, columns, predictors):
-        first = [0] * len(self.thread_ids)
+        first = [self.header.key_min & U64] * len(self.thread_ids)
         seen = [0] * len(self.site_ids)
         for thread, site in zip(self.threads, self.sites):
             if columns[site]:
@@ -907,6 +960,7 @@ def read(data):
         for block in part.blocks:
             if block.header.kind in readers:
                 with_damage(walk, block, readers[block.header.kind])
+        part.settle()
         if not part.footer:
             walk.problem(part.start, "incomplete: this part has no footer; its recorder is at work or died")
         elif part.is_whole:

@@ -27,6 +27,8 @@ pub struct Verification {
     pub tail_bytes: u64,
     /// Blocks found.
     pub blocks: u64,
+    /// Whether other readers open it by its index; if not, they walk its blocks.
+    pub by_index: bool,
 }
 
 impl Verification {
@@ -86,6 +88,9 @@ impl Verification {
             let (lost, gaps) = (counted(self.outcome.lost, "event"), counted(self.outcome.gaps, "gap"));
             lines.push(format!("{lost} lost while recording, in {gaps}"));
         }
+        lines.push(
+            if self.by_index { "opens by its index" } else { "opens by walking its blocks" }.to_owned(),
+        );
         lines.push(String::new());
         lines.join("\n")
     }
@@ -105,6 +110,7 @@ impl Verification {
             "damaged_bytes": self.outcome.damaged_bytes(),
             "tail_bytes": self.tail_bytes,
             "blocks": self.blocks,
+            "by_index": self.by_index,
             "damage": self.outcome.damage.iter().map(damaged).collect::<Vec<_>>(),
             "lost": self.outcome.lost,
             "gaps": self.outcome.gaps,
@@ -139,6 +145,7 @@ pub fn verify(bytes: &[u8]) -> Result<Verification> {
         bytes: bytes.len() as u64,
         tail_bytes: trace.tail_bytes,
         blocks: trace.block_count,
+        by_index: Trace::open(bytes)?.by_index,
     })
 }
 
@@ -202,15 +209,15 @@ fn check_keys(trace: &Trace<'_>, block: &BlockRef, columns: &Columns) -> std::re
 }
 
 /// What the blocks of one part say, to be compared with its footer.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Part {
     start: usize,
     end: usize,
     events: u64,
-    /// Blocks before the restated definitions at the end.
-    listed: u32,
-    /// Position of the restated definitions that nothing but the index and the footer follows.
-    definitions_at: Option<usize>,
+    /// Blocks but index and footer.
+    blocks: u32,
+    /// Positions of the restated blocks that nothing but the index and the footer follows, each with the blocks before it.
+    restated: Vec<(usize, u32)>,
     index: Option<(usize, BlockHeader)>,
     footer: Option<Footer>,
 }
@@ -252,17 +259,20 @@ impl Part {
             _ => {}
         }
         match header.kind {
-            kind::DEFINITIONS if header.flags & flag::RESTATED != 0 => {
-                if self.definitions_at.is_none() {
-                    (self.definitions_at, self.listed) = (Some(offset), blocks);
-                }
-            }
             kind::INDEX | kind::FOOTER => {}
-            _ => self.definitions_at = None,
+            _ if header.flags & flag::RESTATED != 0 => self.restated.push((offset, blocks)),
+            _ => self.restated.clear(),
         }
-        if self.definitions_at.is_none() && !matches!(header.kind, kind::INDEX | kind::FOOTER) {
-            self.listed = blocks + 1;
+        if !matches!(header.kind, kind::INDEX | kind::FOOTER) {
+            self.blocks = blocks + 1;
         }
+    }
+
+    /// Where the blocks begin that are restated at the end, and how many there are before it, if the footer is right.
+    fn restated_at(&self, footer: &Footer) -> Option<(usize, u32)> {
+        let index_at = self.index.map_or(self.end - FOOTER_BLOCK_BYTES, |(offset, _)| offset);
+        let mut places = self.restated.iter().copied().chain([(index_at, self.blocks)]);
+        places.find(|&(at, _)| (at - self.start) as u64 == footer.restated_offset.get())
     }
 
     /// What the footer says that is not so.
@@ -270,6 +280,7 @@ impl Part {
         let footer = self.footer?;
         let position = |at: Option<usize>| at.map_or(0, |at| (at - self.start) as u64);
         let index_at = self.index.map(|(offset, _)| offset);
+        let restated_at = self.restated_at(&footer);
         let checks = [
             (
                 footer.trace_bytes.get() == (self.end - self.start) as u64,
@@ -280,13 +291,11 @@ impl Part {
                 footer.index_offset.get() == position(index_at),
                 "the footer has the wrong position of the index",
             ),
+            (restated_at.is_some(), "the footer has the wrong position of the restated blocks"),
             (
-                self.definitions_at.is_none()
-                    || footer.definitions_offset.get() == position(self.definitions_at),
-                "the footer has the wrong position of the definitions",
-            ),
-            (
-                self.index.is_none_or(|(_, header)| header.count.get() == self.listed),
+                self.index.is_none_or(|(_, header)| {
+                    restated_at.is_none_or(|(_, blocks)| header.count.get() == blocks)
+                }),
                 "the index has the wrong number of blocks",
             ),
         ];

@@ -29,7 +29,7 @@ clock       CLOCK_MONOTONIC 2000 to 7000 ns
 anchors     2 of MONOTONIC, BOOTTIME, REALTIME, TAI
 events      6, 1200000 a second
 bytes       {size}, {each:.2} an event
-blocks      7, 1 of events: {stored} to {stored} bytes, up to 6 events, zstd
+blocks      9, 1 of events: {stored} to {stored} bytes, up to 6 events, zstd
 lost        9 events in 1 gap while recording
 cost        eBPF 1100 ns a run (6 runs measured); recorder 1.200 us of CPU (200 ns an event); 2 wake-ups, 480 bytes drained
 
@@ -78,7 +78,7 @@ fn json_says_all() {
         ("/bytes", json!(bytes.len())),
         ("/time/first_ns", json!(2000)),
         ("/time/last", json!("2026-05-01T12:00:01.000002Z")),
-        ("/blocks/count", json!(7)),
+        ("/blocks/count", json!(9)),
         ("/loss/lost", json!(9)),
         (
             "/loss/gaps",

@@ -38,8 +38,9 @@ fn a_sound_trace_is_sound_whatever_was_lost_while_recording() {
     let verification = verify(&mixed_trace()).unwrap();
     assert!(verification.is_sound());
     let bytes = mixed_trace().len();
-    let expected =
-        format!("sound: 6 events in 7 blocks, {bytes} bytes\n9 events lost while recording, in 1 gap\n");
+    let expected = format!(
+        "sound: 6 events in 9 blocks, {bytes} bytes\n9 events lost while recording, in 1 gap\nopens by its index\n"
+    );
     assert_eq!(verification.text(), expected);
     let json: serde_json::Value = serde_json::from_str(&verification.json()).unwrap();
     assert_eq!(
@@ -110,7 +111,7 @@ fn the_footer_is_checked() {
     let footer = sound.len() - 128;
     let cases: [(usize, u64, &str); 4] = [
         (16, 0, "the footer has the wrong position of the index"),
-        (8, 32, "the footer has the wrong position of the definitions"),
+        (8, 32, "the footer has the wrong position of the restated blocks"),
         (24, 7, "the footer has the wrong number of events"),
         (32, 8, "the footer has the wrong number of dropped events"),
     ];

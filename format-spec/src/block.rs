@@ -29,7 +29,7 @@ pub mod kind {
 pub mod flag {
     /// A reader that does not know the kind must refuse the trace.
     pub const REQUIRED: u8 = 1;
-    /// The definitions were written before: they stand here again so that opening is quick.
+    /// What the block holds was written before: it stands here again so that opening is quick.
     pub const RESTATED: u8 = 2;
 }
 

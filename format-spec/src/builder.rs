@@ -19,7 +19,7 @@ use crate::{ArgKind, Columns, Firing, Site};
 pub(crate) mod predictor {
     /// Nothing is predicted.
     pub(crate) const PLAIN: u8 = 0;
-    /// The value is near the one before at the same site: zigzag of the difference.
+    /// The value is near the one before at the same site: zigzag of the difference; the first to a number given.
     pub(crate) const SITE: u8 = 1;
     /// The value is near the last first argument on the same thread: zigzag of the difference.
     pub(crate) const THREAD: u8 = 2;
@@ -173,8 +173,8 @@ impl BlockBuilder {
         Range { first_ns, last_ns, key_min, key_max }
     }
 
-    /// Appends the content of an events block; the events are sorted.
-    pub(crate) fn encode(&mut self, encoder: &mut Encoder, out: &mut Vec<u8>) {
+    /// Appends the content of an events block; the events are sorted, and `key_min` is their lowest key.
+    pub(crate) fn encode(&mut self, key_min: i64, encoder: &mut Encoder, out: &mut Vec<u8>) {
         let Self { columns, scratch, .. } = self;
         let Scratch { codes, local_threads, local_sites, thread, site } = scratch;
         local_threads.assign(&columns.thread, thread);
@@ -183,11 +183,6 @@ impl BlockBuilder {
             put_varint(out, ids.len() as u64);
             encoder.put_column(ids, out);
         }
-        let first_ns = columns.time_ns.first().copied().unwrap_or(0);
-        let before = std::iter::once(&first_ns).chain(&columns.time_ns);
-        fill(codes, columns.time_ns.iter().zip(before).map(|(now, before)| now - before));
-        encoder.put_column(codes, out);
-
         fill(codes, thread.iter().map(|&thread| thread.into()));
         encoder.put_column(codes, out);
 
@@ -202,7 +197,8 @@ impl BlockBuilder {
         fill(codes, thread.iter().zip(&columns.cpu).map(code_cpu));
         encoder.put_column(codes, out);
 
-        encode_values(columns, thread, &rows_by_site(site, local_sites.ids.len()), encoder, out);
+        let rows = rows_by_site(site, local_sites.ids.len());
+        encode_sites(columns, (thread, key_min.cast_unsigned()), &rows, encoder, out);
         encode_exceptions(columns, codes, encoder, out);
     }
 }
@@ -252,47 +248,65 @@ fn rows_by_site(site: &[u32], sites: usize) -> (Vec<u32>, Vec<usize>) {
     (rows, ends)
 }
 
-/// Appends, for each site of the block, the number of its arguments and a predictor and a column for each of them.
-fn encode_values(
+/// Appends, for each site of the block, the times of its events, the number of its arguments, and a predictor and a
+/// column for each of them.
+fn encode_sites(
     columns: &Columns,
-    thread: &[u32],
+    threads: (&[u32], u64),
     (rows, ends): &(Vec<u32>, Vec<usize>),
     encoder: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
-    let before_on_thread = last_on_thread(columns, thread);
+    let before_on_thread = last_on_thread(columns, threads);
     let (mut plain, mut by_site, mut by_thread) = (Vec::new(), Vec::new(), Vec::new());
     let mut begin = 0;
     for &end in ends {
         let rows = &rows[std::mem::replace(&mut begin, end)..end];
+        let since = |row: usize| columns.time_ns[row] - columns.time_ns[row.saturating_sub(1)];
+        fill(&mut plain, rows.iter().map(|&row| since(row as usize)));
+        encoder.put_column(&plain, out);
         let args = rows.first().map_or(0, |&row| columns.row_values(row as usize).len());
         out.push(args as u8);
         for arg in 0..args {
             let value = |row: &u32| columns.values[columns.value_start[*row as usize] as usize + arg];
             fill(&mut plain, rows.iter().map(value));
-            let before = std::iter::once(&0).chain(&plain);
-            fill(
-                &mut by_site,
-                plain.iter().zip(before).map(|(now, before)| zigzag(now.wrapping_sub(*before))),
-            );
-            let mut choices = vec![(predictor::PLAIN, &plain), (predictor::SITE, &by_site)];
+            let start = differences(&plain, &mut by_site);
+            let start_bits = u64::from(u64::BITS - start.leading_zeros());
+            let mut choices = vec![
+                (cost(&plain), predictor::PLAIN, &plain),
+                (cost(&by_site) + start_bits, predictor::SITE, &by_site),
+            ];
             if arg == 0 {
                 let rest = |row: &u32| zigzag(value(row).wrapping_sub(before_on_thread[*row as usize]));
                 fill(&mut by_thread, rows.iter().map(rest));
-                choices.push((predictor::THREAD, &by_thread));
+                choices.push((cost(&by_thread), predictor::THREAD, &by_thread));
             }
-            let (number, column) =
-                choices.into_iter().min_by_key(|(_, column)| cost(column)).expect("there are always two");
+            let (_, number, column) =
+                choices.into_iter().min_by_key(|&(cost, ..)| cost).expect("there are always two");
             out.push(number);
+            if number == predictor::SITE {
+                put_varint(out, start);
+            }
             encoder.put_column(column, out);
         }
     }
 }
 
-/// For each row, the last first argument on the same thread before it; 0 where there is none.
-fn last_on_thread(columns: &Columns, thread: &[u32]) -> Vec<u64> {
+/// Fills `by_site` with the difference of each value to the one before, and gives, as a difference to 0, what stands before
+/// the first: chosen so that its difference is that of the second.
+fn differences(values: &[u64], by_site: &mut Vec<u64>) -> u64 {
+    let first = values.first().copied().unwrap_or(0);
+    let step = values.get(1).map_or(0, |second| second.wrapping_sub(first));
+    let start = first.wrapping_sub(step);
+    let before = std::iter::once(&start).chain(values);
+    fill(by_site, values.iter().zip(before).map(|(now, before)| zigzag(now.wrapping_sub(*before))));
+    zigzag(start)
+}
+
+/// For each row, the last first argument on the same thread before it; `start` where there is none.
+fn last_on_thread(columns: &Columns, (thread, start): (&[u32], u64)) -> Vec<u64> {
     let threads = thread.iter().max().map_or(0, |&max| max as usize + 1);
-    let mut last = vec![0_u64; threads];
+    let mut last = vec![start; threads];
     let starts = columns.value_start.iter().zip(columns.value_start.iter().skip(1));
     thread
         .iter()
@@ -308,13 +322,11 @@ fn last_on_thread(columns: &Columns, thread: &[u32]) -> Vec<u64> {
         .collect()
 }
 
-/// A guess of what a column costs, in bits: constant ones next to nothing.
+/// A guess of what a column costs, in bits: constant ones what one of their values costs.
 fn cost(values: &[u64]) -> u64 {
-    let rest = values.get(1..).unwrap_or_default();
-    if rest.windows(2).all(|pair| pair[0] == pair[1]) {
-        return 16;
-    }
-    rest.iter().map(|value| u64::from(u64::BITS - value.leading_zeros())).sum()
+    let is_constant = values.windows(2).all(|pair| pair[0] == pair[1]);
+    let values = if is_constant { values.get(..1).unwrap_or_default() } else { values };
+    values.iter().map(|value| u64::from(u64::BITS - value.leading_zeros())).sum()
 }
 
 /// Appends the unreadable arguments and the strings.

@@ -1,7 +1,7 @@
-//! Columns of numbers: byte planes, each constant, as it is, or compressed (SPEC.md "Column").
+//! Columns of numbers: bit-packed, or byte planes, each constant, as it is, or compressed (SPEC.md "Column").
 //!
-//! Plane `k` holds byte `k` of every value. High planes of small numbers are constant and cost two bytes whatever the
-//! length; the others hold bytes of one kind, which is what an entropy coder needs.
+//! Plane `k` holds byte `k` of every value: those of high bytes are often constant, the others hold bytes of one kind, which
+//! is what an entropy coder needs. Where there are too few values for one, their plain bits are shorter.
 #![expect(clippy::cast_possible_truncation, reason = "a plane is one byte of each value")]
 
 use crate::Damage;
@@ -30,13 +30,20 @@ pub(crate) fn unzigzag(value: u64) -> u64 {
 
 /// Below this, a frame costs more than it can gain.
 const MIN_PACKED: usize = 24;
+/// First byte of a column of bit-packed numbers: their bits, up to this; above it are the numbers of byte planes.
+const MAX_BITS: u8 = 64;
 
 impl Encoder {
     /// Appends a column; the reader must know how many values it has.
     pub(crate) fn put_column(&mut self, values: &[u64], out: &mut Vec<u8>) {
+        if values.is_empty() {
+            return;
+        }
         let all = values.iter().fold(0, |bits, value| bits | value);
-        let width = (u64::BITS - all.leading_zeros()).div_ceil(8) as usize;
-        out.push(width as u8);
+        let bits = (u64::BITS - all.leading_zeros()) as usize;
+        let width = bits.div_ceil(8);
+        let start = out.len();
+        out.push(MAX_BITS + width as u8);
         let mut plane = std::mem::take(&mut self.planes);
         for byte in 0..width {
             plane.clear();
@@ -44,13 +51,16 @@ impl Encoder {
             self.put_plane(&plane, out);
         }
         self.planes = plane;
+        if (bits * values.len()).div_ceil(8) < out.len() - start {
+            out.truncate(start);
+            put_packed(values, bits, out);
+        }
     }
 
     /// Appends one plane in its shortest form.
     pub(crate) fn put_plane(&mut self, plane: &[u8], out: &mut Vec<u8>) {
-        if let Some(&first) = plane.first()
-            && plane.iter().all(|&byte| byte == first)
-        {
+        let Some(&first) = plane.first() else { return };
+        if plane.iter().all(|&byte| byte == first) {
             out.extend([form::CONSTANT, first]);
             return;
         }
@@ -66,7 +76,23 @@ impl Encoder {
     }
 }
 
-/// Appends one plane as it is.
+/// Appends numbers of so many bits each, end to end from the lowest bit of the first byte on.
+fn put_packed(values: &[u64], bits: usize, out: &mut Vec<u8>) {
+    out.push(bits as u8);
+    let (mut waiting, mut filled) = (0_u128, 0);
+    for &value in values {
+        waiting |= u128::from(value) << filled;
+        filled += bits;
+        if filled >= 64 {
+            out.extend_from_slice(&(waiting as u64).to_le_bytes());
+            waiting >>= 64;
+            filled -= 64;
+        }
+    }
+    out.extend_from_slice(&waiting.to_le_bytes()[..filled.div_ceil(8)]);
+}
+
+/// Appends one plane as it is; it has bytes.
 pub(crate) fn put_plain(plane: &[u8], out: &mut Vec<u8>) {
     out.push(form::PLAIN);
     out.extend_from_slice(plane);
@@ -80,9 +106,18 @@ impl Decoder {
         len: usize,
         out: &mut Vec<u64>,
     ) -> Result<(), Damage> {
-        let width = usize::from(cursor.u8()?);
+        if len == 0 {
+            return Ok(());
+        }
+        let first = cursor.u8()?;
+        if first <= MAX_BITS {
+            let bits = usize::from(first);
+            unpack(cursor.take((bits * len).div_ceil(8))?, bits, len, &mut self.planes, out);
+            return Ok(());
+        }
+        let width = usize::from(first - MAX_BITS);
         if width > 8 {
-            return Err(Damage::Limit { what: "column width", len: width as u64, max: 8 });
+            return Err(Damage::Limit { what: "first byte of a column", len: first.into(), max: 72 });
         }
         let mut planes = std::mem::take(&mut self.planes);
         if planes.len() < width * len {
@@ -97,14 +132,14 @@ impl Decoder {
     }
 
     fn take_planes(&mut self, cursor: &mut Cursor<'_>, len: usize, planes: &mut [u8]) -> Result<(), Damage> {
-        if len == 0 {
-            return Ok(());
-        }
         planes.chunks_exact_mut(len).try_for_each(|plane| self.take_plane(cursor, plane))
     }
 
     /// Reads one plane into all of `plane`.
     pub(crate) fn take_plane(&mut self, cursor: &mut Cursor<'_>, plane: &mut [u8]) -> Result<(), Damage> {
+        if plane.is_empty() {
+            return Ok(());
+        }
         match cursor.u8()? {
             form::CONSTANT => plane.fill(cursor.u8()?),
             form::PLAIN => plane.copy_from_slice(cursor.take(plane.len())?),
@@ -118,13 +153,27 @@ impl Decoder {
     }
 }
 
+/// Appends `len` numbers of so many bits each; `room` is for a copy with some bytes behind its end.
+fn unpack(packed: &[u8], bits: usize, len: usize, room: &mut Vec<u8>, out: &mut Vec<u64>) {
+    const WINDOW: usize = size_of::<u128>();
+    if bits == 0 {
+        out.resize(out.len() + len, 0);
+        return;
+    }
+    room.clear();
+    room.extend_from_slice(packed);
+    room.resize(packed.len() + WINDOW, 0);
+    let mask = u64::MAX >> (64 - bits);
+    out.extend((0..len).map(|index| {
+        let at = index * bits;
+        let window = room[at / 8..].first_chunk().copied().unwrap_or([0; WINDOW]);
+        (u128::from_le_bytes(window) >> (at % 8)) as u64 & mask
+    }));
+}
+
 /// Puts the planes together again. The loops are written out by width so that each becomes a few vector instructions.
 fn join(planes: &[u8], len: usize, width: usize, out: &mut Vec<u64>) {
     let start = out.len();
-    if width == 0 || len == 0 {
-        out.resize(start + len, 0);
-        return;
-    }
     let mut split = planes.chunks_exact(len);
     let mut next = || split.next().unwrap_or_default();
     match width {
@@ -168,21 +217,24 @@ mod tests {
 
     #[test]
     fn columns_of_every_width_round_trip() {
-        for width in 0..=8_u32 {
-            let max = u64::MAX.checked_shr(64 - 8 * width).unwrap_or(0);
+        for bits in 0..=64_u32 {
+            let max = u64::MAX.checked_shr(64 - bits).unwrap_or(0);
             for len in [0, 1, 2, 23, 24, 25, 1000] {
                 let values: Vec<u64> =
                     (0..len).map(|i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & max).collect();
-                round_trip(&values);
+                let most = 1 + values.len() * bits as usize / 8 + 1;
+                assert!(round_trip(&values) <= most, "{len} values of {bits} bits");
             }
         }
     }
 
     #[test]
     fn a_constant_column_costs_two_bytes_a_plane() {
+        assert_eq!(round_trip(&[]), 0);
         assert_eq!(round_trip(&[0; 60_000]), 1);
         assert_eq!(round_trip(&[7; 60_000]), 3);
         assert_eq!(round_trip(&[0x1234; 60_000]), 5);
+        assert_eq!(round_trip(&[0x1234]), 3);
     }
 
     #[test]
@@ -197,10 +249,12 @@ mod tests {
     fn a_plane_that_claims_more_than_it_has_is_damage() {
         let mut out = Vec::new();
         let mut take = |bytes: &[u8], len| Decoder::new().take_column(&mut Cursor::new(bytes), len, &mut out);
-        assert_eq!(take(&[9], 1), Err(Damage::Limit { what: "column width", len: 9, max: 8 }));
-        assert_eq!(take(&[1, 3, 0], 1), Err(Damage::Content("a plane has an unknown form")));
-        assert_eq!(take(&[1, 1, 0], 2), Err(Damage::Content("the content ends early")));
+        let first = Damage::Limit { what: "first byte of a column", len: 73, max: 72 };
+        assert_eq!(take(&[73], 1), Err(first));
+        assert_eq!(take(&[65, 3, 0], 1), Err(Damage::Content("a plane has an unknown form")));
+        assert_eq!(take(&[65, 1, 0], 2), Err(Damage::Content("the content ends early")));
+        assert_eq!(take(&[5, 0], 2), Err(Damage::Content("the content ends early")));
         let stored = Damage::Limit { what: "stored bytes of a plane", len: 5, max: 4 };
-        assert_eq!(take(&[1, 2, 5], 4), Err(stored));
+        assert_eq!(take(&[65, 2, 5], 4), Err(stored));
     }
 }

@@ -3,6 +3,7 @@
 //! Content comes from a file: counts are limited before anything is allocated, ids are checked before they index.
 #![expect(clippy::cast_possible_truncation, reason = "checked against the limits, or below 2^32 by them")]
 
+use crate::block::BlockHeader;
 use crate::builder::predictor;
 use crate::codec::Decoder;
 use crate::column::unzigzag;
@@ -18,6 +19,8 @@ pub struct BlockDecoder {
     codes: Vec<u64>,
     thread: Vec<u32>,
     site: Vec<u32>,
+    /// Times of the events, site after site, each since the event before it in the block.
+    since: Vec<u64>,
     values: Vec<u64>,
     /// Ids of the threads of the block decoded last.
     pub(crate) threads: Vec<u32>,
@@ -32,6 +35,7 @@ impl Default for BlockDecoder {
             codes: Vec::new(),
             thread: Vec::new(),
             site: Vec::new(),
+            since: Vec::new(),
             values: Vec::new(),
             threads: Vec::new(),
             sites: Vec::new(),
@@ -39,10 +43,12 @@ impl Default for BlockDecoder {
     }
 }
 
-/// Where the values of one site lie in the decoder's buffer: argument after argument, `rows` values each.
+/// Where times and values of one site lie in the decoder's buffers: argument after argument, `rows` values each.
 #[derive(Debug, Clone, Copy, Default)]
 struct SiteValues {
     rows: usize,
+    /// Position of the next row's time.
+    time: usize,
     /// Position of the next row's first argument.
     start: usize,
     args: usize,
@@ -51,18 +57,18 @@ struct SiteValues {
 }
 
 impl BlockDecoder {
-    /// Decodes `content`, the stored bytes of an events block of `count` events from `first_ns` on, into `out`.
+    /// Decodes `content`, the stored bytes of an events block with this header, into `out`.
     ///
     /// # Errors
     /// The damage, if the content contradicts itself; `out` then holds nothing of use.
     pub(crate) fn decode(
         &mut self,
         content: &[u8],
-        count: usize,
-        first_ns: u64,
+        header: &BlockHeader,
         out: &mut Columns,
     ) -> Result<(), Damage> {
         out.clear();
+        let count = header.count.get() as usize;
         if count > MAX_BLOCK_EVENTS {
             return Err(Damage::Limit { what: "events", len: count as u64, max: MAX_BLOCK_EVENTS as u64 });
         }
@@ -70,27 +76,17 @@ impl BlockDecoder {
         let threads = self.ids(&mut cursor, "threads of a block", count)?;
         let sites = self.ids(&mut cursor, "sites of a block", count)?;
 
-        self.column(&mut cursor, count)?;
-        let (mut time_ns, mut wrapped) = (first_ns, false);
-        out.time_ns.extend(self.codes.iter().map(|&delta| {
-            let (now_ns, wraps) = time_ns.overflowing_add(delta);
-            wrapped |= wraps;
-            time_ns = now_ns;
-            now_ns
-        }));
-        if wrapped {
-            return Err(Damage::Content("a time is longer than 64 bits"));
-        }
         self.take_threads(&mut cursor, count, threads.len())?;
         let rows_of = self.take_sites(&mut cursor, count, threads.len(), sites.len())?;
         self.take_cpus(&mut cursor, count, threads.len(), out)?;
         out.thread.extend(self.thread.iter().map(|&local| threads[local as usize]));
         out.site.extend(self.site.iter().map(|&local| sites[local as usize]));
 
-        let values_of = self.take_values(&mut cursor, &rows_of)?;
+        let mut of_site = self.take_values(&mut cursor, &rows_of)?;
         self.sites.clear();
-        self.sites.extend(sites.iter().zip(&values_of).map(|(&id, site)| (id, site.args)));
-        self.gather(values_of, threads.len(), out);
+        self.sites.extend(sites.iter().zip(&of_site).map(|(&id, site)| (id, site.args)));
+        self.gather_times(&mut of_site, header.first_ns.get(), out)?;
+        self.gather_values(of_site, vec![header.key_min.get().cast_unsigned(); threads.len()], out);
         self.threads = threads;
         self.take_exceptions(&mut cursor, count, out)?;
         if cursor.is_empty() { Ok(()) } else { Err(Damage::Content("bytes are left over")) }
@@ -171,16 +167,18 @@ impl BlockDecoder {
         Ok(())
     }
 
-    /// Reads the value columns of all sites to `self.values` and undoes the predictions that need one site alone.
+    /// Reads the columns of all sites to `self.since` and `self.values` and undoes the predictions that need one site alone.
     fn take_values(
         &mut self,
         cursor: &mut Cursor<'_>,
         of_site: &[SiteValues],
     ) -> Result<Vec<SiteValues>, Damage> {
+        self.since.clear();
         self.values.clear();
         let mut result = Vec::with_capacity(of_site.len());
         for &site in of_site {
-            let mut site = SiteValues { start: self.values.len(), ..site };
+            let mut site = SiteValues { time: self.since.len(), start: self.values.len(), ..site };
+            self.codec.take_column(cursor, site.rows, &mut self.since)?;
             site.args = usize::from(cursor.u8()?);
             if site.args > MAX_ARGUMENTS {
                 let (len, max) = (site.args as u64, MAX_ARGUMENTS as u64);
@@ -191,13 +189,13 @@ impl BlockDecoder {
                 return Err(Damage::Limit { what: "argument values", len, max: MAX_BLOCK_VALUES as u64 });
             }
             for arg in 0..site.args {
-                let form = cursor.u8()?;
+                let number = cursor.u8()?;
+                let mut last = if number == predictor::SITE { unzigzag(cursor.varint()?) } else { 0 };
                 let start = self.values.len();
                 self.codec.take_column(cursor, site.rows, &mut self.values)?;
-                match form {
+                match number {
                     predictor::PLAIN => {}
                     predictor::SITE => {
-                        let mut last = 0_u64;
                         for value in &mut self.values[start..] {
                             last = last.wrapping_add(unzigzag(*value));
                             *value = last;
@@ -215,9 +213,27 @@ impl BlockDecoder {
         Ok(result)
     }
 
+    /// Puts the times of all sites into the order of the events.
+    fn gather_times(
+        &self,
+        of_site: &mut [SiteValues],
+        first_ns: u64,
+        out: &mut Columns,
+    ) -> Result<(), Damage> {
+        let (mut time_ns, mut wrapped) = (first_ns, false);
+        out.time_ns.extend(self.site.iter().map(|&site| {
+            let of_site = &mut of_site[site as usize];
+            let (now_ns, wraps) = time_ns.overflowing_add(self.since[of_site.time]);
+            of_site.time += 1;
+            wrapped |= wraps;
+            time_ns = now_ns;
+            now_ns
+        }));
+        if wrapped { Err(Damage::Content("a time is longer than 64 bits")) } else { Ok(()) }
+    }
+
     /// Puts the values of all sites into the order of the events.
-    fn gather(&self, mut of_site: Vec<SiteValues>, threads: usize, out: &mut Columns) {
-        let mut last_on_thread = vec![0_u64; threads];
+    fn gather_values(&self, mut of_site: Vec<SiteValues>, mut last_on_thread: Vec<u64>, out: &mut Columns) {
         let total: usize = of_site.iter().map(|site| site.rows * site.args).sum();
         out.values.reserve(total);
         let rows = self.site.iter().zip(&self.thread);

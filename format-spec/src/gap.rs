@@ -3,6 +3,8 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::block::Range;
+
 /// Events dropped on one processor in one range of time. 40 bytes on disk; see SPEC.md "Gap".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Gap {
@@ -48,6 +50,13 @@ pub struct StoredGap {
 }
 
 const _: () = assert!(size_of::<StoredGap>() == 40);
+
+/// The time that gaps cover, for the block header.
+pub(crate) fn range(gaps: &[StoredGap]) -> Range {
+    let first_ns = gaps.iter().map(|gap| gap.from_ns.get()).min().unwrap_or(0);
+    let last_ns = gaps.iter().map(|gap| gap.to_ns.get()).max().unwrap_or(0);
+    Range { first_ns, last_ns, ..Range::NONE }
+}
 
 impl From<&Gap> for StoredGap {
     fn from(gap: &Gap) -> Self {

@@ -16,8 +16,10 @@ pub struct IndexRow {
     pub offset: U64,
     /// Kind of the block.
     pub kind: u8,
+    /// Flags of the block.
+    pub flags: u8,
     /// Zero; ignored.
-    pub unused: [u8; 7],
+    pub unused: [u8; 6],
     /// Stored bytes, as in the block header.
     pub stored_bytes: U32,
     /// Count, as in the block header.
@@ -40,7 +42,8 @@ impl IndexRow {
         Self {
             offset: offset.into(),
             kind: header.kind,
-            unused: [0; 7],
+            flags: header.flags,
+            unused: [0; 6],
             stored_bytes: header.stored_bytes,
             count: header.count,
             first_ns: header.first_ns,
@@ -81,8 +84,8 @@ pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRo
 pub struct Footer {
     /// Bytes of the whole trace, from its file header to the end of this footer.
     pub trace_bytes: U64,
-    /// Position of the first restated definitions block, bytes from the file header.
-    pub definitions_offset: U64,
+    /// Position of the first restated block, bytes from the file header; they go on to the index.
+    pub restated_offset: U64,
     /// Position of the index block, bytes from the file header; 0 if there is none.
     pub index_offset: U64,
     /// Events in the trace.

@@ -46,6 +46,7 @@ impl Trace<'_> {
 
     /// Another part follows: what refers to definitions that this one lacks must not come to mean the next part's.
     pub(crate) fn end_part(&mut self) {
+        self.settle_part();
         let Some(base) = self.bases.last() else { return };
         let all = &mut self.definitions;
         let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
@@ -65,6 +66,21 @@ impl Trace<'_> {
             (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
         }
         self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = lost(anchor.host, hosts));
+    }
+
+    /// Gaps and clock anchors of a part may stand twice, and damage may have taken some: the longer list has them all.
+    pub(crate) fn settle_part(&mut self) {
+        let base = self.base();
+        if self.gaps.len() - base.gaps < self.restated_gaps.len() {
+            self.gaps.truncate(base.gaps);
+            self.gaps.append(&mut self.restated_gaps);
+        }
+        if self.clocks.len() - base.clocks < self.restated_clocks.len() {
+            self.clocks.truncate(base.clocks);
+            self.clocks.append(&mut self.restated_clocks);
+        }
+        self.restated_gaps.clear();
+        self.restated_clocks.clear();
     }
 
     pub(crate) fn base(&self) -> Base {

@@ -53,6 +53,16 @@ struct Part {
     over: bool,
 }
 
+impl Part {
+    /// Whether `behind` a foreign block stands a block of this part.
+    fn goes_on(&self, behind: &[u8]) -> bool {
+        !self.over
+            && BlockHeader::parse(behind).is_ok_and(|next| {
+                next.trace_id.get() == self.trace_id && next.sequence.get() >= self.next_sequence
+            })
+    }
+}
+
 /// How far a block reaches.
 enum Extent {
     Whole,
@@ -132,30 +142,38 @@ impl Scanner {
     }
 
     fn block(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: u64) -> Option<Found> {
-        let found = header.sequence.get();
-        let Some(part) = self.part.as_mut().filter(|part| part.trace_id == header.trace_id.get()) else {
+        let Some(part) = self.part.clone() else {
             return Some(self.implied_part(header));
         };
+        let found = header.sequence.get();
         let expected = part.next_sequence;
-        if !part.over && expected < found {
-            part.next_sequence = found;
-            let damage = Damage::Missing { count: found - expected };
-            return Some(self.skip(0, damage, 0));
-        }
-        let out_of_place = part.over || found < expected;
+        let foreign = part.trace_id != header.trace_id.get();
+        let out_of_place = foreign || part.over || found < expected;
         // A block out of place may be a copy of one that was read, so its events do not count as lost.
         let events = if header.kind == kind::EVENTS && !out_of_place { header.count.get() } else { 0 };
-        match self.extent(header, rest, file_bytes) {
+        match self.extent(header, !out_of_place && found == expected, rest, file_bytes) {
             Extent::Unfinished => None,
             Extent::Damaged(len, damage) => {
-                self.passed(header, out_of_place);
+                // A header that was left from something else must not make the blocks behind it late.
+                self.passed(header, found == expected && !out_of_place);
                 Some(self.skip(len, damage, events))
+            }
+            Extent::Whole if foreign && !part.goes_on(&rest[header.block_bytes()..]) => {
+                Some(self.implied_part(header))
+            }
+            Extent::Whole if foreign => {
+                let damage = Damage::Content("a block of another trace");
+                Some(self.skip(header.block_bytes(), damage, 0))
             }
             Extent::Whole if out_of_place => {
                 Some(self.skip(header.block_bytes(), Damage::OutOfPlace { found, expected }, events))
             }
+            Extent::Whole if found > expected => {
+                self.part = Some(Part { next_sequence: found, ..part });
+                Some(self.skip(0, Damage::Missing { count: found - expected }, 0))
+            }
             Extent::Whole => {
-                self.passed(header, false);
+                self.passed(header, true);
                 let offset = self.offset;
                 self.offset += header.block_bytes();
                 Some(Found::Block { offset, header: *header })
@@ -163,22 +181,23 @@ impl Scanner {
         }
     }
 
-    fn passed(&mut self, header: &BlockHeader, out_of_place: bool) {
-        if let Some(part) = self.part.as_mut().filter(|_| !out_of_place) {
+    fn passed(&mut self, header: &BlockHeader, in_place: bool) {
+        if let Some(part) = self.part.as_mut().filter(|_| in_place) {
             part.next_sequence = header.sequence.get().saturating_add(1);
             part.over = header.kind == kind::FOOTER;
         }
     }
 
-    /// A block was cut off if nothing sound follows it and its content is wrong: then what comes next is inside it.
-    fn extent(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: u64) -> Extent {
+    /// How far a block reaches. The one that is due is whole if something sound follows it; any other must be right. If
+    /// its content is wrong it was cut off, and what comes next is inside it.
+    fn extent(&mut self, header: &BlockHeader, is_due: bool, rest: &[u8], file_bytes: u64) -> Extent {
         let len = header.block_bytes();
         let Some(behind) = rest.get(len..) else {
             let damage = Damage::Truncated { found: rest.len() as u64, expected: len as u64 };
             return resync(rest, BLOCK_HEADER_BYTES)
                 .map_or(Extent::Unfinished, |at| Extent::Damaged(at, damage));
         };
-        if self.vain_bytes > MAX_VAIN * file_bytes || is_end(behind) || is_sound(behind) {
+        if self.vain_bytes > MAX_VAIN * file_bytes || is_due && (is_end(behind) || is_sound(behind)) {
             return Extent::Whole;
         }
         match header.content(rest) {

@@ -6,7 +6,7 @@
 //! A reader of a whole file knows more: a block whose definitions come only behind it is damaged here, and blocks that overlap
 //! in time come as they stand. A recorder writes neither (SPEC.md "A growing file, a pipe").
 
-use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, kind};
+use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
 use crate::block_ref::BlockRef;
 use crate::decode::BlockDecoder;
 use crate::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
@@ -190,6 +190,10 @@ impl Stream {
     fn block(&mut self, at: usize, header: &BlockHeader) -> Result<()> {
         let offset = self.before + at as u64;
         let bytes = &self.window[at..];
+        // They were here before, or were damaged, which was said.
+        if header.flags & flag::RESTATED != 0 && matches!(header.kind, kind::GAPS | kind::CLOCKS) {
+            return Ok(());
+        }
         if header.kind != kind::EVENTS || self.trace.blocks.is_empty() {
             self.trace.absorb(offset, bytes, header)?;
         } else {

@@ -41,8 +41,13 @@ pub struct Trace<'a> {
     pub end: usize,
     /// Number of each part, from its file header.
     pub trace_ids: Vec<u64>,
+    /// Whether it was opened by its index; if not, its blocks were walked.
+    pub by_index: bool,
     bytes: &'a [u8],
     pub(crate) bases: Vec<Base>,
+    /// Gaps and clock anchors of the current part that stand at its end again.
+    pub(crate) restated_gaps: Vec<Gap>,
+    pub(crate) restated_clocks: Vec<ClockAnchor>,
     /// Whether a part before the last has no footer.
     pub(crate) cut_part: bool,
 }
@@ -53,7 +58,7 @@ impl<'a> Trace<'a> {
     /// # Errors
     /// [`Error::NotATrace`], [`Error::Version`] or [`Error::UnknownRequired`] if it cannot be read at all.
     pub fn open(bytes: &'a [u8]) -> Result<Self> {
-        match Self::by_index(bytes) {
+        match Self::open_by_index(bytes) {
             Some(trace) => Ok(trace),
             None => Self::scan(bytes),
         }
@@ -93,14 +98,17 @@ impl<'a> Trace<'a> {
             block_count: 0,
             end: 0,
             trace_ids: Vec::new(),
+            by_index: false,
             bytes,
             bases: Vec::new(),
+            restated_gaps: Vec::new(),
+            restated_clocks: Vec::new(),
             cut_part: false,
         }
     }
 
     /// Opens by footers and indexes; `None` where any of them is missing or damaged.
-    fn by_index(bytes: &'a [u8]) -> Option<Self> {
+    fn open_by_index(bytes: &'a [u8]) -> Option<Self> {
         if bytes.is_empty() {
             return None;
         }
@@ -113,7 +121,7 @@ impl<'a> Trace<'a> {
             parts.push((start, end, footer));
             end = start;
         }
-        let mut trace = Self::empty(bytes);
+        let mut trace = Self { by_index: true, ..Self::empty(bytes) };
         for (start, end, footer) in parts.into_iter().rev() {
             trace.begin_part(&FileHeader::parse(&bytes[start..end]).ok()?, start);
             trace.part_by_index(start, end, &footer)?;
@@ -125,48 +133,56 @@ impl<'a> Trace<'a> {
 
     fn part_by_index(&mut self, start: usize, end: usize, footer: &Footer) -> Option<()> {
         let index_offset = start.checked_add(usize::try_from(footer.index_offset.get()).ok()?)?;
-        let definitions_offset = start.checked_add(usize::try_from(footer.definitions_offset.get()).ok()?)?;
-        if footer.index_offset.get() == 0 || definitions_offset > index_offset {
+        let restated_offset = start.checked_add(usize::try_from(footer.restated_offset.get()).ok()?)?;
+        if footer.index_offset.get() == 0 || restated_offset > index_offset {
             return None;
         }
-        let mut offset = definitions_offset;
+        let mut offset = restated_offset;
         while offset < index_offset {
-            offset += self.absorb_listed(offset, end, kind::DEFINITIONS)?;
+            let header = self.listed(offset, end, &[kind::DEFINITIONS, kind::GAPS, kind::CLOCKS])?;
+            if header.flags & flag::RESTATED == 0 {
+                return None;
+            }
+            self.absorb(offset as u64, &self.bytes[offset..], &header).ok()?;
+            offset += header.block_bytes();
         }
-        let header = self.listed(index_offset, end, kind::INDEX)?;
+        let header = self.listed(index_offset, end, &[kind::INDEX])?;
         let content = header.content(&self.bytes[index_offset..end]).ok()?;
-        let rows_end = (definitions_offset - start) as u64;
+        let rows_end = (restated_offset - start) as u64;
         for row in index::decode(content, header.count.get(), rows_end).ok()? {
             let offset = start + usize::try_from(row.offset.get()).ok()?;
-            match row.kind {
-                kind::EVENTS => {
-                    self.block_count += 1;
-                    self.blocks.push(BlockRef::new(offset as u64, &row, self.part()));
-                }
-                // Restated above.
-                kind::DEFINITIONS => self.block_count += 1,
-                kind => drop(self.absorb_listed(offset, end, kind)?),
+            let only_here = match row.kind {
+                kind::GAPS => self.restated_gaps.is_empty(),
+                kind::CLOCKS => self.restated_clocks.is_empty(),
+                _ => false,
+            };
+            if only_here {
+                let header = self.listed(offset, end, &[row.kind])?;
+                self.absorb(offset as u64, &self.bytes[offset..], &header).ok()?;
+                continue;
             }
+            match row.kind {
+                kind::EVENTS => self.blocks.push(BlockRef::new(offset as u64, &row, self.part())),
+                kind::DEFINITIONS..=kind::FOOTER => {}
+                // Walking says which block it is.
+                _ if row.flags & flag::REQUIRED != 0 => return None,
+                _ => {}
+            }
+            self.block_count += 1;
         }
         // The index and the footer.
         self.block_count += 2;
         self.damage.is_empty().then_some(())
     }
 
-    /// The header of a block that the footer or the index says is of this kind.
-    fn listed(&self, offset: usize, end: usize, kind: u8) -> Option<BlockHeader> {
+    /// The header of a block that the footer or the index says is of one of these kinds.
+    fn listed(&self, offset: usize, end: usize, kinds: &[u8]) -> Option<BlockHeader> {
         let header = BlockHeader::parse(self.bytes.get(offset..end)?).ok()?;
-        (header.kind == kind && header.trace_id.get() == self.base().trace_id).then_some(header)
-    }
-
-    /// Takes in a block that the footer or the index lists; gives its length.
-    fn absorb_listed(&mut self, offset: usize, end: usize, kind: u8) -> Option<usize> {
-        let header = self.listed(offset, end, kind)?;
-        self.absorb(offset as u64, &self.bytes[offset..], &header).ok()?;
-        Some(header.block_bytes())
+        (kinds.contains(&header.kind) && header.trace_id.get() == self.base().trace_id).then_some(header)
     }
 
     fn sorted(mut self) -> Self {
+        self.settle_part();
         self.definitions.drop_lost();
         self.blocks.sort_by_key(|block| (block.first_ns, block.offset));
         self.gaps.sort_by_key(|gap| gap.from_ns);
@@ -209,13 +225,15 @@ impl<'a> Trace<'a> {
     ) -> Result<(), Damage> {
         let count = header.count.get() as usize;
         let base = self.base();
+        let restated = header.flags & flag::RESTATED != 0;
         match header.kind {
             kind::DEFINITIONS => {
                 dictionary::decode(content, |id, definition| self.place(id, definition, part_bytes))?;
             }
             kind::GAPS => {
                 let gaps = plain::<StoredGap>(content, count)?;
-                self.gaps.extend(gaps.iter().map(Gap::from).map(|gap| Gap {
+                let list = if restated { &mut self.restated_gaps } else { &mut self.gaps };
+                list.extend(gaps.iter().map(Gap::from).map(|gap| Gap {
                     host: gap.host.saturating_add(base.hosts),
                     site: gap.site.saturating_add(base.sites),
                     ..gap
@@ -227,7 +245,8 @@ impl<'a> Trace<'a> {
                     host: anchor.host.saturating_add(base.hosts),
                     ..anchor
                 };
-                self.clocks.extend(clocks.iter().map(ClockAnchor::from).map(shifted));
+                let list = if restated { &mut self.restated_clocks } else { &mut self.clocks };
+                list.extend(clocks.iter().map(ClockAnchor::from).map(shifted));
             }
             kind::FOOTER => {
                 Footer::parse(content)?;
@@ -281,8 +300,10 @@ impl<'a> Trace<'a> {
         if *block != BlockRef::new(block.offset, &IndexRow::new(0, &header), block.part) {
             return Err(Damage::Content("the index says something else than the block header"));
         }
-        let count = header.count.get() as usize;
-        decoder.decode(header.content(bytes)?, count, header.first_ns.get(), out)?;
+        decoder.decode(header.content(bytes)?, &header, out)?;
+        if out.time_ns.first().is_some_and(|&first| first != header.first_ns.get()) {
+            return Err(Damage::Content("the first time is not the one in the block header"));
+        }
         if out.time_ns.last().is_some_and(|&last| last != header.last_ns.get()) {
             return Err(Damage::Content("the last time is not the one in the block header"));
         }

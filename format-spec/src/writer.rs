@@ -6,25 +6,28 @@
 
 use std::io;
 
-use zerocopy::IntoBytes;
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::block::{BlockHeader, BlockMaker, Range, flag, kind};
 use crate::builder::BlockBuilder;
+use crate::clock::StoredClock;
 use crate::codec::{Encoder, LEVEL};
 use crate::definition::{Definition, Definitions};
 use crate::dictionary::DictionaryBuilder;
-use crate::gap::StoredGap;
+use crate::gap::{self, StoredGap};
 use crate::header::FileHeader;
 use crate::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
     MAX_STORED_BYTES,
 };
-use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result, clock};
+use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result};
 
 /// All definitions are written again after so many bytes, and so many times their own.
 const RESTATE_BYTES: u64 = 8 << 20;
 const RESTATE_RATIO: u64 = 32;
+/// Gaps, and clock anchors, up to this many are kept in memory and written again at the end.
+const MAX_RESTATED: usize = 1 << 18;
 
 /// How a trace is written; the defaults are what measurement gave.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +56,8 @@ pub struct Writer<W> {
     definitions: Definitions,
     gaps: Vec<Gap>,
     clocks: Vec<ClockAnchor>,
+    all_gaps: Kept<StoredGap>,
+    all_clocks: Kept<StoredClock>,
     index: Vec<IndexRow>,
     out: Vec<u8>,
     written_bytes: u64,
@@ -80,6 +85,8 @@ impl<W: io::Write> Writer<W> {
             definitions: Definitions::default(),
             gaps: Vec::new(),
             clocks: Vec::new(),
+            all_gaps: Kept::default(),
+            all_clocks: Kept::default(),
             index: Vec::new(),
             out: FileHeader::new(options.trace_id).as_bytes().to_vec(),
             written_bytes: 0,
@@ -210,22 +217,17 @@ impl<W: io::Write> Writer<W> {
             self.seal_definitions(0);
         }
         if !self.clocks.is_empty() {
-            let count = self.clocks.len();
-            let stored: Vec<_> =
-                self.clocks.drain(..).map(|anchor| clock::StoredClock::from(&anchor)).collect();
-            self.seal_plain(kind::CLOCKS, count, Range::NONE, stored.as_bytes());
+            let stored: Vec<_> = self.clocks.drain(..).map(|anchor| StoredClock::from(&anchor)).collect();
+            self.seal_rows(kind::CLOCKS, 0, Range::NONE, &stored);
+            self.all_clocks.add(&stored);
         }
         if self.builder.len() > 0 {
             self.seal_events();
         }
         if !self.gaps.is_empty() {
-            let times = |time: fn(&Gap) -> u64| self.gaps.iter().map(time);
-            let first_ns = times(|gap| gap.from_ns).min().unwrap_or(0);
-            let last_ns = times(|gap| gap.to_ns).max().unwrap_or(0);
-            let range = Range { first_ns, last_ns, ..Range::NONE };
-            let count = self.gaps.len();
             let stored: Vec<_> = self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect();
-            self.seal_plain(kind::GAPS, count, range, stored.as_bytes());
+            self.seal_rows(kind::GAPS, 0, gap::range(&stored), &stored);
+            self.all_gaps.add(&stored);
         }
         let since = self.position() - self.restated_at;
         if since >= RESTATE_BYTES.max(RESTATE_RATIO * self.definition_bytes) {
@@ -278,19 +280,32 @@ impl<W: io::Write> Writer<W> {
         let count = self.builder.sorted().len() as u32;
         let range = self.builder.range(&self.definitions.sites);
         let start = BlockMaker::begin(&mut self.out);
-        self.builder.encode(&mut self.encoder, &mut self.out);
+        self.builder.encode(range.key_min, &mut self.encoder, &mut self.out);
         BlockMaker { range, ..self.maker(kind::EVENTS, flag::REQUIRED, count) }.end(&mut self.out, start);
         self.builder.clear();
         self.events += u64::from(count);
         self.sealed(start);
     }
 
-    fn seal_plain(&mut self, kind: u8, count: usize, range: Range, content: &[u8]) {
+    /// Seals gaps or clock anchors.
+    fn seal_rows<T: IntoBytes + Immutable>(&mut self, kind: u8, flags: u8, range: Range, rows: &[T]) {
         let start = BlockMaker::begin(&mut self.out);
-        self.out.extend_from_slice(content);
-        let count = u32::try_from(count).expect("limited");
-        BlockMaker { range, ..self.maker(kind, 0, count) }.end(&mut self.out, start);
+        self.out.extend_from_slice(rows.as_bytes());
+        let count = rows.len() as u32;
+        BlockMaker { range, ..self.maker(kind, flags, count) }.end(&mut self.out, start);
         self.sealed(start);
+    }
+
+    /// Writes all gaps and clock anchors again, so that a reader finds them in one place.
+    fn restate_rows(&mut self) {
+        let (gaps, clocks) =
+            (std::mem::take(&mut self.all_gaps.rows), std::mem::take(&mut self.all_clocks.rows));
+        for gaps in gaps.chunks(MAX_BLOCK_RECORDS) {
+            self.seal_rows(kind::GAPS, flag::RESTATED, gap::range(gaps), gaps);
+        }
+        for clocks in clocks.chunks(MAX_BLOCK_RECORDS) {
+            self.seal_rows(kind::CLOCKS, flag::RESTATED, Range::NONE, clocks);
+        }
     }
 
     /// Notes the block that was appended to `out`, where it begins at `start`, in the index.
@@ -343,15 +358,16 @@ impl<W: io::Write> Writer<W> {
         &mut self.sink
     }
 
-    /// Writes what waits, all definitions again, the index and the footer: the trace is complete.
+    /// Writes what waits, all definitions, gaps and clock anchors again, the index and the footer: the trace is complete.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        let definitions_offset = self.written_bytes;
+        let restated_offset = self.written_bytes;
         let rows = std::mem::take(&mut self.index);
         self.restate()?;
+        self.restate_rows();
         self.write_out()?;
         let mut index_offset = self.written_bytes;
         let start = BlockMaker::begin(&mut self.out);
@@ -368,7 +384,7 @@ impl<W: io::Write> Writer<W> {
         let trace_bytes = self.written_bytes + (self.out.len() + FOOTER_BLOCK_BYTES) as u64;
         let footer = Footer {
             trace_bytes: trace_bytes.into(),
-            definitions_offset: definitions_offset.into(),
+            restated_offset: restated_offset.into(),
             index_offset: index_offset.into(),
             events: self.events.into(),
             dropped: self.dropped.into(),
@@ -380,6 +396,30 @@ impl<W: io::Write> Writer<W> {
         self.maker(kind::FOOTER, 0, 1).end(&mut self.out, start);
         self.write_out()?;
         Ok(self.sink)
+    }
+}
+
+/// Rows that were written and will be written again at the end; none if they became too many.
+struct Kept<T> {
+    rows: Vec<T>,
+    too_many: bool,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), too_many: false }
+    }
+}
+
+impl<T: Copy> Kept<T> {
+    fn add(&mut self, rows: &[T]) {
+        self.too_many |= self.rows.len() + rows.len() > MAX_RESTATED;
+        if self.too_many {
+            // All or none: a reader takes those that it finds at the end for all.
+            self.rows = Vec::new();
+        } else {
+            self.rows.extend_from_slice(rows);
+        }
     }
 }
 

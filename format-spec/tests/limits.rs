@@ -104,11 +104,13 @@ fn strings_of_a_block() {
         let (mut content, end) = events_of_constants(1, 1);
         content.truncate(end);
         varint(&mut content, strings as u64);
-        content.push(width);
+        content.push(if width > 0 { 64 + width } else { 0 });
         for byte in len.to_le_bytes().into_iter().take(width.into()) {
             content.extend([0, byte]);
         }
-        content.extend([0, 0]);
+        if width > 0 {
+            content.extend([0, 0]);
+        }
         Hostile::new().defined(1).block(kind::EVENTS, 1, &content)
     };
     let longest = MAX_STRING_ARGUMENT_BYTES as u16;

@@ -65,9 +65,9 @@ fn structures_are_as_the_spec_says() {
     same_layout("### 5.7 Gap", &fields!(StoredGap: host site cpu unused from_ns to_ns count));
     let clock = fields!(StoredClock: host unused monotonic_ns boottime_ns realtime_ns tai_ns);
     same_layout("### 5.8 Clock anchor", &clock);
-    let row = fields!(IndexRow: offset kind unused stored_bytes count first_ns last_ns key_min key_max);
+    let row = fields!(IndexRow: offset kind flags unused stored_bytes count first_ns last_ns key_min key_max);
     same_layout("### 5.9 Index row", &row);
-    let footer = fields!(Footer: trace_bytes definitions_offset index_offset events dropped unused trailer);
+    let footer = fields!(Footer: trace_bytes restated_offset index_offset events dropped unused trailer);
     same_layout("### 5.10 Footer", &footer);
 }
 

@@ -18,13 +18,14 @@ pub struct Hostile {
     sequence: u32,
     pub trace_id: u64,
     index_offset: u64,
-    definitions_offset: u64,
+    restated_offset: u64,
+    restated: u8,
 }
 
 impl Hostile {
     /// No bytes yet.
     pub fn empty() -> Self {
-        Self { bytes: Vec::new(), sequence: 0, trace_id: 0, index_offset: 0, definitions_offset: 0 }
+        Self { bytes: Vec::new(), sequence: 0, trace_id: 0, index_offset: 0, restated_offset: 0, restated: 0 }
     }
 
     /// A file header.
@@ -55,8 +56,9 @@ impl Hostile {
 
     /// A block.
     pub fn block(mut self, kind: u8, count: u32, content: &[u8]) -> Self {
+        let restated = self.restated;
         self.header(kind, |header| {
-            header.flags = if kind < 3 { flag::REQUIRED } else { 0 };
+            header.flags = restated | if kind < 3 { flag::REQUIRED } else { 0 };
             header.count = count.into();
             header.stored_bytes = (content.len() as u32).into();
             header.content_checksum = crc32fast::hash(content).into();
@@ -88,9 +90,10 @@ impl Hostile {
 
     /// An index of so many rows, with this plane as its content, and a footer.
     pub fn index_of(mut self, count: u32, plane: &[u8]) -> Self {
+        self.restated = 0;
         self.index_offset = self.bytes.len() as u64;
-        if self.definitions_offset == 0 {
-            self.definitions_offset = self.index_offset;
+        if self.restated_offset == 0 {
+            self.restated_offset = self.index_offset;
         }
         self.block(kind::INDEX, count, plane).footer(|_| {})
     }
@@ -109,16 +112,22 @@ impl Hostile {
     }
 
     /// The definitions of [`defined`](Self::defined) again, an index of `count` rows, and a footer: a complete trace.
-    pub fn index_of_rows(mut self, count: u32, change: impl Fn(&mut IndexRow)) -> Self {
-        self.definitions_offset = self.bytes.len() as u64;
-        self.defined(1).index(count, |row, _| change(row))
+    pub fn index_of_rows(self, count: u32, change: impl Fn(&mut IndexRow)) -> Self {
+        self.restate().defined(1).index(count, |row, _| change(row))
+    }
+
+    /// All blocks from here on, to the index, have the flag.
+    pub fn restate(mut self) -> Self {
+        self.restated_offset = self.bytes.len() as u64;
+        self.restated = flag::RESTATED;
+        self
     }
 
     /// A footer.
     pub fn footer(self, change: impl FnOnce(&mut Footer)) -> Self {
         let mut footer = Footer::new_zeroed();
         footer.trace_bytes = (self.bytes.len() as u64 + 128).into();
-        footer.definitions_offset = self.definitions_offset.into();
+        footer.restated_offset = self.restated_offset.into();
         footer.index_offset = self.index_offset.into();
         footer.trailer = TRAILER;
         change(&mut footer);
@@ -139,13 +148,13 @@ pub fn varint(out: &mut Vec<u8>, mut value: u64) {
 /// where its strings begin.
 pub fn events_of_constants(count: usize, args: usize) -> (Vec<u8>, usize) {
     assert!(count > 0);
-    // One thread, one site, times, threads, sites, processors: all zero.
+    // One thread, one site, threads, sites, processors, times: all zero.
     let mut content = vec![1, 0, 1, 0, 0, 0, 0, 0, args as u8];
     // Predictor and column of each argument.
     content.extend([0, 0].repeat(args));
-    content.extend([0, 0, 0]);
+    content.push(0);
     let strings = content.len();
-    content.extend([0, 0, 1]);
+    content.push(0);
     (content, strings)
 }
 
