@@ -88,6 +88,7 @@ DEFINITION_KINDS = {
 PROCESS, THREAD, SITE = 2, 3, 4
 UNSIGNED, SIGNED, FLOAT, STRING = 0x00, 0x10, 0x20, 0x30
 ARGUMENT_KINDS = {0x01, 0x02, 0x04, 0x08, 0x11, 0x12, 0x14, 0x18, 0x24, 0x28, 0x30}
+NAMED = {4: "probe", 5: "name"}
 PLAIN_VALUES, SITE_VALUES, THREAD_VALUES = range(3)
 
 
@@ -249,9 +250,7 @@ class Cursor:
         return [self.text() for _ in range(self.count(MAX_COMMAND_WORDS, "words of a command"))]
 
     def kinds(self):
-        kinds = self.take(self.count(MAX_ARGUMENTS, "arguments"))
-        check(ARGUMENT_KINDS.issuperset(kinds), "an unknown kind of argument")
-        return list(kinds)
+        return list(self.take(self.count(MAX_ARGUMENTS, "arguments")))
 
 
 def unzigzag(number):
@@ -510,7 +509,7 @@ def read_definitions(block, content):
             _name, fields = DEFINITION_KINDS[kind]
             pairs = (field.split(":") for field in fields.split())
             made.append((kind, number, {name: getattr(body, form)() for name, form in pairs}))
-            check(kind != SITE or made[-1][2]["probe"], "a site without a probe")
+            check(kind not in NAMED or made[-1][2][NAMED[kind]], "a site or stage without a name")
         else:
             made.append((None, number, None))
     check(len(made) == block.header.count, f"{len(made)} definitions, header says {block.header.count}")
@@ -748,7 +747,8 @@ class Events:
 def key_argument(site):
     """The number of the argument that is the key, if it is an integer."""
     key, args = site["key_arg"], site["args"]
-    return key if key < len(args) and args[key] & 0xF0 in (UNSIGNED, SIGNED) else None
+    is_integer = key < len(args) and args[key] in ARGUMENT_KINDS and args[key] & 0xF0 in (UNSIGNED, SIGNED)
+    return key if is_integer else None
 
 
 # --- The log ---
@@ -803,6 +803,8 @@ def float_text(number):
 
 def value_texts(kind, column, strings):
     """The texts of values of an argument of one kind."""
+    if kind not in ARGUMENT_KINDS:
+        return ["?"] * len(column)
     if kind & 0xF0 == UNSIGNED:
         return [str(it) for it in column]
     if kind & 0xF0 == SIGNED:
@@ -869,11 +871,11 @@ def merged_lines(walk):
 def gap_lines(walk):
     """End and line of every gap, in the order of their ends."""
     gaps = [
-        (gap.to_ns, gap.from_ns, place, gap.host, gap.cpu, gap.site, gap.count)
+        (gap.to_ns, gap.from_ns, place, gap.host, gap.site, gap.cpu, gap.count)
         for place, part in enumerate(walk.parts)
         for gap in part.gaps
     ]
-    for to_ns, from_ns, place, _host, cpu, site, count in sorted(gaps):
+    for to_ns, from_ns, place, _host, site, cpu, count in sorted(gaps):
         site = walk.parts[place].definitions[SITE].get(site)
         of = f" of {name_text(site)}" if site else ""
         on = f" on CPU {cpu}" if cpu != UNKNOWN_CPU else ""

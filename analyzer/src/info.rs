@@ -190,6 +190,7 @@ fn argument_names(args: &[ArgKind]) -> String {
         ArgKind::Unsigned(size) => format!("u{}", u32::from(*size) * 8),
         ArgKind::Float(size) => format!("f{}", u32::from(*size) * 8),
         ArgKind::Str => "str".to_owned(),
+        ArgKind::Unknown(_) => "?".to_owned(),
     };
     args.iter().map(name).collect::<Vec<_>>().join(" ")
 }

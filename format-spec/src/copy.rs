@@ -104,9 +104,13 @@ impl Copier {
         };
         source.values.clear();
         source.values.extend_from_slice(columns.row_values(row));
-        for (value, kind) in source.values.iter_mut().zip(&old_site.args) {
-            if *kind == ArgKind::Str {
-                *value = writer.intern(columns.string(*value).unwrap_or_default());
+        let mut unreadable = columns.row_unreadable(row);
+        for (arg, (value, kind)) in source.values.iter_mut().zip(&old_site.args).enumerate() {
+            match kind {
+                ArgKind::Str => *value = writer.intern(columns.string(*value).unwrap_or_default()),
+                // What its values may refer to is not copied.
+                ArgKind::Unknown(_) => unreadable |= 1 << arg,
+                _ => {}
             }
         }
         writer.push(&Firing {
@@ -114,7 +118,7 @@ impl Copier {
             thread,
             site,
             cpu: event.cpu,
-            unreadable: columns.row_unreadable(row),
+            unreadable,
             values: &source.values,
         })
     }

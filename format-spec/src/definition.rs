@@ -30,7 +30,7 @@ pub struct Process {
     pub pid: u32,
     /// Parent's process id; 0 if unknown.
     pub parent_pid: u32,
-    /// Start, ns of CLOCK_BOOTTIME (the kernel's `starttime`, in steps of 10 ms); 0 if unknown.
+    /// Start, ns of CLOCK_BOOTTIME; in steps of 10 ms when it was read from /proc. 0 if unknown.
     pub start_ns: u64,
     /// File name of the executable; what the log prints.
     pub program: String,

@@ -156,31 +156,47 @@ fn arg_kind_byte(kind: ArgKind) -> u8 {
         ArgKind::Signed(size) => 0x10 | (size & 0xf),
         ArgKind::Float(size) => 0x20 | (size & 0xf),
         ArgKind::Str => 0x30,
+        ArgKind::Unknown(byte) => byte,
     }
 }
 
-fn arg_kind(byte: u8) -> Result<ArgKind, Damage> {
+fn arg_kind(byte: u8) -> ArgKind {
     match (byte >> 4, byte & 0xf) {
-        (0, size @ (1 | 2 | 4 | 8)) => Ok(ArgKind::Unsigned(size)),
-        (1, size @ (1 | 2 | 4 | 8)) => Ok(ArgKind::Signed(size)),
-        (2, size @ (4 | 8)) => Ok(ArgKind::Float(size)),
-        (3, 0) => Ok(ArgKind::Str),
-        _ => Err(Damage::Content("an argument has an unknown kind")),
+        (0, size @ (1 | 2 | 4 | 8)) => ArgKind::Unsigned(size),
+        (1, size @ (1 | 2 | 4 | 8)) => ArgKind::Signed(size),
+        (2, size @ (4 | 8)) => ArgKind::Float(size),
+        (3, 0) => ArgKind::Str,
+        _ => ArgKind::Unknown(byte),
     }
 }
 
-/// Reads the definitions of a block and gives each with its id to `place`; unknown kinds are skipped.
+/// Reads the `count` definitions of a block and gives each with its id to `place`; unknown kinds are skipped.
 ///
-/// One after the other: a list of all could take a hundred times the bytes of a hostile block.
+/// One after the other: a list of all could take a hundred times the bytes of a hostile block. So all of them are read
+/// twice, and none is placed if one is damaged.
 pub(crate) fn decode(
     content: &[u8],
-    mut place: impl FnMut(u32, Definition) -> Result<(), Damage>,
+    count: u32,
+    place: impl FnMut(u32, Definition) -> Result<(), Damage>,
 ) -> Result<(), Damage> {
+    let bytes = unpack(content)?;
+    if each(&bytes, |_, _| Ok(()))? != u64::from(count) {
+        return Err(Damage::Content("the block header has another number of definitions"));
+    }
+    each(&bytes, place).map(drop)
+}
+
+fn unpack(content: &[u8]) -> Result<Vec<u8>, Damage> {
     let mut cursor = Cursor::new(content);
     let len = cursor.count("definition bytes", MAX_DEFINITIONS_BYTES)?;
     let mut bytes = vec![0; len];
     Decoder::new().take_plane(&mut cursor, &mut bytes)?;
-    let mut cursor = Cursor::new(&bytes);
+    if cursor.is_empty() { Ok(bytes) } else { Err(Damage::Content("bytes are left over")) }
+}
+
+/// Gives each definition to `place`, and how many there are of all kinds.
+fn each(bytes: &[u8], mut place: impl FnMut(u32, Definition) -> Result<(), Damage>) -> Result<u64, Damage> {
+    let (mut cursor, mut count) = (Cursor::new(bytes), 0);
     while !cursor.is_empty() {
         let number = cursor.u8()?;
         let id = cursor.count("definition id", u32::MAX as usize)? as u32;
@@ -190,8 +206,9 @@ pub(crate) fn decode(
         if let Some(definition) = body.definition(number)? {
             place(id, definition)?;
         }
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Reads the fields that [`Body`] writes.
@@ -207,6 +224,11 @@ impl Fields<'_> {
         Ok(self.0.take(len)?.to_vec())
     }
 
+    /// A text that tells a definition from one that is lost.
+    fn name(&mut self) -> Result<String, Damage> {
+        Some(self.text()?).filter(|name| !name.is_empty()).ok_or(Damage::Content("a name is empty"))
+    }
+
     fn text(&mut self) -> Result<String, Damage> {
         String::from_utf8(self.bytes()?).map_err(|_| Damage::Content("a name is not UTF-8"))
     }
@@ -218,7 +240,7 @@ impl Fields<'_> {
 
     fn kinds(&mut self) -> Result<Vec<ArgKind>, Damage> {
         let len = self.0.count("arguments", MAX_ARGUMENTS)?;
-        self.0.take(len)?.iter().map(|&byte| arg_kind(byte)).collect()
+        Ok(self.0.take(len)?.iter().map(|&byte| arg_kind(byte)).collect())
     }
 
     fn definition(mut self, number: u8) -> Result<Option<Definition>, Damage> {
@@ -245,7 +267,7 @@ impl Fields<'_> {
             number::THREAD => Definition::Thread(Thread { process: self.number()?, tid: self.number()? }),
             number::SITE => Definition::Site(Site {
                 provider: self.text()?,
-                probe: self.text()?,
+                probe: self.name()?,
                 program: self.text()?,
                 path: self.text()?,
                 build_id: self.bytes()?,
@@ -261,7 +283,7 @@ impl Fields<'_> {
                 args: self.kinds()?,
             }),
             number::STAGE => Definition::Stage(StageDef {
-                name: self.text()?,
+                name: self.name()?,
                 from: self.text()?,
                 to: self.text()?,
                 key: self.text()?,

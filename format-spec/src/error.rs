@@ -51,8 +51,8 @@ pub enum Error {
         /// Its thread.
         thread: u32,
     },
-    /// A site without a name of its probe.
-    #[error("a site has no probe name")]
+    /// A site without a name of its probe, or a stage without a name.
+    #[error("a site's probe or a stage has no name")]
     Unnamed,
     /// The writer failed before and refuses to go on: what it wrote until then is readable.
     #[error("the trace writer failed before: {0}")]

@@ -16,6 +16,8 @@ pub enum ArgKind {
     Float(u8),
     /// Bytes up to a NUL; the value is an index into the block's strings.
     Str,
+    /// A kind of a later version, by its number on disk: its values are unreadable.
+    Unknown(u8),
 }
 
 /// The value of one argument.
@@ -126,7 +128,7 @@ impl Columns {
     fn integer(&self, row: usize, arg: usize, kind: &ArgKind) -> Option<i64> {
         match kind {
             ArgKind::Signed(_) | ArgKind::Unsigned(_) => {}
-            ArgKind::Float(_) | ArgKind::Str => return None,
+            ArgKind::Float(_) | ArgKind::Str | ArgKind::Unknown(_) => return None,
         }
         if self.row_unreadable(row) >> arg & 1 != 0 {
             return None;
@@ -192,6 +194,7 @@ impl<'a> Event<'a> {
             ArgKind::Float(4) => Arg::Float(f32::from_bits(bits as u32).into()),
             ArgKind::Float(_) => Arg::Float(f64::from_bits(bits)),
             ArgKind::Str => self.columns.string(bits).map_or(Arg::Unreadable, Arg::Str),
+            ArgKind::Unknown(_) => Arg::Unreadable,
         })
     }
 

@@ -63,6 +63,9 @@ pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRo
     let mut bytes = vec![0; count as usize * INDEX_ROW_BYTES];
     let mut cursor = Cursor::new(content);
     Decoder::new().take_plane(&mut cursor, &mut bytes)?;
+    if !cursor.is_empty() {
+        return Err(Damage::Content("bytes are left over"));
+    }
     let rows = <[IndexRow]>::ref_from_bytes(&bytes).map_err(|_| Damage::Content("index rows are cut"))?;
     // Rows that point to one block again and again would make a reader do the work as often.
     let mut next = 0;
@@ -115,8 +118,8 @@ impl Footer {
 
     /// Reads the content of a footer block.
     pub(crate) fn parse(content: &[u8]) -> Result<Self, Damage> {
-        let (footer, _) =
-            Self::read_from_prefix(content).map_err(|_| Damage::Content("the footer is too short"))?;
+        let footer =
+            Self::read_from_bytes(content).map_err(|_| Damage::Content("the footer is not 56 bytes long"))?;
         if footer.trailer == TRAILER { Ok(footer) } else { Err(Damage::Content("the footer has no trailer")) }
     }
 }

@@ -228,10 +228,15 @@ impl<'a> Trace<'a> {
         let restated = header.flags & flag::RESTATED != 0;
         match header.kind {
             kind::DEFINITIONS => {
-                dictionary::decode(content, |id, definition| self.place(id, definition, part_bytes))?;
+                dictionary::decode(content, header.count.get(), |id, definition| {
+                    self.place(id, definition, part_bytes)
+                })?;
             }
             kind::GAPS => {
                 let gaps = plain::<StoredGap>(content, count)?;
+                if gaps.iter().any(|gap| gap.from_ns > gap.to_ns) {
+                    return Err(Damage::Content("a gap ends before it begins"));
+                }
                 let list = if restated { &mut self.restated_gaps } else { &mut self.gaps };
                 list.extend(gaps.iter().map(Gap::from).map(|gap| Gap {
                     host: gap.host.saturating_add(base.hosts),

@@ -105,7 +105,7 @@ impl<W: io::Write> Writer<W> {
     ///
     /// # Errors
     /// [`Error::TooLarge`] if there are too many, or a site has too many arguments; [`Error::Unnamed`] if a site's
-    /// probe has no name; [`Error::Io`] if a full block of definitions could not be written.
+    /// probe or a stage has no name; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
         self.check()?;
         if let Definition::Site(site) = &definition {
@@ -114,6 +114,9 @@ impl<W: io::Write> Writer<W> {
             if site.probe.is_empty() {
                 return Err(Error::Unnamed);
             }
+        }
+        if matches!(&definition, Definition::Stage(stage) if stage.name.is_empty()) {
+            return Err(Error::Unnamed);
         }
         if self.pending.is_full() {
             self.flush()?;

@@ -5,7 +5,7 @@ mod sample;
 
 use hostile::{Hostile, events_of_constants};
 use sample::{ALL, EVENTS, Original, Random};
-use tracer_format::block::{BLOCK_HEADER_BYTES, kind};
+use tracer_format::block::{BLOCK_HEADER_BYTES, flag, kind};
 use tracer_format::header::FILE_HEADER_BYTES;
 use tracer_format::{Batch, Damage, Trace};
 
@@ -213,4 +213,87 @@ fn a_trace_behind_a_block_that_is_cut_off_far_from_its_end_is_found() {
         trace.damage
     );
     assert_eq!((trace.events(), trace.complete), (1, false));
+}
+
+/// A header with this number and trace id that claims 300 bytes; other bytes follow.
+fn stray(sequence: u32, trace_id: u64) -> Vec<u8> {
+    let mut stray = Hostile::empty();
+    stray.header(kind::EVENTS, |header| {
+        header.trace_id = trace_id.into();
+        header.sequence = sequence.into();
+        header.stored_bytes = 300.into();
+        header.count = 9.into();
+    });
+    stray.bytes
+}
+
+#[test]
+fn one_stray_header_does_not_cost_the_rest() {
+    let original = Original::new(sample::one());
+    // Without its footer nothing is restated: what is lost stays lost.
+    let footer = original.blocks.iter().find(|block| block.header.kind == kind::FOOTER).expect("complete");
+    let restated =
+        original.blocks.iter().find(|block| block.header.flags & flag::RESTATED != 0).expect("complete");
+    assert!(restated.range.start < footer.range.start);
+    for (sequence, trace_id) in [(1 << 30, 0xfeed), (0, 0xfeed), (3, 77), (1 << 30, 77)] {
+        for block in original.blocks.iter().filter(|block| block.range.start < restated.range.start).skip(1) {
+            let at = block.range.start;
+            let damaged = [
+                &original.bytes[..at],
+                &stray(sequence, trace_id),
+                &original.bytes[at..restated.range.start],
+            ]
+            .concat();
+            for read in original.check(&damaged, &format!("stray {sequence} of {trace_id} at {at}")) {
+                assert_eq!(read.events.len(), ALL, "stray {sequence} of {trace_id} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_block_of_another_trace_does_not_cost_the_rest() {
+    let (original, other) = (Original::new(sample::one()), Original::new(sample::two(5)));
+    let restated =
+        original.blocks.iter().find(|block| block.header.flags & flag::RESTATED != 0).expect("complete");
+    let foreign = other.blocks.iter().find(|block| block.header.kind == kind::EVENTS).expect("events");
+    for block in original.blocks.iter().filter(|block| block.range.start < restated.range.start).skip(1) {
+        let at = block.range.start;
+        let foreign = &other.bytes[foreign.range.clone()];
+        let damaged = [&original.bytes[..at], foreign, &original.bytes[at..restated.range.start]].concat();
+        for read in original.check(&damaged, &format!("a foreign block at {at}")) {
+            assert!(read.named);
+            assert_eq!(read.events.len(), ALL, "at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_incomplete_if_any_part_is() {
+    let (whole, other) = (sample::one(), sample::two(5));
+    let cut = &whole[..whole.len() / 2];
+    for (bytes, complete) in [
+        ([cut, &other].concat(), false),
+        ([&other, cut].concat(), false),
+        ([&whole[..], &other].concat(), true),
+    ] {
+        for trace in [Trace::open(&bytes), Trace::scan(&bytes)] {
+            assert_eq!(trace.expect("a trace").complete, complete);
+        }
+    }
+}
+
+#[test]
+fn gaps_and_clocks_stand_twice_and_one_of_them_is_enough() {
+    let original = Original::new(sample::one());
+    let whole = Trace::open(&original.bytes).expect("a trace");
+    for block in original.blocks.iter().filter(|block| matches!(block.header.kind, kind::GAPS | kind::CLOCKS))
+    {
+        let mut damaged = original.bytes.clone();
+        damaged[block.range.end - 1] ^= 1;
+        for trace in [Trace::open(&damaged), Trace::scan(&damaged)] {
+            let trace = trace.expect("a trace");
+            assert_eq!((&trace.gaps, &trace.clocks), (&whole.gaps, &whole.clocks));
+        }
+    }
 }

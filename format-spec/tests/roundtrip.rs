@@ -172,3 +172,20 @@ fn traces_without_hosts_are_joined_too() {
     }
     assert_eq!(pids, [Some(7), Some(8)]);
 }
+
+#[test]
+fn so_many_gaps_that_they_are_not_restated_are_read_all_the_same() {
+    const MANY: u64 = (1 << 18) + 1;
+    for (count, restated) in [(MANY - 1, true), (MANY, false)] {
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
+        for from_ns in 0..count {
+            writer.gap(Gap { from_ns, to_ns: from_ns, count: 1, ..Gap::default() }).expect("taken");
+        }
+        let bytes = writer.finish().expect("finished");
+        let rows = usize::try_from(count).expect("a small number") * 40;
+        assert_eq!(bytes.len() > 2 * rows, restated, "{} bytes of {count} gaps", bytes.len());
+        for trace in [Trace::open(&bytes), Trace::scan(&bytes)] {
+            assert_eq!(trace.expect("a trace").dropped(), count);
+        }
+    }
+}

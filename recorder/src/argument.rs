@@ -151,7 +151,7 @@ fn kind(size: &str) -> Option<ArgKind> {
 pub fn size_bytes(kind: ArgKind) -> u8 {
     match kind {
         ArgKind::Signed(bytes) | ArgKind::Unsigned(bytes) | ArgKind::Float(bytes) => bytes,
-        ArgKind::Str => 8,
+        ArgKind::Str | ArgKind::Unknown(_) => 8,
     }
 }
 
@@ -163,6 +163,7 @@ pub fn kind_name(kind: ArgKind) -> String {
         ArgKind::Unsigned(bytes) => format!("u{}", u32::from(bytes) * 8),
         ArgKind::Float(bytes) => format!("f{}", u32::from(bytes) * 8),
         ArgKind::Str => "str".to_owned(),
+        ArgKind::Unknown(_) => "?".to_owned(),
     }
 }
 

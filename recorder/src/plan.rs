@@ -142,7 +142,7 @@ fn memory(base: Option<u8>, index: Option<u8>) -> Option<ArgumentSpec> {
 fn size_bytes(kind: ArgKind) -> u8 {
     match kind {
         ArgKind::Signed(size) | ArgKind::Unsigned(size) | ArgKind::Float(size) => size,
-        ArgKind::Str => 8,
+        ArgKind::Str | ArgKind::Unknown(_) => 8,
     }
 }
 
@@ -152,7 +152,7 @@ fn extend(word: u64, kind: ArgKind) -> u64 {
     match kind {
         ArgKind::Signed(size) => (word.cast_signed() << unused(size) >> unused(size)).cast_unsigned(),
         ArgKind::Unsigned(size) | ArgKind::Float(size) => word << unused(size) >> unused(size),
-        ArgKind::Str => word,
+        ArgKind::Str | ArgKind::Unknown(_) => word,
     }
 }
 

@@ -239,6 +239,7 @@ fn push_arg(
             let bytes = bits.and_then(|index| columns.string(index));
             strings.push(|out| bytes.map(|bytes| push_text(out, bytes)).is_some());
         }
+        ArgKind::Unknown(_) => args.push(None),
     }
 }
 
