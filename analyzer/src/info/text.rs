@@ -133,9 +133,10 @@ fn cost_text(cost: &Cost, events: u64) -> String {
 /// A table, and how many rows are not in it.
 type Shown = (Table, usize);
 
-fn shown(mut table: Table, rows: Vec<Vec<String>>) -> Shown {
+/// Makes the texts of those rows alone that are shown: a trace may have very many gaps.
+fn shown(mut table: Table, rows: impl ExactSizeIterator<Item = Vec<String>>) -> Shown {
     let left_out = rows.len().saturating_sub(SHOWN_ROWS);
-    rows.into_iter().take(SHOWN_ROWS).for_each(|row| table.row(row));
+    rows.take(SHOWN_ROWS).for_each(|row| table.row(row));
     (table, left_out)
 }
 
@@ -152,7 +153,7 @@ fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
         let signal = exit.status & 0x7f;
         Some(if signal == 0 { format!("exit {}", exit.status >> 8) } else { format!("signal {signal}") })
     };
-    let rows = processes(trace)
+    let rows: Vec<_> = processes(trace)
         .map(|(id, process)| {
             let command: Vec<_> = process.command.iter().map(|word| escape(word)).collect();
             let started = lives.started_ns(process).map(rfc3339);
@@ -163,7 +164,7 @@ fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
             row
         })
         .collect();
-    shown(Table::new(&columns, false), rows)
+    shown(Table::new(&columns, false), rows.into_iter())
 }
 
 fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
@@ -184,7 +185,7 @@ fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
         row.extend([argument_names(&site.args), semaphore.to_owned(), hex(&site.build_id)]);
         row
     };
-    shown(Table::new(&columns, false), probes(trace).iter().map(row).collect())
+    shown(Table::new(&columns, false), probes(trace).iter().map(row))
 }
 
 fn stage_table(trace: &Trace<'_>) -> Shown {
@@ -192,7 +193,7 @@ fn stage_table(trace: &Trace<'_>) -> Shown {
     let row = |stage: &tracer_format::StageDef| {
         [&stage.name, &stage.from, &stage.to, &stage.key].map(|text| escape(text).into_owned()).into()
     };
-    shown(table, trace.definitions.stages.iter().map(row).collect())
+    shown(table, trace.definitions.stages.iter().map(row))
 }
 
 fn gap_table(trace: &Trace<'_>) -> Shown {
@@ -208,7 +209,7 @@ fn gap_table(trace: &Trace<'_>) -> Shown {
             site.map_or("any".to_owned(), |site| escape(&site.name()).into_owned()),
         ]
     };
-    shown(Table::new(&columns, false), trace.gaps.iter().map(row).collect())
+    shown(Table::new(&columns, false), trace.gaps.iter().map(row))
 }
 
 fn damage_table(damage: &[DamagedRange]) -> Shown {
@@ -218,7 +219,7 @@ fn damage_table(damage: &[DamagedRange]) -> Shown {
         let numbers = [range.offset, range.len_bytes, range.events.into()];
         numbers.iter().map(ToString::to_string).chain([range.damage.to_string()]).collect()
     };
-    shown(Table::new(&columns, false), damage.iter().map(row).collect())
+    shown(Table::new(&columns, false), damage.iter().map(row))
 }
 
 fn joined(texts: &[std::borrow::Cow<'_, str>]) -> String {
