@@ -30,6 +30,8 @@ pub(crate) mod predictor {
 pub(crate) struct BlockBuilder {
     columns: Columns,
     strings: HashMap<Box<[u8]>, u32>,
+    /// Indexes of strings that came lately, by a number made of their bytes: most strings come again soon.
+    recent: Vec<u32>,
     sorted: bool,
     scratch: Scratch,
 }
@@ -83,6 +85,8 @@ impl BlockBuilder {
         self.columns.value_start.push(0);
         self.columns.string_start.push(0);
         self.strings.clear();
+        self.recent.clear();
+        self.recent.resize(RECENT, u32::MAX);
         self.sorted = true;
     }
 
@@ -106,7 +110,13 @@ impl BlockBuilder {
     /// Index of `string` in the block; a long one is cut at the limit.
     pub(crate) fn intern(&mut self, string: &[u8]) -> u64 {
         let string = &string[..string.len().min(MAX_STRING_ARGUMENT_BYTES)];
+        let place = recent_place(string);
+        let recent = self.recent[place];
+        if self.columns.string(recent.into()) == Some(string) {
+            return recent.into();
+        }
         if let Some(&index) = self.strings.get(string) {
+            self.recent[place] = index;
             return index.into();
         }
         let bytes = self.columns.string_bytes.len() + string.len();
@@ -118,6 +128,7 @@ impl BlockBuilder {
         self.strings.insert(string.into(), index);
         self.columns.string_bytes.extend_from_slice(string);
         self.columns.string_start.push(self.columns.string_bytes.len() as u32);
+        self.recent[place] = index;
         index.into()
     }
 
@@ -201,6 +212,18 @@ impl BlockBuilder {
         encode_sites(columns, (thread, key_min.cast_unsigned()), &rows, encoder, out);
         encode_exceptions(columns, codes, encoder, out);
     }
+}
+
+/// Places of [`BlockBuilder::recent`].
+const RECENT: usize = 1 << 10;
+
+/// Any number will do: a string that shares it with another is looked up in the map.
+fn recent_place(string: &[u8]) -> usize {
+    let (words, rest) = string.as_chunks::<8>();
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let sum = words.iter().fold(string.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
+    let rest = rest.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));
+    mix(sum, rest) as usize % RECENT
 }
 
 /// The argument that is the key, if it is an integer; else one that no event has.
