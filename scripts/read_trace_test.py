@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compares the second reader, read_trace.py, with `tracer replay`: on traces as they are, cut off, with a flipped bit,
-with zeros in the middle, and one after the other.
+with zeros or stray blocks in the middle, and one after the other.
 
 usage: read_trace_test.py TRACER TRACE...
 
@@ -11,6 +11,7 @@ import contextlib
 import io
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,24 @@ def variants(trace, follower):
         yield f"bit flipped at {place}", trace[:place] + bytes([flipped]) + trace[place + 1 :]
         yield f"zeros at {place}", (trace[:place] + bytes(ZEROS) + trace[place + ZEROS :])[: len(trace)]
         yield f"junk at {place}", trace[:place] + dice.randbytes(99) + trace[place:]
+    yield from strays(trace, follower, dice)
+
+
+def block_starts(trace):
+    return [found.start() for found in re.finditer(re.escape(read_trace.BLOCK_MAGIC), trace)]
+
+
+def strays(trace, follower, dice):
+    """A header, and a whole block, of this trace or another in front of one of its blocks; with and without its end."""
+    places = block_starts(trace)
+    for _ in range(COPIES):
+        place, cut = dice.choice(places), dice.choice([len(trace), places[-3]])
+        source = dice.choice([trace, follower])
+        start = dice.choice(block_starts(source))
+        behind = [it for it in block_starts(source) if it > start] + [len(source)]
+        for name, end in (("header", start + read_trace.BLOCK_HEADER.size), ("block", behind[0])):
+            stray = source[start:end]
+            yield f"{name} at {place} to {cut}", trace[:place] + stray + trace[place:cut]
 
 
 def replay(tracer, path):

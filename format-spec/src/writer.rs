@@ -32,7 +32,8 @@ const MAX_RESTATED: usize = 1 << 18;
 /// How a trace is written; the defaults are what measurement gave.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Number that tells traces apart.
+    /// Number that tells traces apart, best a random one. With 0, which means that none was given, blocks do not show
+    /// which trace they are of.
     pub trace_id: u64,
     /// Events after which a block is sealed, at most [`MAX_BLOCK_EVENTS`].
     pub block_events: usize,
