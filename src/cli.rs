@@ -41,6 +41,8 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
     /// Write a trace as Chrome JSON (for Perfetto), Parquet, Arrow or CSV
     Export(ExportArgs),
+    /// Show a trace in the Perfetto UI, in the browser
+    Open(OpenArgs),
     /// Write a part of a trace to a new one
     Cut(CutArgs),
     /// Join traces, of several hosts by their clock anchors
@@ -361,6 +363,25 @@ pub(crate) enum ExportFormat {
 pub(crate) enum TableArg {
     Events,
     Spans,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Print the address, and leave it to you to open it
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Port on 127.0.0.1; the public Perfetto UI reads from 9001 only
+    #[arg(long, value_name = "PORT", default_value = "9001")]
+    pub(crate) port: u16,
+    /// Perfetto UI to open it in
+    #[arg(long, value_name = "URL", default_value = "https://ui.perfetto.dev")]
+    pub(crate) ui: String,
 }
 
 #[derive(Debug, Args)]

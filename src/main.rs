@@ -9,6 +9,7 @@ mod follow;
 mod input;
 #[cfg(target_os = "linux")]
 mod list;
+mod open;
 mod output;
 #[cfg(target_os = "linux")]
 mod quantity;
@@ -61,6 +62,7 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::Info(args) => read::info(&args),
         Verb::Verify(args) => read::verify(&args),
         Verb::Export(args) => export::export(&args),
+        Verb::Open(args) => open::open(&args),
         Verb::Cut(args) => rewrite::cut(&args),
         Verb::Merge(args) => rewrite::merge(&args),
         Verb::Repair(args) => rewrite::repair(&args),

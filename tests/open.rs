@@ -1,0 +1,77 @@
+//! `tracer open` as a process: what a browser fetches from it, and that it ends then.
+
+mod tool;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use tool::{Folder, stderr, stdout};
+
+const LOG: &str = "\
+[            1000] [PID:     17] worker       demo:beg_work                  | Seq: 1
+[            2500] [PID:     17] worker       demo:end_work                  | Seq: 1
+";
+
+/// Starts `tracer open` on a free port and gives the address that it prints.
+fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
+    folder.write("log", LOG);
+    stdout(&folder.tracer(&["import", "log", "-o", "my run.trace", "--force"]), 0);
+    let args = [&["open", "--no-browser", "--port", "0", "my run.trace"], args].concat();
+    let mut command = folder.command(&args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tracer runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    (child, line.trim_end().to_owned())
+}
+
+/// The answer to a request for `path` at `host`.
+fn get(host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(host).expect("connected");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("UTF-8");
+    answer
+}
+
+#[test]
+fn the_trace_is_served_once_to_the_ui() {
+    let folder = Folder::new("open");
+    let (child, address) = start(&folder, &[]);
+    let url = address.strip_prefix("https://ui.perfetto.dev/#!/?url=http://").expect("the UI's address");
+    let (host, name) = url.split_once('/').expect("a path");
+    assert_eq!(name, "my_run.json");
+    // Browsers connect ahead of a request, and look for other things.
+    let idle = TcpStream::connect(host).expect("connected");
+    assert!(get(host, "/favicon.ico").starts_with("HTTP/1.1 404"));
+    let answer = get(host, "/my_run.json");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(head.contains("Access-Control-Allow-Origin: https://ui.perfetto.dev"), "{head}");
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    stdout(&folder.tracer(&["export", "my run.trace", "-o", "run.json"]), 0);
+    assert_eq!(body.as_bytes(), std::fs::read(folder.path("run.json")).expect("there"));
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    drop(idle);
+}
+
+#[test]
+fn another_ui_is_another_origin() {
+    let folder = Folder::new("open-ui");
+    let (child, address) = start(&folder, &["--ui", "http://perfetto.example:8080/ui/"]);
+    let url = address.strip_prefix("http://perfetto.example:8080/ui/#!/?url=http://").expect("its address");
+    let answer = get(url.split_once('/').expect("a path").0, "/my_run.json");
+    assert!(answer.contains("Access-Control-Allow-Origin: http://perfetto.example:8080\r\n"), "{answer}");
+    assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let folder = Folder::new("open-port");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let output = folder.tracer(&["open", "--no-browser", "--port", &port, "x.trace"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("tracer: cannot listen on 127.0.0.1:{port} (is another tracer open or");
+    assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
+}
