@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use aya_obj::generated::perf_event_attr;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::bpf;
 use crate::error::{Error, Result};
@@ -42,7 +43,6 @@ pub struct Place {
 /// Attached sites; they are detached when this is dropped.
 #[derive(Debug)]
 pub struct Link {
-    /// Links first: a link goes before the perf event below it.
     _fds: Vec<OwnedFd>,
     /// How it was attached, never `Auto`.
     pub mode: AttachMode,
@@ -104,15 +104,43 @@ fn attach_multi(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io
 
 fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<Vec<OwnedFd>> {
     let pmu = perf_uprobe_type()?;
-    let mut links = Vec::with_capacity(places.len());
-    let mut events = Vec::with_capacity(places.len());
-    for place in places {
+    let room = DescriptorRoom::make();
+    let link = |place: &Place| {
+        // The link keeps the event, which so needs no descriptor of its own.
         let event = open_perf_event(pmu, path, place)?;
-        links.push(bpf::link_perf(program, event.as_fd(), u64::from(place.site))?);
-        events.push(event);
+        room.move_up(bpf::link_perf(program, event.as_fd(), u64::from(place.site))?)
+    };
+    places.iter().map(link).collect()
+}
+
+/// The usual limit of 1024 descriptors is too low for a descriptor for each site. So they get numbers above it, where they
+/// are in nobody's way, and the limit, which the command inherits, is raised only meanwhile.
+struct DescriptorRoom {
+    limit: Rlimit,
+}
+
+impl DescriptorRoom {
+    fn make() -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        // Where it cannot be raised, few sites fit all the same.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        Self { limit }
     }
-    links.append(&mut events);
-    Ok(links)
+
+    fn move_up(&self, fd: OwnedFd) -> io::Result<OwnedFd> {
+        let above =
+            self.limit.current.filter(|current| self.limit.maximum.is_none_or(|most| *current < most));
+        match above.and_then(|above| i32::try_from(above).ok()) {
+            Some(above) => Ok(rustix::io::fcntl_dupfd_cloexec(fd, above)?),
+            None => Ok(fd),
+        }
+    }
+}
+
+impl Drop for DescriptorRoom {
+    fn drop(&mut self) {
+        let _ = setrlimit(Resource::Nofile, self.limit);
+    }
 }
 
 /// The number of the perf event source for uprobes on this machine.

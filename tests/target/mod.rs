@@ -44,7 +44,7 @@ pub(crate) fn guarded(folder: &Folder, name: &str) -> PathBuf {
 /// A running program; it ends with the test.
 pub(crate) struct Target {
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     answers: Receiver<String>,
 }
 
@@ -57,7 +57,7 @@ impl Target {
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });
-        Self { child, input, answers }
+        Self { child, input: Some(input), answers }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -66,7 +66,14 @@ impl Target {
 
     /// Gives it a line.
     pub(crate) fn tell(&mut self, line: impl Display) {
-        writeln!(self.input, "{line}").expect("the target reads");
+        let mut input = self.input.as_ref().expect("not closed");
+        writeln!(input, "{line}").expect("the target reads");
+    }
+
+    /// Tells it that no line follows, and waits until it has ended.
+    pub(crate) fn close(mut self) {
+        self.input = None;
+        self.child.wait().expect("ended");
     }
 
     /// Waits for a line.

@@ -109,9 +109,20 @@ pub(crate) struct Recording {
 impl Recording {
     /// Starts `tracer record ARGS` and waits until every probe is attached.
     pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
+        Self::begin(folder, folder.command(&["record", "--ready-fd", "1"]), args)
+    }
+
+    /// The same, with a limit to the descriptors that it may have at a time unless it raises it.
+    pub(crate) fn start_limited(folder: &Folder, descriptors: u32, args: &[&str]) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={descriptors}:4096")).args([TRACER, "record", "--ready-fd", "1"]);
+        command.current_dir(folder.path("")).stdin(Stdio::null());
+        Self::begin(folder, command, args)
+    }
+
+    fn begin(folder: &Folder, mut command: Command, args: &[&str]) -> Self {
         let ready = folder.path("ready");
         let file = std::fs::File::create(&ready).expect("created");
-        let mut command = folder.command(&["record", "--ready-fd", "1"]);
         let child = command.args(args).stdout(file).stderr(Stdio::piped()).spawn().expect("tracer runs");
         let mut recording = Self { child };
         let begun = Instant::now();
