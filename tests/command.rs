@@ -1,0 +1,117 @@
+//! `tracer record -- COMMAND`: nothing of the command is missed from its first probe on, its children are followed, and it
+//! ends as the command does.
+#![cfg(target_os = "linux")]
+
+mod target;
+mod tool;
+
+use std::collections::BTreeSet;
+
+use target::until;
+use tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
+
+/// Time, pid, program, probe and values.
+type Event = (u64, u32, String, String, String);
+
+/// Fires before `main`, first thing in `main`, and in two generations of children.
+const FAMILY: &str = r#"
+#include <sys/sdt.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((constructor)) static void before(void) { STAP_PROBE1(family, constructor, getpid()); }
+int main(void) {
+    STAP_PROBE1(family, first, getpid());
+    for (int i = 0; i < 3; i++)
+        if (fork() == 0) {
+            STAP_PROBE2(family, child, getpid(), i);
+            if (fork() == 0) {
+                STAP_PROBE2(family, grandchild, getpid(), i);
+                _exit(0);
+            }
+            wait(NULL);
+            _exit(0);
+        }
+    while (wait(NULL) > 0) {}
+    STAP_PROBE1(family, last, getpid());
+    return 42;
+}
+"#;
+
+#[test]
+fn the_first_probe_and_all_children_of_a_command_are_recorded() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("family");
+    compile_c(&folder, "family", FAMILY, &["-O2"]);
+    let output = folder.tracer(&["record", "-o", "run.trace", "-e", "family:*", "--", "./family"]);
+    assert_eq!(output.status.code(), Some(42), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let events = events(&log);
+    // Each says its own pid, which is the one that was recorded.
+    let own = |event: &Event| event.4.split(' ').next() == Some(&event.1.to_string());
+    assert!(events.len() == 9 && events.iter().all(own), "{log}");
+    let names: Vec<&str> = events.iter().map(|event| &event.3[..]).collect();
+    assert_eq!(&names[..2], ["family:constructor", "family:first"]);
+    assert_eq!(names[8], "family:last");
+    let pids = |name: &str| -> BTreeSet<u32> {
+        events.iter().filter(|event| event.3 == name).map(|event| event.1).collect()
+    };
+    let (children, grandchildren) = (pids("family:child"), pids("family:grandchild"));
+    assert_eq!((children.len(), grandchildren.len()), (3, 3));
+    assert!(children.is_disjoint(&grandchildren));
+}
+
+/// Waits until it is traced, fires, and ends as it is told.
+const LATE: &str = r#"
+#define _SDT_HAS_SEMAPHORES 1
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/sdt.h>
+#include <unistd.h>
+volatile unsigned short late_hit_semaphore __attribute__((section(".probes")));
+int main(int count, char **words) {
+    for (int i = 0; i < 10000 && !late_hit_semaphore; i++) usleep(1000);
+    for (int i = 0; i < 100; i++) STAP_PROBE1(late, hit, i);
+    if (count > 2) raise(atoi(words[2]));
+    return atoi(words[1]);
+}
+"#;
+
+#[test]
+fn a_program_that_a_command_starts_is_recorded_and_the_exit_status_passed_on() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("status");
+    compile_c(&folder, "late", LATE, &["-O2"]);
+    for (script, code) in [
+        ("./late 0", 0),
+        ("./late 7", 7),
+        // The shell goes, its name and pid stay.
+        ("exec ./late 9", 9),
+        // The command is ended by a signal, as a shell would tell it.
+        ("exec ./late 0 9", 128 + 9),
+        ("exec ./late 0 11", 128 + 11),
+        ("exec ./late 0 15", 128 + 15),
+    ] {
+        let args = ["record", "-f", "-o", "run.trace", "-e", "late:hit", "--", "sh", "-c", script];
+        let output = folder.tracer(&args);
+        assert_eq!(output.status.code(), Some(code), "{script}: {}", stderr(&output));
+        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+        let values = events(&log).into_iter().map(|event| event.4);
+        assert!(values.eq((0..100).map(|n: u32| n.to_string())), "{script}: {log}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_command_and_what_it_fired_is_there() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("interrupt");
+    compile_c(&folder, "late", LATE, &["-O2"]);
+    let args = ["-o", "run.trace", "-e", "late:hit", "--print", "--", "sh", "-c", "./late 0; exec sleep 60"];
+    let recording = Recording::start(&folder, &args);
+    until("the program has fired", || {
+        std::fs::read_to_string(folder.path("ready")).expect("UTF-8").contains("| Seq: 99\n")
+    });
+    let output = recording.stop();
+    assert_eq!(output.status.code(), Some(128 + 15), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(events(&log).len(), 100, "{log}");
+}
