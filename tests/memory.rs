@@ -1,0 +1,60 @@
+//! The recorder's memory does not grow with the recording: at full speed it stays within the rings and a constant.
+#![cfg(target_os = "linux")]
+
+mod target;
+mod tool;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use target::{Target, guarded};
+use tool::{Folder, Recording, live, stderr, stdout};
+
+/// Resident memory of a process, KiB: all of it, and what is not a file's.
+fn resident(pid: u32) -> (u64, u64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let field = |name: &str| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    (field("VmRSS:"), field("RssAnon:"))
+}
+
+/// Seconds at full speed; a longer run is the same test with TRACER_MEMORY_SECONDS=20.
+fn seconds() -> u64 {
+    std::env::var("TRACER_MEMORY_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
+}
+
+#[test]
+fn memory_stays_bounded_at_full_speed() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("memory");
+    let program = guarded(&folder, "target");
+    let mut targets = [(); 2].map(|()| Target::start(&mut Command::new(&program)));
+    targets.iter_mut().for_each(|target| drop(target.answer()));
+    for options in [&[][..], &["--last", "60s", "--memory", "16M"]] {
+        let args = ["-f", "-o", "run.trace", "-e", "target:hit"];
+        let recording = Recording::start(&folder, &[&args[..], options].concat());
+        let (begun, mut samples) = (Instant::now(), Vec::new());
+        let mut fired = 0;
+        while begun.elapsed() < Duration::from_secs(seconds()) / 2 {
+            targets.iter_mut().for_each(|target| target.tell(100_000));
+            targets.iter_mut().for_each(|target| drop(target.answer()));
+            fired += 200_000;
+            samples.push(resident(recording.child.id()));
+        }
+        let summary = recording.stop();
+        assert!(matches!(summary.status.code(), Some(0 | 3)), "{}", stderr(&summary));
+        let (all, own) =
+            samples.iter().fold((0, 0), |most, sample| (most.0.max(sample.0), most.1.max(sample.1)));
+        println!("{options:?}: {fired} events; at most {all} KiB resident, {own} KiB of it its own");
+        // Rings of 4 MiB and as much for plain events on each processor, what is being written, and the flight recorder's.
+        let processors = std::thread::available_parallelism().expect("known").get() as u64;
+        let bound = processors * (8 << 10) + (64 << 10) + (16 << 10);
+        assert!(
+            all - own.min(all) < 64 << 10 && own < bound,
+            "{all} KiB resident, {own} KiB its own, over {bound}"
+        );
+        stdout(&folder.tracer(&["info", "run.trace"]), summary.status.code().expect("a code"));
+    }
+}
