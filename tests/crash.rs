@@ -158,16 +158,16 @@ fn kill(folder: &Folder, random: &mut Random, flush_ms: u64, ready: bool) -> Kil
     let flush = format!("{flush_ms}ms");
     let args = ["-o", "killed.trace", "--force", "--flush", &flush];
     let _ = std::fs::remove_file(folder.path("killed.trace"));
-    let (mut child, ready_ns) = if ready {
-        (Recording::start(folder, &args).child, Some(monotonic_ns()))
+    let (mut recording, ready_ns) = if ready {
+        (Recording::start(folder, &args), Some(monotonic_ns()))
     } else {
         let mut command = folder.command(&["record"]);
-        (command.args(args).stderr(Stdio::null()).spawn().expect("tracer runs"), None)
+        (Recording { child: command.args(args).stderr(Stdio::null()).spawn().expect("tracer runs") }, None)
     };
     std::thread::sleep(Duration::from_micros(random.below(if ready { 1_000_000 } else { 200_000 })));
     let killed_ns = monotonic_ns();
-    child.kill().expect("killed");
-    child.wait().expect("gone");
+    recording.child.kill().expect("killed");
+    recording.child.wait().expect("gone");
     let mut killed = Killed { ready_ns, killed_ns, flush_ns: flush_ms * 1_000_000, log: String::new() };
     let bytes = std::fs::metadata(folder.path("killed.trace")).map_or(0, |facts| facts.len());
     if bytes == 0 {

@@ -123,7 +123,7 @@ fn ctrl_c_ends_the_following_of_a_file_and_is_no_failure() {
     wait_for(&mut printed, "[            1000]");
     let recording = Recording { child };
     recording.signal("INT");
-    let output = end(recording.child, printed);
+    let output = recording.ended();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 

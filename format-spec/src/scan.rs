@@ -142,7 +142,7 @@ impl Scanner {
     }
 
     fn block(&mut self, header: &BlockHeader, rest: &[u8], file_bytes: u64) -> Option<Found> {
-        let Some(part) = self.part.clone() else {
+        let Some(part) = self.part else {
             return Some(self.implied_part(header));
         };
         let found = header.sequence.get();
