@@ -19,7 +19,7 @@ use crate::discover::{Discovery, Found, Scan};
 use crate::drain::Started;
 use crate::error::{Error, Result};
 use crate::host;
-use crate::nop::{self, Hazard};
+use crate::nop;
 use crate::pattern;
 use crate::plan::Plan;
 use crate::process;
@@ -103,7 +103,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Tells the program of the sites that were found; those that would do harm are left out.
+    /// Tells the program of the sites that were found; those that would do harm, to the program or to the other sites, are left out.
     pub(crate) fn prepare(
         &mut self,
         found: Vec<Found>,
@@ -261,11 +261,9 @@ impl<'a> Finder<'a> {
     fn is_harmful(&self, site: &binary::Site, binary: &Binary, tell: &mut dyn FnMut(String)) -> bool {
         let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
         let Some(hazard) = hazard else { return false };
-        let harmful = hazard == Hazard::RedZone;
-        let left_out = if harmful { "; left out" } else { "" };
         let (provider, probe, path) = (&site.provider, &site.probe, binary.path.to_string_lossy());
-        tell(format!("{}:{} in {}: {hazard}{left_out}", escape(provider), escape(probe), escape(&path)));
-        harmful
+        tell(format!("{}:{} in {}: {hazard}; left out", escape(provider), escape(probe), escape(&path)));
+        true
     }
 
     fn definition(&self, site: &binary::Site, binary: &Binary) -> Site {

@@ -38,8 +38,9 @@ pub enum Hazard {
     /// the traced program computes wrong results and the arguments read are wrong. Never attach.
     #[error("the probe's five-byte nop makes this kernel overwrite the traced program's stack")]
     RedZone,
-    /// The kernel accepts the site but cannot put a breakpoint on its prefix bytes: attach, and expect no event.
-    #[error("the probe's ten-byte nop is accepted by this kernel but never fires")]
+    /// The kernel cannot put a breakpoint on its prefix bytes: it never fires, and where a process maps the file already
+    /// the kernel refuses it, and with it all sites that are attached together. Never attach.
+    #[error("the kernel cannot attach to the probe's ten-byte nop")]
     NeverFires,
 }
 
