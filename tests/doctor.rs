@@ -22,7 +22,7 @@ fn root_can_record_here_in_every_way() {
     let output = folder.tracer(&["doctor"]);
     let text = stdout(&output, 0);
     assert_eq!(stderr(&output), "tracer: this machine can record\n");
-    for name in ["kernel", "processor", "capabilities", "BPF program"] {
+    for name in ["kernel", "processor", "capabilities", "BTF", "BPF program", "process events"] {
         assert_eq!(checks(&text, name).iter().map(|check| check.0).collect::<Vec<_>>(), ["ok"], "{text}");
     }
     for way in ["uprobe_multi", "perf "] {

@@ -37,6 +37,31 @@ pub(super) fn harmless(way: &str, tried: Result<[Count; HARMLESS.len()]>, taken:
     checks
 }
 
+/// What watching a child process says: whether its begin, program and end were seen.
+pub(super) fn processes(seen: Result<[bool; 3]>) -> Check {
+    let name = "process events";
+    match seen {
+        Ok([true, true, true]) => Check::ok(name, "begin, program and end of a child seen"),
+        Ok([false, false, false]) => {
+            let found =
+                "none of a child seen under its pid, as in a PID namespace: traces have the host's pids";
+            Check::new(Verdict::Limit, name, found)
+                .advise("record outside the container, which sees inside as well")
+        }
+        Ok(seen) => {
+            let words = ["begin", "program", "end"];
+            let missed: Vec<&str> =
+                words.iter().zip(seen).filter(|(_, seen)| !seen).map(|it| *it.0).collect();
+            Check::new(Verdict::Limit, name, format!("of a child not seen: {}", missed.join(", ")))
+        }
+        Err(error) => {
+            let found =
+                format!("{}; programs are found later, and reused pids are one process", chain(&error));
+            Check::new(Verdict::Note, name, found).advise("needs a kernel with CONFIG_DEBUG_INFO_BTF")
+        }
+    }
+}
+
 /// What helps against a site that cannot be attached to.
 const REBUILD: &str = "build the program with the one-byte nop of sys/sdt.h";
 
@@ -145,6 +170,17 @@ mod tests {
         let refused = || Err(Error::System { doing: "attach", source: io::ErrorKind::Unsupported.into() });
         assert_eq!(long(&LONG[1], refused(), (6, 18)).verdict, Verdict::Note);
         assert_eq!(long(&LONG[3], refused(), (6, 18)).verdict, Verdict::Limit);
+    }
+
+    #[test]
+    fn what_was_not_seen_of_a_process_is_named() {
+        let verdict = |seen| processes(Ok(seen)).verdict;
+        assert_eq!(verdict([true; 3]), Verdict::Ok);
+        assert_eq!(verdict([false; 3]), Verdict::Limit);
+        let check = processes(Ok([true, false, true]));
+        assert_eq!((check.verdict, &check.found[..]), (Verdict::Limit, "of a child not seen: program"));
+        let none = Error::System { doing: "watch processes", source: io::ErrorKind::NotFound.into() };
+        assert_eq!(processes(Err(none)).verdict, Verdict::Note);
     }
 
     #[test]

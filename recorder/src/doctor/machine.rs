@@ -184,7 +184,11 @@ impl Machine {
 
     fn types(&self) -> Check {
         let has = self.root.join("sys/kernel/btf/vmlinux").exists();
-        Check::ok("BTF", if has { "/sys/kernel/btf/vmlinux" } else { "not there, and not needed" })
+        if has {
+            return Check::ok("BTF", "/sys/kernel/btf/vmlinux");
+        }
+        let found = "no /sys/kernel/btf/vmlinux: what happens to processes is not seen";
+        Check::new(Verdict::Note, "BTF", found).advise("needs a kernel with CONFIG_DEBUG_INFO_BTF")
     }
 
     fn descriptors(&self) -> Check {
@@ -260,10 +264,11 @@ mod tests {
 
     #[test]
     fn a_container_without_anything_below_sys_is_no_problem_by_itself() {
-        for name in ["user namespace", "lockdown", "perf_event_paranoid", "BPF JIT", "BTF", "open files"] {
+        for name in ["user namespace", "lockdown", "perf_event_paranoid", "BPF JIT", "open files"] {
             let check = check(name, "6.6.0", &[]);
             assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
         }
+        assert_eq!(check("BTF", "6.6.0", &[]).verdict, Verdict::Note);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::machine::Machine;
 use super::target::{self, FIRINGS, HARMLESS, LONG, Target};
 use super::{Check, Verdict, finding};
+use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_SITE};
 use crate::attach::{self, AttachMode};
 use crate::drain::{Batch, Drain, monotonic_ns};
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ pub(super) fn run(machine: &Machine, child: &dyn Fn() -> Command, checks: &mut V
         }
     };
     checks.push(Check::ok(name, format!("verified and loaded, with {} ring buffers", bench.program.cpus())));
+    checks.push(finding::processes(bench.processes(child)));
     let multi = match &bench.program.multi {
         Ok(_) => bench.harmless(AttachMode::Multi),
         Err(error) => Err(Error::Unsupported {
@@ -153,6 +155,29 @@ impl Bench {
         Ok(answer.map(|overwritten| Count { overwritten, ..count }))
     }
 
+    /// Starts a child process and waits for its end; gives what was seen of it: begin, program, end.
+    fn processes(&mut self, child: &dyn Fn() -> Command) -> Result<[bool; 3]> {
+        let system = |source| Error::System { doing: "watch processes", source };
+        let watching = self.program.watch_processes().map_err(system)?;
+        let mut command = child();
+        // Which is no form, so that it ends at once.
+        command.arg("none").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(system)?;
+        child.wait().map_err(system)?;
+        drop(watching);
+        let mut seen = [false; 3];
+        let mut batch = Batch::default();
+        self.drain.collect(self.sites(), &mut batch)?;
+        self.merge.push(&batch);
+        self.merge.release(u64::MAX, |raw| {
+            let kinds = [KIND_FORK, KIND_EXEC, KIND_EXIT];
+            for (seen, kind) in seen.iter_mut().zip(kinds) {
+                *seen |= raw.pid == child.id() && raw.kind == kind;
+            }
+        });
+        Ok(seen)
+    }
+
     /// Takes what is complete, and says for each event of this trial which site it is of.
     fn collect(&mut self, base: u64, text: &str, hit: impl FnMut(usize)) -> Result<()> {
         let mut batch = Batch::default();
@@ -182,7 +207,8 @@ impl Bench {
         let plans = &self.plans;
         self.merge.push(batch);
         self.merge.release(until_ns, |raw| {
-            let Some(plan) = plans.get(raw.site as usize) else { return };
+            let site = plans.get(raw.site as usize).filter(|_| raw.kind == KIND_SITE);
+            let Some(plan) = site else { return };
             let (mut values, mut is_text) = (Values::default(), false);
             plan.values(&raw, &mut values, |bytes| {
                 is_text |= !text.is_empty() && bytes == text.trim_end_matches('\0').as_bytes();
