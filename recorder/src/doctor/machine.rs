@@ -195,13 +195,15 @@ impl Machine {
         let name = "open files";
         let limits = self.read("proc/self/limits").unwrap_or_default();
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-        let limit = line.and_then(|line| line.split_whitespace().next()).unwrap_or("unknown");
+        // One for each binary below the first limit; without uprobe_multi one for each site below the second one, up to which
+        // it is raised meanwhile.
+        let has_multi = self.version().is_none_or(|version| version >= MULTI);
+        let (position, what) = if has_multi { (0, "programs and libraries") } else { (1, "sites") };
+        let limit = line.and_then(|line| line.split_whitespace().nth(position)).unwrap_or("unknown");
         let Ok(count) = limit.parse::<u64>() else { return Check::ok(name, limit) };
-        // One for each binary, or two for each site; and one ring for each processor.
-        let one_each = self.version().is_none_or(|version| version < MULTI);
+        // And one ring for each processor.
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
-        let free = count.saturating_sub(OTHER_DESCRIPTORS + cpus);
-        let (room, what) = if one_each { (free / 2, "sites") } else { (free, "programs and libraries") };
+        let room = count.saturating_sub(OTHER_DESCRIPTORS + cpus);
         let found = format!("{count}, enough for {room} {what}");
         if room >= 100 {
             return Check::ok(name, found);
@@ -292,6 +294,15 @@ mod tests {
             assert_eq!(check.verdict, verdict, "{check:?} of {text:?}");
             assert_eq!(check.advice.is_some(), verdict != Verdict::Ok, "{check:?}");
         }
+    }
+
+    #[test]
+    fn without_uprobe_multi_each_site_takes_a_descriptor_up_to_the_hard_limit() {
+        let files =
+            [("proc/self/limits", "Max open files            128                  4096       files\n")];
+        let check = check("open files", "5.15.0", &files);
+        assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
+        assert!(check.found.starts_with("4096, enough for ") && check.found.ends_with(" sites"), "{check:?}");
     }
 
     #[test]
