@@ -110,6 +110,11 @@ impl Machine {
         status.lines().filter_map(|line| line.strip_prefix("Seccomp:")).any(|mode| mode.trim() == "2")
     }
 
+    /// Whether sysfs is where the recorder looks for the processors, the kernel's types and the source of uprobes.
+    pub(super) fn has_sysfs(&self) -> bool {
+        self.root.join("sys/devices/system/cpu").exists()
+    }
+
     fn capabilities(&self) -> Check {
         let name = "capabilities";
         // CAP_SYS_ADMIN includes what the two newer ones allow.

@@ -34,11 +34,11 @@ pub(super) fn run(machine: &Machine, child: &dyn Fn() -> Command, checks: &mut V
         Err(error) => {
             let refused = matches!(error, Error::Permission { .. });
             let check = Check::new(Verdict::Problem, name, finding::chain(&error));
-            checks.push(match refused && machine.is_filtered() {
-                true => {
-                    check.advise("this container's seccomp filter may be in the way: record outside of it")
-                }
-                false => check,
+            let seccomp = "this container's seccomp filter may be in the way: record outside of it";
+            checks.push(match refused {
+                _ if !machine.has_sysfs() => check.advise("mount sysfs at /sys"),
+                true if machine.is_filtered() => check.advise(seccomp),
+                _ => check,
             });
             return;
         }
