@@ -31,8 +31,8 @@ use layout::{Layout, Shape};
 use text::{Pieces, piece, push_id, push_json, push_key, push_micros};
 use tracks::Tracks;
 
-/// Bytes that are collected before they are written.
-const WRITE_BYTES: usize = 1 << 16;
+/// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
+const WRITE_BYTES: usize = 1 << 18;
 
 /// Writes the selected events of `trace` and what `stages` make of them to `out`.
 ///
