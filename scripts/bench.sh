@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what tracer costs and prints it beside its peers, measured in the same run on the same events.
-# usage: scripts/bench.sh [hit|format|replay|export]...      default: all
+# usage: scripts/bench.sh [hit|attach|format|replay|export]...      default: all
 #   ROUNDS=5        rounds of a measurement; the median is printed, and the rounds of all designs take turns
 #   HITS=1000000    probe hits of a round
 #   TRACER_PROFILE=dev    builds faster, says nothing about the marks
@@ -102,6 +102,14 @@ kept() {
   esac
 }
 
+# ---- attach: a thousand sites at once
+
+attach() {
+  say "attaching to and detaching from the sites of one program (median of $rounds rounds)"
+  "$bin/examples/attach_cost" "$rounds"
+  echo "mark: 1000 sites attached in under 100 ms"
+}
+
 # ---- The run
 
 need cc build-essential
@@ -110,9 +118,9 @@ need perf linux-perf
 need zstd zstd
 need python3 python3
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
-cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-recorder --example hit_cost
+cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-recorder --example hit_cost --example attach_cost
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-format --example rates
-[[ $# -gt 0 ]] || set -- hit format replay export
+[[ $# -gt 0 ]] || set -- hit attach format replay export
 if [[ " $* " == *' format '* ]]; then
   need babeltrace2 babeltrace2
   /usr/bin/python3 -c 'import bt2' 2>/dev/null || install_packages python3-bt2
@@ -120,8 +128,8 @@ fi
 echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
 for part in "$@"; do
   case $part in
-    hit | format | replay) "$part" ;;
+    hit | attach | format | replay) "$part" ;;
     export) export_rates ;;
-    *) echo "bench.sh: found $part, expected hit, format, replay or export" >&2; exit 2 ;;
+    *) echo "bench.sh: found $part, expected hit, attach, format, replay or export" >&2; exit 2 ;;
   esac
 done
