@@ -7,7 +7,7 @@ use tracer_format::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
 use tracer_format::header::FileHeader;
 use tracer_format::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow};
 use tracer_format::log::LogWriter;
-use tracer_format::{Arg, Batch, Damage, Error, Result, Trace};
+use tracer_format::{Arg, ArgKind, Batch, Copier, Damage, Error, Result, Trace, Writer, WriterOptions};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// A kind of block that no version has.
@@ -136,6 +136,25 @@ fn values_of_unknown_kinds_are_unreadable() {
     log.events(&trace.definitions, columns, rows, &mut lines);
     let line = String::from_utf8(lines).expect("UTF-8");
     assert!(line.ends_with(" | Seq: - | arg0: ?\n"), "{line}");
+}
+
+#[test]
+fn values_of_unknown_kinds_stay_unreadable_in_a_copy() {
+    let file = Hostile::new().definition(2, 0, &PROCESS).definition(3, 0, &THREAD);
+    let file = one_event(file.definition(4, 0, &site(0x7f)));
+    let trace = Trace::open(&file.bytes).expect("a trace");
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
+    let mut copier = Copier::default();
+    let mut source = copier.source(&trace.definitions, 0, |_| true, &mut writer).expect("a Vec takes all");
+    let mut batches = trace.batches();
+    let Some(Batch::Events { columns, .. }) = batches.next() else { panic!("no event") };
+    copier.event(&mut source, columns, 0, &mut writer).expect("a Vec takes all");
+    let bytes = writer.finish().expect("a Vec takes all");
+    let copy = Trace::open(&bytes).expect("a trace");
+    assert_eq!(copy.definitions.sites[0].args, [ArgKind::Unknown(0x7f)]);
+    let mut batches = copy.batches();
+    let Some(Batch::Events { columns, .. }) = batches.next() else { panic!("no event") };
+    assert_eq!(columns.row_unreadable(0), 1);
 }
 
 #[test]

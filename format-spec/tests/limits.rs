@@ -420,3 +420,39 @@ fn thousands_of_overlapping_blocks_are_merged_in_bounded_memory() -> Result<()> 
     assert!(peak < 64 << 20, "{peak} bytes");
     Ok(())
 }
+
+#[test]
+fn fields_of_definitions_have_the_widths_of_the_spec() {
+    let _alone = alone();
+    let number = |value: u64| {
+        let mut bytes = Vec::new();
+        varint(&mut bytes, value);
+        bytes
+    };
+    // Kind, fields before, fields behind, and the highest value of the field between them.
+    let (u8_max, u32_max) = (u64::from(u8::MAX), u64::from(u32::MAX));
+    let site = [1, b'a', 1, b'b', 0, 0, 0];
+    let cases: [(u8, &[u8], &[u8], u64); 10] = [
+        (1, &[0, 0, 0, 0], &[0, 0], u32_max),
+        (2, &[], &[0; 6], u32_max),
+        (2, &[0], &[0; 5], u32_max),
+        (2, &[0, 0], &[0; 4], u32_max),
+        (3, &[], &[7], u32_max),
+        (3, &[0], &[], u32_max),
+        (4, &[&site[..], &[0, 0, 0]].concat(), &[0, 0], u8_max),
+        (6, &[], &[0, 0], u32_max),
+        (6, &[0, 0], &[], u32_max),
+        (2, &[0, 0, 0], &[0; 3], u64::MAX),
+    ];
+    for (kind, before, behind, max) in cases {
+        let with = |value| {
+            let body = [before, &number(value), behind].concat();
+            read(&Hostile::new().definition(kind, 0, &body).bytes).0
+        };
+        assert_eq!(with(max), [], "kind {kind}, {max} behind {before:?}");
+        if let Some(over) = max.checked_add(1) {
+            let damage = with(over);
+            assert_eq!(damage.first(), Some(&Damage::Content("a number of a definition is too large")));
+        }
+    }
+}
