@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, Value, parse};
+use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, ParseError, Value, parse};
 use tracer_format::{ArgKind, Definition, Firing, Gap, Host, Process, Site, Thread, Writer};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// What a log held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +34,10 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
     // A line of the header stands before all events, a later one behind the event before it.
     let mut last_ns = 0;
     for line in parse(log) {
-        match line?.1 {
+        let (number, line) = line?;
+        match line {
+            Line::Found(found) if found.probe.is_empty() => return Err(nameless(number)),
+            Line::Event(event) if event.probe.is_empty() => return Err(nameless(number)),
             Line::Found(found) => plan.found(found, last_ns),
             Line::Event(event) => {
                 last_ns = event.time_ns;
@@ -60,6 +63,12 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
         }
     }
     Ok(imported)
+}
+
+/// A trace has no probe without a name, though a line may.
+fn nameless(line: u64) -> Error {
+    let expected = "the name of a probe".to_owned();
+    Error::Log(ParseError { line, found: "no name".to_owned(), expected })
 }
 
 /// Kinds of the arguments and the index of the key.
