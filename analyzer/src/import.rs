@@ -27,8 +27,8 @@ pub struct Imported {
 /// Probes in the header that never fired keep an empty provider: the log does not tell it.
 ///
 /// # Errors
-/// [`Error::Log`](crate::Error::Log) for the first line that is none of the log's; nothing was written then.
-/// [`Error::Format`](crate::Error::Format) if the writer fails.
+/// [`Error::Log`] for the first line that is none of the log's; nothing was written then.
+/// [`Error::Format`] if the writer fails.
 pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> {
     let mut plan = Plan::default();
     // A line of the header stands before all events, a later one behind the event before it.

@@ -50,8 +50,8 @@ static FOLLOW: u32 = 0;
 /// Stops a process; nothing can block it.
 const SIGSTOP: u32 = 19;
 
-/// Wakes the recorder if it has read all that came before.
-const WAKE: u64 = 0;
+/// `BPF_RB_FORCE_WAKEUP`: events that let the recorder sleep lie before it, so a wake-up must be asked for.
+const WAKE: u64 = 2;
 /// `BPF_RB_NO_WAKEUP`.
 const LET_SLEEP: u64 = 1;
 

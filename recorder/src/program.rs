@@ -61,7 +61,7 @@ const TRACEPOINTS: [(&CStr, &str); 3] = [
 ];
 
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
-const MAX_ADMITTED: u32 = 32 * 1024;
+pub(crate) const MAX_ADMITTED: u32 = 32 * 1024;
 
 /// The loaded program with its maps.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub struct Program {
     /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
     watchers: io::Result<Vec<OwnedFd>>,
     sites: Map,
-    admitted: Map,
+    pub(crate) admitted: Map,
     /// Referred to by the program; kept for its life.
     _others: [Map; 3],
 }

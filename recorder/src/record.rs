@@ -16,6 +16,7 @@ use crate::discover::{Discovery, Filter, Found, Scan};
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::find::Finder;
+use crate::guard::Guard;
 use crate::host;
 use crate::output::Output;
 use crate::pattern::Key;
@@ -181,13 +182,18 @@ pub fn record(
     trace.begin(host::clocks())?;
 
     let started = Instant::now();
-    let mut command = start_command(options, &program, &drain)?;
+    let (mut command, guard) = start_command(options, &program, &drain)?;
     notify(Notice::Ready { probes });
     let until = options.duration.map(|duration| started + duration);
     let work = Work { trace, finder, watch, drain: &mut drain, sites: &sites, longest, shared: &shared };
     let (written, drained) = work.run(&mut End { until, signals, command: &mut command }, notify);
+    // Nobody is held any more.
+    drop(guard);
     let ended = written.and_then(|mut trace| {
         trace.end(cost(&drain, &program)?)?;
+        if let Some(source) = trace.print_failure() {
+            return Err(Error::System { doing: "print the log", source });
+        }
         drained.map(|duration| (trace, duration))
     });
     let (trace, duration) = match ended {
@@ -242,16 +248,21 @@ fn watch(program: &Program, follow: bool, tell: &mut dyn FnMut(String)) -> Resul
     }
 }
 
-/// Starts the command, if there is one. Its probes are attached, so its first instruction is seen.
-fn start_command(options: &RecordOptions, program: &Program, drain: &Drain) -> Result<Running> {
+/// Starts the command, if there is one, and its guard. Its probes are attached, so its first instruction is seen.
+fn start_command(
+    options: &RecordOptions,
+    program: &Program,
+    drain: &Drain,
+) -> Result<(Running, Option<Guard>)> {
     if options.command.is_empty() {
-        return Running::start(&options.command, options.user.as_ref(), drain);
+        return Ok((Running::start(&options.command, options.user.as_ref(), drain)?, None));
     }
+    let guard = Guard::start(program).map_err(|source| Error::System { doing: "start a process", source })?;
     // The command is admitted as our child, before it is a process of its own.
     program.admit(std::process::id())?;
     let command = Running::start(&options.command, options.user.as_ref(), drain);
     program.dismiss(std::process::id());
-    command
+    Ok((command?, Some(guard)))
 }
 
 /// Attaches to all that was found before the recording begins; gives the sites and the number of probes.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tracer_format::log::LogWriter;
 use tracer_format::{
     ClockAnchor, Cost, Definition, Definitions, Firing, Gap, Host, Result, Site, Writer, WriterOptions,
 };
@@ -18,6 +17,7 @@ use crate::loss::Loss;
 use crate::merge::Merge;
 use crate::output::{Bounds, Output};
 use crate::plan::{Plan, Values};
+use crate::print::Printer;
 use crate::raw::Raw;
 use crate::sink::Sink;
 use crate::threads::Threads;
@@ -71,8 +71,7 @@ pub struct TraceWriter<'a> {
     memory: Memory,
     merge: Merge,
     threads: Threads,
-    log: LogWriter,
-    lines: Vec<u8>,
+    printer: Printer<'a>,
     values: Values,
     losses: Vec<Loss>,
     clock_ns: u64,
@@ -101,6 +100,7 @@ impl<'a> TraceWriter<'a> {
     ) -> Result<Self> {
         let mut next_part = 0;
         let writer = start(&mut output, &host, &mut next_part)?;
+        let printer = Printer::new(output.print.take());
         Ok(Self {
             output,
             shared,
@@ -113,8 +113,7 @@ impl<'a> TraceWriter<'a> {
             memory: Memory::default(),
             merge: Merge::default(),
             threads,
-            log: LogWriter::new(),
-            lines: Vec::new(),
+            printer,
             values: Values::default(),
             losses: Vec::new(),
             clock_ns: 0,
@@ -140,8 +139,8 @@ impl<'a> TraceWriter<'a> {
             self.writer.define(Definition::Site(site.site.clone()))?;
         }
         self.sites.extend(sites);
-        if self.complete_ns > 0 && self.output.print.is_some() {
-            self.log.announce(self.writer.definitions(), &mut self.lines);
+        if self.complete_ns > 0 {
+            self.printer.announce(self.writer.definitions());
         }
         Ok(())
     }
@@ -151,9 +150,7 @@ impl<'a> TraceWriter<'a> {
     /// # Errors
     /// When the trace or the log cannot be written.
     pub fn begin(&mut self, anchor: ClockAnchor) -> Result<()> {
-        if self.output.print.is_some() {
-            self.log.header(self.writer.definitions(), &mut self.lines);
-        }
+        self.printer.header(self.writer.definitions());
         self.begun_ns = anchor.monotonic_ns;
         self.from_ns = anchor.monotonic_ns;
         self.complete_ns = anchor.monotonic_ns;
@@ -204,10 +201,7 @@ impl<'a> TraceWriter<'a> {
     pub fn end(&mut self, cost: Cost) -> Result<()> {
         self.release(u64::MAX)?;
         self.seal()?;
-        if let Some(sink) = &mut self.output.print {
-            self.log.finish(self.writer.definitions(), &mut self.lines);
-            print(sink, &mut self.lines)?;
-        }
+        self.printer.finish(self.writer.definitions());
         self.clock(crate::host::clocks())?;
         self.writer.define(Definition::Cost(cost))?;
         if self.output.bounds.flight.is_some() {
@@ -221,6 +215,11 @@ impl<'a> TraceWriter<'a> {
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.merge.malformed
+    }
+
+    /// Why the log could not be printed, if so; that ends a recording, but the trace is whole.
+    pub fn print_failure(&mut self) -> Option<io::Error> {
+        self.printer.failure.take()
     }
 
     /// Finishes the trace that is being written and begins another one.
@@ -307,9 +306,7 @@ impl<'a> TraceWriter<'a> {
                 site.lost += gap.count;
             }
             self.shared.lost.fetch_add(gap.count, Ordering::Relaxed);
-            if self.output.print.is_some() {
-                self.log.gap(&gap);
-            }
+            self.printer.gap(&gap);
             self.writer.gap(gap)?;
         }
         Ok(())
@@ -342,9 +339,9 @@ impl<'a> TraceWriter<'a> {
     /// Prints, looks at and seals what waits.
     fn seal(&mut self) -> Result<()> {
         let (columns, definitions) = self.writer.pending();
-        if let Some(sink) = &mut self.output.print {
-            self.log.events(definitions, columns, 0..columns.len(), &mut self.lines);
-            print(sink, &mut self.lines)?;
+        self.printer.events(definitions, columns);
+        if self.printer.failure.is_some() {
+            self.shared.enough.store(true, Ordering::Relaxed);
         }
         if let Some(watch) = &mut self.output.watch
             && watch(definitions, columns)
@@ -398,15 +395,5 @@ fn gap(loss: &Loss) -> Gap {
         from_ns: loss.first_ns,
         to_ns: loss.last_ns,
         count: loss.count,
-    }
-}
-
-/// Prints lines and forgets them. A reader that has gone away is no error: the recording goes on.
-fn print(sink: &mut impl Write, lines: &mut Vec<u8>) -> io::Result<()> {
-    let printed = sink.write_all(lines).and_then(|()| sink.flush());
-    lines.clear();
-    match printed {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
     }
 }
