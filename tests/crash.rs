@@ -249,7 +249,7 @@ fn a_full_disk_ends_the_recording_with_one_line_and_a_readable_trace() {
     let disks: Vec<u32> = (1..=times("TRACER_DISKS", 3)).map(|disk| 4 * disk * disk).collect();
     let mut logs = Vec::new();
     for kib in &disks {
-        let script = "\"$TRACER\" record --flush 20ms --duration 20s; code=$?; cp run.trace ..; exit $code";
+        let script = "\"$TRACER\" record --flush 20ms --duration 90s; code=$?; cp run.trace ..; exit $code";
         let output = on_a_disk(&folder, *kib, script);
         let errors = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{kib} KiB: {errors}");
