@@ -1,7 +1,7 @@
 //! The index, a row for every block, and the footer that says where it is (SPEC.md "Index" and "Footer").
 
 use zerocopy::little_endian::{I64, U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Damage;
 use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, kind};
@@ -35,7 +35,6 @@ pub struct IndexRow {
 }
 
 const _: () = assert!(size_of::<IndexRow>() == 56);
-pub(crate) const INDEX_ROW_BYTES: usize = size_of::<IndexRow>();
 
 impl IndexRow {
     pub(crate) fn new(offset: u64, header: &BlockHeader) -> Self {
@@ -60,13 +59,12 @@ pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRo
     if u64::from(count) > max {
         return Err(Damage::Limit { what: "index rows", len: count.into(), max });
     }
-    let mut bytes = vec![0; count as usize * INDEX_ROW_BYTES];
+    let mut rows = vec![IndexRow::new_zeroed(); count as usize];
     let mut cursor = Cursor::new(content);
-    Decoder::new().take_plane(&mut cursor, &mut bytes)?;
+    Decoder::new().take_plane(&mut cursor, rows.as_mut_bytes())?;
     if !cursor.is_empty() {
         return Err(Damage::Content("bytes are left over"));
     }
-    let rows = <[IndexRow]>::ref_from_bytes(&bytes).map_err(|_| Damage::Content("index rows are cut"))?;
     // Rows that point to one block again and again would make a reader do the work as often.
     let mut next = 0;
     let sound = |row: &IndexRow| {
@@ -78,7 +76,7 @@ pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRo
     if !rows.iter().all(sound) {
         return Err(Damage::Content("an index row points out of the trace or back"));
     }
-    Ok(rows.to_vec())
+    Ok(rows)
 }
 
 /// The content of the footer block, 56 bytes: the last of a complete trace.
