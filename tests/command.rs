@@ -115,3 +115,23 @@ fn ctrl_c_ends_the_command_and_what_it_fired_is_there() {
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     assert_eq!(events(&log).len(), 100, "{log}");
 }
+
+/// Children are stopped at each exec for a moment; nobody but the guard would continue one if the recorder is killed.
+#[test]
+fn a_recorder_that_is_killed_leaves_nobody_stopped() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("guard");
+    for round in 0..12 {
+        let script = "while [ ! -e end ]; do /bin/true; /bin/true; done; echo ended >>ends";
+        let args = ["-q", "-f", "-o", "run.trace", "-e", "family:*", "--", "sh", "-c", script];
+        let mut recording = Recording::start(&folder, &args);
+        std::thread::sleep(std::time::Duration::from_micros(97_531 * round % 100_000));
+        recording.child.kill().expect("killed");
+        recording.child.wait().expect("gone");
+        folder.write("end", "");
+        // A shell whose child stays stopped waits for it.
+        until("the command ends", || folder.path("ends").exists());
+        std::fs::remove_file(folder.path("ends")).expect("removed");
+        std::fs::remove_file(folder.path("end")).expect("removed");
+    }
+}

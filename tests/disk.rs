@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use target::{Target, guarded, of_process, until};
-use tool::{Folder, Recording, live, stderr, stdout};
+use tool::{Folder, Recording, live, sample, stderr, stdout};
 
 /// A small file system of its own; unmounted at the end.
 struct Disk(PathBuf);
@@ -148,4 +148,19 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = fire_until_it_ends(recording, &mut target);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(failures(&output), [""; 0]);
+}
+
+#[test]
+fn a_log_that_cannot_be_printed_ends_the_recording_but_costs_no_event() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("full-print");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("there");
+    let hammer = sample("hammer");
+    let hammer = hammer.to_str().expect("UTF-8");
+    let args = ["record", "-o", "run.trace", "-e", "hammer:*", "--print", "--", hammer, "--count", "1000"];
+    let output = folder.command(&args).stdout(full).output().expect("tracer runs");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let expected = "cannot print the log: No space left on device";
+    assert!(failures(&output).last().is_some_and(|line| line.contains(expected)), "{}", stderr(&output));
+    stdout(&folder.tracer(&["verify", "run.trace"]), 0);
 }

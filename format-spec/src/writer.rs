@@ -193,9 +193,12 @@ impl<W: io::Write> Writer<W> {
     /// Adds a gap; it is written behind the events pushed before it.
     ///
     /// # Errors
-    /// [`Error::Io`] if a full block could not be written.
+    /// [`Error::TooLarge`] if the gap ends before it begins; [`Error::Io`] if a full block could not be written.
     pub fn gap(&mut self, gap: Gap) -> Result<()> {
         self.check()?;
+        if gap.from_ns > gap.to_ns {
+            return Err(Error::TooLarge { what: "begin of a gap, ns", len: gap.from_ns, max: gap.to_ns });
+        }
         self.dropped = self.dropped.saturating_add(gap.count);
         self.gaps.push(gap);
         if self.gaps.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }

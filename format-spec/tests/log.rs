@@ -214,6 +214,10 @@ fn errors_name_line_find_and_expectation() {
             r#"line 2: found "a\\q", expected a name; a backslash is written \\"#,
         ),
         ("[ 1] Found probe p in x", r#"line 2: found "in x", expected "in '""#),
+        (
+            "[ 1] Lost 3 events since 2",
+            r#"line 2: found "2", expected a time that is not later than the line's"#,
+        ),
         ("[ 1] Lost 3 events since", r#"line 2: found " since", expected " since ""#),
     ];
     for (line, expected) in cases {
@@ -258,7 +262,8 @@ fn any_line() -> impl Strategy<Value = Line> {
     let found = (any::<u64>(), names.clone())
         .prop_map(|(index, (probe, program, _))| Line::Found(FoundLine { index, probe, program }));
     let lost = (any::<(u64, u64, u64)>(), any::<Option<u16>>(), any::<bool>(), names).prop_map(
-        |((from_ns, to_ns, count), cpu, has_probe, (provider, probe, _))| {
+        |((one_ns, other_ns, count), cpu, has_probe, (provider, probe, _))| {
+            let (from_ns, to_ns) = (one_ns.min(other_ns), one_ns.max(other_ns));
             Line::Lost(LostLine { from_ns, to_ns, count, cpu, probe: has_probe.then_some((provider, probe)) })
         },
     );

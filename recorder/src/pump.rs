@@ -89,6 +89,7 @@ impl<'a> Work<'_, 'a> {
             drop(watch);
             draining.start = None;
             let looked = join(looking).map(drop);
+            draining.tell_news(notify);
             let drained = result.and_then(|()| draining.rest()).and(looked);
             drop(draining);
             (join(writing), drained.map(|()| duration))
@@ -172,13 +173,18 @@ impl Draining<'_> {
             }
             if told.elapsed() >= Duration::from_millis(100) {
                 told = Instant::now();
-                for news in self.news.try_iter() {
-                    match news {
-                        News::Problem(problem) => notify(Notice::Problem(&problem)),
-                        News::Found(sites) => notify(Notice::Found(&sites)),
-                    }
-                }
+                self.tell_news(notify);
                 notify(Notice::progress(self.shared));
+            }
+        }
+    }
+
+    /// Tells the user what the thread that looks for programs has found.
+    fn tell_news(&self, notify: &mut dyn FnMut(Notice<'_>)) {
+        for news in self.news.try_iter() {
+            match news {
+                News::Problem(problem) => notify(Notice::Problem(&problem)),
+                News::Found(sites) => notify(Notice::Found(&sites)),
             }
         }
     }

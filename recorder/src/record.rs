@@ -166,7 +166,11 @@ pub fn record(
     later.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
     let (written, probes) = attach_first(&mut finder, scan.found, &mut tell)?;
     if probes == 0 && options.command.is_empty() && !options.wait {
-        return Err(Error::NoProbe(nothing_found(options)));
+        return Err(Error::NoProbe(if written.is_empty() {
+            nothing_found(options)
+        } else {
+            "none of the probes that were found could be attached".to_owned()
+        }));
     }
 
     let shared = Arc::new(Shared::default());

@@ -194,7 +194,11 @@ fn lost(to_ns: u64, mut text: Text<'_>) -> Result<LostLine, Wrong<'_>> {
     };
     let cpu = if text.accept(" on CPU ") { Some(text.unsigned("the number of a processor")?) } else { None };
     text.expect(" since ")?;
+    let since = text.0;
     let from_ns = text.unsigned("a time in ns")?;
+    if from_ns > to_ns {
+        return Err(wrong(since, "a time that is not later than the line's"));
+    }
     if !text.0.is_empty() {
         return Err(wrong(text.0, "the end of the line"));
     }
