@@ -38,6 +38,9 @@ const VERBS: &[&[&str]] = &[
     &["merge", "-fo", "out.trace"],
 ];
 
+/// Those that are tried with a pipe, too.
+const PIPED: [&str; 4] = ["replay", "analyze", "info", "verify"];
+
 /// Runs `tracer` with little memory; its output goes to a file, because a small trace may well have a million events.
 fn run(folder: &Folder, args: &[&str]) -> Output {
     let out = File::create(folder.path("out")).expect("created");
@@ -64,8 +67,18 @@ fn survives(folder: &Folder, verbs: &[&[&str]], what: &str, bytes: &[u8]) {
             "{what}: {verb:?}: {errors}"
         );
     }
-    let each = begin.elapsed() / u32::try_from(verbs.len()).expect("a few");
-    println!("{what}: {} bytes, {} verbs, {each:?} each", bytes.len(), verbs.len());
+    // From a pipe it is read while it comes, and there is no going back.
+    for verb in PIPED {
+        let script = format!("cat hostile.trace | prlimit --data={DATA_BYTES} \"$TRACER\" {verb} - >out");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env("TRACER", TRACER).current_dir(folder.path("")).stdin(Stdio::null());
+        let output = command.output().expect("sh runs");
+        let (code, errors) = (output.status.code(), stderr(&output));
+        assert!(matches!(code, Some(0 | 1 | 3)), "{what}: {verb} -: {}: {errors}", output.status);
+    }
+    let runs = verbs.len() + PIPED.len();
+    let each = begin.elapsed() / u32::try_from(runs).expect("a few");
+    println!("{what}: {} bytes, {runs} verbs, {each:?} each", bytes.len());
 }
 
 /// The report of `verify` about the file, which must name what is wrong.
