@@ -10,8 +10,8 @@ use std::io;
 use std::time::Instant;
 
 use sample::{Original, Random};
-use tracer_format::Error;
 use tracer_format::block::kind;
+use tracer_format::{Error, Trace};
 
 /// Bytes that a disk writes at once, and that a file system does.
 const SECTORS: [usize; 2] = [512, 4096];
@@ -37,7 +37,11 @@ fn main() {
     let mut originals = vec![Original::new(sample::one()), Original::new(sample::two(5))];
     for path in files {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        originals.push(Original::new(bytes));
+        // A sample may be one that was cut off: there is nothing to compare with.
+        match Trace::scan(&bytes) {
+            Ok(trace) if trace.complete && trace.damage.is_empty() => originals.push(Original::new(bytes)),
+            _ => println!("{path}: left out, it is not whole"),
+        }
     }
     let bytes: usize = originals.iter().map(|original| original.bytes.len()).sum();
     println!("{} traces, {bytes} bytes", originals.len());
