@@ -12,6 +12,7 @@ Exit codes: 0; 1 not a trace; 2 usage; 3 the log was printed, but events were dr
 damaged. Needs Python 3.11 or later and a zstd module.
 """
 import argparse
+import functools
 import heapq
 import itertools
 import json
@@ -31,6 +32,11 @@ MAX_BLOCKS = 2_147_483_648
 MAX_STORED_BYTES = 8_388_608
 MAX_DEFINITIONS_BYTES = 4_194_304
 MAX_DEFINITIONS = 4_194_304
+MAX_DEFINITIONS_WEIGHT = 1_073_741_824
+MIN_DEFINITIONS_WEIGHT = 16_777_216
+WEIGHT_PER_BYTE = 1024
+DEFINITION_WEIGHT = 64
+WORD_WEIGHT = 32
 MAX_BLOCK_RECORDS = 65_536
 MAX_ARGUMENTS = 12
 MAX_NAME_BYTES = 4096
@@ -369,6 +375,7 @@ class Walk:
         self.problems = []
         self.at = 0
         self.vain = MAX_VAIN_RATIO * len(data)
+        self.weight = 0
         if not file_header(data, 0) and next_header(data, 0, MAX_LOST_BYTES + len(BLOCK_MAGIC)) is None:
             raise NotATrace(f"not a trace: no file header, and no block header in the first {MAX_LOST_BYTES} bytes")
         while self.at < len(data) and self.step():
@@ -493,7 +500,7 @@ def with_damage(walk, block, function):
 # --- Contents of blocks but events (5.5, 5.7 to 5.10) ---
 
 
-def read_definitions(block, content):
+def read_definitions(walk, block, content):
     part = block.part
     cursor = Cursor(content)
     size = cursor.count(MAX_DEFINITIONS_BYTES, "bytes of definitions")
@@ -502,20 +509,25 @@ def read_definitions(block, content):
     made = []
     while inner.at < size:
         kind, number = inner.byte(), inner.varint()
-        body = Cursor(inner.take(inner.varint()))
+        body_bytes = inner.take(inner.varint())
+        body = Cursor(body_bytes)
         # An id below the bytes of the part, so that lists of definitions are never longer than the file.
         check(number < min(MAX_DEFINITIONS, block.end - part.start), f"id {number} of a definition")
         if kind in DEFINITION_KINDS:
             _name, fields = DEFINITION_KINDS[kind]
             pairs = (field.split(":") for field in fields.split())
-            made.append((kind, number, {name: getattr(body, form)() for name, form in pairs}))
+            made.append((kind, number, {name: getattr(body, form)() for name, form in pairs}, len(body_bytes)))
             check(kind not in NAMED or made[-1][2][NAMED[kind]], "a site or stage without a name")
         else:
-            made.append((None, number, None))
+            made.append((None, number, None, 0))
     check(len(made) == block.header.count, f"{len(made)} definitions, header says {block.header.count}")
-    for kind, number, definition in made:
-        if kind:
+    limit = min(MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT + WEIGHT_PER_BYTE * block.end)
+    for kind, number, definition, size in made:
+        if kind and part.definitions[kind].get(number) != definition:
             part.definitions[kind][number] = definition
+            if DEFINITION_KINDS[kind][0] != "cost":
+                walk.weight += DEFINITION_WEIGHT + size + WORD_WEIGHT * len(definition.get("command", ()))
+                check(walk.weight <= limit, f"definitions of weight {walk.weight}")
 
 
 def refuse_required(block, _content):
@@ -957,7 +969,8 @@ def hex_bytes(definition):
 def read(data):
     """Walks the blocks and reads all of them but events."""
     walk = Walk(data)
-    readers = {DEFINITIONS: read_definitions, GAPS: read_gaps, CLOCKS: read_clocks, INDEX: read_index}
+    definitions = functools.partial(read_definitions, walk)
+    readers = {DEFINITIONS: definitions, GAPS: read_gaps, CLOCKS: read_clocks, INDEX: read_index}
     for part in walk.parts:
         for block in part.blocks:
             if block.header.kind in readers:

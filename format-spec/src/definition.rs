@@ -148,6 +148,17 @@ pub enum Definition {
 /// What a place refers to whose definition is lost.
 pub(crate) const LOST: u32 = u32::MAX;
 
+/// What became of a definition read from a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It was not there.
+    New,
+    /// The same one was there: it stands in the file again.
+    Known,
+    /// Its id is too high.
+    TooMany,
+}
+
 /// All definitions of a trace; ids are positions in these lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definitions {
@@ -209,19 +220,27 @@ impl Definitions {
     }
 
     /// Puts a definition read from a trace in its place. Places before it that stay empty, because a block was
-    /// damaged, count as not defined; `false` if there would be more definitions than `max`.
+    /// damaged, count as not defined; nothing is done if there would be more definitions than `max`.
     #[must_use]
-    pub(crate) fn place(&mut self, id: u32, definition: Definition, max: usize) -> bool {
-        fn put<T>(list: &mut Vec<T>, id: u32, value: T, lost: impl Fn() -> T, max: usize) -> bool {
+    pub(crate) fn place(&mut self, id: u32, definition: Definition, max: usize) -> Placed {
+        fn put<T: PartialEq>(
+            list: &mut Vec<T>,
+            id: u32,
+            value: T,
+            lost: impl Fn() -> T,
+            max: usize,
+        ) -> Placed {
             let index = id as usize;
             if index >= max {
-                return false;
+                return Placed::TooMany;
             }
             if index >= list.len() {
                 list.resize_with(index + 1, lost);
+            } else if list[index] == value {
+                return Placed::Known;
             }
             list[index] = value;
-            true
+            Placed::New
         }
         match definition {
             Definition::Host(host) => put(&mut self.hosts, id, host, Host::default, max),
@@ -239,7 +258,7 @@ impl Definitions {
             }
             Definition::Cost(cost) => {
                 self.cost = Some(cost);
-                true
+                Placed::Known
             }
         }
     }

@@ -5,7 +5,9 @@
 use crate::codec::{Decoder, Encoder};
 use crate::column::put_plain;
 use crate::cursor::{Cursor, put_varint};
-use crate::limits::{MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
+use crate::limits::{
+    DEFINITION_WEIGHT, MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES, WORD_WEIGHT,
+};
 use crate::{ArgKind, Cost, Damage, Definition, Exit, Host, Process, Site, StageDef, Thread};
 
 /// Numbers of the kinds of definitions on disk; never reused.
@@ -177,10 +179,10 @@ fn arg_kind(byte: u8) -> ArgKind {
 pub(crate) fn decode(
     content: &[u8],
     count: u32,
-    place: impl FnMut(u32, Definition) -> Result<(), Damage>,
+    place: impl FnMut(u32, Definition, usize) -> Result<(), Damage>,
 ) -> Result<(), Damage> {
     let bytes = unpack(content)?;
-    if each(&bytes, |_, _| Ok(()))? != u64::from(count) {
+    if each(&bytes, |_, _, _| Ok(()))? != u64::from(count) {
         return Err(Damage::Content("the block header has another number of definitions"));
     }
     each(&bytes, place).map(drop)
@@ -195,7 +197,10 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>, Damage> {
 }
 
 /// Gives each definition to `place`, and how many there are of all kinds.
-fn each(bytes: &[u8], mut place: impl FnMut(u32, Definition) -> Result<(), Damage>) -> Result<u64, Damage> {
+fn each(
+    bytes: &[u8],
+    mut place: impl FnMut(u32, Definition, usize) -> Result<(), Damage>,
+) -> Result<u64, Damage> {
     let (mut cursor, mut count) = (Cursor::new(bytes), 0);
     while !cursor.is_empty() {
         let number = cursor.u8()?;
@@ -204,11 +209,22 @@ fn each(bytes: &[u8], mut place: impl FnMut(u32, Definition) -> Result<(), Damag
         // What a later version adds at the end of a definition is not read.
         let body = Fields(Cursor::new(cursor.take(len)?));
         if let Some(definition) = body.definition(number)? {
-            place(id, definition)?;
+            let weight = weight(&definition, len);
+            place(id, definition, weight)?;
         }
         count += 1;
     }
     Ok(count)
+}
+
+/// What a definition with a body of so many bytes counts of [`MAX_DEFINITIONS_WEIGHT`](crate::limits::MAX_DEFINITIONS_WEIGHT).
+pub(crate) fn weight(definition: &Definition, body_bytes: usize) -> usize {
+    let words = match definition {
+        Definition::Host(host) => host.command.len(),
+        Definition::Process(process) => process.command.len(),
+        _ => 0,
+    };
+    DEFINITION_WEIGHT + body_bytes + WORD_WEIGHT * words
 }
 
 /// Reads the fields that [`Body`] writes.

@@ -16,6 +16,17 @@ pub const MAX_STORED_BYTES: usize = 8 << 20;
 pub const MAX_DEFINITIONS_BYTES: usize = 4 << 20;
 /// Definitions of one kind in one file.
 pub const MAX_DEFINITIONS: usize = 1 << 22;
+/// Weight of all definitions of a file, each counted once: [`DEFINITION_WEIGHT`], its bytes before compression, and
+/// [`WORD_WEIGHT`] for each word of a command line: about what a reader keeps in memory.
+pub const MAX_DEFINITIONS_WEIGHT: usize = 1 << 30;
+/// Weight that any file may have, however short.
+pub const MIN_DEFINITIONS_WEIGHT: usize = 16 << 20;
+/// Weight that a file may have in addition for each of its bytes up to the end of the block.
+pub const WEIGHT_PER_BYTE: usize = 1024;
+/// Weight of a definition beside its bytes.
+pub const DEFINITION_WEIGHT: usize = 64;
+/// Weight of each word of a command line beside its bytes.
+pub const WORD_WEIGHT: usize = 32;
 /// Gaps or clock anchors in one block.
 pub const MAX_BLOCK_RECORDS: usize = 1 << 16;
 /// Arguments of one site, as `sys/sdt.h` has it.

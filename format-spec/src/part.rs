@@ -1,9 +1,9 @@
 //! Parts: traces that stand in one file one after the other, each with ids of its own (SPEC.md "Several parts").
 
 use crate::decode::BlockDecoder;
-use crate::definition::LOST;
+use crate::definition::{LOST, Placed};
 use crate::header::FileHeader;
-use crate::limits::MAX_DEFINITIONS;
+use crate::limits::{MAX_DEFINITIONS, MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT, WEIGHT_PER_BYTE};
 use crate::trace::Trace;
 use crate::{Damage, Definition};
 
@@ -97,6 +97,7 @@ impl Trace<'_> {
         &mut self,
         id: u32,
         mut definition: Definition,
+        weight: usize,
         part_bytes: u64,
     ) -> Result<(), Damage> {
         let base = self.base();
@@ -122,10 +123,19 @@ impl Trace<'_> {
         if u64::from(id) >= part_bytes {
             return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
         }
-        if self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
-            Ok(())
-        } else {
-            Err(Damage::Limit { what: "definitions", len: id.into(), max: MAX_DEFINITIONS as u64 })
+        let limit = |what, len: u64, max: u64| Err(Damage::Limit { what, len, max });
+        match self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
+            Placed::Known => Ok(()),
+            Placed::TooMany => limit("definitions", id.into(), MAX_DEFINITIONS as u64),
+            Placed::New => {
+                self.definitions_weight += weight as u64;
+                let max = MIN_DEFINITIONS_WEIGHT as u64 + WEIGHT_PER_BYTE as u64 * (base.offset + part_bytes);
+                let max = max.min(MAX_DEFINITIONS_WEIGHT as u64);
+                if self.definitions_weight <= max {
+                    return Ok(());
+                }
+                limit("weight of all definitions", self.definitions_weight, max)
+            }
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Trace<'a> {
     /// Gaps and clock anchors of the current part that stand at its end again.
     pub(crate) restated_gaps: Vec<Gap>,
     pub(crate) restated_clocks: Vec<ClockAnchor>,
+    /// Weight of the definitions so far.
+    pub(crate) definitions_weight: u64,
     /// Whether a part before the last has no footer.
     pub(crate) cut_part: bool,
 }
@@ -103,6 +105,7 @@ impl<'a> Trace<'a> {
             bases: Vec::new(),
             restated_gaps: Vec::new(),
             restated_clocks: Vec::new(),
+            definitions_weight: 0,
             cut_part: false,
         }
     }
@@ -228,8 +231,8 @@ impl<'a> Trace<'a> {
         let restated = header.flags & flag::RESTATED != 0;
         match header.kind {
             kind::DEFINITIONS => {
-                dictionary::decode(content, header.count.get(), |id, definition| {
-                    self.place(id, definition, part_bytes)
+                dictionary::decode(content, header.count.get(), |id, definition, weight| {
+                    self.place(id, definition, weight, part_bytes)
                 })?;
             }
             kind::GAPS => {

@@ -13,13 +13,13 @@ use crate::builder::BlockBuilder;
 use crate::clock::StoredClock;
 use crate::codec::{Encoder, LEVEL};
 use crate::definition::{Definition, Definitions};
-use crate::dictionary::DictionaryBuilder;
+use crate::dictionary::{DictionaryBuilder, weight};
 use crate::gap::{self, StoredGap};
 use crate::header::FileHeader;
 use crate::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
-    MAX_STORED_BYTES,
+    MAX_DEFINITIONS_WEIGHT, MAX_STORED_BYTES,
 };
 use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result};
 
@@ -67,6 +67,8 @@ pub struct Writer<W> {
     dropped: u64,
     /// Bytes of all definitions before compression, and the position behind where they were written last.
     definition_bytes: u64,
+    /// Weight of all definitions, a little more than a reader counts.
+    definitions_weight: usize,
     restated_at: u64,
     failed: Option<String>,
 }
@@ -95,6 +97,7 @@ impl<W: io::Write> Writer<W> {
             events: 0,
             dropped: 0,
             definition_bytes: 0,
+            definitions_weight: 0,
             restated_at: 0,
             failed: None,
         };
@@ -105,7 +108,7 @@ impl<W: io::Write> Writer<W> {
     /// Adds a definition and gives its id: its position among those of its kind.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if there are too many, or a site has too many arguments; [`Error::Unnamed`] if a site's
+    /// [`Error::TooLarge`] if there are too many, together too large, or a site has too many arguments; [`Error::Unnamed`] if a site's
     /// probe or a stage has no name; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
         self.check()?;
@@ -124,10 +127,13 @@ impl<W: io::Write> Writer<W> {
         }
         let id = self.definitions.next_id(&definition);
         limit("definitions", id + 1, MAX_DEFINITIONS)?;
+        limit("weight of all definitions", self.definitions_weight, MAX_DEFINITIONS_WEIGHT)?;
         let id = id as u32;
         let before = self.pending.bytes();
         self.pending.push(id, &definition);
-        self.definition_bytes += (self.pending.bytes() - before) as u64;
+        let bytes = self.pending.bytes() - before;
+        self.definition_bytes += bytes as u64;
+        self.definitions_weight += weight(&definition, bytes);
         self.definitions.push(definition);
         Ok(id)
     }

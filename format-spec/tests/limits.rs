@@ -199,6 +199,55 @@ fn definitions() {
 }
 
 #[test]
+fn weight_of_definitions() {
+    let _alone = alone();
+    // Processes whose command lines are empty words: a byte each in the file, a string each in memory.
+    let body = [&[0, 1, 0, 0, 0, 0, 0x80, 2][..], &[0; MAX_COMMAND_WORDS]].concat();
+    let weight = DEFINITION_WEIGHT + body.len() + WORD_WEIGHT * MAX_COMMAND_WORDS;
+    let processes = |ids: std::ops::Range<u64>| {
+        let mut bytes = Vec::new();
+        for id in ids.clone() {
+            bytes.push(2);
+            varint(&mut bytes, id);
+            varint(&mut bytes, body.len() as u64);
+            bytes.extend_from_slice(&body);
+        }
+        let frame = zstd::bulk::compress(&bytes, 3).expect("compressed");
+        let mut content = Vec::new();
+        varint(&mut content, bytes.len() as u64);
+        content.push(2);
+        varint(&mut content, frame.len() as u64);
+        content.extend(frame);
+        ((ids.end - ids.start) as u32, content)
+    };
+    let file = |counts: &[u64]| {
+        // An unknown block that may be skipped, so that ids may be that high.
+        let mut hostile = Hostile::new().block(200, 0, &[1; 6000]);
+        let mut first = 0;
+        for &count in counts {
+            let (count, content) = processes(first..first + count);
+            hostile = hostile.block(kind::DEFINITIONS, count, &content);
+            first += u64::from(count);
+        }
+        hostile
+    };
+    let most = (MIN_DEFINITIONS_WEIGHT + WEIGHT_PER_BYTE * 6000) / weight;
+    assert_eq!(read(&file(&[most as u64]).bytes).0, []);
+    // The same definitions again weigh nothing.
+    let (count, content) = processes(0..most as u64);
+    assert_eq!(read(&file(&[most as u64]).block(kind::DEFINITIONS, count, &content).bytes).0, []);
+    let hostile = file(&[most as u64, most as u64]);
+    let (damage, peak) = read(&hostile.bytes);
+    let max = MIN_DEFINITIONS_WEIGHT + WEIGHT_PER_BYTE * hostile.bytes.len();
+    let over = |damage: &Damage| {
+        matches!(*damage, Damage::Limit { what: "weight of all definitions", len, max: limit }
+            if len > limit && limit <= max as u64)
+    };
+    assert!(damage.iter().any(over), "{damage:?}");
+    assert!(peak < 2 * max, "{peak} bytes");
+}
+
+#[test]
 fn ids_of_definitions() {
     let _alone = alone();
     let thread = [0, 5];
