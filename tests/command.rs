@@ -122,7 +122,8 @@ fn a_recorder_that_is_killed_leaves_nobody_stopped() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("guard");
     for round in 0..12 {
-        let script = "while [ ! -e end ]; do /bin/true; /bin/true; done; echo ended >>ends";
+        let script =
+            "while [ -e run.trace ] && [ ! -e end ]; do /bin/true; /bin/true; done; echo ended >>ends";
         let args = ["-q", "-f", "-o", "run.trace", "-e", "family:*", "--", "sh", "-c", script];
         let mut recording = Recording::start(&folder, &args);
         std::thread::sleep(std::time::Duration::from_micros(97_531 * round % 100_000));

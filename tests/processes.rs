@@ -134,7 +134,7 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
     let worker = worker.to_str().expect("UTF-8");
     // A process beside the command, of the same program, is not recorded.
-    let beside = format!("while :; do {worker} 1000; sleep 0.01; done");
+    let beside = format!("while [ -e {worker} ]; do {worker} 1000; sleep 0.01; done");
     let mut beside = Command::new("sh").args(["-c", &beside]).stdin(Stdio::null()).spawn().expect("sh runs");
     let script = format!("{worker} 1; sh -c '{worker} 2 & {worker} 3; wait'; exec {worker} 4");
     let run = |args: &[&str]| {
