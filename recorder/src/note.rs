@@ -120,7 +120,9 @@ fn describe(content: &[u8]) -> Result<Note, &'static str> {
 /// Splits off a string that ends with NUL, if it has at most `max` bytes.
 fn string(bytes: &[u8], max: usize) -> Option<(String, &[u8])> {
     let end = bytes.iter().take(max + 1).position(|byte| *byte == 0)?;
-    Some((String::from_utf8_lossy(&bytes[..end]).into_owned(), &bytes[end + 1..]))
+    // What is not UTF-8 takes three bytes for one.
+    let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    (text.len() <= max).then(|| (text, &bytes[end + 1..]))
 }
 
 /// Moves a note's addresses by what the file was moved since the note was written.
@@ -241,6 +243,10 @@ mod tests {
         let name = |len: usize| site(&format!("{}\0{}\0{}\0", "p".repeat(len), "n".repeat(len), "1@%al"));
         assert_eq!(parsed(&name(MAX_NAME_BYTES)).unwrap()[0].provider.len(), MAX_NAME_BYTES);
         assert!(error(&name(MAX_NAME_BYTES + 1)).contains("provider does not end or is too long"));
+        // Found by fuzzing: bytes that are no text were counted as they stand in the file, and took three times as many.
+        let mut bytes = name(MAX_NAME_BYTES);
+        bytes.iter_mut().filter(|byte| **byte == b'n').for_each(|byte| *byte = 0xff);
+        assert!(error(&bytes).contains("probe name does not end or is too long"));
         let spec = |len: usize| site(&format!("p\0n\0{}\0", "x".repeat(len)));
         assert_eq!(parsed(&spec(MAX_SPEC_BYTES)).unwrap()[0].spec.len(), MAX_SPEC_BYTES);
         assert!(error(&spec(MAX_SPEC_BYTES + 1)).contains("arguments do not end or are too long"));
