@@ -136,7 +136,8 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
     // A process beside the command, of the same program, is not recorded.
     let beside = format!("while [ -e {worker} ]; do {worker} 1000; sleep 0.01; done");
     let mut beside = Command::new("sh").args(["-c", &beside]).stdin(Stdio::null()).spawn().expect("sh runs");
-    let script = format!("{worker} 1; sh -c '{worker} 2 & {worker} 3; wait'; exec {worker} 4");
+    // Long enough for one beside it to fire.
+    let script = format!("{worker} 1; sleep 0.2; sh -c '{worker} 2 & {worker} 3; wait'; exec {worker} 4");
     let run = |args: &[&str]| {
         let mut all = vec!["record", "-f", "-o", "run.trace", "-e", "worker:*"];
         all.extend(args);
