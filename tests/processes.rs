@@ -177,3 +177,27 @@ fn a_program_that_is_replaced_is_another_process() {
     let programs: Vec<_> = events(&log).into_iter().map(|event| event.2).collect();
     assert_eq!(programs, ["other", "other"], "-x chooses programs");
 }
+
+/// As in most containers: the kernel's programs see other pids there than the recorder does.
+#[test]
+fn inside_of_a_pid_namespace_everybody_is_recorded_and_it_says_so() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("pid-namespace");
+    let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
+    let worker = worker.to_str().expect("UTF-8");
+    let run = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", tool::TRACER, "record", "-f", "-o", "run.trace"]);
+        let output = command.args(["-e", "worker:*"]).args(args).current_dir(folder.path("")).output();
+        output.expect("unshare runs")
+    };
+    let output = run(&["--", worker, "5"]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("every process is recorded"), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let programs: Vec<_> = events(&log).into_iter().map(|event| event.2).collect();
+    assert_eq!(programs, ["worker", "worker"], "{log}");
+    let output = run(&["-p", "1", "--wait"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("-p: the kernel tells other pids inside"), "{}", stderr(&output));
+}

@@ -55,7 +55,7 @@ const WAKE: u64 = 2;
 /// `BPF_RB_NO_WAKEUP`.
 const LET_SLEEP: u64 = 1;
 
-/// Bytes of events: words, then program, then command line.
+/// Bytes of events: words, then program, path and command line.
 const FORK_BYTES: usize = HEADER_BYTES + 3 * 8 + MAX_PROGRAM_BYTES;
 const EXEC_BYTES: usize = HEADER_BYTES + 6 * 8 + MAX_PROGRAM_BYTES + MAX_PATH_BYTES + MAX_COMMAND_BYTES;
 const EXIT_BYTES: usize = HEADER_BYTES + 2 * 8;
@@ -110,8 +110,9 @@ pub fn exit(ctx: &RawTracePointContext) {
     let task = Task::argument(ctx, 0);
     let signal = Task(task.read(layout.task_signal));
     // The kernel has counted this thread off already. Two that end at the same time may both see 0: the recorder takes
-    // the first.
-    if signal.read::<u32>(layout.signal_live) != 0 || task.read::<u64>(layout.task_mm) == 0 {
+    // the first. Before Linux 6.16 the memory is given back by now, so threads of the kernel cannot be told; nobody asks
+    // for them.
+    if signal.read::<u32>(layout.signal_live) != 0 {
         return;
     }
     let pid: u32 = task.read(layout.task_tgid);

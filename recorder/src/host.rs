@@ -20,6 +20,14 @@ pub(crate) fn facts(command: Vec<String>) -> Host {
     }
 }
 
+/// Whether this process is in a PID namespace of its own, as in most containers: the pids that it sees are not those that
+/// the kernel's programs see.
+#[must_use]
+pub(crate) fn is_in_pid_namespace() -> bool {
+    // `PROC_PID_INIT_INO` of the kernel's `include/linux/proc_ns.h`.
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() != "pid:[4026531836]")
+}
+
 /// Major and minor version of the running kernel; 0.0 if it does not say.
 #[must_use]
 pub(crate) fn kernel_version() -> (u32, u32) {

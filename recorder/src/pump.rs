@@ -206,15 +206,20 @@ impl Draining<'_> {
         }
     }
 
-    /// Tells who began to run a program; at the end, those who wait for it go on.
+    /// Tells who began to run a program; where nobody listens any more, those who wait for it go on.
     fn tell_started(&mut self) {
         let started = std::mem::take(&mut self.drain.started);
-        match &self.start {
-            _ if started.is_empty() => {}
-            // The other thread is gone only after an error, which ends the recording.
-            Some(start) => drop(start.send(started)),
-            None => started.iter().filter(|it| it.is_held).for_each(|it| stop::go_on(it.pid)),
+        if started.is_empty() {
+            return;
         }
+        let left = match &self.start {
+            Some(start) => start.send(started).err().map(|refused| refused.0),
+            None => Some(started),
+        };
+        let Some(left) = left else { return };
+        left.iter().filter(|it| it.is_held).for_each(|it| stop::go_on(it.pid));
+        // The other thread is gone before the end only after an error.
+        self.shared.enough.store(true, Ordering::Relaxed);
     }
 
     /// Empties the rings after detaching.

@@ -23,7 +23,7 @@ use crate::pattern::Key;
 use crate::process;
 use crate::program::{Program, ProgramOptions};
 use crate::pump::{End, Work};
-use crate::stop::Signals;
+use crate::stop::{self, Signals};
 use crate::threads::Threads;
 use crate::user::User;
 use crate::write::{Shared, TraceWriter, WrittenSite};
@@ -56,7 +56,12 @@ pub struct RecordOptions {
 impl RecordOptions {
     /// Whether only the command, its children and the processes that were named are recorded.
     pub(crate) fn only_tree(&self) -> bool {
-        !self.command.is_empty() && !self.everyone
+        self.follows() && !self.everyone
+    }
+
+    /// Whether the command's children are followed.
+    fn follows(&self) -> bool {
+        !self.command.is_empty() && !host::is_in_pid_namespace()
     }
 }
 
@@ -150,6 +155,7 @@ pub fn record(
     notify: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary> {
     let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
+    look_outside(options, notify)?;
     let mut discovery = Discovery::new(options.filter.clone());
     let mut scan = first_scan(&mut discovery, options)?;
     let mut tell = |problem: String| notify(Notice::Problem(&problem));
@@ -162,7 +168,7 @@ pub fn record(
     let later = finder.scan();
     scan.found.extend(later.found);
     scan.problems.into_iter().chain(later.problems).for_each(&mut tell);
-    let mut threads = Threads::new(options.filter.programs.clone());
+    let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
     later.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
     let (written, probes) = attach_first(&mut finder, scan.found, &mut tell)?;
     if probes == 0 && options.command.is_empty() && !options.wait {
@@ -202,8 +208,11 @@ pub fn record(
     });
     let (trace, duration) = match ended {
         Ok(ended) => ended,
-        // The command was started to be recorded.
+        // The command was started to be recorded; one that is held would not hear of its end.
         Err(error) => {
+            if options.follows() {
+                program.admitted().into_iter().for_each(stop::go_on);
+            }
             command.terminate();
             let _ = command.end();
             return Err(error);
@@ -221,6 +230,23 @@ pub fn record(
     })
 }
 
+/// Says what cannot be had inside of a PID namespace: the kernel's programs see other pids than this process.
+fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
+    if !host::is_in_pid_namespace() {
+        return Ok(());
+    }
+    if !options.filter.pids.is_empty() {
+        let text = "-p: the kernel tells other pids inside of a PID namespace (a container); give -x PROGRAM";
+        return Err(Error::Request(text.to_owned()));
+    }
+    if !options.command.is_empty() && !options.everyone {
+        let text = "the command's children cannot be told from others inside of a PID namespace (a container): \
+                    every process is recorded";
+        notify(Notice::Problem(text));
+    }
+    Ok(())
+}
+
 /// Loads the program, and admits the processes that the user named.
 fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
     let program = Program::load(&ProgramOptions {
@@ -228,7 +254,7 @@ fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
         ring_bytes: options.ring_bytes,
         max_sites,
         only_admitted: options.only_tree() || !options.filter.pids.is_empty(),
-        follow: !options.command.is_empty(),
+        follow: options.follows(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
     Ok(program)
@@ -258,7 +284,7 @@ fn start_command(
     program: &Program,
     drain: &Drain,
 ) -> Result<(Running, Option<Guard>)> {
-    if options.command.is_empty() {
+    if !options.follows() {
         return Ok((Running::start(&options.command, options.user.as_ref(), drain)?, None));
     }
     let guard = Guard::start(program).map_err(|source| Error::System { doing: "start a process", source })?;

@@ -19,6 +19,8 @@ use crate::raw::Raw;
 pub(crate) struct Threads {
     /// Programs to record; empty for all.
     programs: Vec<Pattern>,
+    /// Whether `/proc` has other pids than events.
+    is_contained: bool,
     /// CLOCK_BOOTTIME less CLOCK_MONOTONIC, ns.
     slept_ns: u64,
     known: HashMap<u32, Known>,
@@ -43,9 +45,9 @@ struct Known {
 }
 
 impl Threads {
-    /// Knows nobody; records `programs`, or all if there are none.
-    pub(crate) fn new(programs: Vec<Pattern>) -> Self {
-        Self { programs, ..Self::default() }
+    /// Knows nobody; records `programs`, or all if there are none. `/proc` of a PID namespace has other pids than events.
+    pub(crate) fn new(programs: Vec<Pattern>, is_contained: bool) -> Self {
+        Self { programs, is_contained, ..Self::default() }
     }
 
     /// Says how long the machine has slept: CLOCK_BOOTTIME less CLOCK_MONOTONIC, ns.
@@ -55,6 +57,9 @@ impl Threads {
 
     /// Takes what `/proc` said of a process that runs already.
     pub(crate) fn know(&mut self, process: Process) {
+        if self.is_contained {
+            return;
+        }
         self.known.insert(process.pid, Known { process, is_asked: true, ..Known::default() });
     }
 
@@ -150,9 +155,11 @@ impl Threads {
         let known = self.known.entry(raw.pid).or_default();
         if !known.is_asked {
             known.is_asked = true;
-            // To the tick, as /proc tells the start.
+            // Who began later has taken the pid since.
             let latest_ns = raw.time_ns.saturating_add(self.slept_ns);
-            known.process = ask(raw.pid, &known.process, latest_ns, site_program);
+            let found =
+                process::read(raw.pid).filter(|found| !self.is_contained && found.start_ns <= latest_ns);
+            known.process = complete(raw.pid, &known.process, found, site_program);
         }
         let (programs, program) = (&self.programs, &known.process.program);
         let is_wanted = || programs.is_empty() || programs.iter().any(|pattern| pattern.matches(program));
@@ -171,10 +178,8 @@ impl Threads {
     }
 }
 
-/// Asks `/proc` for what the kernel's events do not say. `known` is what they did say, nothing if its pid is 0. Who
-/// began after `latest_ns`, CLOCK_BOOTTIME, has taken the pid since.
-fn ask(pid: u32, known: &Process, latest_ns: u64, site_program: &str) -> Process {
-    let found = process::read(pid).filter(|found| found.start_ns <= latest_ns);
+/// Adds what `/proc` has `found` to what the kernel's events say: `known`, nothing if its pid is 0.
+fn complete(pid: u32, known: &Process, found: Option<Process>, site_program: &str) -> Process {
     if known.pid == 0 {
         return found.unwrap_or_else(|| Process {
             pid,
@@ -303,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_asked_for_has_no_id() {
-        let mut threads = Threads::new(vec![Pattern::new("work*").unwrap()]);
+        let mut threads = Threads::new(vec![Pattern::new("work*").unwrap()], false);
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
         take(&mut threads, &mut writer, &fork(10, TICK_NS));
         assert_eq!(fired(11, &mut threads, &mut writer), None);
