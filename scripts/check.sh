@@ -76,7 +76,7 @@ tests() {
   local host
   host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
   [[ $(id -u) == 0 ]] || export "CARGO_TARGET_${host}_RUNNER=sudo --preserve-env"
-  TRACER_LIVE=1 cargo test --workspace --locked
+  TRACER_LIVE=1 cargo test --workspace --locked --no-fail-fast
   awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
     END { printf "note: %d tests, %d ignored\n", passed + failed, ignored; exit ignored > 0 }' "$work/log"
 }

@@ -3,7 +3,6 @@
 
 mod tool;
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use tool::{Folder, TRACER, live, stderr, stdout};
@@ -52,9 +51,7 @@ fn without_privilege_it_says_what_is_missing_and_what_to_do() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("doctor-nobody");
     // Where nobody may run it.
-    let tracer = folder.path("tracer");
-    std::fs::copy(TRACER, &tracer).expect("copied");
-    std::fs::set_permissions(&tracer, PermissionsExt::from_mode(0o755)).expect("set");
+    let tracer = folder.copy_program(TRACER, "tracer");
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&tracer).current_dir("/");
     let output = command.arg("doctor").output().expect("setpriv runs");

@@ -5,7 +5,6 @@
 mod target;
 mod tool;
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use target::{Target, guarded, of_process};
@@ -122,13 +121,6 @@ fn random(good: &Image, seed: u64) -> Image {
     image
 }
 
-fn write(folder: &Folder, name: &str, image: &Image) -> PathBuf {
-    let path = folder.write(name, &image.bytes);
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, open).expect("set");
-    path
-}
-
 /// `tracer list` of a file, with the memory and the time of a small program.
 #[track_caller]
 fn list(folder: &Folder, name: &str) -> String {
@@ -149,12 +141,12 @@ fn damaged_and_malicious_files_cost_a_line() {
     let good = Image::new(std::fs::read(guarded(&folder, "good")).expect("read"));
     assert_eq!(list(&folder, "good"), "");
     for (name, image) in malicious(&good) {
-        write(&folder, name, &image);
+        folder.write(name, &image.bytes);
         let said = list(&folder, name);
         println!("{name}: {}", said.trim_end());
     }
     for seed in 0..100 {
-        write(&folder, "random", &random(&good, seed));
+        folder.write("random", &random(&good, seed).bytes);
         list(&folder, "random");
     }
 }
@@ -166,7 +158,7 @@ fn malicious_programs_that_run_do_not_keep_others_from_being_recorded() {
     let path = guarded(&folder, "good");
     let good = Image::new(std::fs::read(&path).expect("read"));
     let start = |(name, image): &(&str, Image)| {
-        let mut target = Target::start(&mut Command::new(write(&folder, name, image)));
+        let mut target = Target::start(&mut Command::new(folder.write_program(name, &image.bytes)));
         target.answer();
         target
     };
@@ -178,7 +170,7 @@ fn malicious_programs_that_run_do_not_keep_others_from_being_recorded() {
     let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "target:hit", "--print"]);
     targets.extend(during.iter().map(start));
     // A copy that starts after them all, so that they were looked at when it is found.
-    let mut last = Target::start(&mut Command::new(write(&folder, "last", &good)));
+    let mut last = Target::start(&mut Command::new(folder.write_program("last", &good.bytes)));
     last.answer();
     last.wait_for_recorder();
     assert_eq!((target.fire(1000), last.fire(1000)), ((1, 1000), (1, 1000)));

@@ -42,10 +42,7 @@ fn program(folder: &Folder) -> PathBuf {
     let (old, new) = (b"provider\0hit\0", b"\x1b[31m\n\"\xe2\0hit\0");
     let at = bytes.windows(old.len()).position(|window| window == old).expect("the note");
     bytes[at..at + new.len()].copy_from_slice(new);
-    let path = folder.path("").join(OsStr::from_bytes(NASTY));
-    std::fs::copy(&plain, &path).expect("copied, with its permissions");
-    std::fs::write(&path, bytes).expect("written");
-    path
+    folder.write_program(OsStr::from_bytes(NASTY), &bytes)
 }
 
 /// Text that a terminal shows as it is.

@@ -230,8 +230,7 @@ fn without_privilege_it_says_what_is_missing() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("nobody");
     let _pipeline = Pipeline::start(&["--rate", "100"]);
-    let tool = folder.path("tracer");
-    std::fs::copy(tool::TRACER, &tool).expect("copied");
+    folder.copy_program(tool::TRACER, "tracer");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(folder.path(""), open).expect("set");
     folder.write(

@@ -23,8 +23,7 @@ fn start_hidden(folder: &Folder, program: &Path) -> Target {
 
 /// Starts `program` and removes its file.
 fn start_deleted(folder: &Folder, program: &Path) -> Target {
-    let copy = folder.path("deleted");
-    std::fs::copy(program, &copy).expect("copied");
+    let copy = folder.copy_program(program, "deleted");
     let mut target = Target::start(&mut Command::new(&copy));
     // Once it answers it is no longer being executed.
     target.answer();

@@ -165,8 +165,7 @@ fn a_program_that_is_replaced_is_another_process() {
     let Some(_alone) = live() else { return };
     let folder = Folder::new("exec");
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
-    let other = folder.path("other");
-    std::fs::copy(&worker, &other).expect("copied");
+    let other = folder.copy_program(&worker, "other");
     let (worker, other) = (worker.to_str().expect("UTF-8"), other.to_str().expect("UTF-8"));
     let script = format!("import os; os.execv('{other}', ['{other}', '5'])");
     let script = format!("{worker} 3; exec python3 -c \"{script}\"");

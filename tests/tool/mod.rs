@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, Once};
@@ -29,6 +30,22 @@ impl Folder {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("written");
         path
+    }
+
+    /// A copy of a program, with its permissions. Made by another process: what this one has open for writing, a child that
+    /// another test starts meanwhile has open too, and the kernel runs no such file ("text file busy").
+    pub(crate) fn copy_program(&self, program: impl AsRef<Path>, name: impl AsRef<Path>) -> PathBuf {
+        let copy = self.0.join(name);
+        let status = Command::new("cp").arg("--preserve=mode").arg(program.as_ref()).arg(&copy).status();
+        assert!(status.expect("cp runs").success(), "{} is copied", copy.display());
+        copy
+    }
+
+    /// A program of these bytes, which everybody may run.
+    pub(crate) fn write_program(&self, name: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
+        let draft = self.write("draft", bytes);
+        std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o755)).expect("set");
+        self.copy_program(draft, name)
     }
 
     /// Runs `tracer` in this folder.
