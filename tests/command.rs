@@ -116,6 +116,59 @@ fn ctrl_c_ends_the_command_and_what_it_fired_is_there() {
     assert_eq!(events(&log).len(), 100, "{log}");
 }
 
+/// With job control a shell waits for its children to be suspended, so they cannot be stopped for a moment.
+#[test]
+fn a_shell_with_job_control_does_not_take_its_children_for_suspended() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("jobs");
+    compile_c(&folder, "late", LATE, &["-O2"]);
+    let script = "set -m; ./late 0 && ./late 7";
+    let args = ["record", "-o", "run.trace", "-e", "late:hit", "--", "bash", "-c", script];
+    let output = folder.tracer(&args);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(events(&log).len(), 200, "{log}");
+}
+
+#[test]
+fn a_program_that_only_the_command_can_see_is_recorded_from_its_first_probe() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("private");
+    compile_c(&folder, "family", FAMILY, &["-O2"]);
+    std::fs::create_dir(folder.path("private")).expect("made");
+    let script = "mount -t tmpfs none private && cp family private/hidden && private/hidden";
+    let command = ["--", "unshare", "--mount", "sh", "-c", script];
+    let output = folder.tracer(&[&["record", "-o", "run.trace", "-e", "family:*"], &command[..]].concat());
+    assert!(!folder.path("private/hidden").exists(), "the mount is not private");
+    assert_eq!(output.status.code(), Some(42), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let names: Vec<String> = events(&log).into_iter().map(|event| event.3).collect();
+    assert_eq!(names.len(), 9, "{log}");
+    assert_eq!(&names[..2], ["family:constructor", "family:first"]);
+}
+
+#[test]
+fn a_command_that_does_not_end_is_told_and_then_killed() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("stubborn");
+    compile_c(&folder, "late", LATE, &["-O2"]);
+    let script = "trap '' TERM; ./late 0; while :; do sleep 0.05; done";
+    let args = ["--duration", "2s", "-o", "run.trace", "-e", "late:hit", "--", "sh", "-c", script];
+    let errors = std::fs::File::create(folder.path("errors")).expect("created");
+    let mut command = folder.command(&["record"]);
+    let mut recorder = command.args(args).stderr(errors).spawn().expect("tracer runs");
+    until("it says that it waits", || {
+        let errors = std::fs::read_to_string(folder.path("errors")).expect("UTF-8");
+        errors.contains("the recording is over, waiting for the command (PID ")
+    });
+    // The trace is complete by now.
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(events(&log).len(), 100, "{log}");
+    let status = std::process::Command::new("kill").args(["-s", "INT", &recorder.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+    assert_eq!(recorder.wait().expect("ended").code(), Some(128 + 9));
+}
+
 /// Children are stopped at each exec for a moment; nobody but the guard would continue one if the recorder is killed.
 #[test]
 fn a_recorder_that_is_killed_leaves_nobody_stopped() {

@@ -120,6 +120,11 @@ pub const fn pack_ids(pid_tid: u64, site: u32) -> u64 {
     (pid_tid >> 32) << (ID_BITS + SITE_BITS) | (pid_tid & 0xffff_ffff) << SITE_BITS | site as u64
 }
 
+/// Value of a process in the map `PIDS`: it is recorded.
+pub const ADMITTED: u8 = 1;
+/// Value of a process in the map `PIDS`: it is recorded, and so are its children, which are followed themselves.
+pub const FOLLOWED: u8 = 2;
+
 /// [`EventHeader::kind`]: a site fired.
 pub const KIND_SITE: u8 = 0;
 /// [`EventHeader::kind`]: a process began as the copy of another one. Words: start, parent, program.
@@ -159,6 +164,8 @@ pub struct KernelLayout {
     pub task_ptrace: u32,
     /// `signal_struct.live`: threads that have not ended.
     pub signal_live: u32,
+    /// `signal_struct.pids`: the process group among them.
+    pub signal_pids: u32,
     /// `mm_struct.exe_file`.
     pub mm_exe_file: u32,
     /// `mm_struct.arg_start`.

@@ -11,14 +11,14 @@ use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_reserve,
-    bpf_ringbuf_submit, bpf_send_signal,
+    bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_send_signal,
 };
 use aya_ebpf::programs::RawTracePointContext;
 
 use crate::abi::{
-    EventHeader, HEADER_BYTES, KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, MAX_COMMAND_BYTES, MAX_PATH_BYTES,
-    MAX_PROGRAM_BYTES,
+    ADMITTED, EventHeader, FOLLOWED, HEADER_BYTES, KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout,
+    MAX_COMMAND_BYTES, MAX_PATH_BYTES, MAX_PROGRAM_BYTES,
 };
 use crate::{argument, atomic, maps};
 
@@ -34,6 +34,7 @@ static KERNEL: KernelLayout = KernelLayout {
     task_exit_code: 0,
     task_ptrace: 0,
     signal_live: 0,
+    signal_pids: 0,
     mm_exe_file: 0,
     mm_arg_start: 0,
     mm_arg_end: 0,
@@ -42,10 +43,13 @@ static KERNEL: KernelLayout = KernelLayout {
     binprm_filename: 0,
 };
 
-/// 1 when the children of admitted processes are admitted, and held when they begin to run another program. Set by the
-/// recorder before the program is loaded.
+/// 1 when followed processes are held when they begin to run another program. Set by the recorder before the program is
+/// loaded.
 #[unsafe(no_mangle)]
-static FOLLOW: u32 = 0;
+static HOLD: u32 = 0;
+
+/// Index in `signal_struct.pids`: `PIDTYPE_PGID` of the kernel's `include/linux/pid_types.h`.
+const PROCESS_GROUP: u32 = 2;
 
 /// Stops a process; nothing can block it.
 const SIGSTOP: u32 = 19;
@@ -72,7 +76,7 @@ pub fn fork(ctx: &RawTracePointContext) {
     }
     let parent = child.parent(&layout);
     if is_followed(parent) {
-        let _ = maps::PIDS.insert(&pid, &1, 0);
+        let _ = maps::PIDS.insert(&pid, &FOLLOWED, 0);
     }
     let Some(event) = Reserved::<FORK_BYTES>::new() else { return };
     event.word(0, child.read(layout.task_start));
@@ -95,8 +99,8 @@ pub fn exec(ctx: &RawTracePointContext) {
     event.string::<MAX_PATH_BYTES>(4, 6 * 8 + MAX_PROGRAM_BYTES, path);
     let pid = task.read(layout.task_tgid);
     // It may be a program with probes that nobody has seen before. Stopped here, before its first instruction, it waits
-    // for them to be attached; the recorder continues it. Under a debugger the signal would be seen.
-    let is_held = is_followed(pid) && task.read::<u32>(layout.task_ptrace) == 0;
+    // for them to be attached; the recorder continues it.
+    let is_held = is_followed(pid) && may_be_held(task, &layout);
     // SAFETY: the helper has no precondition; it signals the process that runs, which is the one of this event.
     let is_held = is_held && unsafe { bpf_send_signal(SIGSTOP) } == 0;
     event.word(5, u64::from(is_held));
@@ -125,9 +129,22 @@ pub fn exit(ctx: &RawTracePointContext) {
 
 #[inline(always)]
 fn is_followed(pid: u32) -> bool {
-    // SAFETY: a read of an initialised static; volatile, because the loader changes it after compilation. Of the map
-    // value only its presence counts.
-    unsafe { ptr::read_volatile(&raw const FOLLOW) != 0 && maps::PIDS.get(&pid).is_some() }
+    // SAFETY: a single byte is read.
+    unsafe { maps::PIDS.get(&pid) }.is_some_and(|value| *value != ADMITTED)
+}
+
+/// Whether nobody would take it amiss if `task` were stopped for a moment: a debugger would, and a shell that gives its
+/// jobs process groups of their own and waits for them to be suspended.
+#[inline(always)]
+fn may_be_held(task: Task, layout: &KernelLayout) -> bool {
+    // SAFETY: a read of an initialised static; volatile, because the loader changes it after compilation.
+    if unsafe { ptr::read_volatile(&raw const HOLD) } == 0 || task.read::<u32>(layout.task_ptrace) != 0 {
+        return false;
+    }
+    let group = |task: Task| -> u64 {
+        Task(task.read(layout.task_signal)).read(layout.signal_pids + PROCESS_GROUP * size_of::<u64>() as u32)
+    };
+    group(task) == group(Task(task.read(layout.task_parent)))
 }
 
 #[inline(always)]
@@ -173,7 +190,8 @@ impl<const BYTES: usize> Reserved<BYTES> {
     #[inline(always)]
     fn new() -> Option<Self> {
         // SAFETY: the address of a ring buffer map, which the loader puts there.
-        let at = unsafe { bpf_ringbuf_reserve((&raw const maps::PROCESSES).cast_mut().cast(), BYTES as u64, 0) };
+        let at =
+            unsafe { bpf_ringbuf_reserve((&raw const maps::PROCESSES).cast_mut().cast(), BYTES as u64, 0) };
         if at.is_null() {
             let drops = maps::PROCESS_DROPS.get_ptr_mut(0)?;
             // SAFETY: an aligned map value.

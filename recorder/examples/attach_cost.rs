@@ -29,7 +29,7 @@ fn main() {
         ring_bytes: 4096,
         max_sites,
         only_admitted: false,
-        follow: false,
+        hold: false,
     });
     let program = program.expect("root and eBPF");
     fire();

@@ -68,7 +68,7 @@ fn measure(hits: u32, rounds: u32) {
         ring_bytes: 4 << 20,
         max_sites: 16,
         only_admitted: false,
-        follow: false,
+        hold: false,
     };
     let program = Program::load(&options).expect("root and eBPF");
     let empty = program::load_empty().expect("root and eBPF");

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use crate::drain::Drain;
 use crate::error::{Error, Result};
-use crate::stop;
+use crate::stop::{self, Signals};
 use crate::user::User;
 
 /// The command that is recorded, if there is one.
@@ -48,9 +49,37 @@ impl Running {
         Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
     }
 
-    /// Waits for the command's end.
-    pub(crate) fn end(self) -> Result<Option<ExitStatus>> {
-        let status = self.child.map(|mut child| child.wait()).transpose();
-        status.map_err(|source| Error::System { doing: "wait for the command", source })
+    /// Waits for the command's end. One that does not end soon is `told`, and killed if the user asks for the end again.
+    pub(crate) fn end(
+        mut self,
+        signals: &mut Signals,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let mut patience = Some(Instant::now() + PATIENCE);
+        loop {
+            match child.try_wait() {
+                Ok(None) if signals.take().ends > 0 => {
+                    // It may end at this moment.
+                    let _ = child.kill();
+                }
+                Ok(None) => {
+                    if patience.take_if(|until| *until <= Instant::now()).is_some() {
+                        let pid = child.id();
+                        told(&format!(
+                            "the recording is over, waiting for the command (PID {pid}); Ctrl-C kills it"
+                        ));
+                    }
+                    std::thread::sleep(STEP);
+                }
+                Ok(status) => return Ok(status),
+                Err(source) => return Err(Error::System { doing: "wait for the command", source }),
+            }
+        }
     }
 }
+
+/// How often a command that does not end is looked at.
+const STEP: Duration = Duration::from_millis(10);
+/// How long it may take without a word.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -21,6 +21,7 @@ use crate::loss::{Loss, LossReader};
 use crate::program::Program;
 use crate::raw::{self, Raw};
 use crate::ring::{Progress, Ring};
+use crate::stop;
 
 /// Words of one batch at most: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
@@ -82,6 +83,13 @@ pub struct Started {
 }
 
 impl Started {
+    /// Continues the process if it was stopped.
+    pub(crate) fn let_go(&self) {
+        if self.is_held {
+            stop::go_on(self.pid);
+        }
+    }
+
     /// Those that the events of a ring tell of.
     fn all(mut words: &[u64]) -> Vec<Self> {
         let mut started = Vec::new();
@@ -117,7 +125,9 @@ pub enum Wake {
 pub struct Drain {
     /// By CPU, and behind them the ring of what happens to processes.
     rings: Vec<Tracked>,
-    /// Processes that began to run another program, as far as the last batch tells.
+    /// What was moved out of the ring of processes ahead of the next batch.
+    waiting: Vec<u64>,
+    /// Processes that began to run another program and were not taken yet.
     pub started: Vec<Started>,
     lanes: Lanes,
     losses: LossReader,
@@ -169,6 +179,7 @@ impl Drain {
         }
         Ok(Self {
             rings,
+            waiting: Vec::new(),
             started: Vec::new(),
             losses: LossReader::new(lanes.clone(), site_drops),
             lanes,
@@ -218,7 +229,6 @@ impl Drain {
     /// [`Error::System`] when the counters of lost events cannot be read.
     pub fn collect(&mut self, sites: u32, batch: &mut Batch) -> Result<bool> {
         batch.clear();
-        self.started.clear();
         let mut fullest = 0.0_f64;
         let cpus = self.rings.len() - 1;
         let mut all = true;
@@ -230,6 +240,10 @@ impl Drain {
             // Before the positions are read: what bears an earlier time is reserved by then.
             let now_ns = monotonic_ns();
             let begin = batch.words.len();
+            if cpu == cpus {
+                batch.words.append(&mut self.waiting);
+            }
+            let ahead = batch.words.len();
             let lane = if cpu < cpus {
                 self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS)
             } else {
@@ -241,7 +255,7 @@ impl Drain {
             }
             all &= lane != Progress::Full && ring != Progress::Full;
             if cpu == cpus {
-                self.started.extend(Started::all(&batch.words[begin..]));
+                self.started.extend(Started::all(&batch.words[ahead..]));
             }
             if batch.words.len() > begin {
                 let cpu = u16::try_from(cpu).expect("the loader refuses more CPUs");
@@ -262,6 +276,16 @@ impl Drain {
         // Losses have a place among the events, so events wait until it is known.
         batch.complete_ns = batch.complete_ns.min(self.losses_ns.saturating_sub(VISIBILITY_NS));
         Ok(all)
+    }
+
+    /// Looks only for processes that began to run another program, while there is no batch to fill: some of them wait.
+    pub fn look_at_processes(&mut self) {
+        let begin = self.waiting.len();
+        if let Some(tracked) = self.rings.last_mut() {
+            // What does not fit any more waits in the ring.
+            tracked.ring.drain(&mut self.waiting, BATCH_WORDS / 2);
+        }
+        self.started.extend(Started::all(&self.waiting[begin..]));
     }
 
     /// Reads the lost events that [`Drain::collect`] has not looked at yet. For the end of a recording, after detaching.

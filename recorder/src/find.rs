@@ -25,7 +25,6 @@ use crate::plan::Plan;
 use crate::process;
 use crate::program::Program;
 use crate::record::RecordOptions;
-use crate::stop;
 use crate::write::WrittenSite;
 
 /// A file whose sites the program knows, but is not attached to yet.
@@ -167,12 +166,14 @@ impl<'a> Finder<'a> {
             let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
             match started.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(list) => {
+                    let mut result = Ok(());
                     for started in list {
-                        let held = started.is_held.then_some(started.pid);
-                        let looked = self.look_at_started(&started, &mut looks, announce, tell);
-                        held.into_iter().for_each(stop::go_on);
-                        looked?;
+                        if result.is_ok() {
+                            result = self.look_at_started(&started, &mut looks, announce, tell);
+                        }
+                        started.let_go();
                     }
+                    result?;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -215,8 +216,16 @@ impl<'a> Finder<'a> {
             self.looked.clear();
         }
         self.looked.insert(program, now);
-        let scan = self.discovery.starting(pid, path);
-        self.attach_later(scan, announce, tell)?;
+        if started.is_held {
+            // It is there, whatever root it has.
+            let scan = self.discovery.scan_process(pid);
+            self.attach_later(scan, announce, tell)?;
+        }
+        // One that has a root of its own gives a path that means another file here, or is gone.
+        if process::has_our_root(pid) {
+            let scan = self.discovery.starting(pid, path);
+            self.attach_later(scan, announce, tell)?;
+        }
         if looks.len() < MAX_REMEMBERED {
             looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
         }

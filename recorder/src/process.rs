@@ -36,6 +36,21 @@ pub fn executable(pid: u32) -> std::io::Result<PathBuf> {
     fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path))
 }
 
+/// Whether paths mean the same files to `pid` as to this process, as far as can be said: also if it is gone.
+#[must_use]
+pub(crate) fn has_our_root(pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let root = |process: &str| {
+        fs::metadata(format!("/proc/{process}/root/")).map(|facts| (facts.dev(), facts.ino()))
+    };
+    let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
+    let differ = |theirs: Option<bool>| theirs == Some(false);
+    let pid = pid.to_string();
+    let same_root = root(&pid).ok().zip(root("self").ok()).map(|(theirs, ours)| theirs == ours);
+    let same_mounts = mounts(&pid).ok().zip(mounts("self").ok()).map(|(theirs, ours)| theirs == ours);
+    !differ(same_root) && !differ(same_mounts)
+}
+
 /// Path without the ` (deleted)` that the kernel puts behind paths of files that are gone.
 #[must_use]
 pub(crate) fn undeleted(path: &Path) -> PathBuf {

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
-use crate::abi::{KernelLayout, LANE_MARGIN, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SITE_BITS, SiteSpec};
+use crate::abi::{
+    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SITE_BITS, SiteSpec,
+};
 use crate::bpf::{
     self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
 };
@@ -40,8 +42,9 @@ pub struct ProgramOptions {
     pub max_sites: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
-    /// Whether the children of admitted processes are admitted when they begin; needs [`Program::watch_processes`].
-    pub follow: bool,
+    /// Whether the children of followed processes are stopped when they begin to run another program, until
+    /// somebody continues them.
+    pub hold: bool,
 }
 
 /// Fewest and most slots of a lane.
@@ -177,7 +180,16 @@ impl Program {
     /// # Errors
     /// [`Error::System`] when too many processes are admitted.
     pub fn admit(&self, pid: u32) -> Result<()> {
-        set(&self.admitted, pid, &[1])
+        set(&self.admitted, pid, &[ADMITTED])
+    }
+
+    /// Records process `pid` from now on and the children that it will have, and theirs; needs
+    /// [`Program::watch_processes`].
+    ///
+    /// # Errors
+    /// As [`Program::admit`].
+    pub fn follow(&self, pid: u32) -> Result<()> {
+        set(&self.admitted, pid, &[FOLLOWED])
     }
 
     /// Undoes [`Program::admit`]; nothing happens if the process was not admitted.
@@ -278,7 +290,7 @@ fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelL
     let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
     let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
     let only_admitted = u32::from(options.only_admitted).to_le_bytes();
-    let follow = u32::from(options.follow).to_le_bytes();
+    let hold = u32::from(options.hold).to_le_bytes();
     let kernel = layout_bytes(kernel);
     object
         .patch_map_data(HashMap::from([
@@ -286,7 +298,7 @@ fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelL
             ("WAKE_SLOTS", (&wake_slots[..], true)),
             ("WAKE_BYTES", (&wake_bytes[..], true)),
             ("PID_FILTER", (&only_admitted[..], true)),
-            ("FOLLOW", (&follow[..], true)),
+            ("HOLD", (&hold[..], true)),
             ("KERNEL", (&kernel[..], true)),
         ]))
         .map_err(|error| Error::Object(error.to_string()))
@@ -342,6 +354,7 @@ fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
         task_exit_code,
         task_ptrace,
         signal_live,
+        signal_pids,
         mm_exe_file,
         mm_arg_start,
         mm_arg_end,
@@ -351,9 +364,9 @@ fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
     } = *kernel;
     let tasks =
         [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code, task_ptrace];
-    let others =
-        [signal_live, mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
-    tasks.into_iter().chain(others).flat_map(u32::to_le_bytes).collect()
+    let signals = [signal_live, signal_pids];
+    let others = [mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
+    tasks.into_iter().chain(signals).chain(others).flat_map(u32::to_le_bytes).collect()
 }
 
 fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
@@ -405,6 +418,27 @@ mod tests {
         assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[8..24], [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 0, 0, 0]);
         assert_eq!(bytes[24..], [0; 16 * 11]);
+    }
+
+    #[test]
+    fn a_layout_has_the_bytes_of_its_static() {
+        let mut bytes = layout_bytes(&KernelLayout::default());
+        assert_eq!(bytes.len(), size_of::<KernelLayout>());
+        let layout = KernelLayout {
+            task_pid: 1,
+            task_exit_code: 7,
+            task_ptrace: 8,
+            signal_live: 9,
+            signal_pids: 10,
+            mm_exe_file: 11,
+            file_dentry: 14,
+            binprm_filename: 16,
+            ..KernelLayout::default()
+        };
+        for (index, number) in [1, 7, 8, 9, 10, 11, 14, 16].map(|number| (number as usize - 1, number)) {
+            bytes[4 * index] = number;
+        }
+        assert_eq!(layout_bytes(&layout), bytes);
     }
 
     #[test]

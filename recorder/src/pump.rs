@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::find::Finder;
 use crate::meter::Meter;
 use crate::record::Notice;
-use crate::stop::{self, Signals};
+use crate::stop::Signals;
 use crate::write::{Shared, TraceWriter, WrittenSite};
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
@@ -71,14 +71,16 @@ impl<'a> Work<'_, 'a> {
         let begun = Instant::now();
         let Self { trace, mut finder, watch, drain, sites, longest, shared } = self;
         std::thread::scope(|scope| {
-            let (full, steps) = sync_channel(BATCHES);
+            // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
+            let (full, steps) = channel();
             let (free, spare) = sync_channel(BATCHES);
             (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
             let writing = scope.spawn(move || write_steps(trace, &steps, &free));
             let (say, news) = channel();
             let (start, starts) = channel();
             let found = full.clone();
-            let looking = scope.spawn(move || look(&mut finder, &starts, &found, &say).map(|()| finder));
+            let looking =
+                scope.spawn(move || look(&mut finder, &starts, &found, &say, shared).map(|()| finder));
             let meter = Meter::new();
             let start = Some(start);
             let mut draining = Draining { drain, sites, full, spare, news, start, longest, shared, meter };
@@ -106,8 +108,9 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 fn look(
     finder: &mut Finder<'_>,
     started: &Receiver<Vec<Started>>,
-    steps: &SyncSender<Step>,
+    steps: &Sender<Step>,
     say: &Sender<News>,
+    shared: &Shared,
 ) -> Result<()> {
     // Who does not listen any more has ended the recording.
     let mut announce = |sites: &[WrittenSite]| {
@@ -117,14 +120,20 @@ fn look(
     let mut tell = |problem| {
         let _ = say.send(News::Problem(problem));
     };
-    finder.keep_looking(started, &mut announce, &mut tell)
+    let result = finder.keep_looking(started, &mut announce, &mut tell);
+    if result.is_err() {
+        // Without this thread nobody is held any more, and the recording ends.
+        shared.enough.store(true, Ordering::Relaxed);
+        started.try_iter().flatten().for_each(|started| started.let_go());
+    }
+    result
 }
 
 /// The draining thread's side of the two channels.
 struct Draining<'a> {
     drain: &'a mut Drain,
     sites: &'a AtomicU32,
-    full: SyncSender<Step>,
+    full: Sender<Step>,
     spare: Receiver<Batch>,
     news: Receiver<News>,
     /// To the thread that looks for programs; gone at the end.
@@ -199,6 +208,9 @@ impl Draining<'_> {
                 Ok(self.full.send(Step::Batch(batch)).is_ok())
             }
             Err(TryRecvError::Empty) => {
+                // Nobody is to be held for as long as a slow reader of the trace takes.
+                self.drain.look_at_processes();
+                self.tell_started();
                 std::thread::sleep(Duration::from_micros(200));
                 Ok(true)
             }
@@ -217,7 +229,7 @@ impl Draining<'_> {
             None => Some(started),
         };
         let Some(left) = left else { return };
-        left.iter().filter(|it| it.is_held).for_each(|it| stop::go_on(it.pid));
+        left.iter().for_each(Started::let_go);
         // The other thread is gone before the end only after an error.
         self.shared.enough.store(true, Ordering::Relaxed);
     }
@@ -226,6 +238,9 @@ impl Draining<'_> {
     fn rest(&mut self) -> Result<()> {
         // A program that was running when its site was detached has a few instructions to go.
         std::thread::sleep(Duration::from_millis(2));
+        // Who was held meanwhile does not wait for the writing thread.
+        self.drain.look_at_processes();
+        self.tell_started();
         loop {
             let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
             let sites = self.sites.load(Ordering::Relaxed);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::thread::CapabilitySet;
 use tracer_format::{Cost, Site};
 
 use crate::attach::AttachMode;
@@ -194,9 +195,11 @@ pub fn record(
     let started = Instant::now();
     let (mut command, guard) = start_command(options, &program, &drain)?;
     notify(Notice::Ready { probes });
-    let until = options.duration.map(|duration| started + duration);
     let work = Work { trace, finder, watch, drain: &mut drain, sites: &sites, longest, shared: &shared };
-    let (written, drained) = work.run(&mut End { until, signals, command: &mut command }, notify);
+    let until = options.duration.map(|duration| started + duration);
+    let mut end = End { until, signals, command: &mut command };
+    let (written, drained) = work.run(&mut end, notify);
+    let mut signals = end.signals;
     // Nobody is held any more.
     drop(guard);
     let ended = written.and_then(|mut trace| {
@@ -208,13 +211,9 @@ pub fn record(
     });
     let (trace, duration) = match ended {
         Ok(ended) => ended,
-        // The command was started to be recorded; one that is held would not hear of its end.
+        // The command was started to be recorded; who is held would not hear of its end.
         Err(error) => {
-            if options.follows() {
-                program.admitted().into_iter().for_each(stop::go_on);
-            }
-            command.terminate();
-            let _ = command.end();
+            give_up(options, &program, command, &mut signals, notify);
             return Err(error);
         }
     };
@@ -224,14 +223,26 @@ pub fn record(
         duration,
         bytes: shared.bytes.load(Ordering::Relaxed),
         sites: trace.sites.iter().map(SiteTotal::of).collect(),
-        command: command.end()?,
+        command: command.end(&mut signals, &mut |text| notify(Notice::Problem(text)))?,
         malformed: trace.malformed(),
         lost_processes: program.lost_processes()?,
     })
 }
 
-/// Says what cannot be had inside of a PID namespace: the kernel's programs see other pids than this process.
+/// Whether a process that is stopped can be continued, whatever user it has become.
+fn may_signal_anybody() -> bool {
+    let capabilities = rustix::thread::capabilities(None);
+    capabilities.is_ok_and(|sets| sets.effective.contains(CapabilitySet::KILL))
+}
+
+/// Says what cannot be had without a capability, and inside of a PID namespace, where the kernel's programs see other pids
+/// than this process.
 fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
+    if options.follows() && !may_signal_anybody() {
+        let text = "without CAP_KILL the command's children are not stopped until their probes are attached: what \
+                    they fire first may be missed";
+        notify(Notice::Problem(text));
+    }
     if !host::is_in_pid_namespace() {
         return Ok(());
     }
@@ -254,7 +265,7 @@ fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
         ring_bytes: options.ring_bytes,
         max_sites,
         only_admitted: options.only_tree() || !options.filter.pids.is_empty(),
-        follow: options.follows(),
+        hold: options.follows() && may_signal_anybody(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
     Ok(program)
@@ -289,10 +300,26 @@ fn start_command(
     }
     let guard = Guard::start(program).map_err(|source| Error::System { doing: "start a process", source })?;
     // The command is admitted as our child, before it is a process of its own.
-    program.admit(std::process::id())?;
+    program.follow(std::process::id())?;
     let command = Running::start(&options.command, options.user.as_ref(), drain);
     program.dismiss(std::process::id());
     Ok((command?, Some(guard)))
+}
+
+/// Ends the command after an error.
+fn give_up(
+    options: &RecordOptions,
+    program: &Program,
+    command: Running,
+    signals: &mut Signals,
+    notify: &mut dyn FnMut(Notice<'_>),
+) {
+    if options.follows() {
+        program.admitted().into_iter().for_each(stop::go_on);
+    }
+    command.terminate();
+    // The error that ended the recording is the one to tell.
+    let _ = command.end(signals, &mut |text| notify(Notice::Problem(text)));
 }
 
 /// Attaches to all that was found before the recording begins; gives the sites and the number of probes.

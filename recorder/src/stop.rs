@@ -73,6 +73,11 @@ impl Drop for Signals {
         for id in self.ids.drain(..) {
             signal_hook::low_level::unregister(id);
         }
+        // Without this they would be ignored from now on, and what comes after the recording could not be ended.
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
+            // SAFETY: the default is no code of ours; nobody else in this crate handles these signals.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
     }
 }
 

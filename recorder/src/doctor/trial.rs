@@ -92,7 +92,7 @@ impl Bench {
             ring_bytes: 256 << 10,
             max_sites: sites,
             only_admitted: false,
-            follow: false,
+            hold: false,
         };
         let program = Program::load(&options)?;
         let mut plans = Vec::new();

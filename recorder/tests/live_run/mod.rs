@@ -30,7 +30,7 @@ pub(crate) fn can_record() -> bool {
         ring_bytes: 4096,
         max_sites: 1,
         only_admitted: false,
-        follow: false,
+        hold: false,
     };
     match Program::load(&options) {
         Ok(_) => true,
@@ -134,7 +134,7 @@ impl Recording {
             ring_bytes: settings.ring_bytes,
             max_sites: 100,
             only_admitted: settings.only_admitted,
-            follow: false,
+            hold: false,
         });
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());
