@@ -47,7 +47,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     for (verdict, what) in [(Verdict::Gone, "gone"), (Verdict::TooFew, "with too few spans to judge")] {
         let stages = diff.with(verdict);
         if !stages.is_empty() {
-            eprintln!("tracer: {} {what}: {}", counted(stages.len() as u64, "stage"), names(&stages));
+            say!("{} {what}: {}", counted(stages.len() as u64, "stage"), names(&stages));
         }
     }
     Ok(if diff.is_uncertain() { Done::Lossy } else { Done::All })

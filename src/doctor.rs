@@ -35,11 +35,11 @@ pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<Done> {
     match worst {
         Verdict::Problem => bail!("this machine cannot record: {count} problem{plural}"),
         Verdict::Limit => {
-            eprintln!("tracer: this machine can record, but not everything: {count} limit{plural}");
+            say!("this machine can record, but not everything: {count} limit{plural}");
             Ok(Done::Lossy)
         }
         Verdict::Note | Verdict::Ok => {
-            eprintln!("tracer: this machine can record");
+            say!("this machine can record");
             Ok(Done::All)
         }
     }

@@ -53,7 +53,7 @@ pub(crate) fn follow(path: &Path, filter: &Filter) -> anyhow::Result<Done> {
         live.write(rest, &mut out).map_err(|error| of(error, &name))?;
         if interrupted.load(Ordering::Relaxed) && !is_file && !told {
             told = true;
-            eprintln!("tracer: reading on to the end of the pipe; Ctrl-C again ends at once");
+            say!("reading on to the end of the pipe; Ctrl-C again ends at once");
         }
         if is_file && (live.is_complete() || interrupted.load(Ordering::Relaxed)) {
             break;
@@ -62,8 +62,8 @@ pub(crate) fn follow(path: &Path, filter: &Filter) -> anyhow::Result<Done> {
     let disordered = live.disordered();
     let mut outcome = live.finish(&mut out).map_err(|error| of(error, &name))?;
     if disordered > 0 {
-        eprintln!(
-            "tracer: {name}: {disordered} events stand behind later ones: blocks overlap, and a stream cannot be sorted; replay a file for the order of time"
+        say!(
+            "{name}: {disordered} events stand behind later ones: blocks overlap, and a stream cannot be sorted; replay a file for the order of time"
         );
     }
     // Who ends the following of a file knows that it goes on.
@@ -105,7 +105,7 @@ fn wait_for(path: &Path, interrupted: &AtomicBool) -> anyhow::Result<Option<File
         }
         if !told {
             told = true;
-            eprintln!("tracer: {} does not exist yet, waiting for it", name(path));
+            say!("{} does not exist yet, waiting for it", name(path));
         }
         thread::sleep(POLL);
     }

@@ -17,7 +17,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
         let (binary, problem) = discover::file(path, &requests)?;
         match &binary {
             Some(binary) => list::write(&mut out, binary, &[])?,
-            None => eprintln!("tracer: {}: no matching USDT probe", path.display()),
+            None => say!("{}: no matching USDT probe", path.display()),
         }
         return Ok(finish(problem.as_slice()));
     }
@@ -29,7 +29,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
     }
     out.flush()?;
     if scan.found.is_empty() {
-        eprintln!("tracer: no running process has a matching USDT probe");
+        say!("no running process has a matching USDT probe");
     }
     Ok(finish(&scan.problems))
 }
@@ -37,7 +37,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
 /// Says what was skipped.
 fn finish(problems: &[String]) -> Done {
     for problem in problems {
-        eprintln!("tracer: skipped: {problem}");
+        say!("skipped: {problem}");
     }
     if problems.is_empty() { Done::All } else { Done::Lossy }
 }

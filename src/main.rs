@@ -1,5 +1,11 @@
 //! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
 
+// Either macro panics when nobody reads what it writes.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+#[macro_use]
+mod say;
+
 mod cli;
 mod diff;
 #[cfg(target_os = "linux")]
@@ -44,7 +50,7 @@ fn main() -> ExitCode {
         Ok(Done::Command(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tracer: {error:#}");
+            say!("{error:#}");
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -47,9 +47,9 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     });
     writeln!(io::stdout(), "{address}")?;
     if !args.no_browser && !start_browser(&address) {
-        eprintln!("tracer: no browser can be started; open the address above in one");
+        say!("no browser can be started; open the address above in one");
     }
-    eprintln!("tracer: waiting for the Perfetto UI to fetch the trace; Ctrl-C to stop");
+    say!("waiting for the Perfetto UI to fetch the trace; Ctrl-C to stop");
     end.recv().context("the server ended")?;
     Ok(read::done(&args.file, &outcome))
 }

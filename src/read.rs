@@ -110,7 +110,7 @@ pub(crate) fn filter(args: &FilterArgs) -> anyhow::Result<Filter> {
 pub(crate) fn done(path: &Path, outcome: &Outcome) -> Done {
     match outcome.loss_text() {
         Some(text) => {
-            eprintln!("tracer: {}: {text}", name(path));
+            say!("{}: {text}", name(path));
             Done::Lossy
         }
         None => Done::All,

@@ -24,6 +24,7 @@ use crate::export;
 use crate::input::is_standard;
 use crate::output::Output;
 use crate::quantity::Rotate;
+use crate::say;
 use crate::when::Watcher;
 
 pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
@@ -94,9 +95,7 @@ fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
     let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
     screen.bar.finish_and_clear();
     if seen.is_some_and(|seen| !seen.load(Ordering::Relaxed)) && result.is_ok() {
-        eprintln!(
-            "tracer: --when: the stage was never seen; tracer analyze shows those there are, --stage gives one"
-        );
+        say!("--when: the stage was never seen; tracer analyze shows those there are, --stage gives one");
     }
     match result {
         Ok(summary) => {
@@ -279,7 +278,7 @@ impl Screen {
 
     fn line(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| say::line(text));
         }
     }
 }
@@ -293,27 +292,25 @@ fn sum_up(args: &RecordArgs, summary: &Summary) {
     let name =
         if is_standard(&args.output) { "standard output".into() } else { args.output.display().to_string() };
     let per_event = if summary.events == 0 { 0.0 } else { summary.bytes as f64 / summary.events as f64 };
-    eprintln!(
-        "tracer: {name}: {} events, {} lost, {}, {} bytes ({per_event:.2} B/event)",
+    say!(
+        "{name}: {} events, {} lost, {}, {} bytes ({per_event:.2} B/event)",
         summary.events,
         summary.lost,
         seconds(summary.duration),
         summary.bytes,
     );
     if summary.malformed > 0 {
-        eprintln!("tracer: {} raw events contradicted themselves and were left out", summary.malformed);
+        say!("{} raw events contradicted themselves and were left out", summary.malformed);
     }
     if summary.lost_processes > 0 {
-        eprintln!(
-            "tracer: {} begins and ends of processes were lost: a reused process id may stand for two processes",
+        say!(
+            "{} begins and ends of processes were lost: a reused process id may stand for two processes",
             summary.lost_processes
         );
     }
     if summary.sites.is_empty() {
         let others = if args.all { "" } else { "; -a records every process" };
-        eprintln!(
-            "tracer: no matching probe was found: the command and its children have none{others}; see tracer list"
-        );
+        say!("no matching probe was found: the command and its children have none{others}; see tracer list");
     }
     let silent: Vec<_> = summary.sites.iter().filter(|site| site.recorded + site.lost == 0).collect();
     let fired =
@@ -322,7 +319,7 @@ fn sum_up(args: &RecordArgs, summary: &Summary) {
     names.sort_unstable();
     names.dedup();
     if !names.is_empty() {
-        eprintln!("tracer: never fired: {}", names.join(", "));
+        say!("never fired: {}", names.join(", "));
     }
 }
 

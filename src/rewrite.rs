@@ -52,7 +52,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let inputs = [copy::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
     let outcome: Outcome = write(&args.target, id, |writer| Ok(copy::copy(&inputs, writer)?))?;
-    eprintln!("tracer: {}: {} events", name(&args.target.output), outcome.events);
+    say!("{}: {} events", name(&args.target.output), outcome.events);
     Ok(read::done(&args.file, &outcome))
 }
 

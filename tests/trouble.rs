@@ -5,6 +5,8 @@
 mod target;
 mod tool;
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 
 use target::{Target, guarded, of_process, until};
@@ -54,6 +56,51 @@ fn what_a_target_fires_right_before_it_crashes_is_recorded() {
     for (pid, count) in crashed {
         let values = of_process(&log, pid).into_iter().map(|(_, value)| value);
         assert!(values.eq((0..count).map(|n| n.to_string())), "{count} before the crash: {log}");
+    }
+}
+
+/// A reader of standard error that is slow, or gone, costs no event.
+#[test]
+fn nobody_need_read_what_the_recorder_says() {
+    let Some(_alone) = live() else { return };
+    for is_closed in [false, true] {
+        let folder = Folder::new(if is_closed { "closed" } else { "full" });
+        let mut known = Target::start(&mut Command::new(guarded(&folder, "known")));
+        known.answer();
+        let args = ["-o", "run.trace", "-e", "target:hit", "--ring-size", "64K"];
+        let mut recording = Recording::start(&folder, &args);
+        if is_closed {
+            drop(recording.child.stderr.take());
+        } else {
+            fill_pipe(&format!("/proc/{}/fd/2", recording.child.id()));
+        }
+        // It has to say that it found another program.
+        let mut found = Target::start(&mut Command::new(guarded(&folder, "found")));
+        found.answer();
+        found.wait_for_recorder();
+        // More than the rings hold, a little at a time.
+        for _ in 0..100 {
+            known.fire(500);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        until("all is in the file", || {
+            let log = folder.tracer(&["replay", "run.trace"]);
+            of_process(&String::from_utf8_lossy(&log.stdout), known.pid()).len() == 50_000
+        });
+        let summary = recording.stop();
+        assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+        assert_eq!(of_process(&log, known.pid()).len(), 50_000);
+    }
+}
+
+/// Leaves no room in a pipe.
+fn fill_pipe(path: &str) {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let pipe = std::fs::File::options().write(true).custom_flags(flags).open(path);
+    let mut pipe = pipe.expect("the pipe is there");
+    for len in [4096, 1] {
+        while pipe.write_all(&vec![b'x'; len]).is_ok() {}
     }
 }
 

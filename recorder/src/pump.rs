@@ -1,12 +1,12 @@
 //! A recording at work: three threads, until something ends it.
 //!
 //! One moves bytes out of the rings (`drain.rs`), one makes a trace of them (`write.rs`), and one looks for programs that
-//! are started meanwhile (`find.rs`).
+//! are started meanwhile (`find.rs`). The caller's thread tells the user; it alone waits for somebody who does not read that.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use crate::write::{Shared, TraceWriter, WrittenSite};
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
+/// How often the user is told how far the recording is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
@@ -68,7 +70,6 @@ impl<'a> Work<'_, 'a> {
         end: &mut End<'_>,
         notify: &mut dyn FnMut(Notice<'_>),
     ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
-        let begun = Instant::now();
         let Self { trace, mut finder, watch, drain, sites, longest, shared } = self;
         std::thread::scope(|scope| {
             // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
@@ -81,21 +82,39 @@ impl<'a> Work<'_, 'a> {
             let found = full.clone();
             let looking =
                 scope.spawn(move || look(&mut finder, &starts, &found, &say, shared).map(|()| finder));
-            let meter = Meter::new();
-            let start = Some(start);
-            let mut draining = Draining { drain, sites, full, spare, news, start, longest, shared, meter };
-            let result = draining.until_end(end, notify);
-            let duration = begun.elapsed();
-            shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
-            // Detached first, so that nothing new comes while the rings are emptied.
-            drop(watch);
-            draining.start = None;
-            let looked = join(looking).map(drop);
-            draining.tell_news(notify);
-            let drained = result.and_then(|()| draining.rest()).and(looked);
-            drop(draining);
-            (join(writing), drained.map(|()| duration))
+            let draining = scope.spawn(move || {
+                let (start, meter) = (Some(start), Meter::new());
+                let mut draining = Draining { drain, sites, full, spare, start, longest, shared, meter };
+                let begun = Instant::now();
+                let result = draining.until_end(end);
+                let duration = begun.elapsed();
+                shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
+                // Detached first, so that nothing new comes while the rings are emptied.
+                drop(watch);
+                draining.start = None;
+                let looked = join(looking).map(drop);
+                result.and_then(|()| draining.rest()).and(looked).map(|()| duration)
+            });
+            tell(&news, shared, notify);
+            let drained = join(draining);
+            (join(writing), drained)
         })
+    }
+}
+
+/// Tells the user what the thread that looks for programs has found, and how far the recording is, until that thread ends.
+fn tell(news: &Receiver<News>, shared: &Shared, notify: &mut dyn FnMut(Notice<'_>)) {
+    let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
+    loop {
+        match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
+            Ok(News::Problem(problem)) => notify(Notice::Problem(&problem)),
+            Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
+            Err(RecvTimeoutError::Timeout) => {
+                notify(Notice::progress(shared));
+                progress_at = Instant::now() + PROGRESS_INTERVAL;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 
@@ -135,7 +154,6 @@ struct Draining<'a> {
     sites: &'a AtomicU32,
     full: Sender<Step>,
     spare: Receiver<Batch>,
-    news: Receiver<News>,
     /// To the thread that looks for programs; gone at the end.
     start: Option<Sender<Vec<Started>>>,
     /// Longest sleep.
@@ -146,9 +164,8 @@ struct Draining<'a> {
 
 impl Draining<'_> {
     /// Drains until something ends the recording.
-    fn until_end(&mut self, end: &mut End<'_>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
+    fn until_end(&mut self, end: &mut End<'_>) -> Result<()> {
         let End { until, signals, command } = end;
-        let mut told = Instant::now();
         let mut asked = 0;
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -179,21 +196,6 @@ impl Draining<'_> {
                 if signals.ends > 0 {
                     command.terminate();
                 }
-            }
-            if told.elapsed() >= Duration::from_millis(100) {
-                told = Instant::now();
-                self.tell_news(notify);
-                notify(Notice::progress(self.shared));
-            }
-        }
-    }
-
-    /// Tells the user what the thread that looks for programs has found.
-    fn tell_news(&self, notify: &mut dyn FnMut(Notice<'_>)) {
-        for news in self.news.try_iter() {
-            match news {
-                News::Problem(problem) => notify(Notice::Problem(&problem)),
-                News::Found(sites) => notify(Notice::Found(&sites)),
             }
         }
     }
