@@ -35,7 +35,7 @@ costs() {
     /^documented log, / { packed[shape] = $NF }
     / M events\/s/ {
       for (i = 1; $i != "M";) i++
-      rate[$1 $2 ($2 == "export" ? $3 : "")] = $(i - 1)
+      rate[$1 $2 ($2 == "export" ? $3 : $2 == "replay," ? $5 : "")] = $(i - 1)
     }
     END {
       print "| | `tracer` | in the same run |"
@@ -44,9 +44,9 @@ costs() {
       printf "| events kept, one thread at full speed | %d of %d | |\n", kept, hits
       printf "| an event in the file, pipeline | %s B | the log %s B, with zstd %s B |\n", bytes["pipeline"], plain["pipeline"], packed["pipeline"]
       printf "| an event in the file, tight loop | %s B | `perf record` %s B |\n", bytes["loop"], perf_bytes
-      printf "| replay | %s M events/s | `perf script` %s M events/s |\n", rate["tracerreplay"], rate["perfscript"]
+      printf "| replay, to a pipe | %s M events/s | `perf script` %s M events/s |\n", rate["tracerreplay,pipe"], rate["perfscript"]
       printf "| analyze | %s M events/s | |\n", rate["traceranalyze"]
-      printf "| export to JSON, Parquet | %s, %s M events/s | |\n", rate["tracerexport.json"], rate["tracerexport.parquet"]
+      printf "| export to .pftrace, .json, .parquet | %s, %s, %s M events/s | |\n", rate["tracerexport.pftrace"], rate["tracerexport.json"], rate["tracerexport.parquet"]
     }'
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Verb {
     Info(InfoArgs),
     /// Check every byte of a trace
     Verify(VerifyArgs),
-    /// Write a trace as Chrome JSON (for Perfetto), Parquet, Arrow or CSV
+    /// Write a trace for Perfetto, or as Chrome JSON, Parquet, Arrow or CSV
     Export(ExportArgs),
     /// Show a trace in the Perfetto UI, in the browser
     Open(OpenArgs),
@@ -354,6 +354,8 @@ pub(crate) struct ExportArgs {
 pub(crate) enum ExportFormat {
     /// Chrome JSON (.json), which Perfetto and chrome://tracing open
     Chrome,
+    /// Perfetto's own format (.pftrace): smaller, loads faster
+    Perfetto,
     Parquet,
     Arrow,
     Csv,

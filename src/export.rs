@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use tracer_analyzer::tables::{self, Format, Table};
-use tracer_analyzer::{Outcome, Selection, chrome};
+use tracer_analyzer::{Outcome, Selection, chrome, perfetto};
 use tracer_format::Trace;
 
 use crate::Done;
@@ -54,6 +54,7 @@ fn write(
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
         ExportFormat::Chrome => chrome::export(trace, &selection, &stages, &mut out)?.outcome,
+        ExportFormat::Perfetto => perfetto::export(trace, &selection, &stages, &mut out)?.outcome,
         ExportFormat::Parquet => tables::write(trace, &selection, table, Format::Parquet, &mut out)?,
         ExportFormat::Arrow => tables::write(trace, &selection, table, Format::Arrow, &mut out)?,
         ExportFormat::Csv => tables::write(trace, &selection, table, Format::Csv, &mut out)?,
@@ -66,6 +67,7 @@ fn write(
 fn format(args: &ExportArgs) -> Result<ExportFormat, Usage> {
     let by_name = |path: &Path| match path.extension()?.to_str()? {
         "json" => Some(ExportFormat::Chrome),
+        "pftrace" | "perfetto-trace" => Some(ExportFormat::Perfetto),
         "parquet" => Some(ExportFormat::Parquet),
         "arrow" => Some(ExportFormat::Arrow),
         "csv" => Some(ExportFormat::Csv),
@@ -73,9 +75,11 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Usage> {
     };
     let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
         let name = args.target.output.display();
-        Usage(format!("{name}: expected a name that ends with .json, .parquet, .arrow or .csv, or --format"))
+        Usage(format!(
+            "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format"
+        ))
     })?;
-    if format == ExportFormat::Chrome && args.table != TableArg::Events {
+    if matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) && args.table != TableArg::Events {
         return Err(Usage("--table goes with parquet, arrow and csv".to_owned()));
     }
     Ok(format)

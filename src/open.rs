@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tracer_analyzer::{Outcome, Selection, chrome};
+use tracer_analyzer::{Outcome, Selection, perfetto};
 
 use crate::Done;
 use crate::cli::OpenArgs;
@@ -32,11 +32,11 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
         format!("cannot listen on 127.0.0.1:{port} (is another tracer open or trace_processor at work?)")
     })?;
     let host = listener.local_addr()?.to_string();
-    let (json, outcome) = export(args)?;
-    let path = format!("/{}.json", plain_name(&args.file));
+    let (packets, outcome) = export(args)?;
+    let path = format!("/{}.pftrace", plain_name(&args.file));
     let ui = args.ui.trim_end_matches('/');
     let address = format!("{ui}/#!/?url=http://{host}{path}");
-    let served = Arc::new(Served { json: Mutex::new(json), path, host, origin: origin(ui) });
+    let served = Arc::new(Served { packets: Mutex::new(packets), path, host, origin: origin(ui) });
     let (fetched, end) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -54,14 +54,14 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     Ok(read::done(&args.file, &outcome))
 }
 
-/// The trace as Chrome JSON, in a file without a name.
+/// The trace in Perfetto's format, in a file without a name.
 fn export(args: &OpenArgs) -> anyhow::Result<(File, Outcome)> {
     let input = Input::open(&args.file)?;
     let trace = read::open(&input, &args.file)?;
     let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
     let stages = read::stages(&args.stages, &trace)?;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
-    let outcome = chrome::export(&trace, &selection, &stages, &mut out)?.outcome;
+    let outcome = perfetto::export(&trace, &selection, &stages, &mut out)?.outcome;
     Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, outcome))
 }
 
@@ -95,7 +95,7 @@ fn start_browser(address: &str) -> bool {
 
 /// What is served, and to whom.
 struct Served {
-    json: Mutex<File>,
+    packets: Mutex<File>,
     /// Path in the address.
     path: String,
     /// Address and port, as a browser names them in its request.
@@ -149,18 +149,18 @@ impl Served {
             ("GET", _) => "404 Not Found",
             _ => "405 Method Not Allowed",
         };
-        let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = if status == "200 OK" { json.seek(io::SeekFrom::End(0))? } else { 0 };
+        let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = if status == "200 OK" { packets.seek(io::SeekFrom::End(0))? } else { 0 };
         write!(
             stream,
-            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Type: application/json\r\n\
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Type: application/octet-stream\r\n\
              Access-Control-Allow-Origin: {}\r\nAccess-Control-Allow-Private-Network: true\r\n\
              Cache-Control: no-store\r\nConnection: close\r\n\r\n",
             self.origin
         )?;
         if status == "200 OK" {
-            json.rewind()?;
-            io::copy(&mut *json, &mut stream)?;
+            packets.rewind()?;
+            io::copy(&mut *packets, &mut stream)?;
         }
         stream.flush()?;
         Ok(status == "200 OK")
@@ -188,20 +188,20 @@ mod tests {
 
     #[test]
     fn only_the_trace_is_served_and_only_under_its_own_host() {
-        let mut json = tempfile::tempfile().expect("made");
-        json.write_all(b"[]").expect("written");
+        let mut packets = tempfile::tempfile().expect("made");
+        packets.write_all(b"[]").expect("written");
         let served = Served {
-            json: Mutex::new(json),
-            path: "/run.json".into(),
+            packets: Mutex::new(packets),
+            path: "/run.pftrace".into(),
             host: "127.0.0.1:9001".into(),
             origin: "https://ui.perfetto.dev".into(),
         };
         for (request, host, status, sent_all) in [
-            ("GET /run.json HTTP/1.1", "127.0.0.1:9001", "200 OK", true),
-            ("GET /run.json HTTP/1.1", "evil.example:9001", "403 Forbidden", false),
+            ("GET /run.pftrace HTTP/1.1", "127.0.0.1:9001", "200 OK", true),
+            ("GET /run.pftrace HTTP/1.1", "evil.example:9001", "403 Forbidden", false),
             ("GET /etc/passwd HTTP/1.1", "127.0.0.1:9001", "404 Not Found", false),
-            ("OPTIONS /run.json HTTP/1.1", "127.0.0.1:9001", "204 No Content", false),
-            ("POST /run.json HTTP/1.1", "127.0.0.1:9001", "405 Method Not Allowed", false),
+            ("OPTIONS /run.pftrace HTTP/1.1", "127.0.0.1:9001", "204 No Content", false),
+            ("POST /run.pftrace HTTP/1.1", "127.0.0.1:9001", "405 Method Not Allowed", false),
             ("", "127.0.0.1:9001", "405 Method Not Allowed", false),
         ] {
             let mut answer = Vec::new();

@@ -25,13 +25,15 @@ fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
     (child, line.trim_end().to_owned())
 }
 
-/// The answer to a request for `path` at `host`.
-fn get(host: &str, path: &str) -> String {
+/// Head and body of the answer to a request for `path` at `host`.
+fn get(host: &str, path: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(host).expect("connected");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("UTF-8");
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("read");
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    let body = answer.split_off(end);
+    (String::from_utf8(answer).expect("UTF-8"), body)
 }
 
 #[test]
@@ -40,16 +42,15 @@ fn the_trace_is_served_once_to_the_ui() {
     let (child, address) = start(&folder, &[]);
     let url = address.strip_prefix("https://ui.perfetto.dev/#!/?url=http://").expect("the UI's address");
     let (host, name) = url.split_once('/').expect("a path");
-    assert_eq!(name, "my_run.json");
+    assert_eq!(name, "my_run.pftrace");
     // Browsers connect ahead of a request, and look for other things.
     let idle = TcpStream::connect(host).expect("connected");
-    assert!(get(host, "/favicon.ico").starts_with("HTTP/1.1 404"));
-    let answer = get(host, "/my_run.json");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(get(host, "/favicon.ico").0.starts_with("HTTP/1.1 404"));
+    let (head, body) = get(host, "/my_run.pftrace");
     assert!(head.contains("Access-Control-Allow-Origin: https://ui.perfetto.dev"), "{head}");
     assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
-    stdout(&folder.tracer(&["export", "my run.trace", "-o", "run.json"]), 0);
-    assert_eq!(body.as_bytes(), std::fs::read(folder.path("run.json")).expect("there"));
+    stdout(&folder.tracer(&["export", "my run.trace", "-o", "run.pftrace"]), 0);
+    assert_eq!(body, std::fs::read(folder.path("run.pftrace")).expect("there"));
     let output = child.wait_with_output().expect("ended");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     drop(idle);
@@ -60,8 +61,8 @@ fn another_ui_is_another_origin() {
     let folder = Folder::new("open-ui");
     let (child, address) = start(&folder, &["--ui", "http://perfetto.example:8080/ui/"]);
     let url = address.strip_prefix("http://perfetto.example:8080/ui/#!/?url=http://").expect("its address");
-    let answer = get(url.split_once('/').expect("a path").0, "/my_run.json");
-    assert!(answer.contains("Access-Control-Allow-Origin: http://perfetto.example:8080\r\n"), "{answer}");
+    let (head, _) = get(url.split_once('/').expect("a path").0, "/my_run.pftrace");
+    assert!(head.contains("Access-Control-Allow-Origin: http://perfetto.example:8080\r\n"), "{head}");
     assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
 }
 

@@ -11,9 +11,7 @@
 //! Times are microseconds with three decimals since the first event or loss; the trace is walked twice and written as
 //! it is walked, so memory does not grow with it.
 
-mod layout;
 mod text;
-mod tracks;
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -26,10 +24,11 @@ use crate::analysis::{Analysis, analyze};
 use crate::filter::Selection;
 use crate::span::{Class, Edge, HandOff, Point, Side, Sink, Span};
 use crate::stage::Stage;
+use crate::timeline::layout::{Layout, Shape};
+use crate::timeline::start_ns;
+use crate::timeline::tracks::Tracks;
 use crate::wall::{anchors, realtime_ns, rfc3339};
-use layout::{Layout, Shape};
 use text::{Pieces, piece, push_id, push_json, push_key, push_micros};
-use tracks::Tracks;
 
 /// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
 const WRITE_BYTES: usize = 1 << 18;
@@ -75,9 +74,6 @@ impl<'a, W: Write> Chrome<'a, W> {
         shapes: Vec<Shape>,
         out: &'a mut W,
     ) -> Self {
-        let first_event =
-            trace.blocks.iter().filter(|block| selection.wants(block)).map(|block| block.first_ns).min();
-        let first_gap = trace.gaps.iter().filter(|gap| selection.wants_gap(gap)).map(|gap| gap.from_ns).min();
         let tracks = Tracks::new(&trace.definitions);
         Self {
             out,
@@ -87,7 +83,7 @@ impl<'a, W: Write> Chrome<'a, W> {
             shapes,
             pieces: Pieces::new(&trace.definitions, &tracks, stages),
             tracks,
-            start_ns: first_event.into_iter().chain(first_gap).min().unwrap_or(0),
+            start_ns: start_ns(trace, selection),
             last_id: 0,
         }
     }

@@ -17,6 +17,7 @@ pub mod latency;
 pub mod markdown;
 pub mod outcome;
 pub mod pair;
+pub mod perfetto;
 pub mod replay;
 pub mod span;
 pub mod stage;
@@ -32,6 +33,7 @@ mod hand_off;
 mod loss;
 mod slots;
 mod table;
+mod timeline;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, Selection};

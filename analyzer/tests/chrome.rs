@@ -4,7 +4,7 @@ mod made;
 
 use std::collections::BTreeMap;
 
-use made::{DOCUMENTED_LOG, golden, log_of, trace_of};
+use made::{DOCUMENTED_LOG, golden, pipeline_log, trace_of};
 use serde_json::Value;
 use tracer_analyzer::analysis::Analysis;
 use tracer_analyzer::chrome::export;
@@ -30,26 +30,6 @@ fn counts(document: &Value) -> BTreeMap<(String, String), u64> {
         *counts.entry((text("ph"), text("cat"))).or_default() += 1;
     }
     counts
-}
-
-/// A pipeline of three processes: `total` from the first to the last, `work` and `send` in the one between, where `send`
-/// of one buffer overlaps `work` of the next; a loss; irregular ends; names that must be escaped.
-fn pipeline_log() -> String {
-    let mut log = String::new();
-    for key in 0..4 {
-        let at = |offset: u64| key * 1000 + 100 + offset;
-        log += &log_of(&format!(
-            "{}:beg_total:{key}@1 {}:beg_work:{key}@2 {}:end_work:{key}@2 {}:beg_send:{key}@2 {}:end_total:{key}@3 {}:end_send:{key}@2",
-            at(0),
-            at(10),
-            at(700),
-            at(800),
-            at(1250),
-            at(1300)
-        ));
-    }
-    log += &log_of("9000:end_work:99@2 9100:beg_total:50@1 9200:end_send:-@2 9300:say\\x22\\x1b:7@1");
-    log + "[            5300] Lost 7 events on CPU 1 since 5200\n[            5300] Lost 1 events of p:beg_work since 5100\n"
 }
 
 #[test]

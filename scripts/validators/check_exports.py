@@ -14,6 +14,8 @@ import tempfile
 import duckdb
 import pyarrow.ipc
 import pyarrow.parquet
+from google.protobuf.unknown_fields import UnknownFieldSet
+from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
 
 HERE = pathlib.Path(__file__).parent
 CLASSES = ("complete", "open", "orphan_end", "repeated_begin", "repeated_end", "inverted")
@@ -50,15 +52,15 @@ def expected(tracer, trace):
     }
 
 
-def perfetto(file):
-    """What Perfetto's Trace Processor finds, and what it complains about."""
+def perfetto(file, args="args"):
+    """What Perfetto's Trace Processor finds, and what it complains about. It puts `args` before an argument's name."""
     by_name = "select name, count(*) as n from slice where category = '{}' group by name"
     queries = {
         "stages": by_name.format("stage"),
         "probes": by_name.format("probe"),
         "irregular": by_name.format("irregular"),
         "arrows": "select count(*) as n from flow",
-        "lost": "select sum(extract_arg(arg_set_id, 'args.count')) as n from slice where category = 'loss'",
+        "lost": f"select sum(extract_arg(arg_set_id, '{args}.count')) as n from slice where category = 'loss'",
         "negative": "select count(*) as n from slice where dur < 0",
         "complaints": "select name, value from stats where severity in ('error', 'data_loss') and value > 0",
     }
@@ -69,6 +71,31 @@ def perfetto(file):
         complaints.append(f"{rows['negative'][0]['n']} slices without an end")
     found = {key: {row["name"]: row["n"] for row in rows[key]} for key in ("stages", "probes", "irregular")}
     return found | {key: rows[key][0]["n"] or 0 for key in ("arrows", "lost")}, complaints
+
+
+def unknown_fields(file):
+    """Fields of a Perfetto trace that the published schema does not have."""
+    trace = Trace()
+    trace.ParseFromString(file.read_bytes())
+
+    def unknown(message):
+        yield from (f"{message.DESCRIPTOR.name} field {field.field_number}" for field in UnknownFieldSet(message))
+        for field, value in message.ListFields():
+            if field.message_type:
+                for inner in value if field.is_repeated else [value]:
+                    yield from unknown(inner)
+
+    return sorted(set(unknown(trace)))
+
+
+def same_slices(file, spans):
+    """Complaints if the slices of stages are not, to the nanosecond, the complete spans of a Parquet file."""
+    sql = "select name, ts, dur, extract_arg(arg_set_id, 'debug.key') as key from slice where category = 'stage'"
+    rows = json.loads(run("node", HERE / "trace_processor.mjs", file, sql))["rows"]
+    found = sorted((row["name"], str(row["key"]), row["ts"], row["dur"]) for row in rows)
+    query = "select stage, key::varchar, begin_ns, latency_ns from read_parquet(?) where class = 'complete' order by all"
+    expected = sorted(duckdb.execute(query, [str(spans)]).fetchall())
+    return [] if found == expected else [f"slices {found[:3]}... are not the spans {expected[:3]}..."]
 
 
 def catapult(file, wanted):
@@ -143,6 +170,10 @@ def check(tracer, trace, folder):
     compare("pyarrow", {"table": arrow}, complaints)
     table = [export(f"spans.{end}", "--table", "spans") for end in ("parquet", "arrow", "csv")]
     compare("DuckDB", {"spans": spans(table[0])}, same_rows(*table))
+    packets = export("run.pftrace")
+    compare("Perfetto, of packets,", *perfetto(packets, "debug"))
+    compare("Perfetto, of packets,", {}, same_slices(packets, table[0]))
+    compare("Perfetto's schema", {}, unknown_fields(packets))
     if not differences:
         count = {key: sum(wanted[key].values()) for key in ("table", "stages")}
         print(f"note: {pathlib.Path(trace).name}: {count['table']} events, {count['stages']} slices, {wanted['arrows']} arrows;")

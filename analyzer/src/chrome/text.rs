@@ -4,12 +4,12 @@ use serde_json::Value;
 use tracer_format::log::{push_signed, push_unsigned};
 use tracer_format::{Arg, ArgKind, Columns, Definitions, Site};
 
-use super::tracks::Tracks;
 use crate::analysis::hand_off_name;
 use crate::edge_map::EdgeMap;
 use crate::key::Key;
 use crate::span::{Class, Edge};
 use crate::stage::Stage;
+use crate::timeline::tracks::Tracks;
 
 /// JavaScript keeps integers up to here exact.
 const MAX_SAFE: u64 = 1 << 53;

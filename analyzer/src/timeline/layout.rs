@@ -12,7 +12,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// How a stage is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// On the thread, nested by time.
     OnThread,
     /// On a track of its own.
@@ -21,11 +21,11 @@ pub(super) enum Shape {
 
 /// Learns the shapes from complete spans, which come in the order of their ends.
 #[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) shapes: Vec<Shape>,
+pub(crate) struct Layout {
+    pub(crate) shapes: Vec<Shape>,
     threads: Vec<ThreadSpans>,
     /// Complete spans and hand-offs seen, to be compared with what is written.
-    pub(super) spans: u64,
+    pub(crate) spans: u64,
 }
 
 /// Spans of a thread that are inside of no other so far: begins and ends ascend.
@@ -37,7 +37,7 @@ struct ThreadSpans {
 }
 
 impl Layout {
-    pub(super) fn new(stages: usize, threads: usize) -> Self {
+    pub(crate) fn new(stages: usize, threads: usize) -> Self {
         let threads = vec![ThreadSpans::default(); threads];
         Self { shapes: vec![Shape::OnThread; stages], threads, spans: 0 }
     }

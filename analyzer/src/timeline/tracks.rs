@@ -12,22 +12,22 @@ const FIRST_FREE: u32 = 1 << 23;
 
 /// Numbers for the viewers.
 #[derive(Debug)]
-pub(super) struct Tracks {
+pub(crate) struct Tracks {
     /// Number of each process.
-    pub(super) pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
     /// Numbers of each thread and of its process.
-    pub(super) threads: Vec<(u32, u32)>,
+    pub(crate) threads: Vec<(u32, u32)>,
     /// Number of the track with each thread's probes: viewers bind flow arrows to what came last on a track, and that
     /// must be a stage.
-    pub(super) probes: Vec<u32>,
+    pub(crate) probes: Vec<u32>,
     /// Rank of each process from the top: in the order of the probes, as a pipeline is written down.
-    pub(super) ranks: Vec<usize>,
+    pub(crate) ranks: Vec<usize>,
     /// Number of the process that shows what is missing.
-    pub(super) loss_pid: u32,
+    pub(crate) loss_pid: u32,
 }
 
 impl Tracks {
-    pub(super) fn new(definitions: &Definitions) -> Self {
+    pub(crate) fn new(definitions: &Definitions) -> Self {
         let mut next = FIRST_FREE;
         let mut taken = HashSet::new();
         let mut number = |wanted: u32| {

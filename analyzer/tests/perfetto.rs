@@ -1,0 +1,174 @@
+//! Perfetto's format: what it looks like, and that a viewer finds in it exactly what the analysis counts.
+
+mod made;
+mod packets;
+
+use std::collections::{BTreeMap, HashMap};
+
+use made::{DOCUMENTED_LOG, golden, log_of, pipeline_log, trace_of};
+use packets::{Value, fields, text_of};
+use proptest::prelude::*;
+use tracer_analyzer::analysis::{Analysis, analyze};
+use tracer_analyzer::filter::Selection;
+use tracer_analyzer::perfetto::export;
+use tracer_analyzer::span::{Class, HandOff, Sink, Span};
+use tracer_analyzer::stage::choose;
+use tracer_format::Trace;
+
+/// What the analysis hands on.
+#[derive(Debug, Default)]
+struct Found {
+    spans: Vec<Span>,
+    hand_offs: Vec<HandOff>,
+}
+
+impl Sink for Found {
+    fn span(&mut self, span: &Span) -> std::io::Result<()> {
+        self.spans.push(*span);
+        Ok(())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> std::io::Result<()> {
+        self.hand_offs.push(*hand_off);
+        Ok(())
+    }
+}
+
+fn exported(log: &str) -> (Analysis, Found, Vec<u8>) {
+    let bytes = trace_of(log);
+    let trace = Trace::open(&bytes).unwrap();
+    let stages = choose(&[], &trace.definitions).unwrap();
+    let (mut found, mut out) = (Found::default(), Vec::new());
+    analyze(&trace, &Selection::all(), &stages, &mut found).unwrap();
+    let analysis = export(&trace, &Selection::all(), &stages, &mut out).unwrap();
+    (analysis, found, out)
+}
+
+/// What a viewer makes of a trace.
+#[derive(Debug, Default)]
+struct Viewed {
+    slices: Vec<Slice>,
+    /// Slices that a flow goes from and to.
+    flows: Vec<(usize, usize)>,
+}
+
+#[derive(Debug)]
+struct Slice {
+    category: u64,
+    begin_ns: u64,
+    end_ns: u64,
+}
+
+/// Reads packets as Trace Processor does: events in order of time, ends close what was opened last on their track, flows
+/// connect each slice with the one before that has their id.
+fn view(trace: &[u8]) -> Viewed {
+    let mut events: Vec<(u64, BTreeMap<u32, u64>, Vec<u64>)> = Vec::new();
+    for (_, packet) in fields(trace) {
+        let Value::Bytes(packet) = packet else { panic!("no packet") };
+        let (mut time_ns, mut event) = (0, None);
+        for field in fields(&packet) {
+            match field {
+                (8, Value::Number(number)) => time_ns = number,
+                (11, Value::Bytes(bytes)) => event = Some(bytes),
+                _ => {}
+            }
+        }
+        let Some(event) = event else { continue };
+        let (mut numbers, mut flows) = (BTreeMap::new(), Vec::new());
+        for field in fields(&event) {
+            match field {
+                (47, Value::Number(id)) => flows.push(id),
+                (field, Value::Number(number)) => drop(numbers.insert(field, number)),
+                _ => {}
+            }
+        }
+        events.push((time_ns, numbers, flows));
+    }
+    events.sort_by_key(|event| event.0);
+    let mut viewed = Viewed::default();
+    let mut open: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut last_of_flow: HashMap<u64, usize> = HashMap::new();
+    for (time_ns, numbers, flows) in events {
+        let (kind, track) = (numbers[&9], numbers[&11]);
+        let stack = open.entry(track).or_default();
+        if kind == 2 {
+            viewed.slices[stack.pop().expect("an end has a begin")].end_ns = time_ns;
+            continue;
+        }
+        let slice = viewed.slices.len();
+        viewed.slices.push(Slice { category: numbers[&3], begin_ns: time_ns, end_ns: time_ns });
+        if kind == 1 {
+            stack.push(slice);
+        }
+        for id in flows {
+            if let Some(before) = last_of_flow.insert(id, slice) {
+                viewed.flows.push((before, slice));
+            }
+        }
+    }
+    assert!(open.values().all(Vec::is_empty), "a begin has an end");
+    viewed
+}
+
+/// Fails if a viewer would find anything else than the analysis.
+fn compare(log: &str) {
+    let (analysis, found, trace) = exported(log);
+    let viewed = view(&trace);
+    let of = |category: u64| viewed.slices.iter().filter(move |slice| slice.category == category);
+    assert_eq!(of(1).count() as u64, analysis.outcome.events, "events");
+    let mut times: Vec<_> = of(2).map(|slice| (slice.begin_ns, slice.end_ns)).collect();
+    let complete = found.spans.iter().filter(|span| span.class == Class::Complete);
+    let mut expected: Vec<_> =
+        complete.map(|span| (span.begin.unwrap().time_ns, span.end.unwrap().time_ns)).collect();
+    times.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(times, expected, "complete spans");
+    let others = found.spans.iter().filter(|span| span.class != Class::Complete);
+    let points: usize = others.map(|span| span.begin.iter().chain(&span.end).count()).sum();
+    assert_eq!(of(3).count(), points, "irregular ends");
+    assert_eq!(of(5).count() as u64, analysis.outcome.gaps, "gaps");
+    assert_eq!(viewed.flows.len(), found.hand_offs.len(), "hand-offs");
+    for &(from, to) in &viewed.flows {
+        assert_ne!(from, to, "a flow goes somewhere");
+        assert!([from, to].iter().all(|&slice| [2, 4].contains(&viewed.slices[slice].category)));
+    }
+}
+
+#[test]
+fn the_documented_log_is_written_so() {
+    golden("documented.pftrace.txt", &text_of(&exported(DOCUMENTED_LOG).2));
+}
+
+#[test]
+fn a_pipeline_with_loss_is_written_so() {
+    golden("pipeline.pftrace.txt", &text_of(&exported(&pipeline_log()).2));
+}
+
+#[test]
+fn a_viewer_finds_what_the_analysis_counts() {
+    compare(DOCUMENTED_LOG);
+    compare(&pipeline_log());
+    compare("");
+    // A stage that hands on to the same one twice, and one that is around it on the same thread.
+    compare(&log_of("1:beg_a:1 2:beg_b:1 3:end_b:1 4:beg_c:1 5:end_c:1 6:beg_c:1 7:end_c:1 8:end_a:1"));
+    // Two that begin and end together, on two threads.
+    compare(&log_of("1:beg_a:1@1 1:beg_b:1@2 5:end_a:1@1 5:end_b:1@2"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_viewer_finds_what_the_analysis_counts_in_any_log(
+        events in prop::collection::vec((0..3_u64, 0..6_usize, 0..3_u8, 1..4_u8), 0..60),
+    ) {
+        let mut time_ns = 100;
+        let words = events.iter().map(|&(step, probe, key, pid)| {
+            time_ns += step;
+            let probe = ["beg_a", "end_a", "beg_b", "end_b", "beg_c", "end_c"][probe];
+            format!("{time_ns}:{probe}:{key}@{pid} ")
+        });
+        let words: String = words.collect();
+        compare(&log_of(&words));
+    }
+}
