@@ -1,12 +1,14 @@
 //! The verbs that read a trace.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tracer_analyzer::stage::{self, Stage};
 use tracer_analyzer::{
-    Filter, Outcome, Selection, analysis, info, json, markdown, replay as analyzer_replay, text, verify,
+    Filter, Outcome, Selection, analysis, info, json, markdown, replay as analyzer_replay, stage_file, text,
+    verify,
 };
 use tracer_format::Trace;
 
@@ -16,6 +18,9 @@ use crate::cli::{
 };
 use crate::follow;
 use crate::input::{Input, is_pipe, name};
+
+/// Bytes that a file with stages may have.
+const MAX_STAGES_BYTES: u64 = 1 << 20;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let filter = filter(&args.filter)?;
@@ -75,8 +80,25 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<Done> {
 
 /// The stages that the user gave, else those of the trace.
 pub(crate) fn stages(args: &StageArgs, trace: &Trace<'_>) -> anyhow::Result<Vec<Stage>> {
-    let given: tracer_analyzer::Result<Vec<Stage>> = args.stages.iter().map(|text| text.parse()).collect();
-    Ok(stage::choose(&given?, &trace.definitions)?)
+    Ok(stage::choose(&given_stages(args)?, &trace.definitions)?)
+}
+
+/// The stages that the user gave.
+pub(crate) fn given_stages(args: &StageArgs) -> anyhow::Result<Vec<Stage>> {
+    let mut stages: Vec<Stage> =
+        args.stages.iter().map(|text| text.parse()).collect::<tracer_analyzer::Result<_>>()?;
+    if let Some(path) = &args.stages_file {
+        let read = || -> anyhow::Result<Vec<Stage>> {
+            let mut text = String::new();
+            File::open(path)?.take(MAX_STAGES_BYTES + 1).read_to_string(&mut text)?;
+            if text.len() as u64 > MAX_STAGES_BYTES {
+                bail!("larger than {MAX_STAGES_BYTES} bytes, which no file with stages is");
+            }
+            Ok(stage_file::parse(&text)?)
+        };
+        stages.extend(read().with_context(|| name(path))?);
+    }
+    Ok(stages)
 }
 
 /// Opens the trace in `input`; an error names the file.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use tracer_analyzer::stage::Stage;
 use tracer_format::log::LogWriter;
 use tracer_format::{Columns, Definitions, Site};
 use tracer_recorder::attach::AttachMode;
@@ -24,6 +23,7 @@ use crate::export;
 use crate::input::is_standard;
 use crate::output::Output;
 use crate::quantity::Rotate;
+use crate::read;
 use crate::say;
 use crate::when::Watcher;
 
@@ -71,9 +71,7 @@ fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
         return Err(Usage("--rotate and --last write files; give -o a file name".to_owned()).into());
     }
     let options = options(args)?;
-    let given: tracer_analyzer::Result<Vec<Stage>> =
-        args.stages.stages.iter().map(|text| text.parse()).collect();
-    let given = given?;
+    let given = read::given_stages(&args.stages)?;
     let stages = given.iter().map(Into::into).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given));
     let seen = watcher.as_ref().map(Watcher::seen);

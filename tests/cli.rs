@@ -159,6 +159,25 @@ fn a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn stages_come_from_a_file_too() {
+    let folder = Folder::new("stages");
+    let trace = imported(&folder);
+    folder.write("s.toml", "[stages]\n\"the work\" = \"demo:beg_work -> demo:end_work by seq\"\n");
+    let given = ["--stages", "s.toml", "--stage", "other = demo:beg_work -> demo:end_work by seq, pid"];
+    let report = stdout(&folder.tracer(&[&["analyze", &trace][..], &given].concat()), 0);
+    let names: Vec<&str> = report.lines().filter_map(|line| line.split_once("  ")).map(|it| it.0).collect();
+    assert!(names.contains(&"other") && names.contains(&"the work"), "{report}");
+    folder.write("s.toml", "[stages]\n\nwork = 1\n");
+    let output = folder.tracer(&["analyze", &trace, "--stages", "s.toml"]);
+    let expected = "tracer: s.toml: line 3: found \"work = 1\": expected NAME = \"PROVIDER:FROM -> PROVIDER:TO by KEY\"\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), expected));
+    folder.write("s.toml", " ".repeat((1 << 20) + 1));
+    let output = folder.tracer(&["analyze", &trace, "--stages", "s.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("tracer: s.toml: larger than 1048576 bytes"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_bad_log_is_named_by_line_and_leaves_nothing() {
     let folder = Folder::new("bad-log");
     folder.write("log", LOG.replace("Seq: 2", "Sequence: 2"));

@@ -24,6 +24,16 @@ pub enum Error {
         /// What it should have been.
         expected: String,
     },
+    /// A file with stages has a line that is none.
+    #[error("line {line}: found {found:?}: {problem}")]
+    StageFile {
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The trace lacks what the request needs.
     #[error("{0}")]
     Missing(&'static str),

@@ -21,6 +21,7 @@ pub mod perfetto;
 pub mod replay;
 pub mod span;
 pub mod stage;
+pub mod stage_file;
 pub mod tables;
 pub mod text;
 pub mod verify;
