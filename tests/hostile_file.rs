@@ -29,6 +29,7 @@ const VERBS: &[&[&str]] = &[
     &["analyze"],
     &["verify"],
     &["export", "--format", "chrome", "-o", "-"],
+    &["export", "--format", "perfetto", "-o", "-"],
     &["export", "--format", "parquet", "-fo", "out.parquet"],
     &["export", "--format", "arrow", "-fo", "out.arrow"],
     &["export", "--format", "csv", "-o", "-"],
