@@ -156,7 +156,7 @@ pub(crate) enum AttachArg {
 #[cfg(target_os = "linux")]
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Program or shared library to look into, instead of running processes
+    /// Program or shared library to look into, also a name in PATH, instead of running processes
     pub(crate) file: Option<PathBuf>,
     /// Only these processes
     #[arg(short, long = "pid", value_name = "PID", conflicts_with = "file")]

@@ -177,6 +177,21 @@ fn stages_come_from_a_file_too() {
     assert!(stderr(&output).starts_with("tracer: s.toml: larger than 1048576 bytes"), "{}", stderr(&output));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_is_looked_for_in_path() {
+    let folder = Folder::new("list");
+    let bin = std::path::Path::new(tool::TRACER).parent().expect("a folder");
+    for (name, code, expected) in [
+        ("tracer", 0, "tracer: tracer: no matching USDT probe\n"),
+        ("nothing", 1, "tracer: cannot read nothing: No such file or directory (os error 2)\n"),
+        ("./tracer", 1, "tracer: cannot read ./tracer: No such file or directory (os error 2)\n"),
+    ] {
+        let output = folder.command(&["list", name]).env("PATH", bin).output().expect("tracer runs");
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(code), expected));
+    }
+}
+
 #[test]
 fn a_bad_log_is_named_by_line_and_leaves_nothing() {
     let folder = Folder::new("bad-log");

@@ -209,11 +209,14 @@ impl Discovery {
     }
 }
 
-/// Reads the requested sites of one file that the user named, and says what was left out, if anything.
+/// Reads the requested sites of one file that the user named, and says what was left out, if anything. A name that is no file
+/// is looked for in `PATH`.
 ///
 /// # Errors
 /// If the file cannot be opened, is no ELF file, or is damaged. No matching probe is no error: the list is empty.
 pub fn file(path: &Path, requests: &[Request]) -> Result<(Option<Binary>, Option<String>)> {
+    let program = if path.exists() { None } else { library::find_program(path.as_os_str()) };
+    let path = program.as_deref().unwrap_or(path);
     let refused = |source| Error::File { path: path.to_owned(), source };
     let (file, _) = open(path).map_err(refused)?;
     let mut magic = [0; 4];

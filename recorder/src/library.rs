@@ -47,7 +47,7 @@ const VARIANTS: [&str; 4] =
 /// # Errors
 /// [`Error::Command`] if there is no such program in `PATH`.
 pub(crate) fn of_command(name: &OsStr) -> Result<Vec<PathBuf>> {
-    let executable = find(name).ok_or_else(|| Error::Command(name.to_string_lossy().into_owned()))?;
+    let executable = find_program(name).ok_or_else(|| Error::Command(name.to_string_lossy().into_owned()))?;
     Ok(of_program(executable, &|name| env::var_os(name)))
 }
 
@@ -83,7 +83,7 @@ fn of_program(executable: PathBuf, variable: &dyn Fn(&str) -> Option<OsString>) 
 }
 
 /// Path of a program, as a shell looks for it.
-fn find(name: &OsStr) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name)).filter(|path| is_program(path));
     }
@@ -112,7 +112,7 @@ fn interpreters(path: &Path) -> Vec<PathBuf> {
     if interpreter.file_name() == Some(OsStr::new("env")) {
         // Options and settings come before the program: `env -S VAR=1 python3`.
         let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
-        programs.extend(program.and_then(|word| find(OsStr::from_bytes(word))));
+        programs.extend(program.and_then(|word| find_program(OsStr::from_bytes(word))));
     }
     programs.push(interpreter);
     programs
