@@ -1,6 +1,7 @@
 //! The command line. Its types end here: verbs turn them into the libraries' options at once.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -446,12 +447,15 @@ fn speed(text: &str) -> Result<f64, String> {
 pub(crate) struct Usage(pub(crate) String);
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
-    clap_complete::generate(shell, &mut Cli::command(), "tracer", &mut std::io::stdout());
+    // It panics where writing fails.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tracer", &mut script);
+    io::stdout().write_all(&script)?;
     Ok(Done::All)
 }
 
 pub(crate) fn man() -> anyhow::Result<Done> {
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
     Ok(Done::All)
 }
 

@@ -143,6 +143,35 @@ fn a_broken_pipe_is_a_quiet_success() {
 }
 
 #[test]
+fn no_verb_minds_that_nobody_reads_it() {
+    let folder = Folder::new("closed");
+    let trace = imported(&folder);
+    let export = |format| vec!["export", &trace, "--format", format, "-o", "-"];
+    let mut verbs: Vec<Vec<&str>> = ["chrome", "perfetto", "parquet", "arrow", "csv"].map(export).to_vec();
+    verbs.extend(["analyze", "info", "verify", "replay"].map(|verb| vec![verb, &trace]));
+    verbs.extend([vec!["analyze", &trace, "--format", "json"], vec!["diff", &trace, &trace]]);
+    verbs.extend([vec!["import", "log", "-o", "-"], vec!["cut", &trace, "-o", "-"]]);
+    verbs.extend([vec!["repair", &trace, "-o", "-"], vec!["merge", &trace, &trace, "-o", "-"]]);
+    verbs.extend(["bash", "zsh", "fish"].map(|shell| vec!["completions", shell]));
+    verbs.extend([vec!["man"], vec!["--help"], vec!["--version"]]);
+    if cfg!(target_os = "linux") {
+        verbs.extend([vec!["list"], vec!["doctor"], vec!["doctor", "--format", "json"]]);
+    }
+    for verb in &verbs {
+        let (reader, writer) = std::io::pipe().expect("made");
+        drop(reader);
+        let mut command = folder.command(verb);
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().expect("tracer runs");
+        let said = stderr(&output);
+        let code = output.status.code().unwrap_or(-1);
+        // A machine that cannot record says so all the same, as do processes that cannot be looked into.
+        let may_fail = matches!(verb[0], "list" | "doctor" | "diff");
+        assert!(code == 0 || (may_fail && [1, 3].contains(&code)), "{verb:?}: {code}: {said}");
+        assert!(!said.contains("ipe") && !said.contains("panicked"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     let folder = Folder::new("usage");
     let trace = imported(&folder);
