@@ -10,7 +10,7 @@ use tracer_format::Trace;
 use crate::Done;
 use crate::cli::{ExportArgs, ExportFormat, TableArg, Usage};
 use crate::input::Input;
-use crate::output::Output;
+use crate::output::{Output, cannot_write};
 use crate::read;
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
@@ -53,14 +53,18 @@ fn write(
     };
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
-        ExportFormat::Chrome => chrome::export(trace, &selection, &stages, &mut out)?.outcome,
-        ExportFormat::Perfetto => perfetto::export(trace, &selection, &stages, &mut out)?.outcome,
-        ExportFormat::Parquet => tables::write(trace, &selection, table, Format::Parquet, &mut out)?,
-        ExportFormat::Arrow => tables::write(trace, &selection, table, Format::Arrow, &mut out)?,
-        ExportFormat::Csv => tables::write(trace, &selection, table, Format::Csv, &mut out)?,
+        ExportFormat::Chrome => {
+            chrome::export(trace, &selection, &stages, &mut out).map(|analysis| analysis.outcome)
+        }
+        ExportFormat::Perfetto => {
+            perfetto::export(trace, &selection, &stages, &mut out).map(|analysis| analysis.outcome)
+        }
+        ExportFormat::Parquet => tables::write(trace, &selection, table, Format::Parquet, &mut out),
+        ExportFormat::Arrow => tables::write(trace, &selection, table, Format::Arrow, &mut out),
+        ExportFormat::Csv => tables::write(trace, &selection, table, Format::Csv, &mut out),
     };
-    out.flush()?;
-    Ok(outcome)
+    let written = outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?));
+    written.map_err(|error| cannot_write(error, &args.target.output))
 }
 
 /// The format asked for, or the one that the file name says.

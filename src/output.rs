@@ -87,6 +87,12 @@ impl Write for Output {
     }
 }
 
+/// The error of a target that takes no more.
+pub(crate) fn cannot_write(error: tracer_analyzer::Error, path: &Path) -> anyhow::Error {
+    let name = if is_standard(path) { "standard output".into() } else { path.to_string_lossy() };
+    anyhow::Error::new(error).context(format!("cannot write {name}"))
+}
+
 /// Under `sudo` the file belongs to the user who called it.
 fn give_to_invoker(file: &File) {
     let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();

@@ -3,19 +3,22 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use tracer_analyzer::{Outcome, Selection, copy, import as analyzer_import};
+use tracer_analyzer::{Error, Outcome, Selection, copy, import as analyzer_import};
 use tracer_format::{Trace, Writer, WriterOptions};
 
 use crate::Done;
 use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
 use crate::input::{Input, name};
-use crate::output::Output;
+use crate::output::{Output, cannot_write};
 use crate::read;
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
     write(&args.target, identity(input.bytes()), |writer| {
-        analyzer_import::import(input.bytes(), writer).with_context(|| name(&args.log)).map(drop)
+        analyzer_import::import(input.bytes(), writer).map(drop).map_err(|error| match error {
+            error @ Error::Log(_) => anyhow::Error::new(error).context(name(&args.log)),
+            error => cannot_write(error, &args.target.output),
+        })
     })?;
     Ok(Done::All)
 }
@@ -26,7 +29,7 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [copy::Input { trace: &trace, selection }];
-    let outcome = write(&args.target, id, |writer| Ok(copy::copy(&inputs, writer)?))?;
+    let outcome = copy(&args.target, id, &inputs)?;
     Ok(read::done(&args.file, &outcome))
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
     let sources: Vec<_> =
         traces.iter().map(|trace| copy::Input { trace, selection: Selection::all() }).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
-    let outcome = write(&args.target, identity(ids), |writer| Ok(copy::copy(&sources, writer)?))?;
+    let outcome = copy(&args.target, identity(ids), &sources)?;
     Ok(read::done(&args.target.output, &outcome))
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
     let inputs = [copy::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
-    let outcome: Outcome = write(&args.target, id, |writer| Ok(copy::copy(&inputs, writer)?))?;
+    let outcome = copy(&args.target, id, &inputs)?;
     say!("{}: {} events", name(&args.target.output), outcome.events);
     Ok(read::done(&args.file, &outcome))
 }
@@ -63,6 +66,13 @@ fn identity(of: impl std::hash::Hash) -> u64 {
     std::hash::Hasher::finish(&hasher).max(1)
 }
 
+/// Writes what is selected of the inputs to the target.
+fn copy(target: &TargetArgs, trace_id: u64, inputs: &[copy::Input<'_, '_>]) -> anyhow::Result<Outcome> {
+    write(target, trace_id, |writer| {
+        copy::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
+    })
+}
+
 /// Writes a trace to the target; takes the file away again if `fill` fails.
 fn write<T>(
     target: &TargetArgs,
@@ -72,10 +82,11 @@ fn write<T>(
     let output = Output::create(&target.output, target.force)?;
     let made = output.made();
     let write = || {
-        let mut writer =
-            Writer::new(BufWriter::new(output), WriterOptions { trace_id, ..WriterOptions::default() })?;
+        let failed = |error: tracer_format::Error| cannot_write(error.into(), &target.output);
+        let options = WriterOptions { trace_id, ..WriterOptions::default() };
+        let mut writer = Writer::new(BufWriter::new(output), options).map_err(failed)?;
         let filled = fill(&mut writer)?;
-        writer.finish()?.flush()?;
+        writer.finish().and_then(|mut out| Ok(out.flush()?)).map_err(failed)?;
         Ok(filled)
     };
     let result = write();

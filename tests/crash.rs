@@ -297,6 +297,7 @@ fn what_cannot_be_written_is_one_line_and_leaves_no_half_file() {
         "repair ../s.trace -o out",
         "merge ../s.trace ../s.trace -o out",
         "export ../s.trace -o out.json",
+        "export ../s.trace -o out.pftrace",
         "export ../s.trace -o out.parquet",
         "export ../s.trace -o out.arrow",
         "export ../s.trace -o out.csv",
@@ -309,7 +310,10 @@ fn what_cannot_be_written_is_one_line_and_leaves_no_half_file() {
         let errors = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{verb}: {errors}");
         let (line, files) = errors.split_once('\n').expect("a line");
-        assert!(line.starts_with("tracer: ") && line.contains("No space left on device"), "{verb}: {errors}");
+        let written =
+            verb.split_once(" -o ").map_or(String::new(), |(_, name)| format!("cannot write {name}: "));
+        assert!(line.starts_with(&format!("tracer: {written}")), "{verb}: {errors}");
+        assert!(line.contains("No space left on device"), "{verb}: {errors}");
         // Standard output belongs to the shell.
         assert_eq!(files, if verb.ends_with(".log") { "out.log\n" } else { "" }, "{verb}");
     }
