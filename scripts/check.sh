@@ -50,7 +50,14 @@ scripts_lint() { shellcheck --external-sources --source-path=SCRIPTDIR scripts/*
 
 format() { cargo fmt --all --check -- --color never; }
 
-lint() { cargo clippy --quiet --workspace --all-targets --locked -- -D warnings; }
+lint() {
+  cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+  # Their lock files follow those of the workspace; nothing else here would see it.
+  local manifest
+  for manifest in format-spec/fuzz/Cargo.toml ebpf-probes/Cargo.toml; do
+    cargo metadata --quiet --locked --format-version 1 --manifest-path "$manifest" >/dev/null
+  done
+}
 
 # The analyzer and the format build anywhere, without eBPF and without the recorder; those two do not see each other.
 layers() {

@@ -12,7 +12,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 host=$(rustc -vV | sed -n 's/^host: //p')
-CARGO_TARGET_DIR=$target cargo build --quiet --release --target "$host"
+CARGO_TARGET_DIR=$target cargo build --quiet --release --locked --target "$host"
 "$target/$host/release/seeds" "$target/corpus" ../../sample-traces/data/*.trace
 summary=$(mktemp)
 failed=
