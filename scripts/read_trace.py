@@ -902,7 +902,8 @@ def found_lines(walk):
     found = {}
     for it in sites:
         time = it["announced"] if it["announced"] > 1 else 0
-        found.setdefault((it["provider"], it["probe"], it["program"]), time)
+        # A site without a provider is like no other.
+        found.setdefault((it["provider"] or object(), it["probe"], it["program"]), time)
     for number, ((_provider, probe, program), time) in enumerate(found.items()):
         yield time, f"[{number:>4}] Found probe {probe_text(probe):<35} in '{program_text(program)}'\n"
 

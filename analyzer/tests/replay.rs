@@ -49,6 +49,23 @@ Trace started. Ctrl-C to stop.
     assert_eq!(again, log);
 }
 
+/// Two providers may have a probe of one name in one program; the line does not tell which it is of.
+#[test]
+fn probes_of_one_name_keep_their_lines() {
+    let header = "[   0] Found probe p                                   in 'a'
+[   1] Found probe p                                   in 'a'
+
+Trace started. Ctrl-C to stop.
+
+";
+    let late = "[               5] [PID:      1] a            x:q                            | Seq: 1
+[   2] Found probe p                                   in 'a'
+";
+    for log in [header.to_owned(), format!("{header}{late}")] {
+        assert_eq!(replayed(&trace_of(&log), &Filter::default()), log);
+    }
+}
+
 #[test]
 fn a_log_without_header_stays_without() {
     let log = "[               5] [PID:      1] a            p:q                            | Seq: 1\n";

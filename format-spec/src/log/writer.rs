@@ -22,6 +22,8 @@ pub struct LogWriter {
     sites: Vec<SiteText>,
     time: TimeText,
     found: HashSet<String>,
+    /// "Found probe" lines so far.
+    found_count: u64,
     /// Sites looked at for "Found probe" lines.
     announced: usize,
     /// Lines that wait for their place.
@@ -57,13 +59,13 @@ impl LogWriter {
     /// probe.
     pub fn header(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
         self.announce(definitions, out);
-        if !self.found.is_empty() {
+        if self.found_count > 0 {
             [Line::Blank, Line::Started, Line::Blank].iter().for_each(|line| line.push(out));
         }
     }
 
     /// Appends a "Found probe" line for every probe announced since the last call, once for each provider, probe and
-    /// program. Those found while recording are kept, to be written at their place.
+    /// program, or for each site whose provider is unknown. Those found while recording are kept, to be written at their place.
     pub fn announce(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
         let sites = definitions.sites.get(self.announced..).unwrap_or_default();
         for (id, site) in (self.announced..).zip(sites).filter(|(_, site)| site.announced) {
@@ -77,10 +79,12 @@ impl LogWriter {
     }
 
     fn found(&mut self, site: &Site, out: &mut Vec<u8>) {
-        let index = self.found.len() as u64;
-        if self.found.insert(format!("{}\0{}\0{}", site.provider, site.probe, site.program)) {
+        let mut is_new = || self.found.insert(format!("{}\0{}\0{}", site.provider, site.probe, site.program));
+        // Imported sites that have no event have no provider: each was a line of its own.
+        if site.provider.is_empty() || is_new() {
             let (probe, program) = (site.probe.clone(), site.program.clone());
-            Line::Found(FoundLine { index, probe, program }).push(out);
+            Line::Found(FoundLine { index: self.found_count, probe, program }).push(out);
+            self.found_count += 1;
         }
     }
 
