@@ -86,7 +86,7 @@ struct Plan {
     threads: HashMap<(u32, String), u32>,
     /// Sites; the first are those of the header.
     sites: Vec<Site>,
-    /// Whether the events of a site in `sites` told its shape.
+    /// Whether an event of a site in `sites` told its provider, which may be empty, and its shape.
     shaped: Vec<bool>,
     header: Vec<FoundLine>,
     by_event: HashMap<(String, String, String, Shape), u32>,
@@ -142,12 +142,13 @@ impl Plan {
     /// The announced site that an event belongs to: of its program or, where a shared library has the probe, the only
     /// one of that name.
     fn announced(&self, event: &EventLine) -> Option<usize> {
-        let fits = |site: &Site| {
+        let fits = |&index: &usize| {
+            let site = &self.sites[index];
             site.announced
                 && site.probe == event.probe
-                && (site.provider.is_empty() || site.provider == event.provider)
+                && (!self.shaped[index] || site.provider == event.provider)
         };
-        let mut named = (0..self.sites.len()).filter(|&site| fits(&self.sites[site]));
+        let mut named = (0..self.sites.len()).filter(fits);
         let of_program = named.clone().find(|&site| self.sites[site].program == event.program);
         of_program.or_else(|| named.next().filter(|_| named.next().is_none()))
     }

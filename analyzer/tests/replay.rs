@@ -67,6 +67,18 @@ Trace started. Ctrl-C to stop.
 }
 
 #[test]
+fn a_probe_without_a_provider_keeps_its_line() {
+    let log = "[   0] Found probe p                                   in 'a'
+
+Trace started. Ctrl-C to stop.
+
+[               5] [PID:      1] b            :p                             | Seq: 1
+[               6] [PID:      2] a            x:p                            | Seq: 1
+";
+    assert_eq!(replayed(&trace_of(log), &Filter::default()), log);
+}
+
+#[test]
 fn a_log_without_header_stays_without() {
     let log = "[               5] [PID:      1] a            p:q                            | Seq: 1\n";
     assert_eq!(replayed(&trace_of(log), &Filter::default()), log);
