@@ -266,7 +266,7 @@ fn made_of(from: Edge, to: Edge) -> Option<Edge> {
     }
 }
 
-/// The id of the flow that goes `way` from or to `point`.
+/// The id of the flow that goes `way` from or to `point`: no thread fires twice in one nanosecond.
 fn flow_id(way: u64, point: Point, key: &Key) -> u64 {
     let parts = key.parts().iter().map(|part| part.cast_unsigned());
     let mix = |id: u64, part: u64| {

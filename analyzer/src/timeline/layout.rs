@@ -7,7 +7,7 @@ use std::io;
 
 use crate::span::{Class, Sink, Span};
 
-/// Spans remembered on a thread; one that begins before those that were forgotten counts as overlapping.
+/// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
 const REMEMBERED: usize = 1 << 16;
 
 /// How a stage is drawn.
@@ -23,45 +23,57 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) shapes: Vec<Shape>,
-    threads: Vec<ThreadSpans>,
-    /// Complete spans and hand-offs seen, to be compared with what is written.
-    pub(crate) spans: u64,
+    /// Spans on each thread, by stage: those of a stage that is drawn asynchronously after all are in nobody's way.
+    threads: Vec<Vec<(u32, Spans)>>,
 }
 
-/// Spans of a thread that are inside of no other so far: begins and ends ascend.
-#[derive(Debug, Clone, Default)]
-struct ThreadSpans {
-    spans: Vec<(u64, u64, u32)>,
+/// Spans of one stage on one thread that are inside of no other so far: begins and ends ascend.
+#[derive(Debug, Default)]
+struct Spans {
+    spans: Vec<(u64, u64)>,
     /// End of the last span that was forgotten.
     forgotten_ns: u64,
 }
 
+impl Spans {
+    /// Whether a span that begins at `begin_ns` and ends after all these overlaps none of them without being around it.
+    fn allow(&self, begin_ns: u64) -> bool {
+        let before = self.spans.partition_point(|span| span.0 <= begin_ns).checked_sub(1);
+        let (last_ns, end_ns) = before.map_or((0, self.forgotten_ns), |last| self.spans[last]);
+        // Of two that begin together, viewers may take the shorter for the outer one.
+        end_ns <= begin_ns && (last_ns < begin_ns || before.is_none())
+    }
+
+    fn push(&mut self, begin_ns: u64, end_ns: u64) {
+        while self.spans.last().is_some_and(|span| span.0 > begin_ns) {
+            self.spans.pop();
+        }
+        if self.spans.len() == REMEMBERED {
+            self.forgotten_ns = self.spans[REMEMBERED / 2 - 1].1;
+            self.spans.drain(..REMEMBERED / 2);
+        }
+        self.spans.push((begin_ns, end_ns));
+    }
+}
+
 impl Layout {
     pub(crate) fn new(stages: usize, threads: usize) -> Self {
-        let threads = vec![ThreadSpans::default(); threads];
-        Self { shapes: vec![Shape::OnThread; stages], threads, spans: 0 }
+        Self { shapes: vec![Shape::OnThread; stages], threads: (0..threads).map(|_| Vec::new()).collect() }
     }
 
     /// Whether the span fits on its thread among those seen; remembers it if it does.
     fn fits(&mut self, stage: u32, thread: u32, begin_ns: u64, end_ns: u64) -> bool {
-        let Some(ThreadSpans { spans, forgotten_ns }) = self.threads.get_mut(thread as usize) else {
-            return false;
-        };
-        while let Some(&(inner_ns, _, inner)) = spans.last()
-            && (inner_ns > begin_ns || self.shapes[inner as usize] == Shape::Async)
-        {
-            spans.pop();
-        }
-        let before = spans.last().copied().unwrap_or((0, *forgotten_ns, stage));
-        // Of two that begin together, viewers may take the shorter for the outer one.
-        if before.1 > begin_ns || (before.0 == begin_ns && !spans.is_empty()) {
+        let Some(stages) = self.threads.get_mut(thread as usize) else { return false };
+        let mut on_thread =
+            stages.iter().filter(|(stage, _)| self.shapes[*stage as usize] == Shape::OnThread);
+        if !on_thread.all(|(_, spans)| spans.allow(begin_ns)) {
             return false;
         }
-        if spans.len() == REMEMBERED {
-            *forgotten_ns = spans[REMEMBERED / 2 - 1].1;
-            spans.drain(..REMEMBERED / 2);
-        }
-        spans.push((begin_ns, end_ns, stage));
+        let own = stages.iter().position(|(other, _)| *other == stage).unwrap_or_else(|| {
+            stages.push((stage, Spans::default()));
+            stages.len() - 1
+        });
+        stages[own].1.push(begin_ns, end_ns);
         true
     }
 }
@@ -71,7 +83,6 @@ impl Sink for Layout {
         let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end) else {
             return Ok(());
         };
-        self.spans += 1;
         let stage = span.stage as usize;
         if self.shapes[stage] == Shape::OnThread
             && (begin.thread != end.thread
@@ -119,7 +130,9 @@ mod tests {
         assert_eq!(shapes(&[(0, 0, 1, 3), (1, 0, 2, 4)]), [Shape::OnThread, Shape::Async]);
         assert_eq!(shapes(&[(0, 0, 2, 3), (1, 0, 2, 4)]), [Shape::OnThread, Shape::Async]);
         assert_eq!(shapes(&[(0, 1, 1, 3), (1, 0, 2, 4)]), [Shape::Async, Shape::OnThread]);
-        // Overlaps one that is inside of another.
+        // Overlaps one that is inside of another, also if that one is not on the thread after all.
+        let around_goes = [(1, 0, 2, 4), (0, 0, 1, 5), (0, 1, 1, 5), (1, 0, 3, 6)];
+        assert_eq!(shapes(&around_goes), [Shape::Async, Shape::Async]);
         assert_eq!(shapes(&[(1, 0, 1, 4), (1, 0, 5, 8), (0, 0, 3, 9)]), [Shape::Async, Shape::OnThread]);
     }
 }
