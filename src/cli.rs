@@ -243,7 +243,7 @@ pub(crate) struct StageArgs {
     /// A stage, instead of those learned from the probes' names; KEY is a list of seq, argN, pid, tid
     #[arg(long = "stage", value_name = "NAME = PROVIDER:FROM -> PROVIDER:TO [by KEY]")]
     pub(crate) stages: Vec<String>,
-    /// A file with stages: under [stages], lines such as NAME = "PROVIDER:FROM -> PROVIDER:TO by KEY"
+    /// A TOML file with a table "stages" of lines such as NAME = "PROVIDER:FROM -> PROVIDER:TO by KEY"
     #[arg(long = "stages", value_name = "FILE.toml")]
     pub(crate) stages_file: Option<PathBuf>,
 }
