@@ -279,6 +279,19 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked() {
     }
 }
 
+/// Six perf events are closed in 0.6 s, longer than what is kept.
+#[test]
+fn a_flight_recorder_looks_back_from_the_end_however_long_it_takes_to_detach() {
+    let Some(_alone) = live() else { return };
+    let folder = Folder::new("flight-perf");
+    let _pipeline = Pipeline::start(&["--rate", "1000", "--awe", "50us", "--writing", "20us"]);
+    let recording = Recording::start(&folder, &["-o", "run.trace", "--last", "300ms", "--attach", "perf"]);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(recording.stop().status.code(), Some(0));
+    let events = events(&stdout(&folder.tracer(&["replay", "run.trace"]), 0)).len();
+    assert!(events > 100, "{events} events");
+}
+
 #[test]
 fn a_slow_buffer_ends_a_flight_recording_with_its_whole_path() {
     let Some(_alone) = live() else { return };

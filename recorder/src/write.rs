@@ -237,7 +237,7 @@ impl<'a> TraceWriter<'a> {
         self.begun_ns = anchor.monotonic_ns;
         let sink = self.finish(done)?;
         if let (Sink::Memory(bytes), Some(flight)) = (sink, self.output.bounds.flight) {
-            self.memory.push(bytes, anchor.monotonic_ns, &flight);
+            self.memory.push(bytes, self.present_ns(), &flight);
         }
         self.clock(anchor)?;
         self.seal()
@@ -258,8 +258,17 @@ impl<'a> TraceWriter<'a> {
         let file = (self.output.open)(self.next_part)?;
         self.next_part += 1;
         let mut writer = Writer::new(Sink::file(file), options())?;
-        self.memory.snapshot(self.begun_ns, &flight, &mut writer)?;
+        self.memory.snapshot(self.present_ns(), &flight, &mut writer)?;
         self.finish(writer).map(drop)
+    }
+
+    /// The moment from which a flight recorder looks back, CLOCK_MONOTONIC ns: when the trace that is being written began, but
+    /// not after the recording ended, as detaching may take longer than what is kept.
+    fn present_ns(&self) -> u64 {
+        match self.shared.ended_ns.load(Ordering::Relaxed) {
+            0 => self.begun_ns,
+            ended_ns => ended_ns.min(self.begun_ns),
+        }
     }
 
     fn release(&mut self, until_ns: u64) -> Result<()> {
