@@ -25,8 +25,8 @@ use crate::filter::Selection;
 use crate::span::{Class, Edge, HandOff, Point, Side, Sink, Span};
 use crate::stage::Stage;
 use crate::timeline::layout::{Layout, Shape};
-use crate::timeline::start_ns;
 use crate::timeline::tracks::Tracks;
+use crate::timeline::{gap_name, start_ns};
 use crate::wall::{anchors, realtime_ns, rfc3339};
 use text::{Pieces, piece, push_id, push_json, push_key, push_micros};
 
@@ -322,10 +322,8 @@ impl<W: Write> Sink for Chrome<'_, W> {
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let cpu =
-            if gap.cpu == Gap::ANY_CPU { "events".to_owned() } else { format!("events on CPU {}", gap.cpu) };
         let site = self.trace.definitions.sites.get(gap.site as usize).map(tracer_format::Site::name);
         let args = json!({ "count": gap.count, "probe": site });
-        self.loss_slice(&format!("lost {cpu}"), gap.from_ns, gap.to_ns, &args)
+        self.loss_slice(&gap_name(gap), gap.from_ns, gap.to_ns, &args)
     }
 }

@@ -11,12 +11,15 @@
 //! - Lost events and damaged blocks are slices in a process of their own.
 //!
 //! Times are those of the trace, CLOCK_MONOTONIC ns; the clock anchors tie them to the calendar. All packets are one
-//! sequence, and not in order of time: viewers sort. The trace is walked twice and written as it is walked, so memory grows
-//! with the spans that are open at one time, not with the trace.
+//! sequence, and not in order of time: viewers sort. The trace is walked twice and written as it is walked, so memory does
+//! not grow with it, but for the tracks of slices that overlap at one time.
 
 mod event;
 mod lanes;
-mod preamble;
+mod machine;
+mod names;
+mod packet;
+mod track;
 mod wire;
 
 use std::collections::HashMap;
@@ -33,15 +36,17 @@ use crate::key::Key;
 use crate::span::{Class, Edge, HandOff, Point, Side, Sink, Span};
 use crate::stage::Stage;
 use crate::timeline::layout::{Layout, Shape};
-use crate::timeline::start_ns;
 use crate::timeline::tracks::Tracks;
+use crate::timeline::{gap_name, start_ns};
 use event::{
     Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_signed, push_string, push_track,
     push_true, push_unsigned,
 };
 use lanes::Lanes;
-use preamble::{Interned, ProcessTrack, Uuids, push_lane, push_process};
-use wire::{push_message, push_text, push_uint};
+use names::Interned;
+use packet::push_event;
+use track::{ProcessTrack, Uuids, push_lane, push_process};
+use wire::{push_text, push_uint};
 
 /// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
 const WRITE_BYTES: usize = 1 << 18;
@@ -135,23 +140,15 @@ impl<'a, W: Write> Perfetto<'a, W> {
     }
 
     fn preamble(&mut self, start_ns: u64) {
-        preamble::push_clocks(&mut self.packets, self.trace, start_ns);
-        preamble::push_host(&mut self.packets, &self.trace.definitions);
+        machine::push_clocks(&mut self.packets, self.trace, start_ns);
+        machine::push_host(&mut self.packets, &self.trace.definitions);
         self.interned.push(&mut self.packets);
-        preamble::push_tracks(&mut self.packets, &self.trace.definitions, &self.tracks, &self.uuids);
+        track::push_tracks(&mut self.packets, &self.trace.definitions, &self.tracks, &self.uuids);
         if !self.trace.gaps.is_empty() || !self.trace.damage.is_empty() {
             let (uuid, pid) = (self.uuids.loss, self.tracks.loss_pid);
             let process = ProcessTrack { uuid, pid, rank: 0, name: "lost events", command: &[] };
             push_process(&mut self.packets, process);
         }
-    }
-
-    /// Appends the packet of a track event that `fill` appends.
-    fn event(&mut self, time_ns: u64, fill: impl FnOnce(&mut Vec<u8>)) {
-        preamble::push_packet(&mut self.packets, |out| {
-            push_uint(out, 8, time_ns);
-            push_message(out, 11, fill);
-        });
     }
 
     fn write_if_full(&mut self) -> io::Result<()> {
@@ -178,7 +175,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
         for &(way, side) in &self.flows_ahead[stage] {
             flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &span.key));
         }
-        self.event(begin.time_ns, |out| {
+        push_event(&mut self.packets, begin.time_ns, |out| {
             push_head(out, Type::SliceBegin, Some((Category::Stage, name)));
             push_track(out, track);
             push_key(out, &span.key);
@@ -193,7 +190,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
     }
 
     fn slice_end(&mut self, time_ns: u64, track: u64) {
-        self.event(time_ns, |out| {
+        push_event(&mut self.packets, time_ns, |out| {
             push_head(out, Type::SliceEnd, None);
             push_track(out, track);
         });
@@ -213,7 +210,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
     /// An instant on the thread, to hold an end of a flow.
     fn hold_flow(&mut self, way: u64, point: Point, time_ns: u64, id: u64) {
         let track = self.uuids.thread(point.thread);
-        self.event(time_ns, |out| {
+        push_event(&mut self.packets, time_ns, |out| {
             push_head(out, Type::Instant, Some((Category::HandOff, way)));
             push_track(out, track);
             push_flow(out, id);
@@ -228,7 +225,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
             push_lane(&mut self.packets, track, self.uuids.loss, name);
             track
         });
-        self.event(from_ns, |out| {
+        push_event(&mut self.packets, from_ns, |out| {
             push_uint(out, 9, Type::SliceBegin as u64);
             push_uint(out, 3, Category::Loss as u64);
             push_text(out, 23, name);
@@ -281,12 +278,9 @@ impl<W: Write> Sink for Perfetto<'_, W> {
         for row in rows {
             let Some(site) = self.sites.get(columns.site[row] as usize) else { continue };
             let track = self.uuids.probes(columns.thread[row]);
-            preamble::push_packet(&mut self.packets, |out| {
-                push_uint(out, 8, columns.time_ns[row]);
-                push_message(out, 11, |out| {
-                    site.push(out, columns, row);
-                    push_track(out, track);
-                });
+            push_event(&mut self.packets, columns.time_ns[row], |out| {
+                site.push(out, columns, row);
+                push_track(out, track);
             });
             self.write_if_full()?;
         }
@@ -302,7 +296,7 @@ impl<W: Write> Sink for Perfetto<'_, W> {
         let name = self.interned.irregular(span.stage as usize, span.class);
         for point in [span.begin, span.end].into_iter().flatten() {
             let track = self.uuids.probes(point.thread);
-            self.event(point.time_ns, |out| {
+            push_event(&mut self.packets, point.time_ns, |out| {
                 push_head(out, Type::Instant, Some((Category::Irregular, name)));
                 push_track(out, track);
                 push_key(out, &span.key);
@@ -343,13 +337,8 @@ impl<W: Write> Sink for Perfetto<'_, W> {
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let name = if gap.cpu == Gap::ANY_CPU {
-            "lost events".to_owned()
-        } else {
-            format!("lost events on CPU {}", gap.cpu)
-        };
         let site = self.trace.definitions.sites.get(gap.site as usize);
-        self.loss_slice(&name, gap.from_ns, gap.to_ns, |out| {
+        self.loss_slice(&gap_name(gap), gap.from_ns, gap.to_ns, |out| {
             push_unsigned(out, Name::Count, gap.count);
             if let Some(site) = site {
                 push_string(out, Name::Probe, &site.name());

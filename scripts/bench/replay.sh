@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154
 # Part of bench.sh, which sets its variables: events from a file to text, analysis and tables, a second.
-#   REPLAYED=50000000      events of tracer's own trace; the log takes about 90 B for each, twice
+#   REPLAYED=50000000      events of tracer's own trace; the JSON takes about 420 B for each
 #   PEER_EVENTS=2000000    events of the peers, which would take minutes otherwise
 
-# large_trace: a synthetic pipeline, as large as the disk has room for its log, twice; sets events.
+# large_trace: a synthetic pipeline, as large as the disk has room for its JSON; sets events.
 large_trace() {
   events=${REPLAYED:-50000000}
   local room
   room=$(df --output=avail -B1 "$work" | tail -n1)
-  if ((events * 200 > room)); then
-    events=$((room / 200))
+  if ((events * 500 > room)); then
+    events=$((room / 500))
     echo "the disk has room for $events events only" >&2
   fi
   [[ -s $work/large.trace ]] || "$bin/synth" -o "$work/large.trace" --events "$events" --shape pipeline 2>"$work/err"

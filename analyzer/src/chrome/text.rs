@@ -9,6 +9,7 @@ use crate::edge_map::EdgeMap;
 use crate::key::Key;
 use crate::span::{Class, Edge};
 use crate::stage::Stage;
+use crate::timeline::irregular_name;
 use crate::timeline::tracks::Tracks;
 
 /// JavaScript keeps integers up to here exact.
@@ -92,7 +93,7 @@ impl StagePiece {
     fn new(stage: &Stage) -> Self {
         let slice = |kind: &str, more: &str| piece("stage", kind, &stage.name, more);
         let irregular = |class: &Class| {
-            let name = format!("{}: {}", stage.name, class.name().replace('_', " "));
+            let name = irregular_name(&stage.name, *class);
             piece("irregular", "i", &name, ",\"s\":\"t\",\"args\":{\"key\":")
         };
         Self {

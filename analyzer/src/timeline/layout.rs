@@ -23,7 +23,7 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) shapes: Vec<Shape>,
-    /// Spans on each thread, by stage: those of a stage that is drawn asynchronously after all are in nobody's way.
+    /// Spans on each thread, by stage; of those stages that are drawn there.
     threads: Vec<Vec<(u32, Spans)>>,
 }
 
@@ -64,9 +64,7 @@ impl Layout {
     /// Whether the span fits on its thread among those seen; remembers it if it does.
     fn fits(&mut self, stage: u32, thread: u32, begin_ns: u64, end_ns: u64) -> bool {
         let Some(stages) = self.threads.get_mut(thread as usize) else { return false };
-        let mut on_thread =
-            stages.iter().filter(|(stage, _)| self.shapes[*stage as usize] == Shape::OnThread);
-        if !on_thread.all(|(_, spans)| spans.allow(begin_ns)) {
+        if !stages.iter().all(|(_, spans)| spans.allow(begin_ns)) {
             return false;
         }
         let own = stages.iter().position(|(other, _)| *other == stage).unwrap_or_else(|| {
@@ -89,6 +87,8 @@ impl Sink for Layout {
                 || !self.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
         {
             self.shapes[stage] = Shape::Async;
+            // They are in nobody's way any more.
+            self.threads.iter_mut().for_each(|stages| stages.retain(|(other, _)| *other != span.stage));
         }
         Ok(())
     }
