@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use tracer_recorder::discover::{self, Discovery, Filter};
-use tracer_recorder::{list, pattern};
+use tracer_recorder::find::discover::{self, Discovery, Filter};
+use tracer_recorder::find::{list, pattern};
 
 use crate::Done;
 use crate::cli::{ListArgs, Usage};

@@ -10,11 +10,11 @@ use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use tracer_format::log::LogWriter;
 use tracer_format::{Columns, Definitions, Site};
-use tracer_recorder::attach::AttachMode;
-use tracer_recorder::discover::Filter;
-use tracer_recorder::pattern;
-use tracer_recorder::sink::Open;
-use tracer_recorder::user::User;
+use tracer_recorder::find::discover::Filter;
+use tracer_recorder::find::pattern;
+use tracer_recorder::kernel::link::AttachMode;
+use tracer_recorder::run::user::User;
+use tracer_recorder::write::sink::Open;
 use tracer_recorder::{Bounds, Error, Flight, Notice, RecordOptions, Summary};
 
 use crate::Done;

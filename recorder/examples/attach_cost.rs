@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use tracer_recorder::attach::{self, AttachMode, Place};
-use tracer_recorder::binary::Binary;
-use tracer_recorder::program::{Program, ProgramOptions};
+use tracer_recorder::find::binary::Binary;
+use tracer_recorder::kernel::link::{self, AttachMode, Place};
+use tracer_recorder::kernel::program::{Program, ProgramOptions};
 
 /// Perf events are detached one by one, 0.1 s each.
 const PERF_SITES: usize = 10;
@@ -39,7 +39,7 @@ fn main() {
     {
         let times = (0..rounds).map(|_| {
             let begun = Instant::now();
-            let link = attach::attach(&program, mode, &path, &places[..count]).expect("attached");
+            let link = link::attach(&program, mode, &path, &places[..count]).expect("attached");
             let attached = begun.elapsed();
             let begun = Instant::now();
             drop(link);

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tracer_recorder::attach::{self, AttachMode, Place};
-use tracer_recorder::binary::Binary;
+use tracer_recorder::drain::merge::Merge;
 use tracer_recorder::drain::{Batch, Drain};
-use tracer_recorder::merge::Merge;
-use tracer_recorder::plan::Plan;
-use tracer_recorder::program::{self, Program, ProgramOptions};
+use tracer_recorder::find::binary::Binary;
+use tracer_recorder::kernel::link::{self, AttachMode, Place};
+use tracer_recorder::kernel::program::{self, Program, ProgramOptions};
+use tracer_recorder::site::plan::Plan;
 
 /// Probes of [`target`] and what they stand for.
 const DESIGNS: [(&str, &str); 5] = [
@@ -114,7 +114,7 @@ fn measure(hits: u32, rounds: u32) {
     assert_eq!(events + lost, fired, "fired = recorded + lost");
 }
 
-fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path) -> Vec<attach::Link> {
+fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path) -> Vec<link::Link> {
     let requests = ["hit_cost:*".parse().expect("a pattern")];
     let (binary, _) = Binary::read(File::open(path).expect("a file"), path, &requests).expect("an ELF file");
     let sites = binary.expect("probes").sites;
@@ -123,7 +123,7 @@ fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path
         .map(|(id, site)| {
             let place = [Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id }];
             if site.probe == "floor" {
-                return attach::attach_empty(empty, path, &place).expect("attached");
+                return link::attach_empty(empty, path, &place).expect("attached");
             }
             let mut arguments = site.arguments.clone();
             if site.probe == "text" {
@@ -131,7 +131,7 @@ fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path
             }
             let (_, spec) = Plan::new(&arguments);
             program.set_site(id, &spec).expect("room");
-            attach::attach(program, AttachMode::Auto, path, &place).expect("attached")
+            link::attach(program, AttachMode::Auto, path, &place).expect("attached")
         })
         .collect()
 }

@@ -12,7 +12,7 @@ mod trial;
 use std::fmt;
 use std::process::Command;
 
-use crate::process;
+use crate::host::process;
 
 pub use target::fire;
 
@@ -70,7 +70,7 @@ impl fmt::Display for Verdict {
 /// Looks at this machine and tries it out. `child` starts this program so that it calls [`fire`]; the name of a form is
 /// added as its last argument.
 pub fn examine(child: &dyn Fn() -> Command) -> Vec<Check> {
-    let machine = machine::Machine::this();
+    let machine = machine::System::this();
     let mut checks = machine.checks();
     checks.push(processes(machine.may_look_into_others()));
     trial::run(&machine, child, &mut checks);

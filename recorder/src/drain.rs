@@ -3,25 +3,30 @@
 //! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
 //! quarter full. It neither decodes nor orders anything: that is `merge.rs`, on another thread.
 
-use std::ffi::OsString;
+pub mod batch;
+mod lane;
+pub mod loss;
+pub mod merge;
+mod ring;
+pub mod started;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::Timespec;
 
-use crate::abi::KIND_EXEC;
+use crate::drain::lane::Lanes;
+use crate::drain::loss::LossReader;
+use crate::drain::ring::{Reach, Ring};
 use crate::error::{Error, Result};
-use crate::lane::Lanes;
-use crate::loss::{Loss, LossReader};
-use crate::program::Program;
-use crate::raw::{self, Raw};
-use crate::ring::{Progress, Ring};
-use crate::stop;
+use crate::host::monotonic_ns;
+use crate::kernel::program::Program;
+
+pub use batch::{Batch, Part};
+pub use started::Started;
 
 /// Words of one batch at most: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
@@ -35,82 +40,6 @@ const SLEEP_NS: (u64, u64) = (1_000_000, 100_000_000);
 
 /// How often lost events are looked at in detail, at most.
 const LOSS_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Raw events moved out of the rings at one time, with what is known about their completeness. Plain data, so that
-/// everything behind it can be tested without a kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// Events as they were in the rings (`raw.rs`).
-    pub words: Vec<u64>,
-    /// Parts of `words` that come from one ring.
-    pub parts: Vec<Part>,
-    /// Every event and every loss up to this time, `CLOCK_MONOTONIC` ns, is in this batch or one before.
-    pub complete_ns: u64,
-    /// Events lost, as far as they have been looked at.
-    pub losses: Vec<Loss>,
-}
-
-/// A part of a batch: the events of one CPU in the order of its ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The CPU.
-    pub cpu: u16,
-    /// Index in [`Batch::words`] behind the last word; it begins where the part before ends.
-    pub end: usize,
-}
-
-impl Batch {
-    /// Empties the batch but keeps its memory.
-    pub fn clear(&mut self) {
-        self.words.clear();
-        self.parts.clear();
-        self.losses.clear();
-        self.complete_ns = 0;
-    }
-}
-
-/// A process that began to run another program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// The process.
-    pub pid: u32,
-    /// Its parent.
-    pub parent_pid: u32,
-    /// Path of the program as the process gave it, maybe relative to its folder; empty if unknown.
-    pub path: PathBuf,
-    /// Whether it was stopped, and has to be continued once its probes are attached.
-    pub is_held: bool,
-}
-
-impl Started {
-    /// Continues the process if it was stopped.
-    pub(crate) fn let_go(&self) {
-        if self.is_held {
-            stop::go_on(self.pid);
-        }
-    }
-
-    /// Those that the events of a ring tell of.
-    fn all(mut words: &[u64]) -> Vec<Self> {
-        let mut started = Vec::new();
-        while let Some((count, skip)) = raw::extent(words) {
-            let (event, rest) = words.split_at(count);
-            words = rest;
-            if let Some(event) = Raw::parse(0, event).filter(|event| !skip && event.kind == KIND_EXEC) {
-                let mut path = Vec::new();
-                // What cannot be read is empty.
-                let _ = event.string(4, &mut path);
-                started.push(Self {
-                    pid: event.pid,
-                    parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
-                    path: PathBuf::from(OsString::from_vec(path)),
-                    is_held: event.words.get(5) == Some(&1),
-                });
-            }
-        }
-        started
-    }
-}
 
 /// Why [`Drain::wait`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,13 +176,13 @@ impl Drain {
             let lane = if cpu < cpus {
                 self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS)
             } else {
-                Progress::Complete
+                Reach::Complete
             };
             let ring = tracked.ring.drain(&mut batch.words, BATCH_WORDS);
-            if (lane, ring) == (Progress::Complete, Progress::Complete) {
+            if (lane, ring) == (Reach::Complete, Reach::Complete) {
                 tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
-            all &= lane != Progress::Full && ring != Progress::Full;
+            all &= lane != Reach::Full && ring != Reach::Full;
             if cpu == cpus {
                 self.started.extend(Started::all(&batch.words[ahead..]));
             }
@@ -309,11 +238,4 @@ impl Drain {
             (self.sleep_ns * 2).min(SLEEP_NS.1)
         };
     }
-}
-
-/// `CLOCK_MONOTONIC` now, ns: the clock of the events.
-#[must_use]
-pub fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }

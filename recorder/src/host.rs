@@ -1,4 +1,6 @@
-//! Facts of this machine for the trace: who it is, and its clocks read together.
+//! Facts of this machine: its name and kernel, its clocks read together, its processes.
+
+pub mod process;
 
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
 use tracer_format::{ClockAnchor, Host};
@@ -56,6 +58,13 @@ pub(crate) fn clocks() -> ClockAnchor {
     };
     let best = (0..5).map(read).min_by_key(|(took, _)| *took);
     best.map(|(_, anchor)| anchor).unwrap_or_default()
+}
+
+/// `CLOCK_MONOTONIC` now, ns: the clock of the events.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 fn now_ns(clock: ClockId) -> i64 {

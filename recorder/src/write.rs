@@ -1,5 +1,11 @@
 //! The writing thread's work: raw events become events of the trace, in time order, sealed in time.
 
+pub mod flight;
+pub mod output;
+mod print;
+pub mod sink;
+pub(crate) mod threads;
+
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -12,15 +18,15 @@ use tracer_format::{
 
 use crate::abi::KIND_SITE;
 use crate::drain::Batch;
-use crate::flight::Memory;
-use crate::loss::Loss;
-use crate::merge::Merge;
-use crate::output::{Bounds, Output};
-use crate::plan::{Plan, Values};
-use crate::print::Printer;
-use crate::raw::Raw;
-use crate::sink::Sink;
-use crate::threads::Threads;
+use crate::drain::loss::Loss;
+use crate::drain::merge::Merge;
+use crate::kernel::raw::Raw;
+use crate::site::plan::{Plan, PlannedSite, Values};
+use crate::write::flight::Memory;
+use crate::write::output::{Bounds, Output};
+use crate::write::print::Printer;
+use crate::write::sink::Sink;
+use crate::write::threads::Threads;
 
 /// What the two threads tell each other.
 #[derive(Debug, Default)]
@@ -132,13 +138,13 @@ impl<'a> TraceWriter<'a> {
     ///
     /// # Errors
     /// When the trace cannot be written.
-    pub fn add_sites(&mut self, mut sites: Vec<WrittenSite>) -> Result<()> {
-        for site in &mut sites {
+    pub fn add_sites(&mut self, sites: Vec<PlannedSite>) -> Result<()> {
+        for PlannedSite { plan, mut site } in sites {
             // 0 before the recording begins; a flight recorder's log has no place for it.
-            site.site.found_ns = if self.output.bounds.flight.is_some() { 0 } else { self.complete_ns };
-            self.writer.define(Definition::Site(site.site.clone()))?;
+            site.found_ns = if self.output.bounds.flight.is_some() { 0 } else { self.complete_ns };
+            self.writer.define(Definition::Site(site.clone()))?;
+            self.sites.push(WrittenSite { plan, site, recorded: 0, lost: 0 });
         }
-        self.sites.extend(sites);
         if self.complete_ns > 0 {
             self.printer.announce(self.writer.definitions());
         }
@@ -374,7 +380,7 @@ impl<'a> TraceWriter<'a> {
 }
 
 fn options() -> WriterOptions {
-    let seed = crate::drain::monotonic_ns();
+    let seed = crate::host::monotonic_ns();
     let trace_id = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), seed);
     WriterOptions { trace_id, ..WriterOptions::default() }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use target::{Folder, can_compile, compile, skip};
-use tracer_recorder::discover::{self, Discovery, Filter, Scan};
-use tracer_recorder::pattern::program;
+use tracer_recorder::find::discover::{self, Discovery, Filter, Scan};
+use tracer_recorder::find::pattern::program;
 
 /// Says that it runs, then waits until it is killed.
 const WAITS: &str = r#"

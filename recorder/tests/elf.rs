@@ -12,14 +12,15 @@ use fixture::{BUILD_ID, CODE_OFFSET, DATA_OFFSET, LOADED_AT, Parts, elf, note};
 use proptest::prelude::*;
 use target::{Folder, can_compile, compile};
 use tracer_format::ArgKind;
-use tracer_recorder::argument::{self, Location, Place};
-use tracer_recorder::binary::{Contents, contents};
-use tracer_recorder::elf::{Bytes, Machine, STEP_BYTES};
+use tracer_recorder::arch::machine::Machine;
+use tracer_recorder::arch::nop::NopForm;
 use tracer_recorder::error::Damage;
-use tracer_recorder::nop::NopForm;
-use tracer_recorder::note::{MAX_NOTES_BYTES, MAX_SITES};
-use tracer_recorder::pattern::Request;
-use tracer_recorder::symbol::{MAX_NAME_BYTES, MAX_TABLE_BYTES};
+use tracer_recorder::find::binary::{Contents, contents};
+use tracer_recorder::find::elf::note::{MAX_NOTES_BYTES, MAX_SITES};
+use tracer_recorder::find::elf::symbol::{MAX_NAME_BYTES, MAX_TABLE_BYTES};
+use tracer_recorder::find::elf::{Bytes, STEP_BYTES};
+use tracer_recorder::find::pattern::Request;
+use tracer_recorder::site::argument::{self, Location, SpecContext};
 
 fn requests(text: &str) -> Vec<Request> {
     vec![text.parse().unwrap()]
@@ -294,7 +295,7 @@ proptest! {
     #[test]
     fn any_argument_text_is_survived(text in r"([-0-9f@%$()\[\], .+a-z]|%r[a-z0-9]+|8@|x[0-9]+|counter|\PC){0,60}", arm in any::<bool>()) {
         let machine = if arm { Machine::Aarch64 } else { Machine::X86_64 };
-        let place = Place { machine, site_address: u64::MAX, position_independent: false, symbol: &|_| Some(u64::MAX) };
+        let place = SpecContext { machine, site_address: u64::MAX, position_independent: false, symbol: &|_| Some(u64::MAX) };
         let parsed = argument::parse(&text, &place);
         prop_assert!(parsed.arguments.len() <= 12);
         for argument in &parsed.arguments {

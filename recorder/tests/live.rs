@@ -7,7 +7,7 @@ mod target;
 
 use live_run::{Caught, Recording, Settings, Target, can_record};
 use target::{Folder, compile};
-use tracer_recorder::attach::AttachMode;
+use tracer_recorder::kernel::link::AttachMode;
 
 /// Fires twelve arguments of all sizes, N times for each line N of its input.
 const ARGUMENTS: &str = r#"
@@ -202,10 +202,10 @@ fn what_is_lost_is_counted_for_its_site_and_located_in_time() {
     let (mut fired, mut caught) = (0, Vec::new());
     // The reader comes late twice, so there are two ranges of lost events.
     for _ in 0..2 {
-        let begin_ns = tracer_recorder::drain::monotonic_ns();
+        let begin_ns = tracer_recorder::host::monotonic_ns();
         target.fire(20_000);
         fired += 20_000;
-        let end_ns = tracer_recorder::drain::monotonic_ns();
+        let end_ns = tracer_recorder::host::monotonic_ns();
         let losses = recording.losses.len();
         caught.extend(recording.collect());
         for loss in &recording.losses[losses..] {
@@ -219,7 +219,7 @@ fn what_is_lost_is_counted_for_its_site_and_located_in_time() {
     caught.extend(recording.stop());
     for (site, probe) in recording.probes().into_iter().enumerate() {
         let recorded = caught.iter().filter(|event| event.probe == probe).count() as u64;
-        let of_site = |loss: &&tracer_recorder::loss::Loss| loss.site as usize == site;
+        let of_site = |loss: &&tracer_recorder::drain::loss::Loss| loss.site as usize == site;
         let lost: u64 = recording.losses.iter().filter(of_site).map(|loss| loss.count).sum();
         assert_eq!(recorded + lost, fired, "{probe}: {recorded} recorded, {lost} lost");
         assert!(recorded > 0 && lost > 0, "{probe}");

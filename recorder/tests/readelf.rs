@@ -8,10 +8,10 @@ use std::process::Command;
 
 use target::{Folder, can_compile, compile, skip};
 use tracer_format::ArgKind;
-use tracer_recorder::argument::Location;
-use tracer_recorder::binary::{Binary, Site};
-use tracer_recorder::discover;
-use tracer_recorder::nop::NopForm;
+use tracer_recorder::arch::nop::NopForm;
+use tracer_recorder::find::binary::{Binary, Site};
+use tracer_recorder::find::discover;
+use tracer_recorder::site::argument::Location;
 
 /// Provider, probe, address, whether there is a semaphore, argument text.
 type Known = (String, String, u64, bool, String);

@@ -3,14 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer_format::limits::MAX_ARGUMENTS;
-use tracer_recorder::argument::{Location, Place, parse};
-use tracer_recorder::elf::Machine;
+use tracer_recorder::arch::machine::Machine;
+use tracer_recorder::site::argument::{Location, SpecContext, parse};
 
 fuzz_target!(|spec: &str| {
     let symbol = |name: &str| (!name.is_empty()).then_some(0x40_1000);
     for (machine, slots) in [(Machine::X86_64, 17), (Machine::Aarch64, 32)] {
         for position_independent in [false, true] {
-            let place = Place { machine, site_address: 0x40_0000, position_independent, symbol: &symbol };
+            let place = SpecContext { machine, site_address: 0x40_0000, position_independent, symbol: &symbol };
             let parsed = parse(spec, &place);
             assert!(parsed.arguments.len() <= MAX_ARGUMENTS);
             for argument in &parsed.arguments {

@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer_format::limits::MAX_ARGUMENTS;
-use tracer_recorder::binary::contents;
-use tracer_recorder::elf::Bytes;
-use tracer_recorder::note::{MAX_NAME_BYTES, MAX_SPEC_BYTES, parse};
+use tracer_recorder::find::binary::contents;
+use tracer_recorder::find::elf::Bytes;
+use tracer_recorder::find::elf::note::{MAX_NAME_BYTES, MAX_SPEC_BYTES, parse};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut notes = Vec::new();

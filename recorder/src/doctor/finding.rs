@@ -3,8 +3,8 @@
 use super::target::{FIRINGS, HARMLESS, Target};
 use super::trial::Count;
 use super::{Check, Verdict};
+use crate::arch::nop::{self, Hazard};
 use crate::error::{Error, Result};
-use crate::nop::{self, Hazard};
 
 /// What the trials of one way to attach say. The way that recordings do not take only gets a note.
 pub(super) fn harmless(way: &str, tried: Result<[Count; HARMLESS.len()]>, taken: bool) -> Vec<Check> {

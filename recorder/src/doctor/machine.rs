@@ -23,7 +23,7 @@ struct Capability(&'static str, u32);
 
 /// Where facts come from.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct System {
     /// `/`, or a folder that stands for it in tests.
     root: PathBuf,
     /// As `uname -r` prints it.
@@ -32,7 +32,7 @@ pub(super) struct Machine {
     architecture: String,
 }
 
-impl Machine {
+impl System {
     pub(super) fn this() -> Self {
         let names = rustix::system::uname();
         Self {
@@ -230,7 +230,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, text).expect("written");
         }
-        let machine = Machine { root: root.clone(), release: release.into(), architecture: "x86_64".into() };
+        let machine = System { root: root.clone(), release: release.into(), architecture: "x86_64".into() };
         let check = machine.checks().into_iter().find(|check| check.name == name).expect("such a check");
         let _ = std::fs::remove_dir_all(root);
         check
@@ -317,7 +317,7 @@ mod tests {
         for (mode, expected) in [("0", false), ("2", true)] {
             let text = format!("CapEff:\t0\nSeccomp:\t{mode}\nSeccomp_filters:\t2\n");
             std::fs::write(root.join("proc/self/status"), text).expect("written");
-            let machine = Machine { root: root.clone(), release: String::new(), architecture: String::new() };
+            let machine = System { root: root.clone(), release: String::new(), architecture: String::new() };
             assert_eq!(machine.is_filtered(), expected);
         }
         let _ = std::fs::remove_dir_all(root);

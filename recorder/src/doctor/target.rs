@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tracer_format::ArgKind;
 
-use crate::argument::{Argument, Location};
-use crate::attach::Place;
-use crate::nop::NopForm;
+use crate::arch::nop::NopForm;
+use crate::kernel::link::Place;
+use crate::site::argument::{Argument, Location};
 
 /// Times that each site is fired.
 pub(super) const FIRINGS: u64 = 1000;
@@ -183,7 +183,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
-    use crate::nop::{NOP_BYTES, classify};
+    use crate::arch::nop::{NOP_BYTES, classify};
 
     #[test]
     fn every_site_is_in_the_file_where_it_is_said_to_be() {

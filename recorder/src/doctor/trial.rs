@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::machine::Machine;
+use super::machine::System;
 use super::target::{self, FIRINGS, HARMLESS, LONG, Target};
 use super::{Check, Verdict, finding};
 use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_SITE};
-use crate::attach::{self, AttachMode};
-use crate::drain::{Batch, Drain, monotonic_ns};
+use crate::drain::merge::Merge;
+use crate::drain::{Batch, Drain};
 use crate::error::{Error, Result};
-use crate::host;
-use crate::merge::Merge;
-use crate::plan::{Plan, Values};
-use crate::program::{Program, ProgramOptions};
+use crate::host::{self, monotonic_ns};
+use crate::kernel::link::{self, AttachMode};
+use crate::kernel::program::{Program, ProgramOptions};
+use crate::site::plan::{Plan, Values};
 
 /// Firings between two looks into the rings.
 const AT_ONCE: u64 = 100;
@@ -27,7 +27,7 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const THIS_FILE: &str = "/proc/self/exe";
 
 /// Loads the program and tries it out; what comes of it goes to `checks`.
-pub(super) fn run(machine: &Machine, child: &dyn Fn() -> Command, checks: &mut Vec<Check>) {
+pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, checks: &mut Vec<Check>) {
     let name = "BPF program";
     let mut bench = match Bench::new() {
         Ok(bench) => bench,
@@ -104,10 +104,10 @@ impl Bench {
         Ok(Self { drain: Drain::new(&program)?, program, merge: Merge::default(), plans })
     }
 
-    fn attach(&self, mode: AttachMode, targets: &[Target]) -> Result<attach::Link> {
+    fn attach(&self, mode: AttachMode, targets: &[Target]) -> Result<link::Link> {
         let places: io::Result<Vec<_>> = targets.iter().map(Target::place).collect();
         let places = places.map_err(|source| Error::System { doing: "find the own sites", source })?;
-        attach::attach(&self.program, mode, Path::new(THIS_FILE), &places)
+        link::attach(&self.program, mode, Path::new(THIS_FILE), &places)
     }
 
     /// Fires the harmless sites in this process, all attached together: the cookies tell them apart.

@@ -1,4 +1,4 @@
-//! A recording in small: attach to one program, collect, decode. What `record.rs` does, without threads and trace.
+//! A recording in small: attach to one program, collect, decode. What `run` does, without threads and trace.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -7,13 +7,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use tracer_recorder::attach::{self, AttachMode, Link, Place};
-use tracer_recorder::binary::Binary;
+use tracer_recorder::drain::loss::Loss;
+use tracer_recorder::drain::merge::Merge;
 use tracer_recorder::drain::{Batch, Drain};
-use tracer_recorder::loss::Loss;
-use tracer_recorder::merge::Merge;
-use tracer_recorder::plan::{Plan, Values};
-use tracer_recorder::program::{Program, ProgramOptions};
+use tracer_recorder::find::binary::Binary;
+use tracer_recorder::kernel::link::{self, AttachMode, Link, Place};
+use tracer_recorder::kernel::program::{Program, ProgramOptions};
+use tracer_recorder::site::plan::{Plan, Values};
 
 use crate::target::can_compile;
 
@@ -145,7 +145,7 @@ impl Recording {
             places.push(Place { offset: found.offset, semaphore_offset: found.semaphore_offset, site });
         }
         let drain = Drain::new(&program).unwrap();
-        let link = attach::attach(&program, settings.mode, path, &places).unwrap();
+        let link = link::attach(&program, settings.mode, path, &places).unwrap();
         assert!(settings.mode == AttachMode::Auto || link.mode == settings.mode);
         Self { program, losses: Vec::new(), drain, merge: Merge::default(), plans, link: Some(link) }
     }

@@ -1,0 +1,289 @@
+//! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tracer_format::Site;
+use tracer_format::log::escape;
+
+use crate::arch::nop;
+use crate::attach::prepared::Prepared;
+use crate::drain::Started;
+use crate::error::{Error, Result};
+use crate::find::binary::{self, Binary};
+use crate::find::discover::{Discovery, FoundFile, Scan};
+use crate::find::pattern;
+use crate::find::pattern::Key;
+use crate::host;
+use crate::host::process;
+use crate::kernel::link::{self, AttachMode, Link, Place};
+use crate::kernel::program::Program;
+use crate::site::plan::{Plan, PlannedSite};
+
+/// What is attached to, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct AttachOptions {
+    /// How to attach.
+    pub(crate) mode: AttachMode,
+    /// Arguments that are keys.
+    pub(crate) keys: Vec<Key>,
+    /// Processes that the user named; empty for all.
+    pub(crate) pids: Vec<u32>,
+    /// Whether only processes that the program admits are looked at.
+    pub(crate) only_admitted: bool,
+}
+
+/// Finds probes and attaches to them.
+pub(crate) struct Finder<'a> {
+    options: AttachOptions,
+    program: &'a Program,
+    discovery: Discovery,
+    kernel: (u32, u32),
+    /// Sites so far; the draining thread asks for the losses of so many.
+    sites: &'a AtomicU32,
+    max_sites: u32,
+    /// By device and inode: a file that was written anew is attached to instead of what it was.
+    links: HashMap<(u64, u64), Link>,
+    /// When a process of this program was last looked at, by device and inode of its executable.
+    looked: HashMap<(u64, u64), Instant>,
+}
+
+/// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
+const AGAIN: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
+/// How long what was seen of a program holds for its next process.
+const REMEMBERED: Duration = Duration::from_secs(1);
+/// Programs that are remembered, and looks that wait, at most; the next look at all processes makes up for more.
+const MAX_REMEMBERED: usize = 4096;
+/// All processes are looked at this often, for libraries that are loaded later, and on machines with thousands of
+/// processes less often, so that it takes no more than a twentieth of a processor.
+const SCAN_INTERVAL: Duration = Duration::from_millis(200);
+const SCAN_SHARE: u32 = 20;
+
+/// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
+fn given_path(started: &Started) -> PathBuf {
+    Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
+}
+
+/// Looks at processes that are due, the earliest first.
+type Looks = BinaryHeap<Reverse<(Instant, u32)>>;
+
+impl<'a> Finder<'a> {
+    pub(crate) fn new(
+        options: AttachOptions,
+        program: &'a Program,
+        discovery: Discovery,
+        sites: &'a AtomicU32,
+        max_sites: u32,
+    ) -> Self {
+        let kernel = host::kernel_version();
+        let (links, looked) = (HashMap::new(), HashMap::new());
+        Self { options, program, discovery, kernel, sites, max_sites, links, looked }
+    }
+
+    /// Looks at what runs now.
+    pub(crate) fn scan(&mut self) -> Scan {
+        if self.options.only_admitted {
+            self.discovery.scan_processes(self.program.admitted())
+        } else {
+            self.discovery.scan()
+        }
+    }
+
+    /// Tells the program of the sites that were found; those that would do harm, to the program or to the other sites, are left out.
+    pub(crate) fn prepare(
+        &mut self,
+        found: Vec<FoundFile>,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<Vec<Prepared>> {
+        let mut prepared = Vec::with_capacity(found.len());
+        for FoundFile { binary, .. } in found {
+            let (mut places, mut sites) = (Vec::new(), Vec::new());
+            for site in &binary.sites {
+                if self.is_harmful(site, &binary, tell) {
+                    continue;
+                }
+                let id = self.sites.load(Ordering::Relaxed);
+                if id >= self.max_sites {
+                    return Err(Error::Sites { found: u64::from(id) + 1, max: self.max_sites.into() });
+                }
+                let (plan, spec) = Plan::new(&site.arguments);
+                self.program.set_site(id, &spec)?;
+                self.sites.store(id + 1, Ordering::Relaxed);
+                places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
+                sites.push(PlannedSite { plan, site: self.definition(site, &binary) });
+            }
+            if !places.is_empty() {
+                prepared.push(Prepared { binary, places, sites });
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Attaches to a file; false, and a word about it, if the kernel refuses.
+    pub(crate) fn attach(&mut self, prepared: &Prepared, tell: &mut dyn FnMut(String)) -> Result<bool> {
+        let binary = &prepared.binary;
+        let file = (binary.dev, binary.ino);
+        self.links.remove(&file);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
+        match link::attach(self.program, self.options.mode, &path, &prepared.places) {
+            Ok(link) => {
+                self.links.insert(file, link);
+                Ok(true)
+            }
+            Err(Error::Attach { source, .. }) => {
+                tell(format!("cannot attach to {}: {source}", escape(&binary.path.to_string_lossy())));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at processes that begin to run a program, when they are `started`, and at all of them now and then, until
+    /// nobody tells of such processes any more. New sites are handed to `announce` before they are attached, so that they
+    /// are known when their first event comes.
+    pub(crate) fn keep_looking(
+        &mut self,
+        started: &Receiver<Vec<Started>>,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        tell: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        let mut looks = Looks::new();
+        let mut scan_at = Instant::now() + SCAN_INTERVAL;
+        loop {
+            let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
+            match started.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(list) => {
+                    let mut result = Ok(());
+                    for started in list {
+                        if result.is_ok() {
+                            result = self.look_at_started(&started, &mut looks, announce, tell);
+                        }
+                        started.release();
+                    }
+                    result?;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            while let Some(Reverse((_, pid))) = looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+                looks.pop();
+                let scan = self.discovery.scan_process(pid);
+                self.attach_later(scan, announce, tell)?;
+            }
+            if scan_at <= now {
+                let scan = self.scan();
+                self.attach_later(scan, announce, tell)?;
+                scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
+            }
+        }
+    }
+
+    /// Looks at a process that began to run a program, unless that program was looked at just now.
+    fn look_at_started(
+        &mut self,
+        started: &Started,
+        looks: &mut Looks,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        tell: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        let pid = started.pid;
+        let now = Instant::now();
+        // It may be gone already, or not have its new name yet; another one will be of the same file.
+        let executable = process::executable(pid).unwrap_or_default();
+        let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
+        let facts = fs::metadata(format!("/proc/{pid}/exe")).or_else(|_| fs::metadata(&path));
+        let Ok(facts) = facts else { return Ok(()) };
+        let program = (facts.dev(), facts.ino());
+        let remembered = self.looked.get(&program).is_some_and(|at| now.duration_since(*at) < REMEMBERED);
+        if remembered || !self.is_wanted(pid) {
+            return Ok(());
+        }
+        if self.looked.len() >= MAX_REMEMBERED {
+            self.looked.clear();
+        }
+        self.looked.insert(program, now);
+        if started.is_held {
+            // It is there, whatever root it has.
+            let scan = self.discovery.scan_process(pid);
+            self.attach_later(scan, announce, tell)?;
+        }
+        // One that has a root of its own gives a path that means another file here, or is gone.
+        if process::has_our_root(pid) {
+            let scan = self.discovery.starting(pid, path);
+            self.attach_later(scan, announce, tell)?;
+        }
+        if looks.len() < MAX_REMEMBERED {
+            looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, pid: u32) -> bool {
+        let pids = &self.options.pids;
+        if self.options.only_admitted {
+            self.program.is_admitted(pid)
+        } else {
+            pids.is_empty() || pids.contains(&pid)
+        }
+    }
+
+    /// Attaches to what was found while recording.
+    fn attach_later(
+        &mut self,
+        scan: Scan,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        tell: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        scan.problems.into_iter().for_each(&mut *tell);
+        let mut found = scan.found;
+        let mut room = self.max_sites.saturating_sub(self.sites.load(Ordering::Relaxed)) as usize;
+        found.retain(|FoundFile { binary, .. }| {
+            let (path, sites) = (binary.path.to_string_lossy(), binary.sites.len());
+            if sites > room {
+                tell(format!("{}: left out: {sites} sites, there is room for {room} more", escape(&path)));
+                return false;
+            }
+            room -= sites;
+            true
+        });
+        for prepared in self.prepare(found, tell)? {
+            announce(&prepared.sites);
+            self.attach(&prepared, tell)?;
+        }
+        Ok(())
+    }
+
+    fn is_harmful(&self, site: &binary::Site, binary: &Binary, tell: &mut dyn FnMut(String)) -> bool {
+        let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
+        let Some(hazard) = hazard else { return false };
+        let (provider, probe, path) = (&site.provider, &site.probe, binary.path.to_string_lossy());
+        tell(format!("{}:{} in {}: {hazard}; left out", escape(provider), escape(probe), escape(&path)));
+        true
+    }
+
+    fn definition(&self, site: &binary::Site, binary: &Binary) -> Site {
+        Site {
+            provider: site.provider.clone(),
+            probe: site.probe.clone(),
+            program: binary.program.clone(),
+            path: binary.path.to_string_lossy().into_owned(),
+            build_id: binary.build_id.clone(),
+            offset: site.offset,
+            semaphore_offset: site.semaphore_offset,
+            spec: site.spec.clone(),
+            args: site.arguments.iter().map(|argument| argument.kind).collect(),
+            key_arg: pattern::key_argument(&self.options.keys, &site.provider, &site.probe),
+            announced: true,
+            found_ns: 0,
+        }
+    }
+}

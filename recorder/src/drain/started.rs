@@ -1,0 +1,52 @@
+//! Processes that began to run another program, as the ring of processes tells.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use crate::abi::KIND_EXEC;
+use crate::kernel::raw::{self, Raw};
+use crate::kernel::signal;
+
+/// A process that began to run another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The process.
+    pub pid: u32,
+    /// Its parent.
+    pub parent_pid: u32,
+    /// Path of the program as the process gave it, maybe relative to its folder; empty if unknown.
+    pub path: PathBuf,
+    /// Whether it was stopped, and has to be continued once its probes are attached.
+    pub is_held: bool,
+}
+
+impl Started {
+    /// Continues the process if it was stopped.
+    pub(crate) fn release(&self) {
+        if self.is_held {
+            signal::resume(self.pid);
+        }
+    }
+
+    /// The processes that the events of a ring tell of.
+    pub(super) fn all(mut words: &[u64]) -> Vec<Self> {
+        let mut started = Vec::new();
+        while let Some((count, skip)) = raw::extent(words) {
+            let (event, rest) = words.split_at(count);
+            words = rest;
+            if let Some(event) = Raw::parse(0, event).filter(|event| !skip && event.kind == KIND_EXEC) {
+                let mut path = Vec::new();
+                // What cannot be read is empty.
+                let _ = event.string(4, &mut path);
+                started.push(Self {
+                    pid: event.pid,
+                    parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
+                    path: PathBuf::from(OsString::from_vec(path)),
+                    is_held: event.words.get(5) == Some(&1),
+                });
+            }
+        }
+        started
+    }
+}

@@ -1,0 +1,120 @@
+//! The code of the eBPF programs on its way into the kernel: maps put in, loaded, and refusals explained.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use aya_obj::Object;
+use aya_obj::generated::bpf_insn;
+
+use crate::error::{Error, Result};
+use crate::kernel::bpf::{self, AttachType, Map, ProgramType};
+
+/// Puts the maps and the functions that are called in the code of all programs.
+pub(crate) fn relocate(object: &mut Object, by_name: &[(&str, &Map)]) -> Result<()> {
+    let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+    let declared = std::mem::take(&mut object.maps);
+    let mut maps = Vec::new();
+    for (name, map) in &declared {
+        let created = by_name.iter().find(|(known, _)| known == name);
+        let (_, created) = created.ok_or_else(|| Error::Object(format!("unexpected map {name}")))?;
+        maps.push((name.as_str(), created.as_fd().as_raw_fd(), map));
+    }
+    object.relocate_maps(maps.into_iter(), &text).map_err(|error| Error::Object(error.to_string()))?;
+    object.relocate_calls(&text).map_err(|error| Error::Object(error.to_string()))
+}
+
+/// The instructions of program `name`.
+fn instructions(object: &Object, name: &str) -> Result<Vec<bpf_insn>> {
+    let program = object.programs.get(name).map(aya_obj::Program::function_key);
+    let function = program.and_then(|key| object.functions.get(&key));
+    let function = function.ok_or_else(|| Error::Object(format!("no program {name}")))?;
+    Ok(function.instructions.clone())
+}
+
+/// A program that is ready to be loaded.
+pub(crate) struct Code {
+    pub(crate) name: &'static str,
+    pub(crate) kind: ProgramType,
+    pub(crate) instructions: Vec<bpf_insn>,
+}
+
+impl Code {
+    /// Takes program `name` out of a relocated object.
+    ///
+    /// # Errors
+    /// [`Error::Object`] if it has no such program.
+    pub(crate) fn of(object: &Object, name: &'static str, kind: ProgramType) -> Result<Self> {
+        Ok(Self { name, kind, instructions: instructions(object, name)? })
+    }
+
+    /// Loads it, to be attached in this way.
+    ///
+    /// # Errors
+    /// As [`Program::load`](crate::kernel::program::Program::load).
+    pub(crate) fn load(&self, attach: AttachType) -> Result<OwnedFd> {
+        match bpf::load_program(self.kind, attach, &self.instructions, &mut []) {
+            Ok(program) => Ok(program),
+            // What an old kernel says to an attach type it does not know.
+            Err(source)
+                if attach == AttachType::UprobeMulti && source.raw_os_error() == Some(libc::EINVAL) =>
+            {
+                Err(Error::Unsupported {
+                    doing: "attach many probes at once",
+                    needs: "Linux 6.6 or newer",
+                    source,
+                })
+            }
+            Err(source) if matches!(source.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
+                Err(refused("load BPF programs", source))
+            }
+            Err(source) => Err(self.verifier_error(attach, source)),
+        }
+    }
+
+    /// Loads again with a log to find out why it failed.
+    fn verifier_error(&self, attach: AttachType, source: io::Error) -> Error {
+        let mut log = vec![0; 1 << 20];
+        if let Err(again) = bpf::load_program(self.kind, attach, &self.instructions, &mut log)
+            && again.raw_os_error() == Some(libc::EPERM)
+        {
+            return refused("load BPF programs", again);
+        }
+        let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+        let text = String::from_utf8_lossy(&log[..end]);
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(12)..].join("; ");
+        Error::Verifier { program: self.name, log: tail, source }
+    }
+}
+
+/// The error for a refusal by the kernel as such.
+pub(crate) fn refused(doing: &'static str, source: io::Error) -> Error {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if is_locked_down() => Error::Lockdown { doing, source },
+        Some(libc::EPERM | libc::EACCES) => Error::Permission { doing, source },
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            Error::Unsupported { doing, needs: "Linux 5.15 or newer with CONFIG_BPF_SYSCALL", source }
+        }
+        _ => Error::System { doing, source },
+    }
+}
+
+fn is_locked_down() -> bool {
+    std::fs::read_to_string("/sys/kernel/security/lockdown")
+        .is_ok_and(|text| text.contains("[confidentiality]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_is_missing() {
+        let error = refused("load BPF programs", io::Error::from_raw_os_error(libc::EPERM));
+        assert_eq!(
+            error.to_string(),
+            "cannot load BPF programs: permission denied (needs root, or CAP_BPF and CAP_PERFMON)"
+        );
+    }
+}

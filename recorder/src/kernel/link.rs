@@ -1,0 +1,183 @@
+//! Attaching the program to the sites of one binary: all at once (`uprobe_multi`), or one perf event for each site on
+//! kernels before 6.6.
+//!
+//! Both ways attach to the inode, so every process that maps it is recorded, now and later. The kernel increments the
+//! semaphore of each attached site in every such process, and decrements it when the link goes, however the recorder ends.
+
+use std::ffi::{CString, c_int};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use aya_obj::generated::perf_event_attr;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::{Error, Result};
+use crate::kernel::bpf;
+use crate::kernel::program::Program;
+
+/// How sites are attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachMode {
+    /// `Multi` where the kernel has it, else `Perf`.
+    #[default]
+    Auto,
+    /// One link for all sites of a binary; Linux 6.6 and newer.
+    Multi,
+    /// One perf event for each site; Linux 5.15 and newer.
+    Perf,
+}
+
+/// One place to attach to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset of the instruction in the file, bytes.
+    pub offset: u64,
+    /// Offset of the semaphore in the file, bytes; 0 if the probe has none.
+    pub semaphore_offset: u64,
+    /// Index given to [`Program::set_site`].
+    pub site: u32,
+}
+
+/// Attached sites; they are detached when this is dropped.
+#[derive(Debug)]
+pub struct Link {
+    _fds: Vec<OwnedFd>,
+    /// How it was attached, never `Auto`.
+    pub mode: AttachMode,
+}
+
+/// Attaches the program to `places` of the file `path`.
+///
+/// # Errors
+/// [`Error::Unsupported`] when `mode` is not possible on this kernel; [`Error::Attach`] when the kernel refuses, for
+/// instance because the file is on a file system without mapping, or a place is not at an instruction.
+pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]) -> Result<Link> {
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
+    let multi = match (mode, &program.multi) {
+        (AttachMode::Perf, _) | (AttachMode::Auto, Err(_)) => None,
+        (_, Ok(fd)) => Some(fd.as_fd()),
+        (AttachMode::Multi, Err(error)) => {
+            let source =
+                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            return Err(Error::Unsupported {
+                doing: "attach many probes at once",
+                needs: "Linux 6.6 or newer",
+                source,
+            });
+        }
+    };
+    match multi {
+        Some(fd) => {
+            attach_multi(fd, &c_path, places).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi })
+        }
+        None => attach_perf(program.single.as_fd(), &c_path, places)
+            .map(|fds| Link { _fds: fds, mode: AttachMode::Perf }),
+    }
+    .map_err(|source| attach_error(path, source))
+}
+
+/// Attaches any program loaded for `uprobe_multi`, without cookies that mean something. For benchmarks.
+///
+/// # Errors
+/// [`Error::Attach`] as [`attach`].
+#[doc(hidden)]
+pub fn attach_empty(program: BorrowedFd<'_>, path: &Path, places: &[Place]) -> Result<Link> {
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
+    let fd = attach_multi(program, &c_path, places).map_err(|source| attach_error(path, source))?;
+    Ok(Link { _fds: vec![fd], mode: AttachMode::Multi })
+}
+
+fn attach_error(path: &Path, source: io::Error) -> Error {
+    Error::Attach { path: path.to_owned(), source }
+}
+
+fn attach_multi(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<OwnedFd> {
+    let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
+    let semaphores: Vec<u64> = places.iter().map(|place| place.semaphore_offset).collect();
+    let cookies: Vec<u64> = places.iter().map(|place| u64::from(place.site)).collect();
+    bpf::link_uprobe_multi(program, path, &offsets, &semaphores, &cookies)
+}
+
+fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<Vec<OwnedFd>> {
+    let pmu = perf_uprobe_type()?;
+    let room = DescriptorRoom::make();
+    let link = |place: &Place| {
+        // The link keeps the event, which so needs no descriptor of its own.
+        let event = open_perf_event(pmu, path, place)?;
+        room.move_up(bpf::link_perf(program, event.as_fd(), u64::from(place.site))?)
+    };
+    places.iter().map(link).collect()
+}
+
+/// The usual limit of 1024 descriptors is too low for a descriptor for each site. So they get numbers above it, where they
+/// are in nobody's way, and the limit, which the command inherits, is raised only meanwhile.
+struct DescriptorRoom {
+    limit: Rlimit,
+}
+
+impl DescriptorRoom {
+    fn make() -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        // Where it cannot be raised, few sites fit all the same.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        Self { limit }
+    }
+
+    fn move_up(&self, fd: OwnedFd) -> io::Result<OwnedFd> {
+        let above =
+            self.limit.current.filter(|current| self.limit.maximum.is_none_or(|most| *current < most));
+        match above.and_then(|above| i32::try_from(above).ok()) {
+            Some(above) => Ok(rustix::io::fcntl_dupfd_cloexec(fd, above)?),
+            None => Ok(fd),
+        }
+    }
+}
+
+impl Drop for DescriptorRoom {
+    fn drop(&mut self) {
+        let _ = setrlimit(Resource::Nofile, self.limit);
+    }
+}
+
+/// The number of the perf event source for uprobes on this machine.
+fn perf_uprobe_type() -> io::Result<u32> {
+    let text = std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")?;
+    text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+fn open_perf_event(pmu: u32, path: &CString, place: &Place) -> io::Result<OwnedFd> {
+    /// `PERF_UPROBE_REF_CTR_OFFSET_SHIFT` of kernel/events/core.c: the upper half of `config`.
+    const SEMAPHORE_SHIFT: u32 = 32;
+    const FD_CLOEXEC: libc::c_ulong = 8;
+    const ANY_PROCESS: libc::pid_t = -1;
+    const FIRST_CPU: c_int = 0;
+    const NO_GROUP: c_int = -1;
+
+    let semaphore = u32::try_from(place.semaphore_offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: a plain struct of the kernel's interface; all zero is its documented initial state.
+    let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
+    attr.type_ = pmu;
+    attr.size = bpf::bytes_of::<perf_event_attr>();
+    attr.config = u64::from(semaphore) << SEMAPHORE_SHIFT;
+    attr.__bindgen_anon_3.uprobe_path = path.as_ptr().expose_provenance() as u64;
+    attr.__bindgen_anon_4.probe_offset = place.offset;
+    // SAFETY: `attr` and the path it points to live until the call returns, and the kernel only reads them. With any
+    // process, one CPU is as good as another: a uprobe with a BPF program runs on all of them.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attr,
+            ANY_PROCESS,
+            FIRST_CPU,
+            NO_GROUP,
+            FD_CLOEXEC,
+        )
+    };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the call returned a new descriptor, which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

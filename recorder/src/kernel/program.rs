@@ -1,0 +1,461 @@
+//! The eBPF program and its maps in the kernel: created from the embedded object, loaded, and fed with sites.
+//!
+//! Attaching stands in `link.rs`, reading the rings in [`drain`](crate::drain).
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use aya_obj::Object;
+use aya_obj::generated::bpf_insn;
+
+use crate::abi::{
+    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU,
+    SITE_BITS, SiteSpec,
+};
+use crate::error::{Error, Result};
+use crate::kernel::bpf::{
+    self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
+};
+use crate::kernel::btf;
+use crate::kernel::code::{Code, refused, relocate};
+
+/// The object, aligned as the ELF parser wants it.
+#[repr(C, align(8))]
+struct Aligned<T: ?Sized>(T);
+static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../ebpf-probes/probes.bpf.o"));
+
+/// Bytes of the program's `Scratch`: a flag and the payload.
+const SCRATCH_BYTES: u32 = bytes_of::<[u64; 1 + MAX_PAYLOAD_BYTES / 8]>();
+
+/// How the program is loaded; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramOptions {
+    /// Slots of 24 bytes in the lane of each CPU, rounded up to a power of two from 4096 to 1 048 576. An event with up to
+    /// one argument takes one, two more arguments one more.
+    pub lane_slots: u32,
+    /// Bytes of the ring buffer of each CPU, which takes what a lane has no room for, and strings: a power of two, at
+    /// least a memory page.
+    pub ring_bytes: u32,
+    /// Most sites that [`Program::set_site`] will be called for.
+    pub max_sites: u32,
+    /// Whether only the processes given to [`Program::admit`] are recorded.
+    pub only_admitted: bool,
+    /// Whether the children of followed processes are stopped when they begin to run another program, until
+    /// somebody continues them.
+    pub hold: bool,
+}
+
+/// Fewest and most slots of a lane.
+const MIN_LANE_SLOTS: u32 = 4096;
+const MAX_LANE_SLOTS: u32 = 1 << 20;
+const _: () = assert!(MIN_LANE_SLOTS as u64 >= 4 * LANE_MARGIN);
+
+/// Bytes of a lane with so many slots.
+pub(crate) fn lane_bytes(slots: u32) -> u32 {
+    bytes_of::<LaneControl>() + slots * bytes_of::<[u64; 3]>()
+}
+
+/// Bytes of the ring for what happens to processes, for each CPU, and in all.
+const PROCESS_RING_BYTES: u32 = 256 << 10;
+const MAX_PROCESS_RING_BYTES: u32 = 16 << 20;
+
+/// The tracepoints for processes, and the programs at them.
+const TRACEPOINTS: [(&CStr, &str); 3] = [
+    (c"sched_process_fork", "process_fork"),
+    (c"sched_process_exec", "process_exec"),
+    (c"sched_process_exit", "process_exit"),
+];
+
+/// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
+pub(crate) const MAX_ADMITTED: u32 = 32 * 1024;
+
+/// The loaded program with its maps.
+#[derive(Debug)]
+pub struct Program {
+    /// For attaching many sites of a file at once; `Err` when the kernel is too old for it.
+    pub(crate) multi: std::result::Result<OwnedFd, io::Error>,
+    /// For attaching through perf events.
+    pub(crate) single: OwnedFd,
+    pub(crate) rings: Vec<Map>,
+    pub(crate) lanes: Map,
+    pub(crate) site_drops: Map,
+    pub(crate) lane_slots: u32,
+    /// The ring of what happens to processes, and the count of what it had no room for.
+    pub(crate) processes: Map,
+    pub(crate) process_drops: Map,
+    /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
+    watchers: io::Result<Vec<OwnedFd>>,
+    sites: Map,
+    pub(crate) admitted: Map,
+    /// Referred to by the program; kept for its life.
+    _others: [Map; 3],
+}
+
+impl Program {
+    /// Creates the maps and loads the program.
+    ///
+    /// # Errors
+    /// [`Error::Permission`], [`Error::Lockdown`], [`Error::Unsupported`] as the machine is; [`Error::Verifier`] and
+    /// [`Error::Object`] if this build does not fit the kernel.
+    pub fn load(options: &ProgramOptions) -> Result<Self> {
+        let cpus = possible_cpus()?;
+        let options = &ProgramOptions {
+            lane_slots: options.lane_slots.next_power_of_two().clamp(MIN_LANE_SLOTS, MAX_LANE_SLOTS),
+            ..*options
+        };
+        if options.max_sites > 1 << SITE_BITS {
+            return Err(Error::Sites { found: options.max_sites.into(), max: 1 << SITE_BITS });
+        }
+        let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
+        let kernel = btf::kernel_layout();
+        set_constants(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
+        let rings = create_rings(cpus, options.ring_bytes)?;
+        let outer = MapLayout { inner: Some(rings[0].as_fd()), ..layout(MapType::ArrayOfMaps, 4, 4, cpus) };
+        let outer = create(&outer, cpus)?;
+        for (cpu, ring) in (0..cpus).zip(&rings) {
+            set(&outer, cpu, &ring.as_fd().as_raw_fd().to_le_bytes())?;
+        }
+        let max_sites = options.max_sites.max(1);
+        let sites = create(&layout(MapType::Array, 4, bytes_of::<SiteSpec>(), max_sites), cpus)?;
+        let lanes = layout(MapType::Array, 4, lane_bytes(options.lane_slots), cpus);
+        let lanes = create(&MapLayout { flags: MAPPABLE, ..lanes }, cpus)?;
+        let site_drops = create(&layout(MapType::PerCpuArray, 4, 8, max_sites), cpus)?;
+        let scratch = create(&layout(MapType::Array, 4, SCRATCH_BYTES, cpus * SCRATCH_PER_CPU), cpus)?;
+        let admitted = create(&layout(MapType::Hash, 4, 1, MAX_ADMITTED), cpus)?;
+        let process_ring_bytes =
+            (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
+        let processes = create(&layout(MapType::RingBuffer, 0, 0, process_ring_bytes), cpus)?;
+        let process_drops = create(&layout(MapType::Array, 4, 8, 1), cpus)?;
+        let constants = create_constants(&object, cpus)?;
+
+        let by_name = [
+            ("RINGS", &outer),
+            ("SITES", &sites),
+            ("PIDS", &admitted),
+            ("LANES", &lanes),
+            ("SITE_DROPS", &site_drops),
+            ("SCRATCH", &scratch),
+            ("PROCESSES", &processes),
+            ("PROCESS_DROPS", &process_drops),
+            (".rodata", &constants),
+        ];
+        relocate(&mut object, &by_name)?;
+        let site = Code::of(&object, "site", ProgramType::Kprobe)?;
+        let single = site.load(AttachType::None)?;
+        let multi = site.load(AttachType::UprobeMulti);
+        let multi = match multi {
+            Err(Error::Unsupported { source, .. }) => Err(source),
+            other => Ok(other?),
+        };
+        let watchers = match kernel {
+            Ok(_) => Ok(load_watchers(&object)?),
+            Err(error) => Err(error),
+        };
+        Ok(Self {
+            multi,
+            single,
+            rings,
+            lanes,
+            site_drops,
+            lane_slots: options.lane_slots,
+            processes,
+            process_drops,
+            watchers,
+            sites,
+            admitted,
+            _others: [outer, scratch, constants],
+        })
+    }
+
+    /// Says what the program does at site `site`; must be called before the site is attached.
+    ///
+    /// # Errors
+    /// [`Error::Sites`] when `site` is not below [`ProgramOptions::max_sites`].
+    pub fn set_site(&self, site: u32, spec: &SiteSpec) -> Result<()> {
+        if site >= self.sites.entries() {
+            return Err(Error::Sites { found: u64::from(site) + 1, max: u64::from(self.sites.entries()) });
+        }
+        set(&self.sites, site, &spec_bytes(spec))
+    }
+
+    /// Records process `pid` from now on; without effect unless [`ProgramOptions::only_admitted`].
+    ///
+    /// # Errors
+    /// [`Error::System`] when too many processes are admitted.
+    pub fn admit(&self, pid: u32) -> Result<()> {
+        set(&self.admitted, pid, &[ADMITTED])
+    }
+
+    /// Records process `pid` from now on and the children that it will have, and theirs; needs
+    /// [`Program::watch_processes`].
+    ///
+    /// # Errors
+    /// As [`Program::admit`].
+    pub fn follow(&self, pid: u32) -> Result<()> {
+        set(&self.admitted, pid, &[FOLLOWED])
+    }
+
+    /// Undoes [`Program::admit`]; nothing happens if the process was not admitted.
+    pub fn dismiss(&self, pid: u32) {
+        // Fails only if it is not there, which is what is wanted.
+        let _ = self.admitted.delete(&pid.to_le_bytes());
+    }
+
+    /// Begins to watch what happens to processes: their begin, their programs, their end. Ends when the links are dropped.
+    ///
+    /// # Errors
+    /// When the kernel has no type information, or refuses.
+    pub fn watch_processes(&self) -> io::Result<Vec<OwnedFd>> {
+        let watchers =
+            self.watchers.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+        let points = TRACEPOINTS.iter().zip(watchers);
+        points.map(|((point, _), program)| bpf::open_raw_tracepoint(program.as_fd(), point)).collect()
+    }
+
+    /// Events of processes that were lost.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the counter cannot be read.
+    pub(crate) fn lost_processes(&self) -> Result<u64> {
+        let mut value = [0; 8];
+        self.process_drops
+            .lookup(&0_u32.to_le_bytes(), &mut value)
+            .map_err(|source| Error::System { doing: "read the counter of lost processes", source })?;
+        Ok(u64::from_le_bytes(value))
+    }
+
+    /// Time that the program took at sites, ns, and for how many runs, while it was measured ([`bpf::measure`]).
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel does not tell.
+    pub(crate) fn run_time(&self) -> Result<(u64, u64)> {
+        let mut sum = (0, 0);
+        for program in self.multi.iter().chain([&self.single]) {
+            let (time_ns, runs) = bpf::run_time(program.as_fd())
+                .map_err(|source| Error::System { doing: "read the run time of a BPF program", source })?;
+            sum = (sum.0 + time_ns, sum.1 + runs);
+        }
+        Ok(sum)
+    }
+
+    /// Whether process `pid` is recorded, when only those are that were admitted.
+    #[must_use]
+    pub fn is_admitted(&self, pid: u32) -> bool {
+        self.admitted.lookup(&pid.to_le_bytes(), &mut [0]).is_ok()
+    }
+
+    /// The processes that were admitted, by the recorder or as children of those.
+    #[must_use]
+    pub fn admitted(&self) -> Vec<u32> {
+        let mut pids = Vec::new();
+        let mut key = None;
+        // A process that ends meanwhile sends the walk back to its beginning, so it has an end of its own.
+        while pids.len() < MAX_ADMITTED as usize
+            && let Ok(next) = self.admitted.next_key(key)
+        {
+            pids.push(next);
+            key = Some(next);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// Number of possible CPUs, and of rings.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.rings.len()
+    }
+}
+
+/// Loads a program that does nothing: the floor of what a firing can cost. For benchmarks.
+///
+/// # Errors
+/// As [`Program::load`].
+#[doc(hidden)]
+pub fn load_empty() -> Result<OwnedFd> {
+    // r0 = 0; exit
+    let mut zero: bpf_insn = empty_instruction();
+    zero.code = 0xb7;
+    let mut exit = empty_instruction();
+    exit.code = 0x95;
+    Code { name: "empty", kind: ProgramType::Kprobe, instructions: vec![zero, exit] }
+        .load(AttachType::UprobeMulti)
+}
+
+fn empty_instruction() -> bpf_insn {
+    bpf_insn { code: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
+}
+
+/// Sets the statics of the program that its code sees as constants.
+fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelLayout) -> Result<()> {
+    let lane_slots = u64::from(options.lane_slots).to_le_bytes();
+    let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
+    let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
+    let only_admitted = u32::from(options.only_admitted).to_le_bytes();
+    let hold = u32::from(options.hold).to_le_bytes();
+    let kernel = layout_bytes(kernel);
+    object
+        .patch_map_data(HashMap::from([
+            ("LANE_SLOTS", (&lane_slots[..], true)),
+            ("WAKE_SLOTS", (&wake_slots[..], true)),
+            ("WAKE_BYTES", (&wake_bytes[..], true)),
+            ("PID_FILTER", (&only_admitted[..], true)),
+            ("HOLD", (&hold[..], true)),
+            ("KERNEL", (&kernel[..], true)),
+        ]))
+        .map_err(|error| Error::Object(error.to_string()))
+}
+
+fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
+    (0..cpus).map(|_| create(&layout(MapType::RingBuffer, 0, 0, ring_bytes), cpus)).collect()
+}
+
+/// The map behind the program's statics, frozen: the verifier takes them for constants.
+fn create_constants(object: &Object, cpus: u32) -> Result<Map> {
+    let data = object.maps.get(".rodata").map(aya_obj::Map::data).unwrap_or_default();
+    let bytes = u32::try_from(data.len()).map_err(|_| Error::Object(".rodata is too large".into()))?;
+    let constants = layout(MapType::Array, 4, bytes, 1);
+    let map = create(&MapLayout { flags: READ_ONLY_FOR_PROGRAM, ..constants }, cpus)?;
+    set(&map, 0, data)?;
+    map.freeze().map_err(|source| Error::System { doing: "freeze a BPF map", source })?;
+    Ok(map)
+}
+
+fn layout(kind: MapType, key_bytes: u32, value_bytes: u32, entries: u32) -> MapLayout<'static> {
+    MapLayout { kind, key_bytes, value_bytes, entries, flags: 0, inner: None }
+}
+
+fn create(layout: &MapLayout<'_>, cpus: u32) -> Result<Map> {
+    Map::create(layout, cpus).map_err(|source| refused("create BPF maps", source))
+}
+
+fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
+    map.update(&key.to_le_bytes(), value)
+        .map_err(|source| Error::System { doing: "update a BPF map", source })
+}
+
+/// The number of CPUs the kernel keeps per-CPU values for, whether they are online or not.
+fn possible_cpus() -> Result<u32> {
+    let cpus = aya::util::nr_cpus()
+        .map_err(|(_, source)| Error::System { doing: "count the processors", source })?;
+    u32::try_from(cpus).ok().filter(|cpus| *cpus < u32::from(u16::MAX)).ok_or_else(|| Error::System {
+        doing: "count the processors",
+        source: io::ErrorKind::InvalidData.into(),
+    })
+}
+
+/// The layout as the bytes of its static.
+fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
+    let KernelLayout {
+        task_pid,
+        task_tgid,
+        task_start,
+        task_parent,
+        task_mm,
+        task_signal,
+        task_exit_code,
+        task_ptrace,
+        signal_live,
+        signal_pids,
+        mm_exe_file,
+        mm_arg_start,
+        mm_arg_end,
+        file_dentry,
+        dentry_name,
+        binprm_filename,
+    } = *kernel;
+    let tasks =
+        [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code, task_ptrace];
+    let signals = [signal_live, signal_pids];
+    let others = [mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
+    tasks.into_iter().chain(signals).chain(others).flat_map(u32::to_le_bytes).collect()
+}
+
+fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
+    let load = |&(_, name): &(_, &'static str)| {
+        Code::of(object, name, ProgramType::RawTracepoint)?.load(AttachType::None)
+    };
+    TRACEPOINTS.iter().map(load).collect()
+}
+
+/// A spec as the bytes of its map value.
+fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_of::<SiteSpec>());
+    bytes.extend([spec.count, spec.shape]);
+    bytes.extend(spec.no_mask.to_le_bytes());
+    bytes.extend(spec.reserved);
+    for argument in &spec.arguments {
+        bytes.extend(argument.displacement.to_le_bytes());
+        bytes.extend([
+            argument.flags,
+            argument.base,
+            argument.index,
+            argument.scale_log2,
+            argument.size_bytes,
+        ]);
+        bytes.extend(argument.reserved);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::ArgumentSpec;
+
+    #[test]
+    fn a_spec_has_the_bytes_of_its_layout() {
+        let mut spec = SiteSpec { count: 1, shape: 2, ..Default::default() };
+        spec.arguments[0] = ArgumentSpec {
+            displacement: -4,
+            flags: 5,
+            base: 7,
+            index: 8,
+            scale_log2: 3,
+            size_bytes: 2,
+            ..Default::default()
+        };
+        let bytes = spec_bytes(&spec);
+        assert_eq!(bytes.len(), size_of::<SiteSpec>());
+        assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[8..24], [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 0, 0, 0]);
+        assert_eq!(bytes[24..], [0; 16 * 11]);
+    }
+
+    #[test]
+    fn a_layout_has_the_bytes_of_its_static() {
+        let mut bytes = layout_bytes(&KernelLayout::default());
+        assert_eq!(bytes.len(), size_of::<KernelLayout>());
+        let layout = KernelLayout {
+            task_pid: 1,
+            task_exit_code: 7,
+            task_ptrace: 8,
+            signal_live: 9,
+            signal_pids: 10,
+            mm_exe_file: 11,
+            file_dentry: 14,
+            binprm_filename: 16,
+            ..KernelLayout::default()
+        };
+        for (index, number) in [1, 7, 8, 9, 10, 11, 14, 16].map(|number| (number as usize - 1, number)) {
+            bytes[4 * index] = number;
+        }
+        assert_eq!(layout_bytes(&layout), bytes);
+    }
+
+    #[test]
+    fn the_embedded_object_is_what_the_loader_expects() {
+        let object = Object::parse(&OBJECT.0).expect("the object parses");
+        let mut programs: Vec<&str> = object.programs.keys().map(String::as_str).collect();
+        programs.sort_unstable();
+        assert_eq!(programs, ["process_exec", "process_exit", "process_fork", "site"]);
+        let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let drops = ["PROCESS_DROPS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"];
+        assert_eq!(names[..4], [".rodata", "LANES", "PIDS", "PROCESSES"]);
+        assert_eq!(names[4..], drops);
+    }
+}

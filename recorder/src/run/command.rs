@@ -1,0 +1,86 @@
+//! The command behind `--`: started when its probes are attached, watched until it ends.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::drain::Drain;
+use crate::error::{Error, Result};
+use crate::kernel::signal;
+use crate::run::stop::Signals;
+use crate::run::user::User;
+
+/// The command that is recorded, if there is one.
+pub(crate) struct Running {
+    child: Option<Child>,
+    /// Readable once it has ended.
+    _end: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Starts the command, as `user` if one is given. Its probes are attached, so its first instruction is seen.
+    pub(crate) fn start(command: &[OsString], user: Option<&User>, drain: &Drain) -> Result<Self> {
+        let Some((name, arguments)) = command.split_first() else {
+            return Ok(Self { child: None, _end: None });
+        };
+        let mut command = Command::new(name);
+        command.args(arguments);
+        let child = match user {
+            Some(user) => user.spawn(&mut command)?,
+            None => command.spawn().map_err(|source| Error::System { doing: "start the command", source })?,
+        };
+        let end = signal::child_end(child.id());
+        let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
+        drain.watch(end.as_fd())?;
+        Ok(Self { child: Some(child), _end: Some(end) })
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.child.is_some()
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.child.iter().for_each(|child| signal::terminate(child.id()));
+    }
+
+    pub(crate) fn is_over(&mut self) -> Result<bool> {
+        let Some(child) = &mut self.child else { return Ok(false) };
+        let status = child.try_wait();
+        Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
+    }
+
+    /// Waits for the command's end. One that does not end soon is `told`, and killed if the user asks for the end again.
+    pub(crate) fn end(
+        mut self,
+        signals: &mut Signals,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let mut patience = Some(Instant::now() + PATIENCE);
+        loop {
+            match child.try_wait() {
+                Ok(None) if signals.take().ends > 0 => {
+                    // It may end at this moment.
+                    let _ = child.kill();
+                }
+                Ok(None) => {
+                    if patience.take_if(|until| *until <= Instant::now()).is_some() {
+                        let pid = child.id();
+                        told(&format!(
+                            "the recording is over, waiting for the command (PID {pid}); Ctrl-C kills it"
+                        ));
+                    }
+                    std::thread::sleep(STEP);
+                }
+                Ok(status) => return Ok(status),
+                Err(source) => return Err(Error::System { doing: "wait for the command", source }),
+            }
+        }
+    }
+}
+
+/// How often a command that does not end is looked at.
+const STEP: Duration = Duration::from_millis(10);
+/// How long it may take without a word.
+const PATIENCE: Duration = Duration::from_secs(1);

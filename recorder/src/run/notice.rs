@@ -1,0 +1,40 @@
+//! What the recorder tells its user on the way.
+
+use std::sync::atomic::Ordering;
+
+use tracer_format::Site;
+
+use crate::write::Shared;
+
+/// What the recorder tells its user on the way.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// Something could not be looked into or attached to; the recording goes on.
+    Problem(&'a str),
+    /// Probes were found, before the recording began or meanwhile.
+    Found(&'a [Site]),
+    /// Every probe is attached: from now on nothing is missed.
+    Ready {
+        /// Probes (not sites) that are attached.
+        probes: usize,
+    },
+    /// Some time passed.
+    Progress {
+        /// Events so far.
+        events: u64,
+        /// Events lost so far.
+        lost: u64,
+        /// Bytes of the trace so far.
+        bytes: u64,
+    },
+}
+
+impl Notice<'_> {
+    pub(crate) fn progress(shared: &Shared) -> Self {
+        Self::Progress {
+            events: shared.events.load(Ordering::Relaxed),
+            lost: shared.lost.load(Ordering::Relaxed),
+            bytes: shared.bytes.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A recording at work: three threads, until something ends it.
+//!
+//! One moves bytes out of the rings (`drain`), one makes a trace of them (`write`), and one looks for programs
+//! that are started meanwhile (`attach`). Messages are printed on the caller's thread, so a blocked terminal stalls nothing else.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+use tracer_format::Site;
+
+use crate::attach::finder::Finder;
+use crate::drain::{Batch, Drain, Started, Wake};
+use crate::error::Result;
+use crate::host::monotonic_ns;
+use crate::kernel::meter::Meter;
+use crate::run::command::Running;
+use crate::run::notice::Notice;
+use crate::run::stop::Signals;
+use crate::site::plan::PlannedSite;
+use crate::write::{Shared, TraceWriter};
+
+/// Batches on their way between the two threads; when all are full, events wait in the rings.
+const BATCHES: usize = 8;
+/// How often the user is told how far the recording is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// What the writing thread gets, in this order.
+enum Step {
+    /// Raw events.
+    Batch(Batch),
+    /// Sites of programs that were started meanwhile; their events come later.
+    Sites(Vec<PlannedSite>),
+}
+
+/// What the thread that looks for new programs has to say.
+enum News {
+    Problem(String),
+    Found(Vec<Site>),
+}
+
+/// What a recording works with.
+pub(crate) struct Work<'w, 'a> {
+    pub(crate) trace: TraceWriter<'a>,
+    pub(crate) finder: Finder<'w>,
+    /// While they are open, the kernel tells of processes.
+    pub(crate) watch: Vec<OwnedFd>,
+    pub(crate) drain: &'w mut Drain,
+    /// Sites so far.
+    pub(crate) sites: &'w AtomicU32,
+    /// Longest sleep.
+    pub(crate) longest: Duration,
+    pub(crate) shared: &'w Arc<Shared>,
+}
+
+/// What ends a recording.
+pub(crate) struct End<'w> {
+    pub(crate) until: Option<Instant>,
+    pub(crate) signals: Signals,
+    pub(crate) command: &'w mut Running,
+}
+
+impl<'a> Work<'_, 'a> {
+    /// Records until something ends it. Gives the trace, and how long it took or why it could not go on.
+    pub(crate) fn run(
+        self,
+        end: &mut End<'_>,
+        notify: &mut dyn FnMut(Notice<'_>),
+    ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
+        let Self { trace, mut finder, watch, drain, sites, longest, shared } = self;
+        std::thread::scope(|scope| {
+            // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
+            let (full, steps) = channel();
+            let (free, spare) = sync_channel(BATCHES);
+            (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
+            let writing = scope.spawn(move || write_steps(trace, &steps, &free));
+            let (say, news) = channel();
+            let (start, starts) = channel();
+            let found = full.clone();
+            let looking =
+                scope.spawn(move || look(&mut finder, &starts, &found, &say, shared).map(|()| finder));
+            let draining = scope.spawn(move || {
+                let (start, meter) = (Some(start), Meter::new());
+                let mut draining = Draining { drain, sites, full, spare, start, longest, shared, meter };
+                let begun = Instant::now();
+                let result = draining.until_end(end);
+                let duration = begun.elapsed();
+                shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
+                // Detached first, so that nothing new comes while the rings are emptied.
+                drop(watch);
+                draining.start = None;
+                let looked = join(looking).map(drop);
+                result.and_then(|()| draining.rest()).and(looked).map(|()| duration)
+            });
+            tell(&news, shared, notify);
+            let drained = join(draining);
+            (join(writing), drained)
+        })
+    }
+}
+
+/// Tells the user what the thread that looks for programs has found, and how far the recording is, until that thread ends.
+fn tell(news: &Receiver<News>, shared: &Shared, notify: &mut dyn FnMut(Notice<'_>)) {
+    let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
+    loop {
+        match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
+            Ok(News::Problem(problem)) => notify(Notice::Problem(&problem)),
+            Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
+            Err(RecvTimeoutError::Timeout) => {
+                notify(Notice::progress(shared));
+                progress_at = Instant::now() + PROGRESS_INTERVAL;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// What a thread came to; if it panicked, so does this one.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The looking thread: until the other end of `started` is gone.
+fn look(
+    finder: &mut Finder<'_>,
+    started: &Receiver<Vec<Started>>,
+    steps: &Sender<Step>,
+    say: &Sender<News>,
+    shared: &Shared,
+) -> Result<()> {
+    // Who does not listen any more has ended the recording.
+    let mut announce = |sites: &[PlannedSite]| {
+        let _ = steps.send(Step::Sites(sites.to_vec()));
+        let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
+    };
+    let mut tell = |problem| {
+        let _ = say.send(News::Problem(problem));
+    };
+    let result = finder.keep_looking(started, &mut announce, &mut tell);
+    if result.is_err() {
+        // Without this thread nobody is held any more, and the recording ends.
+        shared.enough.store(true, Ordering::Relaxed);
+        started.try_iter().flatten().for_each(|started| started.release());
+    }
+    result
+}
+
+/// The draining thread's side of the two channels.
+struct Draining<'a> {
+    drain: &'a mut Drain,
+    sites: &'a AtomicU32,
+    full: Sender<Step>,
+    spare: Receiver<Batch>,
+    /// To the thread that looks for programs; gone at the end.
+    start: Option<Sender<Vec<Started>>>,
+    /// Longest sleep.
+    longest: Duration,
+    shared: &'a Shared,
+    meter: Meter,
+}
+
+impl Draining<'_> {
+    /// Drains until something ends the recording.
+    fn until_end(&mut self, end: &mut End<'_>) -> Result<()> {
+        let End { until, signals, command } = end;
+        let mut asked = 0;
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let wake = self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?;
+            if !self.step()? {
+                return Ok(());
+            }
+            self.meter.tick();
+            if self.shared.enough.load(Ordering::Relaxed) {
+                // A flight recorder waits for the rest of what it saw; the others end at once.
+                let aftermath =
+                    if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
+                let latest = Instant::now() + aftermath;
+                *until = Some(until.map_or(latest, |until| until.min(latest)));
+            }
+            if left == Some(Duration::ZERO) {
+                command.terminate();
+                return Ok(());
+            }
+            if wake == Wake::Caller {
+                let signals = signals.take();
+                self.shared.snapshot.fetch_or(signals.snapshots > 0, Ordering::Relaxed);
+                asked += signals.ends;
+                // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
+                if asked > usize::from(command.is_some()) || command.is_over()? {
+                    return Ok(());
+                }
+                if signals.ends > 0 {
+                    command.terminate();
+                }
+            }
+        }
+    }
+
+    /// Moves what is in the rings to the writing thread; false if that has ended.
+    fn step(&mut self) -> Result<bool> {
+        // No spare batch: the writing thread is behind, and events wait in the rings, where losses are counted.
+        match self.spare.try_recv() {
+            Ok(mut batch) => {
+                self.drain.collect(self.sites.load(Ordering::Relaxed), &mut batch)?;
+                self.tell_started();
+                Ok(self.full.send(Step::Batch(batch)).is_ok())
+            }
+            Err(TryRecvError::Empty) => {
+                // Nobody is to be held for as long as a slow reader of the trace takes.
+                self.drain.look_at_processes();
+                self.tell_started();
+                std::thread::sleep(Duration::from_micros(200));
+                Ok(true)
+            }
+            Err(TryRecvError::Disconnected) => Ok(false),
+        }
+    }
+
+    /// Tells who began to run a program; where nobody listens any more, those who wait for it go on.
+    fn tell_started(&mut self) {
+        let started = std::mem::take(&mut self.drain.started);
+        if started.is_empty() {
+            return;
+        }
+        let left = match &self.start {
+            Some(start) => start.send(started).err().map(|refused| refused.0),
+            None => Some(started),
+        };
+        let Some(left) = left else { return };
+        left.iter().for_each(Started::release);
+        // The other thread is gone before the end only after an error.
+        self.shared.enough.store(true, Ordering::Relaxed);
+    }
+
+    /// Empties the rings after detaching.
+    fn rest(&mut self) -> Result<()> {
+        // A program that was running when its site was detached has a few instructions to go.
+        std::thread::sleep(Duration::from_millis(2));
+        // Who was held meanwhile does not wait for the writing thread.
+        self.drain.look_at_processes();
+        self.tell_started();
+        loop {
+            let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
+            let sites = self.sites.load(Ordering::Relaxed);
+            let all = self.drain.collect(sites, &mut batch)?;
+            self.tell_started();
+            if all && batch.words.is_empty() {
+                self.drain.read_losses(sites, &mut batch)?;
+                let _ = self.full.send(Step::Batch(batch));
+                return Ok(());
+            }
+            if self.full.send(Step::Batch(batch)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The writing thread: takes steps until there are no more.
+fn write_steps<'a>(
+    mut trace: TraceWriter<'a>,
+    steps: &Receiver<Step>,
+    free: &SyncSender<Batch>,
+) -> Result<TraceWriter<'a>> {
+    for step in steps {
+        match step {
+            Step::Batch(batch) => {
+                trace.take(&batch, monotonic_ns())?;
+                // The draining thread may have ended already.
+                let _ = free.send(batch);
+            }
+            Step::Sites(sites) => trace.add_sites(sites)?,
+        }
+    }
+    Ok(trace)
+}

@@ -1,0 +1,47 @@
+//! What a recording came to.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::write::WrittenSite;
+
+/// What a recording came to.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Events in the trace.
+    pub events: u64,
+    /// Events lost; they are in the trace as gaps.
+    pub lost: u64,
+    /// From the first moment that every probe was attached to the end.
+    pub duration: Duration,
+    /// Bytes of the trace.
+    pub bytes: u64,
+    /// What every site recorded and lost, with its name and program, in the order of the trace.
+    pub sites: Vec<SiteTotal>,
+    /// How the command ended.
+    pub command: Option<ExitStatus>,
+    /// Raw events that contradicted themselves: 0 unless the kernel is broken.
+    pub malformed: u64,
+    /// Begins and ends of processes that were lost: a pid that was reused then may stand for two processes.
+    pub lost_processes: u64,
+}
+
+/// What one site recorded and lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteTotal {
+    /// `provider:probe`.
+    pub name: String,
+    /// File name of the binary.
+    pub program: String,
+    /// Events recorded.
+    pub recorded: u64,
+    /// Events lost.
+    pub lost: u64,
+}
+
+impl SiteTotal {
+    pub(crate) fn of(site: &WrittenSite) -> Self {
+        let program = site.site.program.clone();
+        Self { name: site.site.name(), program, recorded: site.recorded, lost: site.lost }
+    }
+}

@@ -1,0 +1,43 @@
+//! How much is written, and where.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tracer_format::{Columns, Definitions, StageDef};
+
+use crate::write::flight::Flight;
+use crate::write::sink::Open;
+
+/// Looks at the events of every block before it is sealed; true asks for a snapshot and the end of the recording.
+pub type Watch<'a> = Box<dyn FnMut(&Definitions, &Columns) -> bool + Send + 'a>;
+
+/// How much is written, and where.
+pub struct Output<'a> {
+    /// Opens the files.
+    pub open: Open<'a>,
+    /// Gets the log.
+    pub print: Option<Box<dyn Write + Send + 'a>>,
+    /// Asks for the snapshot of a flight recorder.
+    pub watch: Option<Watch<'a>>,
+    /// Stages to keep in the trace.
+    pub stages: Vec<StageDef>,
+    /// An event is in the file at most this long after it fired.
+    pub flush: Duration,
+    /// The bounds of the recording.
+    pub bounds: Bounds,
+}
+
+/// What bounds a recording; nothing by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Ends when the file has this many bytes.
+    pub max_bytes: Option<u64>,
+    /// Ends after this many events.
+    pub max_events: Option<u64>,
+    /// Begins a new file when one has this many bytes.
+    pub rotate_bytes: Option<u64>,
+    /// Begins a new file after this time.
+    pub rotate_after: Option<Duration>,
+    /// Keeps the last events in memory and writes them when asked.
+    pub flight: Option<Flight>,
+}
