@@ -1,49 +1,60 @@
-//! What follows is the format itself. [`Writer`] writes it, [`Trace`] reads it; neither does I/O of its own: the writer is
-//! generic over [`std::io::Write`], the reader works on `&[u8]`.
+//! The trace file: every byte of it is written and read in this crate, and so is the log, its text form.
+//!
+//! [`Writer`] writes a trace, [`Trace`] reads one that is whole, [`Stream`] one that is still coming. None does I/O of its
+//! own: the writer is generic over [`std::io::Write`], readers work on `&[u8]`.
+//!
+//! ```
+//! use tracer_format::{ArgKind, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
+//!
+//! let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
+//! let process = writer.define(Definition::Process(Process { pid: 300, ..Process::default() }))?;
+//! let thread = writer.define(Definition::Thread(Thread { process, tid: 301 }))?;
+//! let (provider, probe) = ("app".to_owned(), "begin".to_owned());
+//! let args = vec![ArgKind::Unsigned(8)];
+//! let site = writer.define(Definition::Site(Site { provider, probe, args, ..Site::default() }))?;
+//! writer.push(&Firing { time_ns: 1000, thread, site, cpu: 2, unreadable: 0, values: &[7] })?;
+//! let bytes = writer.finish()?;
+//!
+//! let trace = Trace::open(&bytes)?;
+//! assert_eq!((trace.events(), trace.complete), (1, true));
+//! # Ok::<(), tracer_format::Error>(())
+//! ```
+//!
+//! # The rooms of the crate
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | `limits`, `error` | the limits of the format; what can go wrong |
+//! | `model` | events, definitions, gaps and clocks as plain values |
+//! | `layout` | structures that lie on disk in fixed places: headers and rows |
+//! | `encode` | content of blocks: columns, definitions, the index; both ways |
+//! | `write` | makes a trace: from events as they come, or from other traces |
+//! | `read` | opens a trace, walks its events in order of time |
+//! | `log` | the documented log: one line an event, both ways |
+//!
+//! Each uses only those above it, and `log` only `limits` and `model`. The format itself follows.
+//!
 #![doc = include_str!("../SPEC.md")]
 #![forbid(unsafe_code)]
 
-pub mod block;
-pub mod clock;
-pub mod header;
-pub mod index;
 pub mod limits;
 pub mod log;
 
-mod ahead;
-mod block_ref;
-mod builder;
-mod codec;
-mod column;
-mod copy;
-mod cursor;
-mod decode;
-mod definition;
-mod dictionary;
+mod encode;
 mod error;
-mod event;
-mod gap;
-mod ordered;
-mod part;
-mod scan;
-mod share;
-mod stream;
-mod trace;
-mod writer;
+mod layout;
+mod model;
+mod read;
+mod write;
 
-pub use ahead::{Outbox, Worker};
-pub use block_ref::BlockRef;
-pub use clock::{ClockAnchor, StoredClock};
-pub use codec::LEVEL;
-pub use copy::{Copier, Source};
-pub use decode::BlockDecoder;
-pub use definition::{Cost, Definition, Definitions, Exit, Host, Process, Site, StageDef, Thread};
+pub use encode::{BlockDecoder, LEVEL};
 pub use error::{Damage, Error, NotATrace, Result};
-pub use event::{Arg, ArgKind, Columns, Event, Firing};
-pub use gap::{Gap, StoredGap};
-pub use ordered::{Batch, Batches};
-pub use scan::{DamagedRange, Found, Scanner};
-pub use share::Share;
-pub use stream::{Rest, Step, Stream};
-pub use trace::Trace;
-pub use writer::{Writer, WriterOptions};
+pub use layout::{StoredClock, StoredGap, block, header, index};
+pub use model::{
+    Arg, ArgKind, ClockAnchor, Columns, Cost, Definition, Definitions, Event, Exit, Firing, Gap, Host,
+    Process, Site, StageDef, Thread, clock,
+};
+pub use read::{
+    Batch, Batches, BlockRef, DamagedRange, Found, Outbox, Rest, Scanner, Share, Step, Stream, Trace, Worker,
+};
+pub use write::{Copier, Source, Writer, WriterOptions};

@@ -5,7 +5,7 @@
 
 use super::digits::{push_signed, push_unsigned};
 use super::escape::{escape, escape_also, push_quoted};
-use crate::Arg;
+use crate::model::Arg;
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::digits::{last_eight, push_unsigned};
 use super::line::{FoundLine, Line, LostLine, push_arg, site_part, thread_part};
-use crate::{Arg, ArgKind, Columns, Definitions, Gap, Site};
+use crate::model::{Arg, ArgKind, Columns, Definitions, Gap, Site};
 
 /// Bytes of a [`Piece`] that are copied whole: a copy of fixed size is a few instructions.
 const SHORT_BYTES: usize = 64;

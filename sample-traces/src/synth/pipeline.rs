@@ -45,9 +45,9 @@ pub(super) fn run<W: io::Write>(plan: &Plan, recording: &mut Recording<W>) -> Re
     Ok(())
 }
 
-/// A buffer on its way.
+/// A buffer that is handed on.
 #[derive(Debug, Clone, Copy, Default)]
-struct Buffer {
+struct Handed {
     seq: u64,
     global: Begin,
 }
@@ -64,7 +64,7 @@ enum Next {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Worker {
-    buffer: Buffer,
+    buffer: Handed,
     next: Next,
 }
 
@@ -91,7 +91,7 @@ struct Pipeline<'p> {
     awe_ns: u64,
     writing_ns: u64,
     /// Buffers between the source and the workers; the source waits while it is full.
-    pipe: VecDeque<Buffer>,
+    pipe: VecDeque<Handed>,
     source_waits: bool,
     /// Workers without a buffer.
     idle: VecDeque<usize>,
@@ -99,7 +99,7 @@ struct Pipeline<'p> {
     is_writing: bool,
     writers: VecDeque<usize>,
     /// Buffers between the workers and the sink, and when each can be read.
-    written: VecDeque<(Buffer, u64)>,
+    written: VecDeque<(Handed, u64)>,
 }
 
 impl<'p> Pipeline<'p> {
@@ -136,7 +136,7 @@ impl<'p> Pipeline<'p> {
 
     /// The source makes a buffer.
     fn make<W: io::Write>(&mut self, now_ns: u64, recording: &mut Recording<W>) -> Result<()> {
-        let mut buffer = Buffer { seq: self.next_seq, global: None };
+        let mut buffer = Handed { seq: self.next_seq, global: None };
         self.next_seq += 1;
         let shot = self.shot(0, now_ns, site::BEG_GLOBAL, buffer);
         buffer.global = recording.begin(self.stages.global, &shot)?;
@@ -200,7 +200,7 @@ impl<'p> Pipeline<'p> {
     }
 
     /// A worker has written: the next one may, and the sink gets the buffer.
-    fn hand_over(&mut self, buffer: Buffer, now_ns: u64) {
+    fn hand_over(&mut self, buffer: Handed, now_ns: u64) {
         match self.writers.pop_front() {
             Some(writer) => self.wake(writer, now_ns),
             None => self.is_writing = false,
@@ -241,7 +241,7 @@ impl<'p> Pipeline<'p> {
         Ok(())
     }
 
-    fn shot(&self, actor: usize, time_ns: u64, site: u32, buffer: Buffer) -> Shot {
+    fn shot(&self, actor: usize, time_ns: u64, site: u32, buffer: Handed) -> Shot {
         let thread = u32::try_from(actor).expect("there are at most a few thousand actors");
         Shot { time_ns, thread, site, cpu: self.cpus[actor], seq: buffer.seq }
     }

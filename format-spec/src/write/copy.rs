@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use crate::{
-    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Result, Site,
-    StageDef, Thread, Writer,
+use super::Writer;
+use crate::error::Result;
+use crate::model::{
+    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Site, StageDef,
+    Thread,
 };
 
 /// What the new trace has already; one for all sources of a copy.

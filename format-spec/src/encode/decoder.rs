@@ -3,15 +3,16 @@
 //! Content comes from a file: counts are limited before anything is allocated, ids are checked before they index.
 #![expect(clippy::cast_possible_truncation, reason = "checked against the limits, or below 2^32 by them")]
 
-use crate::block::BlockHeader;
-use crate::builder::predictor;
-use crate::codec::Decoder;
-use crate::column::unzigzag;
-use crate::cursor::Cursor;
+use super::builder::predictor;
+use super::codec::Decoder;
+use super::column::unzigzag;
+use super::cursor::Cursor;
+use crate::error::Damage;
+use crate::layout::block::BlockHeader;
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
 };
-use crate::{Columns, Damage};
+use crate::model::Columns;
 
 /// Decodes blocks; keeps its buffers from one to the next.
 pub struct BlockDecoder {

@@ -11,14 +11,15 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::BLOCK_HEADER_BYTES;
-use crate::block_ref::BlockRef;
-use crate::decode::BlockDecoder;
+use super::block_ref::BlockRef;
+use super::scan::DamagedRange;
+use super::share::{Plan, Share};
+use super::trace::Trace;
+use crate::encode::BlockDecoder;
+use crate::error::Damage;
+use crate::layout::block::BLOCK_HEADER_BYTES;
 use crate::limits::{MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES};
-use crate::scan::DamagedRange;
-use crate::share::{Plan, Share};
-use crate::trace::Trace;
-use crate::{ArgKind, Columns, Damage, Definitions, Gap};
+use crate::model::{ArgKind, Columns, Definitions, Gap};
 
 /// A step of the walk.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe;
 
-use crate::{Damage, Result};
+use crate::error::{Damage, Result};
 
 /// zstd level of all blocks; higher ones cost time and gain next to nothing on columns (measured: see SPEC.md).
 pub const LEVEL: i32 = 3;

@@ -1,4 +1,4 @@
-//! Collects the events of one block and encodes them as columns (SPEC.md "Events"; `decode.rs` is the way back).
+//! Collects the events of one block and encodes them as columns (SPEC.md "Events"; `decoder.rs` is the way back).
 #![expect(
     clippy::cast_possible_truncation,
     reason = "the limits keep counts and local numbers of a block below 2^32"
@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 
-use crate::block::Range;
-use crate::codec::Encoder;
-use crate::column::zigzag;
-use crate::cursor::put_varint;
+use super::codec::Encoder;
+use super::column::zigzag;
+use super::cursor::put_varint;
+use crate::layout::block::Bounds;
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
 };
-use crate::{ArgKind, Columns, Firing, Site};
+use crate::model::{ArgKind, Columns, Firing, Site};
 
 /// How the values of one argument at one site are predicted; the column holds what is left.
 pub(crate) mod predictor {
@@ -162,10 +162,10 @@ impl BlockBuilder {
     }
 
     /// Times and keys of the events, for the block header; the events are sorted.
-    pub(crate) fn range(&self, sites: &[Site]) -> Range {
+    pub(crate) fn bounds(&self, sites: &[Site]) -> Bounds {
         let columns = &self.columns;
         let (Some(&first_ns), Some(&last_ns)) = (columns.time_ns.first(), columns.time_ns.last()) else {
-            return Range::NONE;
+            return Bounds::NONE;
         };
         let key_args: Vec<usize> = sites.iter().map(key_arg).collect();
         let (mut key_min, mut key_max) = (i64::MAX, i64::MIN);
@@ -181,7 +181,7 @@ impl BlockBuilder {
         if key_min > key_max {
             (key_min, key_max) = (0, -1);
         }
-        Range { first_ns, last_ns, key_min, key_max }
+        Bounds { first_ns, last_ns, key_min, key_max }
     }
 
     /// Appends the content of an events block; the events are sorted, and `key_min` is their lowest key.

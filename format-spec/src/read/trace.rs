@@ -5,18 +5,17 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use crate::block::{BlockHeader, flag, kind};
-use crate::block_ref::BlockRef;
-use crate::clock::StoredClock;
-use crate::decode::BlockDecoder;
-use crate::dictionary;
-use crate::gap::StoredGap;
-use crate::header::FileHeader;
-use crate::index::{self, Footer, IndexRow};
+use super::block_ref::BlockRef;
+use super::part::Base;
+use super::scan::{DamagedRange, Found, Scanner};
+use crate::encode::{BlockDecoder, decode_definitions, index};
+use crate::error::{Damage, Error, Result};
+use crate::layout::block::{BlockHeader, flag, kind};
+use crate::layout::header::FileHeader;
+use crate::layout::index::{Footer, IndexRow};
+use crate::layout::{StoredClock, StoredGap};
 use crate::limits::MAX_BLOCK_RECORDS;
-use crate::part::Base;
-use crate::scan::{DamagedRange, Found, Scanner};
-use crate::{ClockAnchor, Columns, Damage, Definitions, Error, Gap, Result};
+use crate::model::{ClockAnchor, Columns, Definitions, Gap};
 
 /// A trace, or several one after the other, opened for reading.
 #[derive(Debug, Clone)]
@@ -231,7 +230,7 @@ impl<'a> Trace<'a> {
         let restated = header.flags & flag::RESTATED != 0;
         match header.kind {
             kind::DEFINITIONS => {
-                dictionary::decode(content, header.count.get(), |id, definition, weight| {
+                decode_definitions(content, header.count.get(), |id, definition, weight| {
                     self.place(id, definition, weight, part_bytes)
                 })?;
             }

@@ -1,39 +1,6 @@
-//! One firing of a probe, and the columns that hold the events of one block.
-//!
-//! Events live in columns ([`Columns`]) from the file to the analysis; [`Event`] is a view of one row. What the ids mean
-//! stands in [`Definitions`](crate::Definitions).
+//! The events of one block, column by column: how events live from the file to the analysis.
 
-use crate::Definitions;
-
-/// How the bits of an argument are to be read; the number is its size in bytes (1, 2, 4 or 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ArgKind {
-    /// Two's complement, kept sign-extended to 64 bits.
-    Signed(u8),
-    /// Kept zero-extended to 64 bits.
-    Unsigned(u8),
-    /// IEEE 754; the bits of its size, zero-extended.
-    Float(u8),
-    /// Bytes up to a NUL; the value is an index into the block's strings.
-    Str,
-    /// A kind of a later version, by its number on disk: its values are unreadable.
-    Unknown(u8),
-}
-
-/// The value of one argument.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Arg<'a> {
-    /// A signed number.
-    Signed(i64),
-    /// An unsigned number.
-    Unsigned(u64),
-    /// A floating point number.
-    Float(f64),
-    /// A string without its NUL, not necessarily UTF-8.
-    Str(&'a [u8]),
-    /// The recorder could not read it.
-    Unreadable,
-}
+use super::{ArgKind, Definitions, Event};
 
 /// The events of one block, column by column, in time order.
 ///
@@ -156,69 +123,4 @@ impl Columns {
     pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         (0..self.len()).map(|row| self.event(row))
     }
-}
-
-/// One decoded firing of a probe: a view of one row of [`Columns`].
-#[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
-    /// CLOCK_MONOTONIC, ns.
-    pub time_ns: u64,
-    /// Index into [`Definitions::threads`].
-    pub thread: u32,
-    /// Index into [`Definitions::sites`].
-    pub site: u32,
-    /// Processor.
-    pub cpu: u16,
-    row: usize,
-    columns: &'a Columns,
-}
-
-impl<'a> Event<'a> {
-    /// The key (sequence number); see [`Columns::key`].
-    #[must_use]
-    pub fn key(&self, definitions: &Definitions) -> Option<i64> {
-        self.columns.key(self.row, definitions)
-    }
-
-    /// Argument `arg`, if the event has so many; `kind` as the site says.
-    #[must_use]
-    pub fn arg(&self, arg: usize, kind: ArgKind) -> Option<Arg<'a>> {
-        let bits = *self.columns.row_values(self.row).get(arg)?;
-        if self.columns.row_unreadable(self.row) >> arg & 1 != 0 {
-            return Some(Arg::Unreadable);
-        }
-        Some(match kind {
-            ArgKind::Signed(_) => Arg::Signed(bits.cast_signed()),
-            ArgKind::Unsigned(_) => Arg::Unsigned(bits),
-            #[expect(clippy::cast_possible_truncation, reason = "the bits of a 4-byte float are the low 32")]
-            ArgKind::Float(4) => Arg::Float(f32::from_bits(bits as u32).into()),
-            ArgKind::Float(_) => Arg::Float(f64::from_bits(bits)),
-            ArgKind::Str => self.columns.string(bits).map_or(Arg::Unreadable, Arg::Str),
-            ArgKind::Unknown(_) => Arg::Unreadable,
-        })
-    }
-
-    /// All arguments, in order.
-    pub fn args(&self, definitions: &'a Definitions) -> impl Iterator<Item = Arg<'a>> {
-        let event = *self;
-        let kinds = definitions.sites.get(self.site as usize).map_or(&[][..], |site| &site.args);
-        kinds.iter().enumerate().map_while(move |(arg, &kind)| event.arg(arg, kind))
-    }
-}
-
-/// One firing on its way into a block: what the recorder and the importers push.
-#[derive(Debug, Clone, Copy)]
-pub struct Firing<'a> {
-    /// CLOCK_MONOTONIC, ns.
-    pub time_ns: u64,
-    /// Id that [`Writer::define`](crate::Writer) gave the thread.
-    pub thread: u32,
-    /// Id of the site.
-    pub site: u32,
-    /// Processor.
-    pub cpu: u16,
-    /// Bit `k` set: argument `k` could not be read.
-    pub unreadable: u16,
-    /// One value an argument: bits as [`ArgKind`] says; for a string what [`Writer::intern`](crate::Writer) gave.
-    pub values: &'a [u64],
 }

@@ -1,22 +1,9 @@
-//! Clock anchors: the host's clocks read together, so that times of one clock convert to another.
+//! A clock anchor as it lies on disk (SPEC.md "Clock anchor").
 
 use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Four clocks of one host, read within a few hundred ns; ns each. 40 bytes on disk; see SPEC.md "Clock anchor".
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClockAnchor {
-    /// Host, an index into [`Definitions::hosts`](crate::Definitions).
-    pub host: u32,
-    /// CLOCK_MONOTONIC: the clock of all events.
-    pub monotonic_ns: u64,
-    /// CLOCK_BOOTTIME: as monotonic, and goes on in suspend.
-    pub boottime_ns: u64,
-    /// CLOCK_REALTIME: ns since 1970-01-01 UTC.
-    pub realtime_ns: i64,
-    /// CLOCK_TAI.
-    pub tai_ns: i64,
-}
+use crate::model::ClockAnchor;
 
 /// A clock anchor as it lies on disk.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -61,15 +48,4 @@ impl From<&StoredClock> for ClockAnchor {
             tai_ns: anchor.tai_ns.get(),
         }
     }
-}
-
-/// Converts a CLOCK_MONOTONIC time to ns since 1970-01-01 UTC by the nearest anchor before it (else the first).
-///
-/// `anchors` are those of one host, ascending; `None` without any.
-#[must_use]
-pub fn realtime_ns(anchors: &[ClockAnchor], monotonic_ns: u64) -> Option<i64> {
-    let after = anchors.partition_point(|anchor| anchor.monotonic_ns <= monotonic_ns);
-    let anchor = anchors.get(after.saturating_sub(1))?;
-    let since = i128::from(monotonic_ns) - i128::from(anchor.monotonic_ns);
-    i64::try_from(i128::from(anchor.realtime_ns) + since).ok()
 }

@@ -1,7 +1,7 @@
 //! A position in bytes from a file: every read is checked, nothing panics, nothing is allocated.
 #![expect(clippy::cast_possible_truncation, reason = "a varint is cut into bytes")]
 
-use crate::Damage;
+use crate::error::Damage;
 
 /// Reads little-endian numbers and varints from the front of a slice.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,11 @@
 //! Parts: traces that stand in one file one after the other, each with ids of its own (SPEC.md "Several parts").
 
-use crate::decode::BlockDecoder;
-use crate::definition::{LOST, Placed};
-use crate::header::FileHeader;
+use super::trace::Trace;
+use crate::encode::BlockDecoder;
+use crate::error::Damage;
+use crate::layout::header::FileHeader;
 use crate::limits::{MAX_DEFINITIONS, MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT, WEIGHT_PER_BYTE};
-use crate::trace::Trace;
-use crate::{Damage, Definition};
+use crate::model::{Definition, LOST, Placed};
 
 /// Where a part begins in the file, and its ids in the lists of the whole file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

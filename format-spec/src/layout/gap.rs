@@ -1,33 +1,10 @@
-//! A gap: a place in time where events are missing because a ring buffer was full.
+//! A gap as it lies on disk (SPEC.md "Gap").
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::block::Range;
-
-/// Events dropped on one processor in one range of time. 40 bytes on disk; see SPEC.md "Gap".
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Gap {
-    /// Host, an index into [`Definitions::hosts`](crate::Definitions).
-    pub host: u32,
-    /// Processor whose ring buffer was full; [`Gap::ANY_CPU`] if unknown.
-    pub cpu: u16,
-    /// Site whose events were dropped; [`Gap::ANY_SITE`] if unknown.
-    pub site: u32,
-    /// Time of the first drop at the earliest, CLOCK_MONOTONIC ns.
-    pub from_ns: u64,
-    /// Time of the last drop at the latest, CLOCK_MONOTONIC ns.
-    pub to_ns: u64,
-    /// Events dropped.
-    pub count: u64,
-}
-
-impl Gap {
-    /// The processor is unknown.
-    pub const ANY_CPU: u16 = u16::MAX;
-    /// The site is unknown.
-    pub const ANY_SITE: u32 = u32::MAX;
-}
+use super::block::Bounds;
+use crate::model::Gap;
 
 /// A gap as it lies on disk.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -52,10 +29,10 @@ pub struct StoredGap {
 const _: () = assert!(size_of::<StoredGap>() == 40);
 
 /// The time that gaps cover, for the block header.
-pub(crate) fn range(gaps: &[StoredGap]) -> Range {
+pub(crate) fn bounds(gaps: &[StoredGap]) -> Bounds {
     let first_ns = gaps.iter().map(|gap| gap.from_ns.get()).min().unwrap_or(0);
     let last_ns = gaps.iter().map(|gap| gap.to_ns.get()).max().unwrap_or(0);
-    Range { first_ns, last_ns, ..Range::NONE }
+    Bounds { first_ns, last_ns, ..Bounds::NONE }
 }
 
 impl From<&Gap> for StoredGap {

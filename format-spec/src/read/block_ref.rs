@@ -1,6 +1,6 @@
 //! Where an events block is in a file: what opening a trace finds, and decoding starts from.
 
-use crate::index::IndexRow;
+use crate::layout::index::IndexRow;
 
 /// Where an events block is, and what its header says of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

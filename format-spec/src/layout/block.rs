@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::Damage;
+use crate::error::Damage;
 use crate::limits::{MAX_BLOCKS, MAX_STORED_BYTES};
 
 /// First eight bytes of a block; a reader searches for them after damage.
@@ -74,14 +74,14 @@ const CHECKED: usize = BLOCK_HEADER_BYTES - 4;
 
 /// What a block header says of the events in its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct Bounds {
     pub(crate) first_ns: u64,
     pub(crate) last_ns: u64,
     pub(crate) key_min: i64,
     pub(crate) key_max: i64,
 }
 
-impl Range {
+impl Bounds {
     pub(crate) const NONE: Self = Self { first_ns: 0, last_ns: 0, key_min: 0, key_max: -1 };
 }
 
@@ -144,7 +144,7 @@ pub(crate) struct BlockMaker {
     pub(crate) count: u32,
     pub(crate) trace_id: u64,
     pub(crate) sequence: u32,
-    pub(crate) range: Range,
+    pub(crate) bounds: Bounds,
 }
 
 impl BlockMaker {
@@ -168,10 +168,10 @@ impl BlockMaker {
             trace_id: self.trace_id.into(),
             count: self.count.into(),
             sequence: self.sequence.into(),
-            first_ns: self.range.first_ns.into(),
-            last_ns: self.range.last_ns.into(),
-            key_min: self.range.key_min.into(),
-            key_max: self.range.key_max.into(),
+            first_ns: self.bounds.first_ns.into(),
+            last_ns: self.bounds.last_ns.into(),
+            key_min: self.bounds.key_min.into(),
+            key_max: self.bounds.key_max.into(),
             content_checksum: crc32fast::hash(content).into(),
             header_checksum: 0.into(),
         };

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::{Error, NotATrace, Result};
+use crate::error::{Error, NotATrace, Result};
 
 /// First eight bytes of a trace. The first is no text, the end catches line-end conversion.
 pub const MAGIC: [u8; 8] = *b"\x89TRACE\r\n";

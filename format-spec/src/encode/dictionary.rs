@@ -2,13 +2,14 @@
 //! (SPEC.md "Definitions").
 #![expect(clippy::cast_possible_truncation, reason = "the limits keep ids below 2^32")]
 
-use crate::codec::{Decoder, Encoder};
-use crate::column::put_plain;
-use crate::cursor::{Cursor, put_varint};
+use super::codec::{Decoder, Encoder};
+use super::column::put_plain;
+use super::cursor::{Cursor, put_varint};
+use crate::error::Damage;
 use crate::limits::{
     DEFINITION_WEIGHT, MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES, WORD_WEIGHT,
 };
-use crate::{ArgKind, Cost, Damage, Definition, Exit, Host, Process, Site, StageDef, Thread};
+use crate::model::{ArgKind, Cost, Definition, Exit, Host, Process, Site, StageDef, Thread};
 
 /// Numbers of the kinds of definitions on disk; never reused.
 mod number {

@@ -4,9 +4,9 @@
 //! is what an entropy coder needs. Where there are too few values for one, their plain bits are shorter.
 #![expect(clippy::cast_possible_truncation, reason = "a plane is one byte of each value")]
 
-use crate::Damage;
-use crate::codec::{Decoder, Encoder};
-use crate::cursor::{Cursor, put_varint};
+use super::codec::{Decoder, Encoder};
+use super::cursor::{Cursor, put_varint};
+use crate::error::Damage;
 
 /// How a plane is stored.
 mod form {

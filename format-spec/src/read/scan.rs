@@ -1,8 +1,8 @@
 //! Walks the blocks of a trace by their headers, from front to back, over damage (SPEC.md "Walking").
 
-use crate::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, kind};
-use crate::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
-use crate::{Damage, Error, NotATrace, Result};
+use crate::error::{Damage, Error, NotATrace, Result};
+use crate::layout::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, kind};
+use crate::layout::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
 
 /// Bytes of a trace that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,20 +8,17 @@ use std::io;
 
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::block::{BlockHeader, BlockMaker, Range, flag, kind};
-use crate::builder::BlockBuilder;
-use crate::clock::StoredClock;
-use crate::codec::{Encoder, LEVEL};
-use crate::definition::{Definition, Definitions};
-use crate::dictionary::{DictionaryBuilder, weight};
-use crate::gap::{self, StoredGap};
-use crate::header::FileHeader;
-use crate::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
+use crate::encode::{BlockBuilder, DictionaryBuilder, Encoder, LEVEL, index, weight};
+use crate::error::{Error, Result};
+use crate::layout::block::{BlockHeader, BlockMaker, Bounds, flag, kind};
+use crate::layout::header::FileHeader;
+use crate::layout::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
+use crate::layout::{StoredClock, StoredGap, bounds};
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
     MAX_DEFINITIONS_WEIGHT, MAX_STORED_BYTES,
 };
-use crate::{ClockAnchor, Columns, Error, Firing, Gap, Result};
+use crate::model::{ClockAnchor, Columns, Definition, Definitions, Firing, Gap};
 
 /// All definitions are written again after so many bytes, and so many times their own.
 const RESTATE_BYTES: u64 = 8 << 20;
@@ -231,7 +228,7 @@ impl<W: io::Write> Writer<W> {
         }
         if !self.clocks.is_empty() {
             let stored: Vec<_> = self.clocks.drain(..).map(|anchor| StoredClock::from(&anchor)).collect();
-            self.seal_rows(kind::CLOCKS, 0, Range::NONE, &stored);
+            self.seal_rows(kind::CLOCKS, 0, Bounds::NONE, &stored);
             self.all_clocks.add(&stored);
         }
         if self.builder.len() > 0 {
@@ -239,7 +236,7 @@ impl<W: io::Write> Writer<W> {
         }
         if !self.gaps.is_empty() {
             let stored: Vec<_> = self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect();
-            self.seal_rows(kind::GAPS, 0, gap::range(&stored), &stored);
+            self.seal_rows(kind::GAPS, 0, bounds(&stored), &stored);
             self.all_gaps.add(&stored);
         }
         let since = self.position() - self.restated_at;
@@ -261,7 +258,7 @@ impl<W: io::Write> Writer<W> {
             count,
             trace_id: self.options.trace_id,
             sequence: self.sequence,
-            range: Range::NONE,
+            bounds: Bounds::NONE,
         }
     }
 
@@ -291,21 +288,21 @@ impl<W: io::Write> Writer<W> {
 
     fn seal_events(&mut self) {
         let count = self.builder.sorted().len() as u32;
-        let range = self.builder.range(&self.definitions.sites);
+        let bounds = self.builder.bounds(&self.definitions.sites);
         let start = BlockMaker::begin(&mut self.out);
-        self.builder.encode(range.key_min, &mut self.encoder, &mut self.out);
-        BlockMaker { range, ..self.maker(kind::EVENTS, flag::REQUIRED, count) }.end(&mut self.out, start);
+        self.builder.encode(bounds.key_min, &mut self.encoder, &mut self.out);
+        BlockMaker { bounds, ..self.maker(kind::EVENTS, flag::REQUIRED, count) }.end(&mut self.out, start);
         self.builder.clear();
         self.events += u64::from(count);
         self.sealed(start);
     }
 
     /// Seals gaps or clock anchors.
-    fn seal_rows<T: IntoBytes + Immutable>(&mut self, kind: u8, flags: u8, range: Range, rows: &[T]) {
+    fn seal_rows<T: IntoBytes + Immutable>(&mut self, kind: u8, flags: u8, bounds: Bounds, rows: &[T]) {
         let start = BlockMaker::begin(&mut self.out);
         self.out.extend_from_slice(rows.as_bytes());
         let count = rows.len() as u32;
-        BlockMaker { range, ..self.maker(kind, flags, count) }.end(&mut self.out, start);
+        BlockMaker { bounds, ..self.maker(kind, flags, count) }.end(&mut self.out, start);
         self.sealed(start);
     }
 
@@ -314,10 +311,10 @@ impl<W: io::Write> Writer<W> {
         let (gaps, clocks) =
             (std::mem::take(&mut self.all_gaps.rows), std::mem::take(&mut self.all_clocks.rows));
         for gaps in gaps.chunks(MAX_BLOCK_RECORDS) {
-            self.seal_rows(kind::GAPS, flag::RESTATED, gap::range(gaps), gaps);
+            self.seal_rows(kind::GAPS, flag::RESTATED, bounds(gaps), gaps);
         }
         for clocks in clocks.chunks(MAX_BLOCK_RECORDS) {
-            self.seal_rows(kind::CLOCKS, flag::RESTATED, Range::NONE, clocks);
+            self.seal_rows(kind::CLOCKS, flag::RESTATED, Bounds::NONE, clocks);
         }
     }
 
@@ -384,7 +381,7 @@ impl<W: io::Write> Writer<W> {
         self.write_out()?;
         let mut index_offset = self.written_bytes;
         let start = BlockMaker::begin(&mut self.out);
-        self.encoder.put_plane(rows.as_bytes(), &mut self.out);
+        index::encode(&rows, &mut self.encoder, &mut self.out);
         if self.out.len() - start > MAX_STORED_BYTES {
             // A reader finds the blocks by their headers instead.
             self.out.clear();

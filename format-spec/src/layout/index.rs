@@ -1,12 +1,10 @@
 //! The index, a row for every block, and the footer that says where it is (SPEC.md "Index" and "Footer").
 
 use zerocopy::little_endian::{I64, U32, U64};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::Damage;
-use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, kind};
-use crate::codec::Decoder;
-use crate::cursor::Cursor;
+use super::block::{BLOCK_HEADER_BYTES, BlockHeader, kind};
+use crate::error::Damage;
 
 /// A row of the index, 56 bytes before compression.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -51,32 +49,6 @@ impl IndexRow {
             key_max: header.key_max,
         }
     }
-}
-
-/// Reads the rows of an index block: the blocks in front of position `end`, which bounds how many there can be.
-pub(crate) fn decode(content: &[u8], count: u32, end: u64) -> Result<Vec<IndexRow>, Damage> {
-    let max = end / BLOCK_HEADER_BYTES as u64;
-    if u64::from(count) > max {
-        return Err(Damage::Limit { what: "index rows", len: count.into(), max });
-    }
-    let mut rows = vec![IndexRow::new_zeroed(); count as usize];
-    let mut cursor = Cursor::new(content);
-    Decoder::new().take_plane(&mut cursor, rows.as_mut_bytes())?;
-    if !cursor.is_empty() {
-        return Err(Damage::Content("bytes are left over"));
-    }
-    // Rows that point to one block again and again would make a reader do the work as often.
-    let mut next = 0;
-    let sound = |row: &IndexRow| {
-        let block = BLOCK_HEADER_BYTES as u64 + u64::from(row.stored_bytes.get());
-        let follows = row.offset.get() >= next;
-        next = row.offset.get().saturating_add(block);
-        follows && next <= end && row.first_ns <= row.last_ns
-    };
-    if !rows.iter().all(sound) {
-        return Err(Damage::Content("an index row points out of the trace or back"));
-    }
-    Ok(rows)
 }
 
 /// The content of the footer block, 56 bytes: the last of a complete trace.

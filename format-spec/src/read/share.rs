@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use crate::Gap;
-use crate::block_ref::BlockRef;
-use crate::trace::Trace;
+use super::block_ref::BlockRef;
+use super::trace::Trace;
+use crate::model::Gap;
 
 /// Blocks and gaps to be walked.
 #[derive(Debug)]

@@ -6,15 +6,16 @@
 //! A reader of a whole file knows more: a block whose definitions come only behind it is damaged here, and blocks that overlap
 //! in time come as they stand. A recorder writes neither (SPEC.md "A growing file, a pipe").
 
-use crate::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
-use crate::block_ref::BlockRef;
-use crate::decode::BlockDecoder;
-use crate::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
-use crate::index::IndexRow;
+use super::block_ref::BlockRef;
+use super::scan::{DamagedRange, Found, SEARCHED_BYTES, Scanner};
+use super::trace::Trace;
+use crate::encode::BlockDecoder;
+use crate::error::Result;
+use crate::layout::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
+use crate::layout::header::{FILE_HEADER_BYTES, FileHeader, MAGIC};
+use crate::layout::index::IndexRow;
 use crate::limits::{MAX_BLOCK_RECORDS, MAX_STORED_BYTES};
-use crate::scan::{DamagedRange, Found, SEARCHED_BYTES, Scanner};
-use crate::trace::Trace;
-use crate::{Columns, Gap, Result};
+use crate::model::{Columns, Gap};
 
 /// Bytes of damage that wait for something sound behind them.
 const MAX_UNSETTLED: usize = 2 * MAX_STORED_BYTES;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use crate::block_ref::BlockRef;
+use super::block_ref::BlockRef;
+use super::ordered::{Batch, Batches, begin, copy_row};
+use super::scan::DamagedRange;
+use super::share::{Plan, Share};
+use super::trace::Trace;
 use crate::limits::MAX_BLOCK_EVENTS;
-use crate::ordered::{Batch, Batches, begin, copy_row};
-use crate::scan::DamagedRange;
-use crate::share::{Plan, Share};
-use crate::trace::Trace;
-use crate::{Columns, Definitions, Gap};
+use crate::model::{Columns, Definitions, Gap};
 
 /// Events of a share at least: as many as a large block has.
 const SHARE_EVENTS: u64 = MAX_BLOCK_EVENTS as u64;
@@ -190,13 +190,13 @@ const MIN_PASSED: usize = 1 << 13;
 /// Batches that own their columns.
 #[derive(Default)]
 struct Steps {
-    steps: Vec<Step>,
+    steps: Vec<Owned>,
     rows: usize,
     /// Columns to be used again.
     spares: Vec<Columns>,
 }
 
-enum Step {
+enum Owned {
     Events(Columns, Range<usize>),
     Gap(Gap),
     Damaged(DamagedRange),
@@ -205,9 +205,9 @@ enum Step {
 impl Steps {
     fn iter(&self) -> impl Iterator<Item = Batch<'_>> {
         self.steps.iter().map(|step| match step {
-            Step::Events(columns, rows) => Batch::Events { columns, rows: rows.clone() },
-            Step::Gap(gap) => Batch::Gap(*gap),
-            Step::Damaged(range) => Batch::Damaged(*range),
+            Owned::Events(columns, rows) => Batch::Events { columns, rows: rows.clone() },
+            Owned::Gap(gap) => Batch::Gap(*gap),
+            Owned::Damaged(range) => Batch::Damaged(*range),
         })
     }
 
@@ -215,7 +215,7 @@ impl Steps {
     fn clear(&mut self) {
         self.rows = 0;
         for step in self.steps.drain(..) {
-            if let Step::Events(columns, _) = step
+            if let Owned::Events(columns, _) = step
                 && columns.len() >= MIN_PASSED
             {
                 self.spares.push(columns);
@@ -237,7 +237,7 @@ impl Worker for Decoding<'_> {
         let mut steps = out.spare();
         steps.clear();
         while let Some(step) = self.step(batches, &mut steps.spares) {
-            if let Step::Events(_, rows) = &step {
+            if let Owned::Events(_, rows) = &step {
                 steps.rows += rows.len();
             }
             steps.steps.push(step);
@@ -255,10 +255,10 @@ impl Worker for Decoding<'_> {
 }
 
 impl Decoding<'_> {
-    fn step(&self, batches: &mut Batches<'_, '_>, spares: &mut Vec<Columns>) -> Option<Step> {
+    fn step(&self, batches: &mut Batches<'_, '_>, spares: &mut Vec<Columns>) -> Option<Owned> {
         let rows = match batches.next()? {
-            Batch::Gap(gap) => return Some(Step::Gap(gap)),
-            Batch::Damaged(range) => return Some(Step::Damaged(range)),
+            Batch::Gap(gap) => return Some(Owned::Gap(gap)),
+            Batch::Damaged(range) => return Some(Owned::Damaged(range)),
             Batch::Events { columns, rows } if rows.len() < MIN_PASSED => {
                 return Some(self.copy(columns, rows));
             }
@@ -266,18 +266,18 @@ impl Decoding<'_> {
         };
         let mut columns = spares.pop().unwrap_or_default();
         if batches.take_columns(&mut columns).is_some() {
-            return Some(Step::Events(columns, rows));
+            return Some(Owned::Events(columns, rows));
         }
         spares.push(columns);
         Some(self.copy(batches.columns(), rows))
     }
 
-    fn copy(&self, from: &Columns, rows: Range<usize>) -> Step {
+    fn copy(&self, from: &Columns, rows: Range<usize>) -> Owned {
         let mut columns = Columns::default();
         begin(&mut columns);
         rows.for_each(|row| copy_row(from, row, &mut columns, self.definitions));
         let rows = 0..columns.len();
-        Step::Events(columns, rows)
+        Owned::Events(columns, rows)
     }
 }
 

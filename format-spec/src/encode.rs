@@ -1,0 +1,15 @@
+//! Content of blocks: columns of events, definitions, the index; each written and read here, side by side.
+
+mod builder;
+mod codec;
+mod column;
+mod cursor;
+mod decoder;
+mod dictionary;
+pub(crate) mod index;
+
+pub(crate) use builder::BlockBuilder;
+pub(crate) use codec::Encoder;
+pub use codec::LEVEL;
+pub use decoder::BlockDecoder;
+pub(crate) use dictionary::{DictionaryBuilder, decode as decode_definitions, weight};

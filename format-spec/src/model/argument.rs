@@ -1,0 +1,31 @@
+//! Arguments of probes: how the bits of one are to be read, and the value that they give.
+
+/// How the bits of an argument are to be read; the number is its size in bytes (1, 2, 4 or 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ArgKind {
+    /// Two's complement, kept sign-extended to 64 bits.
+    Signed(u8),
+    /// Kept zero-extended to 64 bits.
+    Unsigned(u8),
+    /// IEEE 754; the bits of its size, zero-extended.
+    Float(u8),
+    /// Bytes up to a NUL; the value is an index into the block's strings.
+    Str,
+    /// A kind of a later version, by its number on disk: its values are unreadable.
+    Unknown(u8),
+}
+
+/// The value of one argument.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arg<'a> {
+    /// A signed number.
+    Signed(i64),
+    /// An unsigned number.
+    Unsigned(u64),
+    /// A floating point number.
+    Float(f64),
+    /// A string without its NUL, not necessarily UTF-8.
+    Str(&'a [u8]),
+    /// The recorder could not read it.
+    Unreadable,
+}

@@ -1,0 +1,22 @@
+//! One definition: what an id in events means.
+
+use super::{Cost, Exit, Host, Process, Site, StageDef, Thread};
+
+/// One definition, as it is written and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// Next host.
+    Host(Host),
+    /// Next process.
+    Process(Process),
+    /// Next thread.
+    Thread(Thread),
+    /// Next site.
+    Site(Site),
+    /// A stage.
+    Stage(StageDef),
+    /// A process ended.
+    Exit(Exit),
+    /// What the recording cost.
+    Cost(Cost),
+}

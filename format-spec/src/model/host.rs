@@ -1,0 +1,35 @@
+//! A machine, and what a recording on it cost.
+
+/// A machine, and the recording made on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Node name.
+    pub name: String,
+    /// Kernel name, release and version, as `uname` prints them.
+    pub kernel: String,
+    /// Machine, as `uname -m` prints it.
+    pub machine: String,
+    /// Kernel's id of this boot; CLOCK_MONOTONIC values compare only within one boot. Empty if unknown.
+    pub boot_id: String,
+    /// Number of possible processors; 0 if unknown.
+    pub cpus: u32,
+    /// Name and version of the tool that wrote the trace.
+    pub tool: String,
+    /// Command line of the tool.
+    pub command: Vec<String>,
+}
+
+/// What the recording itself cost; the last one written counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Time spent in the BPF programs, ns; 0 if the kernel did not measure it.
+    pub bpf_ns: u64,
+    /// Runs of the BPF programs that `bpf_ns` covers.
+    pub bpf_runs: u64,
+    /// CPU time of the recorder, in user mode and in the kernel, ns.
+    pub cpu_ns: u64,
+    /// Times the recorder woke up to drain.
+    pub wakeups: u64,
+    /// Bytes drained from the ring buffers.
+    pub drained_bytes: u64,
+}

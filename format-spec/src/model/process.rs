@@ -1,0 +1,40 @@
+//! Processes, their threads and their ends.
+
+/// A process: one program run by one pid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Index into [`Definitions::hosts`].
+    pub host: u32,
+    /// Process id; not unique, pids are reused.
+    pub pid: u32,
+    /// Parent's process id; 0 if unknown.
+    pub parent_pid: u32,
+    /// Start, ns of CLOCK_BOOTTIME; in steps of 10 ms when it was read from /proc. 0 if unknown.
+    pub start_ns: u64,
+    /// File name of the executable; what the log prints.
+    pub program: String,
+    /// Path of the executable, as the process sees it; empty if unknown.
+    pub executable: String,
+    /// Command line; empty if unknown.
+    pub command: Vec<String>,
+}
+
+/// A thread of a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Thread {
+    /// Index into [`Definitions::processes`].
+    pub process: u32,
+    /// Thread id; the main thread's is the pid.
+    pub tid: u32,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// Index into [`Definitions::processes`].
+    pub process: u32,
+    /// CLOCK_MONOTONIC, ns.
+    pub time_ns: u64,
+    /// Wait status (`exit code << 8 | signal`).
+    pub status: u32,
+}

@@ -1,0 +1,18 @@
+//! Opens a trace, whole or while it comes, and walks its events in order of time, on one thread or several.
+
+mod ahead;
+mod block_ref;
+mod ordered;
+mod part;
+mod scan;
+mod share;
+mod stream;
+mod trace;
+
+pub use ahead::{Outbox, Worker};
+pub use block_ref::BlockRef;
+pub use ordered::{Batch, Batches};
+pub use scan::{DamagedRange, Found, Scanner};
+pub use share::Share;
+pub use stream::{Rest, Step, Stream};
+pub use trace::Trace;

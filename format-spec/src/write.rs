@@ -1,0 +1,7 @@
+//! Makes a trace: from events as they come, or from other traces.
+
+mod copy;
+mod writer;
+
+pub use copy::{Copier, Source};
+pub use writer::{Writer, WriterOptions};
