@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::tool::{Folder, compile_c, events};
 
+pub(crate) mod pipeline;
+
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 

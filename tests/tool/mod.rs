@@ -2,12 +2,15 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, Once};
-use std::time::{Duration, Instant};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::target::until;
 
 /// The built tool.
 pub(crate) const TRACER: &str = env!("CARGO_BIN_EXE_tracer");
@@ -17,7 +20,10 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tracer-test-{}-{name}", std::process::id()));
+        // Two tests of one process may choose the same name.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tracer-test-{}-{number}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder for the test");
         Self(path)
     }
@@ -103,19 +109,17 @@ pub(crate) fn compile_c(folder: &Folder, name: &str, source: &str, flags: &[&str
     program
 }
 
-/// The machine for one live test: they record each other's pipelines otherwise. `None` where they cannot run, because
-/// they need root and BPF; where they must run (`TRACER_LIVE=1`) that is an error.
-pub(crate) fn live() -> Option<MutexGuard<'static, ()>> {
-    static ALONE: Mutex<()> = Mutex::new(());
+/// The machine for one live test: recordings see the programs of the whole system, so two live tests at a time would
+/// record each other's, also from two processes or two checkouts. A live test carries `#[ignore]`, which `cargo test`
+/// shows; whoever runs those (`-- --include-ignored`) has to have the privilege.
+pub(crate) fn live() -> File {
     let root =
         std::fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0);
-    if !root {
-        assert!(std::env::var_os("TRACER_LIVE").is_none(), "TRACER_LIVE is set, but this is not root");
-        eprintln!("skipped: needs root; run as root, or with TRACER_LIVE=1 to make this an error");
-        return None;
-    }
-    // A test that failed does not keep the others from running.
-    Some(ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    assert!(root, "needs root and eBPF");
+    let path = std::env::temp_dir().join("tracer-live-tests.lock");
+    let file = File::options().create(true).append(true).open(path).expect("a file to lock");
+    file.lock().expect("locked");
+    file
 }
 
 /// A recording at work.
@@ -124,34 +128,34 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Starts `tracer record ARGS` and waits until every probe is attached.
+    /// Starts `tracer record ARGS` and waits until every probe is attached. Its standard output goes to the file
+    /// `printed` in the folder.
     pub(crate) fn start(folder: &Folder, args: &[&str]) -> Self {
-        Self::begin(folder, folder.command(&["record", "--ready-fd", "1"]), args)
+        Self::begin(folder, &[], args)
     }
 
     /// The same, with a limit to the descriptors that it may have at a time unless it raises it.
     pub(crate) fn start_limited(folder: &Folder, descriptors: u32, args: &[&str]) -> Self {
-        let mut command = Command::new("prlimit");
-        command.arg(format!("--nofile={descriptors}:4096")).args([TRACER, "record", "--ready-fd", "1"]);
-        command.current_dir(folder.path("")).stdin(Stdio::null());
-        Self::begin(folder, command, args)
+        Self::begin(folder, &["prlimit", &format!("--nofile={descriptors}:4096")], args)
     }
 
-    fn begin(folder: &Folder, mut command: Command, args: &[&str]) -> Self {
-        let ready = folder.path("ready");
-        let file = std::fs::File::create(&ready).expect("created");
-        let child = command.args(args).stdout(file).stderr(Stdio::piped()).spawn().expect("tracer runs");
-        let mut recording = Self { child };
-        let begun = Instant::now();
-        while std::fs::metadata(&ready).expect("there").len() == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(30), "tracer record is not ready");
+    fn begin(folder: &Folder, prefix: &[&str], args: &[&str]) -> Self {
+        // The shell opens the descriptor for the byte and then is the recorder.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec 3>ready; exec \"$@\"", "sh"]).args(prefix);
+        command.args([TRACER, "record", "--ready-fd", "3"]).args(args).current_dir(folder.path(""));
+        let printed = File::create(folder.path("printed")).expect("created");
+        command.stdin(Stdio::null()).stdout(printed).stderr(Stdio::piped());
+        let _ = std::fs::remove_file(folder.path("ready"));
+        let mut recording = Self { child: command.spawn().expect("tracer runs") };
+        until("tracer record is ready", || {
             if let Some(status) = recording.child.try_wait().expect("asked") {
                 let mut errors = String::new();
                 recording.child.stderr.take().expect("piped").read_to_string(&mut errors).ok();
                 panic!("tracer record ended with {status}: {errors}");
             }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            std::fs::metadata(folder.path("ready")).is_ok_and(|facts| facts.len() > 0)
+        });
         recording
     }
 

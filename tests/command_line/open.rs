@@ -1,12 +1,10 @@
 //! `tracer open` as a process: what a browser fetches from it, and that it ends then.
 
-mod tool;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-use tool::{Folder, stderr, stdout};
+use crate::tool::{Folder, stderr, stdout};
 
 const LOG: &str = "\
 [            1000] [PID:     17] worker       demo:beg_work                  | Seq: 1

@@ -1,11 +1,9 @@
 //! The tool as a process: exit codes, messages, standard input and output. What a unit test can do is not here.
 
-mod tool;
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use tool::{Folder, TRACER, stderr, stdout};
+use crate::tool::{Folder, TRACER, stderr, stdout};
 
 const LOG: &str = "\
 [   0] Found probe beg_work                            in 'worker'
@@ -210,7 +208,7 @@ fn stages_come_from_a_file_too() {
 #[test]
 fn a_program_is_looked_for_in_path() {
     let folder = Folder::new("list");
-    let bin = std::path::Path::new(tool::TRACER).parent().expect("a folder");
+    let bin = std::path::Path::new(crate::tool::TRACER).parent().expect("a folder");
     for (name, code, expected) in [
         ("tracer", 0, "tracer: tracer: no matching USDT probe\n"),
         ("nothing", 1, "tracer: cannot read nothing: No such file or directory (os error 2)\n"),

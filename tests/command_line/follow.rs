@@ -1,13 +1,10 @@
-//! `tracer replay` of traces that are still coming: files that grow, pipes, recordings at work.
-#![cfg(target_os = "linux")]
-
-mod tool;
+//! `tracer replay` of traces that are still coming: files that grow, and pipes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
-use tool::{Folder, Recording, events, live, sample, stderr, stdout};
+use crate::tool::{Folder, Recording, stderr, stdout};
 use tracer_format::{ArgKind, Definition, Firing, Gap, Process, Site, Thread, Writer, WriterOptions};
 
 /// A recorder that writes a flush when it is told to.
@@ -188,39 +185,4 @@ fn a_paced_replay_prints_the_same_lines() {
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains("expected a number above 0"), "{}", stderr(&output));
     }
-}
-
-#[test]
-fn a_recording_is_followed_and_piped_while_it_is_made() {
-    let Some(_alone) = live() else { return };
-    let folder = Folder::new("follow-live");
-    let mut pipeline = Command::new(sample("pipeline"))
-        .args(["--rate", "2000", "--awe", "50us", "--writing", "20us", "--workers", "3"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the pipeline runs");
-    let mut following = start(&folder, &["replay", "--follow", "run.trace"]);
-    let printed = following.stdout.take().expect("piped");
-    let piped = Command::new("sh")
-        .args([
-            "-c",
-            "\"$1\" record --wait -qo - --duration 2s | tee run.trace | \"$1\" replay - >piped",
-            "sh",
-        ])
-        .arg(tool::TRACER)
-        .current_dir(folder.path("."))
-        .status()
-        .expect("sh runs");
-    let followed = end(following, printed);
-    // Its children end with it.
-    Command::new("kill").arg(pipeline.id().to_string()).status().and_then(|_| pipeline.wait()).expect("gone");
-    assert!(piped.success());
-    let expected = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
-    assert!(events(&expected).len() > 5000, "{} events", events(&expected).len());
-    assert!(
-        std::fs::read_to_string(folder.path("piped")).expect("UTF-8") == expected,
-        "the piped log differs"
-    );
-    assert!(stdout(&followed, 0) == expected, "the followed log differs");
 }

@@ -1,13 +1,11 @@
 //! Processes that come and go while they are recorded: short-lived workers, pids that are reused, programs that others make
 //! room for, a command with its children. Needs root (see `tool::live`).
-#![cfg(target_os = "linux")]
-
-mod tool;
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Stdio};
 
-use tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
+use crate::target::until;
+use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
 use tracer_format::{Batch, Definitions, Trace};
 
 /// Fires `worker:beg_task` and `worker:end_task` with a number, its pid, and its start time in clock ticks.
@@ -83,18 +81,22 @@ fn by_process(bytes: &[u8]) -> (Definitions, ByProcess) {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn workers_that_live_for_a_millisecond_are_told_apart() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     // 20 s with TRACER_WORKERS=4000.
     let count: usize = std::env::var("TRACER_WORKERS").map_or(600, |text| text.parse().expect("a number"));
     let folder = Folder::new("workers");
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
     let spawner = compile_c(&folder, "spawner", SPAWNER, &["-O2"]);
     let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "worker:*", "--wait"]);
-    // The first one makes the program known.
-    let first = Command::new(&worker).arg("-1").status().expect("the worker runs");
-    assert_eq!(first.code(), Some(255));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    // The first ones make the program known.
+    until("the program is recorded", || {
+        let first = Command::new(&worker).arg("-1").status().expect("the worker runs");
+        assert_eq!(first.code(), Some(255));
+        let log = folder.tracer(&["replay", "run.trace"]).stdout;
+        String::from_utf8_lossy(&log).contains("| Seq: -1 ")
+    });
     let status = Command::new(&spawner).arg(count.to_string()).arg(&worker).status();
     assert!(status.expect("the spawner runs").success());
     let summary = recording.stop();
@@ -128,16 +130,20 @@ fn workers_that_live_for_a_millisecond_are_told_apart() {
 
 /// A shell that runs workers of its own, directly and through another shell.
 #[test]
+#[ignore = "needs root and eBPF"]
 fn a_command_is_followed_from_the_first_probe_of_every_child() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("tree");
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
     let worker = worker.to_str().expect("UTF-8");
     // A process beside the command, of the same program, is not recorded.
-    let beside = format!("while [ -e {worker} ]; do {worker} 1000; sleep 0.01; done");
-    let mut beside = Command::new("sh").args(["-c", &beside]).stdin(Stdio::null()).spawn().expect("sh runs");
-    // Long enough for one beside it to fire.
-    let script = format!("{worker} 1; sleep 0.2; sh -c '{worker} 2 & {worker} 3; wait'; exec {worker} 4");
+    let beside_script = format!("while [ -e {worker} ]; do {worker} 1000; : >ran; sleep 0.01; done");
+    let mut beside = Command::new("sh");
+    beside.args(["-c", &beside_script]).current_dir(folder.path("")).stdin(Stdio::null());
+    let mut beside = beside.spawn().expect("sh runs");
+    // Until one beside it has begun and fired: the first of the two may have fired before the recording.
+    let wait = "for i in 1 2; do rm -f ran; until [ -e ran ]; do sleep 0.01; done; done";
+    let script = format!("{worker} 1; {wait}; sh -c '{worker} 2 & {worker} 3; wait'; exec {worker} 4");
     let run = |args: &[&str]| {
         let mut all = vec!["record", "-f", "-o", "run.trace", "-e", "worker:*"];
         all.extend(args);
@@ -161,8 +167,9 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn a_program_that_is_replaced_is_another_process() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("exec");
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
     let other = folder.copy_program(&worker, "other");
@@ -179,14 +186,24 @@ fn a_program_that_is_replaced_is_another_process() {
 
 /// As in most containers: the kernel's programs see other pids there than the recorder does.
 #[test]
+#[ignore = "needs root and eBPF"]
 fn inside_of_a_pid_namespace_everybody_is_recorded_and_it_says_so() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("pid-namespace");
     let worker = compile_c(&folder, "worker", WORKER, &["-O2"]);
     let worker = worker.to_str().expect("UTF-8");
     let run = |args: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--mount-proc", tool::TRACER, "record", "-f", "-o", "run.trace"]);
+        command.args([
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            crate::tool::TRACER,
+            "record",
+            "-f",
+            "-o",
+            "run.trace",
+        ]);
         let output = command.args(["-e", "worker:*"]).args(args).current_dir(folder.path("")).output();
         output.expect("unshare runs")
     };

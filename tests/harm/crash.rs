@@ -2,15 +2,13 @@
 //!
 //! A second recorder, which nobody kills, sees the same events and is compared with what the programs say that they
 //! fired. `TRACER_KILLS` and `TRACER_DISKS` say how often; `scripts/campaign.sh` runs it a hundred times.
-#![cfg(target_os = "linux")]
-
-mod tool;
 
 use std::collections::HashMap;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use tool::{Folder, Recording, events, live, sample, stderr, stdout};
+use crate::target::pipeline::Pipeline;
+use crate::tool::{Folder, Recording, TRACER, events, live, stderr, stdout};
 
 /// The number in an environment variable.
 fn times(variable: &str, default: u32) -> u32 {
@@ -34,41 +32,8 @@ impl Random {
     }
 }
 
-/// The demo pipeline at work: its launcher, and the processes of its programs.
-struct Pipeline(Child, Vec<u32>);
-
-impl Pipeline {
-    fn start(rate: &str) -> Self {
-        let mut command = Command::new(sample("pipeline"));
-        command.args(["--rate", rate, "--awe", "50us", "--writing", "20us"]);
-        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the pipeline runs");
-        let mut pipeline = Self(child, Vec::new());
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
-            let children = format!("/proc/{0}/task/{0}/children", pipeline.0.id());
-            let pids = std::fs::read_to_string(children).unwrap_or_default();
-            let executed = |pid: &str| {
-                std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| !exe.ends_with("pipeline"))
-            };
-            let pids = pids.split_whitespace().filter(|pid| executed(pid));
-            pipeline.1 = pids.map(|pid| pid.parse().expect("a number")).collect();
-            if pipeline.1.len() == 3 {
-                return pipeline;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the pipeline does not start");
-    }
-
-    /// Ends it; gives how often each probe fired, as its programs say.
-    fn stop(self) -> HashMap<String, usize> {
-        let status = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(status.expect("kill runs").success());
-        let output = self.0.wait_with_output().expect("ended");
-        let errors = stderr(&output);
-        let lines = errors.lines().filter_map(|line| line.strip_prefix("fired ")?.split_once(' '));
-        lines.map(|(probe, count)| (probe.to_owned(), count.parse().expect("a number"))).collect()
-    }
+fn pipeline(rate: &str) -> Pipeline {
+    Pipeline::start(&["--rate", rate, "--awe", "50us", "--writing", "20us"])
 }
 
 /// An event without its process: time, probe, sequence number.
@@ -188,21 +153,22 @@ fn kill(folder: &Folder, random: &mut Random, flush_ms: u64, ready: bool) -> Kil
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn killed_at_any_moment_it_loses_at_most_one_flush() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("kills");
     // Attached by inode: it is enough that the programs ran once.
-    let warm = Pipeline::start("100");
+    let warm = pipeline("100");
     let witness = Recording::start(&folder, &["-o", "witness.trace"]);
     warm.stop();
-    let pipeline = Pipeline::start("1000");
+    let pipeline = pipeline("1000");
     let (mut random, mut kills) = (Random(monotonic_ns() | 1), Vec::new());
     for number in 0..times("TRACER_KILLS", 6) {
         let flush_ms = if number % 2 == 0 { 200 } else { 50 };
         // Now and then while it is still busy with attaching.
         kills.push(kill(&folder, &mut random, flush_ms, number % 8 != 3));
     }
-    let pids = pipeline.1.clone();
+    let pids = pipeline.pids.clone();
     let says = pipeline.stop();
     let summary = witness.stop();
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
@@ -210,7 +176,7 @@ fn killed_at_any_moment_it_loses_at_most_one_flush() {
     let fired = by_process(&stdout(&folder.tracer(&["replay", "witness.trace"]), 0), &pids);
     for (probe, count) in &says {
         let seen = fired.values().flatten().filter(|event| event.1 == *probe).count();
-        assert_eq!(seen, *count, "{probe}: the witness saw something else than fired");
+        assert_eq!(seen as u64, *count, "{probe}: the witness saw something else than fired");
     }
     assert_eq!(says.len(), 6);
 
@@ -235,17 +201,18 @@ fn on_a_disk(folder: &Folder, kib: u32, script: &str) -> std::process::Output {
     // Only this script sees the disk, and the system takes it back when the script ends.
     let script = format!("mount -t tmpfs -o size={kib}k none disk && cd disk && {script}");
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &script]).env("TRACER", tool::TRACER).current_dir(folder.path(""));
+    command.args(["--mount", "sh", "-c", &script]).env("TRACER", TRACER).current_dir(folder.path(""));
     command.stdin(Stdio::null()).output().expect("unshare runs")
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn a_full_disk_ends_the_recording_with_one_line_and_a_readable_trace() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("full-disk");
-    let warm = Pipeline::start("100");
+    let warm = pipeline("100");
     let witness = Recording::start(&folder, &["-o", "witness.trace"]);
-    let pipeline = Pipeline::start("2000");
+    let pipeline = pipeline("2000");
     let disks: Vec<u32> = (1..=times("TRACER_DISKS", 3)).map(|disk| 4 * disk * disk).collect();
     let mut logs = Vec::new();
     for kib in &disks {
@@ -259,7 +226,7 @@ fn a_full_disk_ends_the_recording_with_one_line_and_a_readable_trace() {
         assert!(report.starts_with("incomplete: "), "{kib} KiB: {report}");
         logs.push(stdout(&folder.tracer(&["replay", "run.trace"]), 3));
     }
-    let pids = pipeline.1.clone();
+    let pids = pipeline.pids.clone();
     pipeline.stop();
     warm.stop();
     assert_eq!(witness.stop().status.code(), Some(0));
@@ -281,8 +248,9 @@ fn a_full_disk_ends_the_recording_with_one_line_and_a_readable_trace() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn what_cannot_be_written_is_one_line_and_leaves_no_half_file() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("full-output");
     let mut random = Random(1);
     // Numbers that do not compress.

@@ -1,9 +1,5 @@
 //! A process whose file, name, arguments, probes and strings hold escape sequences, quotes, newlines, text that runs
 //! backwards and bytes that are no text: it disturbs neither the terminal nor the log, JSON or CSV.
-#![cfg(target_os = "linux")]
-
-mod target;
-mod tool;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -11,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use target::{Target, until};
-use tool::{Folder, Recording, compile_c, events, live, stderr};
+use crate::target::{Target, until};
+use crate::tool::{Folder, Recording, compile_c, events, live, stderr};
 
 /// Clears the screen, sets a title, turns text around, ends the line, and pretends to be an event; not all of it is UTF-8.
 const NASTY: &[u8] = b"a\x1b[2Jb\x1b]0;c\x07\"'`\\\r\n[               1] [PID:      1] x y | Seq: 1\n\xe2\x80\xae\xc2\x9b31m\xff,(z) deleted";
@@ -100,8 +96,9 @@ fn check_verbs(folder: &Folder, count: usize) {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn hostile_names_disturb_nothing() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("hostile-name");
     let program = program(&folder);
     let mut command = Command::new(&program);
@@ -118,12 +115,12 @@ fn hostile_names_disturb_nothing() {
     let summary = recording.stop();
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
     assert_harmless("record", &summary.stderr);
-    let printed = std::fs::read(folder.path("ready")).expect("there");
+    let printed = std::fs::read(folder.path("printed")).expect("there");
     assert_harmless("record --print", &printed);
     let printed = String::from_utf8(printed).expect("UTF-8");
     // One line for each event: none can pretend to be another.
     let count = events(&printed).len();
-    assert_eq!(printed.lines().count(), count + 5, "{printed}");
+    assert_eq!(printed.lines().count(), count + 4, "{printed}");
     assert!(printed.contains(r#"arg0: "a\x1b[2Jb\x1b]0;c\x07\"'`\\\r\n["#), "{printed}");
     check_verbs(&folder, count);
 }

@@ -2,18 +2,16 @@
 //!
 //! Every run may have 64 MiB of data; the system refuses it more, which ends it with a signal. What must not be allocated
 //! at all is tested in `format-spec/tests/limits.rs`.
-#![cfg(target_os = "linux")]
 
-#[path = "../format-spec/tests/hostile/mod.rs"]
+#[path = "../../format-spec/tests/hostile/mod.rs"]
 mod hostile;
-mod tool;
 
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use hostile::{Hostile, events_of_constants, varint, zeros_frame};
-use tool::{Folder, TRACER, stderr};
+use self::hostile::{Hostile, events_of_constants, varint, zeros_frame};
+use crate::tool::{Folder, TRACER, stderr};
 use tracer_format::block::kind;
 use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
 

@@ -1,10 +1,8 @@
 //! `tracer diff` as a process: what goes where, and the exit codes that CI relies on.
 
-mod tool;
-
 use std::fmt::Write as _;
 
-use tool::{Folder, stderr, stdout};
+use crate::tool::{Folder, stderr, stdout};
 
 /// Writes a trace with a span of `latency_ns` and a bit for each of 100 keys.
 fn trace(folder: &Folder, name: &str, stage: &str, latency_ns: u64, more: &str) {

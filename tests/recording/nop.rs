@@ -1,9 +1,6 @@
 //! Sites that the kernel cannot attach to, beside others in one program.
-#![cfg(target_os = "linux")]
 
-mod tool;
-
-use tool::{Folder, compile_c, events, live, stderr, stdout};
+use crate::tool::{Folder, compile_c, events, live, stderr, stdout};
 
 /// A probe of `sys/sdt.h`, and one on a bare ten-byte nop.
 const MIXED: &str = r#"
@@ -23,15 +20,16 @@ int main(void) {
 
 /// What a running program had with a ten-byte nop, the kernel refused all sites of, also the good ones.
 #[test]
+#[ignore = "needs root and eBPF"]
 #[cfg(target_arch = "x86_64")]
 fn a_ten_byte_nop_does_not_cost_the_other_probes_of_a_running_program() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("nop10");
     let program = compile_c(&folder, "mixed", MIXED, &["-O2"]);
     let mut running = std::process::Command::new(program).spawn().expect("runs");
     for mode in ["multi", "perf"] {
         let args = ["record", "-f", "-o", "run.trace", "-e", "mixed:*", "-x", "mixed", "--attach", mode];
-        let output = folder.tracer(&[&args[..], &["--duration", "300ms"]].concat());
+        let output = folder.tracer(&[&args[..], &["--max-events", "5"]].concat());
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(0), "{mode}: {said}");
         assert!(said.contains("mixed:ten in "), "{said}");

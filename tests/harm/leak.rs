@@ -1,14 +1,10 @@
 //! Hundreds of recordings leave nothing behind, however they end: no BPF object in the kernel, no semaphore in the target.
-#![cfg(target_os = "linux")]
-
-mod target;
-mod tool;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use target::{Target, guarded, until};
-use tool::{Folder, Recording, live, stderr};
+use crate::target::{Target, guarded, until};
+use crate::tool::{Folder, Recording, live, stderr};
 
 /// Kind and id of every BPF object of this kernel. One that goes at this moment is left out.
 fn bpf_objects() -> BTreeSet<(&'static str, u32)> {
@@ -36,8 +32,9 @@ fn held() -> BTreeSet<(&'static str, u32)> {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn two_hundred_recordings_leave_nothing_behind() {
-    let Some(_alone) = live() else { return };
+    let _alone = live();
     let folder = Folder::new("leak");
     let mut target = Target::start(&mut Command::new(guarded(&folder, "target")));
     target.answer();

@@ -1,0 +1,14 @@
+//! The tool as a process: what it takes, what it says, how it ends. Needs no privilege.
+
+#[path = "../target/mod.rs"]
+mod target;
+#[path = "../tool/mod.rs"]
+mod tool;
+
+mod diff;
+#[cfg(target_os = "linux")]
+mod follow;
+#[cfg(target_os = "linux")]
+mod hostile_file;
+mod open;
+mod verbs;

@@ -1,0 +1,17 @@
+//! What goes wrong, and what it may cost: crashes, full disks, losses, hostile programs, long runs. Needs root and eBPF
+//! (see `tool::live`).
+#![cfg(target_os = "linux")]
+
+#[path = "../target/mod.rs"]
+mod target;
+#[path = "../tool/mod.rs"]
+mod tool;
+
+mod crash;
+mod disk;
+mod hostile_elf;
+mod hostile_name;
+mod leak;
+mod memory;
+mod rate;
+mod trouble;

@@ -1,0 +1,16 @@
+//! The programs that are recorded: how they are found, told apart and followed. Needs root and eBPF (see `tool::live`).
+#![cfg(target_os = "linux")]
+
+#[path = "../target/mod.rs"]
+mod target;
+#[path = "../tool/mod.rs"]
+mod tool;
+
+mod command;
+mod exception;
+mod namespace;
+mod processes;
+mod python;
+mod semaphore;
+mod sites;
+mod user;

@@ -1,0 +1,74 @@
+//! The flight recorder: `--last`, its snapshots, and what ends it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::target::pipeline::Pipeline;
+use crate::target::until;
+use crate::tool::{Folder, Recording, events, live, stderr, stdout};
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_flight_recorder_writes_the_last_seconds_when_asked() {
+    let _alone = live();
+    let folder = Folder::new("flight");
+    let _pipeline = Pipeline::start(&["--rate", "1000", "--awe", "50us", "--writing", "20us"]);
+    let recording = Recording::start(&folder, &["-o", "run.trace", "--last", "500ms"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    recording.signal("USR1");
+    until("the snapshot is there", || folder.tracer(&["verify", "run.trace"]).status.success());
+    assert_eq!(recording.stop().status.code(), Some(0));
+    for file in ["run.trace", "run.1.trace"] {
+        let log = stdout(&folder.tracer(&["replay", file]), 0);
+        let events = events(&log);
+        let (first, last) = (events.first().expect("events").0, events.last().expect("events").0);
+        assert!(last - first <= 550_000_000, "{file} covers {} ns", last - first);
+        let entered = events.iter().filter(|event| event.3 == "buffer_tracker:beg_global");
+        let keys: Vec<i64> = entered.map(|event| event.4.parse().expect("a number")).collect();
+        assert!(keys.windows(2).all(|pair| pair[1] == pair[0] + 1), "{file} lacks a buffer in the middle");
+    }
+}
+
+/// Six perf events are closed in 0.6 s, longer than what is kept.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_flight_recorder_looks_back_from_the_end_however_long_it_takes_to_detach() {
+    let _alone = live();
+    let folder = Folder::new("flight-perf");
+    let _pipeline = Pipeline::start(&["--rate", "1000", "--awe", "50us", "--writing", "20us"]);
+    let recording = Recording::start(&folder, &["-o", "run.trace", "--last", "300ms", "--attach", "perf"]);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(recording.stop().status.code(), Some(0));
+    let events = events(&stdout(&folder.tracer(&["replay", "run.trace"]), 0)).len();
+    assert!(events > 0, "nothing was kept");
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_slow_buffer_ends_a_flight_recording_with_its_whole_path() {
+    let _alone = live();
+    let folder = Folder::new("when");
+    // Buffers take about 2 ms in awe; the first of over 4 ms is to be caught.
+    let _pipeline =
+        Pipeline::start(&["--rate", "100", "--awe", "2ms", "--writing", "100us", "--jitter", "0.5"]);
+    let args = ["record", "-o", "run.trace", "--last", "5s", "--when", "awe > 4ms", "--duration", "60s"];
+    let output = folder.tracer(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let mut begun = HashMap::new();
+    let slow = events(&log).into_iter().find_map(|(time_ns, _, _, probe, key)| match &probe[..] {
+        "buffer_tracker:beg_awe" => {
+            begun.insert(key, time_ns);
+            None
+        }
+        "buffer_tracker:end_awe" => {
+            begun.remove(&key).filter(|begun| time_ns - begun > 4_000_000).map(|_| key)
+        }
+        _ => None,
+    });
+    let slow = slow.expect("the slow buffer is in the snapshot");
+    let path: Vec<_> =
+        events(&log).into_iter().filter(|event| event.4 == slow).map(|event| event.3).collect();
+    let expected = ["beg_global", "beg_awe", "end_awe", "beg_writing", "end_writing", "end_global"];
+    assert_eq!(path, expected.map(|probe| format!("buffer_tracker:{probe}")));
+}

@@ -1,0 +1,14 @@
+//! What a recording holds and how it ends, with real probes: needs root and eBPF (see `tool::live`).
+#![cfg(target_os = "linux")]
+
+#[path = "../target/mod.rs"]
+mod target;
+#[path = "../tool/mod.rs"]
+mod tool;
+
+mod arguments;
+mod doctor;
+mod flight;
+mod nop;
+mod output;
+mod pipeline;
