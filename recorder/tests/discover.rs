@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use target::{Folder, can_compile, compile, skip};
+use target::{Folder, compile};
 use tracer_recorder::find::discover::{self, Discovery, Filter, Scan};
 use tracer_recorder::find::pattern::program;
 
@@ -64,10 +64,8 @@ fn paths(scan: &Scan) -> Vec<&Path> {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn a_program_is_found_once_with_all_its_processes() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("once");
     let path = waiting(&folder, "t_once");
     let running = [Running::start(&mut Command::new(&path)), Running::start(&mut Command::new(&path))];
@@ -89,10 +87,8 @@ fn a_program_is_found_once_with_all_its_processes() {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn a_deleted_and_a_replaced_program_are_two_files() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("deleted");
     let path = waiting(&folder, "t_deleted");
     let old = Running::start(&mut Command::new(&path));
@@ -113,10 +109,8 @@ fn a_deleted_and_a_replaced_program_are_two_files() {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn libraries_are_found_where_they_are_mapped() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("library");
     let source = "#include <sys/sdt.h>\nvoid work(long n) { STAP_PROBE1(t_library, inside, n); }\n";
     let library = compile(&folder, "libwork.so", source, &["-shared", "-fPIC"]);
@@ -144,10 +138,8 @@ fn libraries_are_found_where_they_are_mapped() {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn pids_that_were_not_asked_for_are_left_alone() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("pids");
     let path = waiting(&folder, "t_pids");
     let running = [(); 3].map(|()| Running::start(&mut Command::new(&path)));
@@ -164,25 +156,14 @@ fn pids_that_were_not_asked_for_are_left_alone() {
 }
 
 #[test]
+#[ignore = "needs root and sys/sdt.h"]
 fn a_program_in_its_own_mount_namespace_is_found() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("namespace");
     let path = waiting(&folder, "t_namespace");
     // The program runs from a path that exists in its own namespace only.
     let script = "mount -t tmpfs none /mnt && cp \"$0\" /mnt/private && exec /mnt/private";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script]).arg(&path);
-    if !Command::new("unshare")
-        .args(["-m", "true"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        skip("needs the privilege to unshare a mount namespace (run as root)");
-        return;
-    }
     let running = Running::start(&mut command);
     let scan = Discovery::new(filter("t_namespace:*")).scan();
     assert_eq!((paths(&scan), &scan.found[0].pids), (vec![Path::new("/mnt/private")], &vec![running.pid()]));
@@ -190,10 +171,8 @@ fn a_program_in_its_own_mount_namespace_is_found() {
 }
 
 #[test]
+#[ignore = "needs root and sys/sdt.h"]
 fn two_containers_of_one_image_are_one_file() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("overlay");
     let path = waiting(&folder, "t_overlay");
     // Attaching to both overlays gave every event twice: below both is the same inode.
@@ -207,16 +186,6 @@ fn two_containers_of_one_image_are_one_file() {
         while ! [ -s started ]; do sleep 0.01; done
         exec b/root/app";
     let unshare = ["-m", "--fork", "--pid", "--kill-child", "sh", "-ec"];
-    if !Command::new("unshare")
-        .args(unshare)
-        .arg("true")
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        skip("needs the privilege to unshare a mount namespace (run as root)");
-        return;
-    }
     let _running = Running::start(Command::new("unshare").args(unshare).arg(script).arg(&path));
     let mut discovery = Discovery::new(filter("t_overlay:*"));
     let scan = discovery.scan();
@@ -231,10 +200,8 @@ fn two_containers_of_one_image_are_one_file() {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn a_bad_file_is_reported_once_and_ends_nothing() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("bad");
     let good = waiting(&folder, "t_bad");
     // The same program with a note whose length is absurd.
@@ -258,10 +225,8 @@ fn a_bad_file_is_reported_once_and_ends_nothing() {
 }
 
 #[test]
+#[ignore = "needs sys/sdt.h"]
 fn a_file_that_was_written_over_is_read_again() {
-    if !can_compile() {
-        return;
-    }
     let folder = Folder::new("rewritten");
     let path = waiting(&folder, "t_before");
     let mut discovery = Discovery::new(filter("t_after:*"));

@@ -1,11 +1,11 @@
 //! Real probes in real programs: every form of argument, both ways to attach, losses, order, filters.
 //!
-//! Needs root and eBPF; says so where it is skipped, and fails there if `TRACER_LIVE` is set.
+//! Needs root and eBPF.
 
 mod live_run;
 mod target;
 
-use live_run::{Caught, Recording, Settings, Target, can_record};
+use live_run::{Caught, Recording, Settings, Target};
 use target::{Folder, compile};
 use tracer_recorder::kernel::link::AttachMode;
 
@@ -88,31 +88,27 @@ fn check_arguments(constraint: &str, mode: AttachMode) {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn arguments_in_registers_have_the_right_values() {
-    if can_record() {
-        check_arguments("nr", AttachMode::Multi);
-    }
+    check_arguments("nr", AttachMode::Multi);
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn arguments_in_memory_have_the_right_values() {
-    if can_record() {
-        check_arguments("m", AttachMode::Multi);
-    }
+    check_arguments("m", AttachMode::Multi);
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn arguments_where_the_compiler_wants_them_have_the_right_values() {
-    if can_record() {
-        check_arguments("nor", AttachMode::Auto);
-    }
+    check_arguments("nor", AttachMode::Auto);
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn perf_events_give_the_same() {
-    if can_record() {
-        check_arguments("nor", AttachMode::Perf);
-    }
+    check_arguments("nor", AttachMode::Perf);
 }
 
 /// A string, one that cannot be read, and a long one; the addresses change with every firing.
@@ -136,10 +132,8 @@ int main(void) {
 "#;
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn strings_are_read_and_cut_and_unreadable_ones_marked() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-strings");
     let path = compile(&folder, "strings", STRINGS, &[]);
     let mut target = Target::start(&path);
@@ -172,10 +166,8 @@ int main(void) {
 "#;
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn semaphores_are_raised_while_attached_and_zero_again_after() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-semaphore");
     let path = compile(&folder, "semaphore", SEMAPHORE, &[]);
     let mut target = Target::start(&path);
@@ -190,10 +182,8 @@ fn semaphores_are_raised_while_attached_and_zero_again_after() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn what_is_lost_is_counted_for_its_site_and_located_in_time() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-loss");
     let path = compile(&folder, "loss", ARGUMENTS, &[]);
     let mut target = Target::start(&path);
@@ -227,10 +217,8 @@ fn what_is_lost_is_counted_for_its_site_and_located_in_time() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn several_producers_are_merged_in_time_without_loss() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-order");
     let path = compile(&folder, "order", ARGUMENTS, &[]);
     let mut targets: Vec<Target> = (0..4).map(|_| Target::start(&path)).collect();
@@ -252,10 +240,8 @@ fn several_producers_are_merged_in_time_without_loss() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn only_admitted_processes_are_recorded_if_asked() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-admit");
     let path = compile(&folder, "admit", ARGUMENTS, &[]);
     let (mut one, mut other) = (Target::start(&path), Target::start(&path));
@@ -274,10 +260,8 @@ fn only_admitted_processes_are_recorded_if_asked() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
 fn many_recordings_leave_nothing_open() {
-    if !can_record() {
-        return;
-    }
     let folder = Folder::new("live-cycles");
     let path = compile(&folder, "cycles", ARGUMENTS, &[]);
     let mut target = Target::start(&path);

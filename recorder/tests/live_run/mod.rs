@@ -15,33 +15,6 @@ use tracer_recorder::kernel::link::{self, AttachMode, Link, Place};
 use tracer_recorder::kernel::program::{Program, ProgramOptions};
 use tracer_recorder::site::plan::{Plan, Values};
 
-use crate::target::can_compile;
-
-/// Whether this process may record; says on standard error if not.
-///
-/// # Panics
-/// If it may not although `TRACER_LIVE` is set, as it is in the gate.
-pub(crate) fn can_record() -> bool {
-    if !can_compile() {
-        return false;
-    }
-    let options = ProgramOptions {
-        lane_slots: 4096,
-        ring_bytes: 4096,
-        max_sites: 1,
-        only_admitted: false,
-        hold: false,
-    };
-    match Program::load(&options) {
-        Ok(_) => true,
-        Err(error) => {
-            assert!(std::env::var_os("TRACER_LIVE").is_none(), "{error}");
-            eprintln!("skipped: {error}");
-            false
-        }
-    }
-}
-
 /// A running program that fires as often as it is told.
 pub(crate) struct Target {
     child: Child,

@@ -20,27 +20,6 @@ impl Drop for Folder {
     }
 }
 
-/// Whether the machine can compile a program with probes; says on standard error if not.
-///
-/// # Panics
-/// If it cannot although `TRACER_LIVE` is set, as it is in the gate.
-pub(crate) fn can_compile() -> bool {
-    let can = runs("readelf", &["--version"])
-        && runs("cc", &["-fsyntax-only", "-include", "sys/sdt.h", "-xc", "/dev/null"]);
-    can || skip("needs cc, readelf and sys/sdt.h (apt install gcc binutils systemtap-sdt-dev)")
-}
-
-/// Says that a test is skipped, or fails where nothing may be.
-pub(crate) fn skip(why: &str) -> bool {
-    assert!(std::env::var_os("TRACER_LIVE").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-    false
-}
-
-fn runs(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
-}
-
 /// Compiles a C source into `folder/name`.
 pub(crate) fn compile(folder: &Folder, name: &str, source: &str, options: &[&str]) -> PathBuf {
     let (input, output) = (folder.0.join(format!("{name}.c")), folder.0.join(name));
