@@ -45,7 +45,7 @@ prove_damage() {
 }
 
 prove_hostile() {
-  run cargo test --quiet --release --locked --test hostile_file -- --nocapture || return
+  run cargo test --quiet --release --locked --test command_line -- --nocapture hostile_file || return
   awk '/ verbs, / { files++; for (i = 1; i < NF; i++) if ($(i + 1) == "verbs,") runs += $i } END { print files, runs }' \
     "$work/out" >"$work/hostile"
   local files runs
@@ -72,8 +72,8 @@ live() {
   local host
   host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
   [[ $(id -u) == 0 ]] || export "CARGO_TARGET_${host}_RUNNER=sudo --preserve-env"
-  TRACER_LIVE=1 TRACER_KILLS=$kills TRACER_DISKS=$disks \
-    run cargo test --quiet --release --locked --test crash -- --nocapture --exact "$1"
+  TRACER_KILLS=$kills TRACER_DISKS=$disks \
+    run cargo test --quiet --release --locked --test harm -- --nocapture --include-ignored --exact "crash::$1"
 }
 
 # told NAME: what the test has to say of it: "campaign: NAME: HOW MANY, WHAT CAME OF IT".

@@ -16,7 +16,7 @@ results() { "$@" || [[ $? == 3 ]]; }
 say "building tracer and the demo pipeline ($profile; a few minutes the first time)"
 need cc build-essential
 need_rust
-cargo build --quiet --manifest-path "$root/Cargo.toml" --profile "$profile" --package tracer --package sample-traces
+cargo build --manifest-path "$root/Cargo.toml" --profile "$profile" --package tracer --package sample-traces
 bin=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
 
 say "starting source | processor | sink, and recording their probes for 5 s"
