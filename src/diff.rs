@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::bail;
-use tracer_analyzer::Selection;
+use tracer_analyzer::analysis::diff::{self as analyzer_diff, Judgment, Percentile, Verdict};
 use tracer_analyzer::analysis::{self, Analysis};
-use tracer_analyzer::diff::{self as analyzer_diff, Judgment, Percentile, Verdict};
-use tracer_analyzer::outcome::counted;
+use tracer_analyzer::report::counted;
+use tracer_analyzer::{Selection, screen};
 use tracer_format::log::escape;
 
 use crate::Done;
@@ -32,9 +32,9 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     };
     let diff = analyzer_diff::diff(&base, &new, &judgment);
     let report = match args.format {
-        ReportFormat::Text => analyzer_diff::text(&diff),
-        ReportFormat::Json => analyzer_diff::json(&diff),
-        ReportFormat::Markdown => analyzer_diff::markdown(&diff),
+        ReportFormat::Text => screen::diff::text(&diff),
+        ReportFormat::Json => screen::diff::json(&diff),
+        ReportFormat::Markdown => screen::diff::markdown(&diff),
     };
     io::stdout().write_all(report.as_bytes())?;
     // What was lost is told also where a slower stage decides.

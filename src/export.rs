@@ -3,8 +3,9 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use tracer_analyzer::tables::{self, Format, Table};
-use tracer_analyzer::{Outcome, Selection, chrome, perfetto};
+use tracer_analyzer::picture::{chrome, perfetto};
+use tracer_analyzer::tables::{self, Format, Rows};
+use tracer_analyzer::{Outcome, Selection};
 use tracer_format::Trace;
 
 use crate::Done;
@@ -35,7 +36,7 @@ pub(crate) fn to_parquet(path: &Path, table: Output) -> anyhow::Result<()> {
     let input = Input::open(path)?;
     let trace = read::open(&input, path)?;
     let mut out = BufWriter::with_capacity(1 << 18, table);
-    tables::write(&trace, &Selection::all(), Table::Events, Format::Parquet, &mut out)?;
+    tables::write(&trace, &Selection::all(), Rows::Events, Format::Parquet, &mut out)?;
     Ok(out.flush()?)
 }
 
@@ -47,9 +48,9 @@ fn write(
 ) -> anyhow::Result<Outcome> {
     let selection = Selection::new(&read::filter(&args.filter)?, trace)?;
     let stages = read::stages(&args.stages, trace)?;
-    let table = match args.table {
-        TableArg::Events => Table::Events,
-        TableArg::Spans => Table::Spans(&stages),
+    let rows = match args.table {
+        TableArg::Events => Rows::Events,
+        TableArg::Spans => Rows::Spans(&stages),
     };
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
@@ -59,9 +60,9 @@ fn write(
         ExportFormat::Perfetto => {
             perfetto::export(trace, &selection, &stages, &mut out).map(|analysis| analysis.outcome)
         }
-        ExportFormat::Parquet => tables::write(trace, &selection, table, Format::Parquet, &mut out),
-        ExportFormat::Arrow => tables::write(trace, &selection, table, Format::Arrow, &mut out),
-        ExportFormat::Csv => tables::write(trace, &selection, table, Format::Csv, &mut out),
+        ExportFormat::Parquet => tables::write(trace, &selection, rows, Format::Parquet, &mut out),
+        ExportFormat::Arrow => tables::write(trace, &selection, rows, Format::Arrow, &mut out),
+        ExportFormat::Csv => tables::write(trace, &selection, rows, Format::Csv, &mut out),
     };
     let written = outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?));
     written.map_err(|error| cannot_write(error, &args.target.output))

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tracer_analyzer::{Outcome, Selection, perfetto};
+use tracer_analyzer::picture::perfetto;
+use tracer_analyzer::{Outcome, Selection};
 
 use crate::Done;
 use crate::cli::OpenArgs;

@@ -5,11 +5,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use tracer_analyzer::file::{info, verify};
 use tracer_analyzer::stage::{self, Stage};
-use tracer_analyzer::{
-    Filter, Outcome, Selection, analysis, info, json, markdown, replay as analyzer_replay, stage_file, text,
-    verify,
-};
+use tracer_analyzer::{Filter, Outcome, Selection, analysis, replay as analyzer_replay, screen};
 use tracer_format::Trace;
 
 use crate::Done;
@@ -45,9 +43,9 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let stages = stages(&args.stages, &trace)?;
     let analysis = analysis::analyze(&trace, &selection, &stages, &mut ())?;
     let report = match args.format {
-        ReportFormat::Text => text::text(&analysis),
-        ReportFormat::Json => json::json(&analysis),
-        ReportFormat::Markdown => markdown::markdown(&analysis),
+        ReportFormat::Text => screen::text(&analysis),
+        ReportFormat::Json => screen::json(&analysis),
+        ReportFormat::Markdown => screen::markdown(&analysis),
     };
     io::stdout().write_all(report.as_bytes())?;
     Ok(done(&args.file, &analysis.outcome))
@@ -94,7 +92,7 @@ pub(crate) fn given_stages(args: &StageArgs) -> anyhow::Result<Vec<Stage>> {
             if text.len() as u64 > MAX_STAGES_BYTES {
                 bail!("larger than {MAX_STAGES_BYTES} bytes, which no file with stages is");
             }
-            Ok(stage_file::parse(&text)?)
+            Ok(stage::parse(&text)?)
         };
         stages.extend(read().with_context(|| name(path))?);
     }

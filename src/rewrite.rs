@@ -3,7 +3,8 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use tracer_analyzer::{Error, Outcome, Selection, copy, import as analyzer_import};
+use tracer_analyzer::file;
+use tracer_analyzer::{Error, Outcome, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
 use crate::Done;
@@ -15,7 +16,7 @@ use crate::read;
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
     write(&args.target, identity(input.bytes()), |writer| {
-        analyzer_import::import(input.bytes(), writer).map(drop).map_err(|error| match error {
+        file::import(input.bytes(), writer).map(drop).map_err(|error| match error {
             error @ Error::Log(_) => anyhow::Error::new(error).context(name(&args.log)),
             error => cannot_write(error, &args.target.output),
         })
@@ -28,7 +29,7 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let trace = read::open(&input, &args.file)?;
     let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
-    let inputs = [copy::Input { trace: &trace, selection }];
+    let inputs = [file::Input { trace: &trace, selection }];
     let outcome = copy(&args.target, id, &inputs)?;
     Ok(read::done(&args.file, &outcome))
 }
@@ -42,7 +43,7 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         .map(|(input, path)| read::open(input, path))
         .collect::<anyhow::Result<_>>()?;
     let sources: Vec<_> =
-        traces.iter().map(|trace| copy::Input { trace, selection: Selection::all() }).collect();
+        traces.iter().map(|trace| file::Input { trace, selection: Selection::all() }).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
     let outcome = copy(&args.target, identity(ids), &sources)?;
     Ok(read::done(&args.target.output, &outcome))
@@ -52,7 +53,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     // Not by the index: all that is there is looked at.
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
-    let inputs = [copy::Input { trace: &trace, selection: Selection::all() }];
+    let inputs = [file::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
     let outcome = copy(&args.target, id, &inputs)?;
     say!("{}: {} events", name(&args.target.output), outcome.events);
@@ -67,9 +68,9 @@ fn identity(of: impl std::hash::Hash) -> u64 {
 }
 
 /// Writes what is selected of the inputs to the target.
-fn copy(target: &TargetArgs, trace_id: u64, inputs: &[copy::Input<'_, '_>]) -> anyhow::Result<Outcome> {
+fn copy(target: &TargetArgs, trace_id: u64, inputs: &[file::Input<'_, '_>]) -> anyhow::Result<Outcome> {
     write(target, trace_id, |writer| {
-        copy::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
+        file::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
     })
 }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tracer_analyzer::key::KeyParts;
-use tracer_analyzer::stage::{self, ProbeName, Stage};
+use tracer_analyzer::stage::{self, Key, ProbeName, Stage};
 use tracer_format::{Columns, Definitions};
 
 use crate::quantity::Time;
@@ -88,14 +87,14 @@ impl Watcher {
         }
         self.sites = definitions.sites.len();
         let stages = stage::choose(&self.given, definitions).unwrap_or_default();
-        let by_seq = |stage: &&Stage| stage.name == self.when.stage && stage.key == KeyParts::default();
+        let by_seq = |stage: &&Stage| stage.name == self.when.stage && stage.key == Key::seq();
         let Some(stage) = stages.iter().find(by_seq) else { return };
         self.seen.store(true, Ordering::Relaxed);
-        let is = |name: &ProbeName, site: &tracer_format::Site| {
-            (&name.provider, &name.probe) == (&site.provider, &site.probe)
+        let is = |names: &[ProbeName], site: &tracer_format::Site| {
+            names.iter().any(|name| (&name.provider, &name.probe) == (&site.provider, &site.probe))
         };
         self.roles =
-            definitions.sites.iter().map(|site| (is(&stage.from, site), is(&stage.to, site))).collect();
+            definitions.sites.iter().map(|site| (is(&stage.begins, site), is(&stage.ends, site))).collect();
     }
 }
 

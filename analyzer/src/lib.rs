@@ -1,41 +1,37 @@
 //! Answers from a trace: the documented log, stages and their latencies, pictures and tables.
 //!
-//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`] of
+//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`](select::Selection) of
 //! its events, and something to write to. No privilege, no eBPF, any operating system.
+//!
+//! # Rooms
+//! Each uses only rooms that stand above it.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`report`] | what every report is made of: tables, figures |
+//! | [`select`] | which events a verb looks at, when they were, and what is missing among them |
+//! | [`stage`] | what a stage is, and which ones there are |
+//! | [`pair`] | which events belong together: spans and hand-offs |
+//! | [`analysis`] | one pass over a trace, and what it comes down to; two analyses side by side |
+//! | [`screen`] | an analysis as it is shown |
+//! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto |
+//! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |
+//! | [`replay`] | the documented log again |
+//! | [`file`] | traces as files: info, verify, repair, cut, merge, import |
 #![forbid(unsafe_code)]
 
 pub mod analysis;
-pub mod chrome;
-pub mod copy;
-pub mod diff;
-pub mod filter;
-pub mod import;
-pub mod info;
-pub mod json;
-pub mod key;
-pub mod latency;
-pub mod markdown;
-pub mod outcome;
+pub mod file;
 pub mod pair;
-pub mod perfetto;
+pub mod picture;
 pub mod replay;
-pub mod span;
+pub mod report;
+pub mod screen;
+pub mod select;
 pub mod stage;
-pub mod stage_file;
 pub mod tables;
-pub mod text;
-pub mod verify;
-pub mod wall;
 
-mod cell;
-mod edge_map;
 mod error;
-mod hand_off;
-mod loss;
-mod slots;
-mod table;
-mod timeline;
 
 pub use error::{Error, Result};
-pub use filter::{Filter, Selection};
-pub use outcome::Outcome;
+pub use select::{Filter, Outcome, Selection};

@@ -1,6 +1,6 @@
 //! A trace becomes the documented log again, as `record --print` wrote it.
 //!
-//! Lines are made on several threads, share by share, and written in the order of the trace.
+//! LineShare are made on several threads, share by share, and written in the order of the trace.
 
 mod live;
 mod paced;
@@ -11,8 +11,7 @@ use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Batches, DamagedRange, Outbox, Share, Trace, Worker};
 
 use crate::Result;
-use crate::filter::Selection;
-use crate::outcome::Outcome;
+use crate::select::{Outcome, Selection};
 
 pub use live::Live;
 pub use paced::replay_paced;
@@ -51,7 +50,7 @@ pub fn replay_on(
         wanted,
         threads,
         || LineMaker::new(trace, selection),
-        |lines: &mut Lines| {
+        |lines: &mut LineShare| {
             outcome.events += lines.events;
             outcome.damage.append(&mut lines.damage);
             out.write_all(&lines.text)
@@ -61,9 +60,9 @@ pub fn replay_on(
     Ok(outcome)
 }
 
-/// Lines on their way to the output, and what was met on the way.
+/// LineShare on their way to the output, and what was met on the way.
 #[derive(Default)]
-struct Lines {
+struct LineShare {
     text: Vec<u8>,
     events: u64,
     damage: Vec<DamagedRange>,
@@ -85,7 +84,12 @@ impl<'t, 'a> LineMaker<'t, 'a> {
     }
 
     /// Makes lines of a batch; `None` if they are not wanted.
-    fn batch(&mut self, batch: Batch<'_>, lines: &mut Lines, out: &mut Outbox<'_, Lines>) -> Option<()> {
+    fn batch(
+        &mut self,
+        batch: Batch<'_>,
+        lines: &mut LineShare,
+        out: &mut Outbox<'_, LineShare>,
+    ) -> Option<()> {
         let (log, definitions) = (&mut self.log, &self.trace.definitions);
         match batch {
             Batch::Events { columns, rows } => {
@@ -117,7 +121,7 @@ impl<'t, 'a> LineMaker<'t, 'a> {
     }
 }
 
-fn spare(out: &mut Outbox<'_, Lines>) -> Lines {
+fn spare(out: &mut Outbox<'_, LineShare>) -> LineShare {
     let mut lines = out.spare();
     lines.text.clear();
     lines.text.reserve(WRITE_BYTES * 2);
@@ -126,11 +130,11 @@ fn spare(out: &mut Outbox<'_, Lines>) -> Lines {
 }
 
 impl Worker for LineMaker<'_, '_> {
-    type Output = Lines;
+    type Output = LineShare;
     /// The lines of 65 536 events and more.
     const QUEUE: usize = 32;
 
-    fn share(&mut self, share: &Share, batches: &mut Batches<'_, '_>, out: &mut Outbox<'_, Lines>) {
+    fn share(&mut self, share: &Share, batches: &mut Batches<'_, '_>, out: &mut Outbox<'_, LineShare>) {
         let definitions = &self.trace.definitions;
         let mut lines = spare(out);
         self.log.late_before(share.from_ns, definitions, &mut lines.text);

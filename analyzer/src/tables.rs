@@ -27,7 +27,7 @@
 //! | `begin_ns`, `end_ns` | int64, nullable | CLOCK_MONOTONIC; null if that end was not seen |
 //! | `latency_ns` | int64, nullable | end minus begin, negative if the span is inverted |
 //! | `begin_pid`, `end_pid` | int32, nullable | processes |
-//! | `class` | string | as [`Class::name`](crate::span::Class::name) |
+//! | `class` | string | as [`Class::name`](crate::pair::Class::name) |
 //! | `key_rest` | list of int64 | further parts of the key |
 
 use std::io::Write;
@@ -36,8 +36,7 @@ use std::str::FromStr;
 use tracer_format::{Batch, Trace};
 
 use crate::analysis::analyze;
-use crate::filter::Selection;
-use crate::outcome::Outcome;
+use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::{Error, Result};
 
@@ -58,7 +57,7 @@ mod wall_clock;
 
 /// What a table has a row for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table<'s> {
+pub enum Rows<'s> {
     /// Every event.
     Events,
     /// Every span of these stages.
@@ -107,13 +106,13 @@ const BATCH_ROWS: usize = 1 << 15;
 pub fn write(
     trace: &Trace<'_>,
     selection: &Selection,
-    table: Table<'_>,
+    rows: Rows<'_>,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Outcome> {
-    match table {
-        Table::Events => write_events(trace, selection, format, out),
-        Table::Spans(stages) => write_spans(trace, selection, stages, format, out),
+    match rows {
+        Rows::Events => write_events(trace, selection, format, out),
+        Rows::Spans(stages) => write_spans(trace, selection, stages, format, out),
     }
 }
 

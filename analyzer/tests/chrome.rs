@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use made::{DOCUMENTED_LOG, golden, pipeline_log, trace_of};
 use serde_json::Value;
 use tracer_analyzer::analysis::Analysis;
-use tracer_analyzer::chrome::export;
-use tracer_analyzer::filter::Selection;
-use tracer_analyzer::span::Class;
+use tracer_analyzer::pair::Class;
+use tracer_analyzer::picture::chrome::export;
+use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::choose;
 use tracer_format::Trace;
 

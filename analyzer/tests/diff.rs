@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use made::{golden, log_of, trace_of};
 use schema::misfits;
 use serde_json::Value;
+use tracer_analyzer::analysis::diff::{Diff, Judgment, Percentile, Verdict, diff};
 use tracer_analyzer::analysis::{Analysis, analyze};
-use tracer_analyzer::diff::{Diff, Judgment, Percentile, Verdict, diff, json, markdown, text};
-use tracer_analyzer::filter::Selection;
+use tracer_analyzer::screen::diff::{json, markdown, text};
+use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::choose;
 use tracer_format::Trace;
 

@@ -4,7 +4,7 @@ mod mixed;
 
 use mixed::{mixed_trace, mixed_trace_of};
 use serde_json::{Value, json};
-use tracer_analyzer::info::{State, count, json as info_json, text};
+use tracer_analyzer::file::info::{FileState, count, json as info_json, text};
 use tracer_format::Trace;
 
 fn document(trace: &Trace<'_>) -> Value {
@@ -106,7 +106,7 @@ fn a_cut_trace_is_incomplete_and_a_damaged_one_is_damaged() {
     let sound = mixed_trace();
     let cut = &sound[..sound.len() - 200];
     let trace = Trace::open(cut).unwrap();
-    assert_eq!(State::of(&trace), State::Incomplete);
+    assert_eq!(FileState::of(&trace), FileState::Incomplete);
     assert!(
         text(&trace, None).starts_with("state       incomplete: the recorder died or is still at work\n")
     );
@@ -114,7 +114,7 @@ fn a_cut_trace_is_incomplete_and_a_damaged_one_is_damaged() {
     let mut damaged = sound;
     damaged[40] ^= 1;
     let trace = Trace::scan(&damaged).unwrap();
-    assert_eq!(State::of(&trace), State::Damaged);
+    assert_eq!(FileState::of(&trace), FileState::Damaged);
     let found = text(&trace, None);
     assert!(found.contains("\nat byte  bytes  events  damage\n"), "{found}");
     assert_eq!(document(&trace)["loss"]["damage"][0]["offset"], 32);

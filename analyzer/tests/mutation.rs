@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tracer_analyzer::import::import;
+use tracer_analyzer::file::import;
 use tracer_analyzer::replay::replay;
 use tracer_analyzer::stage::{Stage, learn};
 use tracer_analyzer::{Error, Selection};

@@ -9,9 +9,9 @@ use made::{DOCUMENTED_LOG, golden, log_of, pipeline_log, trace_of};
 use packets::{Value, fields, text_of};
 use proptest::prelude::*;
 use tracer_analyzer::analysis::{Analysis, analyze};
-use tracer_analyzer::filter::Selection;
-use tracer_analyzer::perfetto::export;
-use tracer_analyzer::span::{Class, HandOff, Sink, Span};
+use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
+use tracer_analyzer::picture::perfetto::export;
+use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::choose;
 use tracer_format::Trace;
 

@@ -4,9 +4,9 @@ mod made;
 
 use made::{DOCUMENTED_LOG, trace_of};
 use tracer_analyzer::Outcome;
-use tracer_analyzer::filter::{Filter, Selection};
-use tracer_analyzer::import::import;
+use tracer_analyzer::file::import;
 use tracer_analyzer::replay::{Live, replay, replay_on, replay_paced};
+use tracer_analyzer::select::{Filter, Selection};
 use tracer_format::{
     ArgKind, Definition, Firing, Gap, Process, Rest, Site, Thread, Trace, Writer, WriterOptions,
 };
@@ -142,11 +142,11 @@ fn wall_time_needs_clock_anchors() {
 
 #[test]
 fn wrong_filters_say_what_is_right() {
-    let keys = |text: &str| text.parse::<tracer_analyzer::filter::KeyRange>().unwrap_err().to_string();
+    let keys = |text: &str| text.parse::<tracer_analyzer::select::KeyRange>().unwrap_err().to_string();
     let expected = "sequence numbers \"5..3\": expected N, A..B (both included), A.. or ..B";
     assert_eq!(keys("5..3"), expected);
     assert_eq!(keys("x"), expected.replace("5..3", "x"));
-    let probe = "beg".parse::<tracer_analyzer::filter::ProbeGlob>().unwrap_err().to_string();
+    let probe = "beg".parse::<tracer_analyzer::select::ProbeGlob>().unwrap_err().to_string();
     assert!(probe.starts_with("probe \"beg\": expected PROVIDER:PROBE, "), "{probe}");
 }
 

@@ -7,11 +7,11 @@ use made::{DOCUMENTED_LOG, golden, log_of, trace_of};
 use schema::misfits;
 use serde_json::Value;
 use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, analyze};
-use tracer_analyzer::filter::Selection;
-use tracer_analyzer::json::json;
-use tracer_analyzer::markdown::markdown;
+use tracer_analyzer::screen::json;
+use tracer_analyzer::screen::markdown;
+use tracer_analyzer::screen::text;
+use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
-use tracer_analyzer::text::text;
 use tracer_format::Trace;
 
 const SCHEMA: &str = include_str!("../../format-spec/analyze.schema.json");

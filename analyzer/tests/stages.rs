@@ -5,10 +5,10 @@ mod made;
 use std::io;
 
 use made::{DOCUMENTED_LOG, log_of, trace_of};
+use tracer_analyzer::analysis::Summary;
 use tracer_analyzer::analysis::{Analysis, analyze};
-use tracer_analyzer::filter::Selection;
-use tracer_analyzer::latency::Summary;
-use tracer_analyzer::span::{Class, HandOff, Sink, Span};
+use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
+use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
 
@@ -61,7 +61,7 @@ fn balances(analysis: &Analysis) {
             + of(Class::RepeatedBegin)
             + of(Class::OrphanEnd)
             + of(Class::RepeatedEnd);
-        let expected = events(&report.stage.from) + events(&report.stage.to) - report.without_key;
+        let expected = events(&report.stage.begins[0]) + events(&report.stage.ends[0]) - report.without_key;
         assert_eq!(events_in_spans, expected, "{}", report.stage);
     }
 }

@@ -16,7 +16,7 @@ use mixed::mixed_trace;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Encoding, PageType};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use tracer_analyzer::tables::{Format, Table, write};
+use tracer_analyzer::tables::{Format, Rows, write};
 use tracer_analyzer::{Error, Filter, Selection, stage};
 use tracer_format::{ArgKind, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
 
@@ -32,11 +32,11 @@ const MIXED: [&str; 6] = [
     "7000 1777636801000002 h 11 11 65535 source q big -2 [-2, 9] []",
 ];
 
-fn table(bytes: &[u8], filter: &Filter, table: Table<'_>, format: Format) -> Vec<u8> {
+fn table(bytes: &[u8], filter: &Filter, rows: Rows<'_>, format: Format) -> Vec<u8> {
     let trace = Trace::open(bytes).unwrap();
     let selection = Selection::new(filter, &trace).unwrap();
     let mut out = Vec::new();
-    write(&trace, &selection, table, format, &mut out).unwrap();
+    write(&trace, &selection, rows, format, &mut out).unwrap();
     out
 }
 
@@ -92,9 +92,9 @@ fn column_names(batches: &[RecordBatch]) -> String {
 #[test]
 fn events_are_the_same_in_arrow_and_parquet() {
     let bytes = mixed_trace();
-    let arrow = read_arrow(&table(&bytes, &Filter::default(), Table::Events, Format::Arrow));
+    let arrow = read_arrow(&table(&bytes, &Filter::default(), Rows::Events, Format::Arrow));
     let parquet =
-        read_parquet(&table(&bytes, &Filter::default(), Table::Events, Format::Parquet), "mixed.parquet");
+        read_parquet(&table(&bytes, &Filter::default(), Rows::Events, Format::Parquet), "mixed.parquet");
     for (reader, (batches, metadata)) in [("arrow", arrow), ("parquet", parquet)] {
         assert_eq!(column_names(&batches), COLUMNS, "{reader}");
         assert_eq!(rows(&batches), MIXED, "{reader}");
@@ -119,7 +119,7 @@ fn events_are_the_same_in_arrow_and_parquet() {
 
 #[test]
 fn parquet_has_the_types_that_every_engine_reads() {
-    let file = table(&mixed_trace(), &Filter::default(), Table::Events, Format::Parquet);
+    let file = table(&mixed_trace(), &Filter::default(), Rows::Events, Format::Parquet);
     let (batches, _) = read_parquet(&file, "types.parquet");
     let types: Vec<String> =
         batches[0].schema().fields().iter().map(|field| field.data_type().to_string()).collect();
@@ -142,7 +142,7 @@ fn parquet_has_the_types_that_every_engine_reads() {
 
 #[test]
 fn parquet_has_the_pages_that_every_engine_reads() {
-    let file = table(&mixed_trace(), &Filter::default(), Table::Events, Format::Parquet);
+    let file = table(&mixed_trace(), &Filter::default(), Rows::Events, Format::Parquet);
     read_parquet(&file, "pages.parquet");
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages.parquet");
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
@@ -162,7 +162,7 @@ fn parquet_has_the_pages_that_every_engine_reads() {
 
 #[test]
 fn csv_is_rfc_4180() {
-    let file = table(&mixed_trace(), &Filter::default(), Table::Events, Format::Csv);
+    let file = table(&mixed_trace(), &Filter::default(), Rows::Events, Format::Csv);
     let expected = [
         "ts_ns,ts,host,pid,tid,cpu,program,provider,probe,seq,args,strings",
         "2000,2026-05-01T12:00:00.000001Z,h,11,11,3,source,p,beg_a,5,[5],[]",
@@ -181,11 +181,11 @@ fn csv_is_rfc_4180() {
 fn filters_leave_rows_out() {
     let bytes = mixed_trace();
     let filter = Filter { probes: vec!["p:beg_*".parse().unwrap()], ..Filter::default() };
-    let (batches, _) = read_arrow(&table(&bytes, &filter, Table::Events, Format::Arrow));
+    let (batches, _) = read_arrow(&table(&bytes, &filter, Rows::Events, Format::Arrow));
     assert_eq!(rows(&batches), [MIXED[0], MIXED[4]]);
     let filter = Filter { pids: vec![99], ..Filter::default() };
     for format in [Format::Arrow, Format::Parquet, Format::Csv] {
-        let file = table(&bytes, &filter, Table::Events, format);
+        let file = table(&bytes, &filter, Rows::Events, format);
         match format {
             Format::Arrow => assert_eq!(rows(&read_arrow(&file).0).len(), 0),
             Format::Parquet => assert_eq!(rows(&read_parquet(&file, "none.parquet").0).len(), 0),
@@ -196,7 +196,7 @@ fn filters_leave_rows_out() {
 
 #[test]
 fn a_log_has_no_wall_time() {
-    let file = table(&trace_of(DOCUMENTED_LOG), &Filter::default(), Table::Events, Format::Csv);
+    let file = table(&trace_of(DOCUMENTED_LOG), &Filter::default(), Rows::Events, Format::Csv);
     let text = String::from_utf8(file).unwrap();
     let line = text.lines().nth(1).unwrap();
     assert_eq!(line.split(',').nth(1), Some(""), "{line}");
@@ -207,7 +207,7 @@ fn spans_have_their_ends_and_classes() {
     let bytes = trace_of(DOCUMENTED_LOG);
     let trace = Trace::open(&bytes).unwrap();
     let stages = stage::choose(&[], &trace.definitions).unwrap();
-    let file = table(&bytes, &Filter::default(), Table::Spans(&stages), Format::Csv);
+    let file = table(&bytes, &Filter::default(), Rows::Spans(&stages), Format::Csv);
     let text = String::from_utf8(file).unwrap();
     let mut lines = text.split_terminator("\r\n");
     let head = "stage,key,begin_ns,end_ns,latency_ns,begin_pid,end_pid,class,key_rest";
@@ -234,15 +234,15 @@ fn spans_have_their_ends_and_classes() {
 
 #[test]
 fn keys_of_several_parts_are_kept_whole() {
-    let stage: stage::Stage = "s = p:beg_a -> p:text by pid,seq,tid".parse().unwrap();
-    let file = table(&mixed_trace(), &Filter::default(), Table::Spans(&[stage]), Format::Arrow);
+    let stage: stage::Stage = "s = p:beg_a -> p:text by tid,seq".parse().unwrap();
+    let file = table(&mixed_trace(), &Filter::default(), Rows::Spans(&[stage]), Format::Arrow);
     let mut found = rows(&read_arrow(&file).0);
     found.sort();
     // The second `p:text` has no key: its first argument was unreadable.
     let expected = [
-        "s 11 2000 null null 11 null open [5, 11]",
-        "s 11 6000 null null 11 null open [-1, 11]",
-        "s 12 null 3000 null null 12 orphan_end [7, 13]",
+        "s -1 6000 null null 11 null open [11]",
+        "s 5 2000 null null 11 null open [11]",
+        "s 7 null 3000 null null 12 orphan_end [13]",
     ];
     assert_eq!(found, expected);
 }
@@ -266,14 +266,14 @@ fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
 #[test]
 fn long_tables_come_in_batches() {
     let (batches, _) =
-        read_arrow(&table(&long_trace(70_000, 0), &Filter::default(), Table::Events, Format::Arrow));
+        read_arrow(&table(&long_trace(70_000, 0), &Filter::default(), Rows::Events, Format::Arrow));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [32_768, 32_768, 4_464]);
     let keys: Vec<i64> =
         rows(&batches).iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
     assert!(keys.into_iter().eq(0..70_000));
     // 16 MiB of strings fill a batch too.
     let (batches, _) =
-        read_arrow(&table(&long_trace(5_000, 4_096), &Filter::default(), Table::Events, Format::Arrow));
+        read_arrow(&table(&long_trace(5_000, 4_096), &Filter::default(), Rows::Events, Format::Arrow));
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [4_096, 904]);
 }
 
@@ -284,7 +284,7 @@ fn damage_is_said_in_the_metadata() {
     bytes[at] ^= 1;
     let trace = Trace::open(&bytes).unwrap();
     let mut out = Vec::new();
-    let outcome = write(&trace, &Selection::all(), Table::Events, Format::Parquet, &mut out).unwrap();
+    let outcome = write(&trace, &Selection::all(), Rows::Events, Format::Parquet, &mut out).unwrap();
     assert_eq!((outcome.events, outcome.damage.len()), (70_000 - 65_536, 1));
     let (batches, metadata) = read_parquet(&out, "damage.parquet");
     assert_eq!(rows(&batches).len(), 70_000 - 65_536);
@@ -315,7 +315,7 @@ fn a_full_disk_is_reported_as_it_is() {
     let trace = Trace::open(&bytes).unwrap();
     let stages: [stage::Stage; 1] = ["s = p:beg_a -> q:big".parse().unwrap()];
     for format in [Format::Arrow, Format::Parquet, Format::Csv] {
-        for of in [Table::Events, Table::Spans(&stages)] {
+        for of in [Rows::Events, Rows::Spans(&stages)] {
             let whole = table(&bytes, &Filter::default(), of, format).len();
             // Every so many bytes, and the last one.
             for room in (0..whole).step_by(211).chain([whole - 1]) {

@@ -3,8 +3,8 @@
 mod mixed;
 
 use mixed::mixed_trace;
-use tracer_analyzer::info::State;
-use tracer_analyzer::verify::{Verification, verify};
+use tracer_analyzer::file::info::FileState;
+use tracer_analyzer::file::verify::{Verification, verify};
 use tracer_format::block::{BLOCK_HEADER_BYTES, BlockHeader};
 use tracer_format::{Damage, Trace};
 
@@ -67,7 +67,7 @@ fn every_cut_is_found() {
     let sound = mixed_trace();
     for len in 0..sound.len() {
         if let Ok(verification) = verify(&sound[..len]) {
-            assert_eq!(verification.state(), State::Incomplete, "{len} bytes");
+            assert_eq!(verification.state(), FileState::Incomplete, "{len} bytes");
             assert!(verification.text().starts_with("incomplete: "), "{}", verification.text());
         }
     }

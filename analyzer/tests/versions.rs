@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tracer_analyzer::filter::Selection;
 use tracer_analyzer::replay::replay;
+use tracer_analyzer::select::Selection;
 use tracer_format::Trace;
 
 fn samples() -> Vec<PathBuf> {

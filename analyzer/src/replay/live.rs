@@ -9,8 +9,7 @@ use tracer_format::log::LogWriter;
 use tracer_format::{Rest, Step, Stream};
 
 use crate::Result;
-use crate::filter::{Filter, Selection};
-use crate::outcome::Outcome;
+use crate::select::{Filter, Outcome, Selection};
 
 /// Makes lines of what has come so far.
 pub struct Live<'f> {

@@ -8,8 +8,7 @@ use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Trace};
 
 use crate::Result;
-use crate::filter::Selection;
-use crate::outcome::Outcome;
+use crate::select::{Outcome, Selection};
 
 /// As [`replay`](super::replay), with each line written when it is due: `speed` seconds of the trace pass in one.
 ///

@@ -3,8 +3,7 @@
 use serde_json::json;
 use tracer_format::Trace;
 
-use crate::filter::Selection;
-use crate::outcome::Outcome;
+use crate::select::{Outcome, Selection};
 
 /// Names, all with `tracer.` before them, and texts.
 pub(super) type Metadata = Vec<(String, String)>;

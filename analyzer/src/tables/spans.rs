@@ -14,7 +14,7 @@ use super::encoding::TableWriter;
 use super::lists::{NumberLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
-use crate::span::{Class, Point, Sink, Span};
+use crate::pair::{Class, Point, Sink, Span};
 use crate::stage::Stage;
 use crate::{Error, Result};
 
@@ -74,7 +74,7 @@ impl SpanRows {
         let nanos = |point: Option<Point>| point.map(|at| i64::try_from(at.time_ns).unwrap_or(i64::MAX));
         let pid = |point: Option<Point>| self.pids.get(point?.thread as usize).copied().flatten();
         let (begin_pid, end_pid) = (pid(span.begin), pid(span.end));
-        let (first, rest) = span.key.parts().split_first().unwrap_or((&0, &[]));
+        let (first, rest) = span.key.words().split_first().unwrap_or((&0, &[]));
         self.stage.push(span.stage.cast_signed());
         self.key.push(*first);
         self.begin_ns.push(nanos(span.begin));

@@ -1,7 +1,7 @@
 //! Traces made in memory for the tests.
 #![allow(dead_code, reason = "every test file uses some of them")]
 
-use tracer_analyzer::import::import;
+use tracer_analyzer::file::import;
 use tracer_format::{Writer, WriterOptions};
 
 /// The reference sample of the log.

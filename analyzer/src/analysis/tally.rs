@@ -1,0 +1,145 @@
+//! Counts what a walk finds on its way to a sink.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+
+use tracer_format::{Columns, DamagedRange, Gap, Trace};
+
+use super::latency::Latency;
+use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
+use crate::pair::{Class, EdgeMap, HandOff, Pairer, Sink, Span};
+use crate::select::clock::{anchors, realtime_ns};
+use crate::select::{LossTimes, Outcome, Selection};
+use crate::stage::Stage;
+
+/// Counts what passes on its way to a sink.
+pub(super) struct Tally<'a, S> {
+    sink: &'a mut S,
+    pub(super) loss: LossTimes,
+    site_events: Vec<u64>,
+    time_ns: Option<(u64, u64)>,
+    stages: Vec<StageReport>,
+    hand_offs: EdgeMap<HandOffReport>,
+}
+
+impl<'a, S: Sink> Tally<'a, S> {
+    pub(super) fn new(trace: &Trace<'_>, selection: &Selection, stages: &[Stage], sink: &'a mut S) -> Self {
+        let report = |stage: &Stage| StageReport {
+            stage: stage.clone(),
+            classes: Classes::default(),
+            reordered: 0,
+            without_key: 0,
+            given_up: 0,
+            complete_near_loss: 0,
+            other_near_loss: 0,
+            latency: Latency::default(),
+            inverted: Latency::default(),
+            first_spans: Vec::new(),
+        };
+        Self {
+            sink,
+            loss: LossTimes::new(trace, selection),
+            site_events: vec![0; trace.definitions.sites.len()],
+            time_ns: None,
+            stages: stages.iter().map(report).collect(),
+            hand_offs: EdgeMap::default(),
+        }
+    }
+
+    pub(super) fn report(
+        self,
+        trace: &Trace<'_>,
+        selection: &Selection,
+        pairer: &Pairer,
+        damage: Vec<DamagedRange>,
+    ) -> Analysis {
+        let mut outcome = Outcome::of(trace, selection);
+        outcome.events = self.site_events.iter().sum();
+        outcome.damage.extend(damage);
+        let mut probes: Vec<ProbeCount> = Vec::new();
+        let mut positions = BTreeMap::new();
+        for (site, &events) in trace.definitions.sites.iter().zip(&self.site_events) {
+            let at = *positions.entry((&site.provider, &site.probe)).or_insert(probes.len());
+            if at == probes.len() {
+                let (provider, probe) = (site.provider.clone(), site.probe.clone());
+                probes.push(ProbeCount { provider, probe, events: 0 });
+            }
+            probes[at].events += events;
+        }
+        let mut stages = self.stages;
+        for ((report, &without_key), &given_up) in
+            stages.iter_mut().zip(&pairer.without_key).zip(&pairer.given_up)
+        {
+            (report.without_key, report.given_up) = (without_key, given_up);
+        }
+        let anchors = anchors(trace);
+        let wall = |time_ns| realtime_ns(&anchors, time_ns);
+        let realtime_ns =
+            self.time_ns.and_then(|(first_ns, last_ns)| Some((wall(first_ns)?, wall(last_ns)?)));
+        let hand_offs = self.hand_offs.into_values();
+        Analysis { outcome, time_ns: self.time_ns, realtime_ns, probes, stages, hand_offs }
+    }
+}
+
+impl<S: Sink> Sink for Tally<'_, S> {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        let times = &columns.time_ns[rows.clone()];
+        if let (Some(&first_ns), Some(&last_ns)) = (times.first(), times.last()) {
+            self.time_ns = Some((self.time_ns.map_or(first_ns, |(first_ns, _)| first_ns), last_ns));
+        }
+        for &site in &columns.site[rows.clone()] {
+            if let Some(count) = self.site_events.get_mut(site as usize) {
+                *count += 1;
+            }
+        }
+        self.sink.events(columns, rows)
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        let report = &mut self.stages[span.stage as usize];
+        report.classes.add(span.class);
+        if report.first_spans.len() < FIRST_SPANS {
+            report.first_spans.push(*span);
+        }
+        report.reordered += u64::from(span.reordered);
+        let latency_ns = span.latency_ns();
+        match (span.class, latency_ns) {
+            (Class::Complete, Some(latency_ns)) => report.latency.add(latency_ns),
+            (Class::Inverted, Some(latency_ns)) => report.inverted.add(latency_ns),
+            _ => {}
+        }
+        let begin_ns = span.begin.or(span.end).map_or(0, |point| point.time_ns);
+        let end_ns = span.end.or(span.begin).map_or(0, |point| point.time_ns);
+        let near_loss = match span.class {
+            // The end may come until the trace ends, and the begin may have come from its start on.
+            Class::Open => self.loss.touch(begin_ns, u64::MAX),
+            Class::OrphanEnd => self.loss.touch(0, end_ns),
+            _ => self.loss.touch(begin_ns.min(end_ns), begin_ns.max(end_ns)),
+        };
+        if span.class == Class::Complete {
+            report.complete_near_loss += u64::from(near_loss);
+        } else {
+            report.other_near_loss += u64::from(near_loss);
+        }
+        self.sink.span(span)
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        let (from, to) = (hand_off.from, hand_off.to);
+        let report = self.hand_offs.get_or_insert(from, to, || HandOffReport {
+            from,
+            to,
+            near_loss: 0,
+            latency: Latency::default(),
+        });
+        report.latency.add(hand_off.latency_ns());
+        let (left_ns, arrived_ns) = (hand_off.left.time_ns, hand_off.arrived.time_ns);
+        report.near_loss += u64::from(self.loss.touch(left_ns.min(arrived_ns), left_ns.max(arrived_ns)));
+        self.sink.hand_off(hand_off)
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        self.sink.gap(gap)
+    }
+}

@@ -1,0 +1,238 @@
+//! A log in the documented format becomes a trace, so that `replay` gives the same bytes back.
+//!
+//! The log is read twice: its header names probes without their providers, which only the events tell, and definitions
+//! come before events. Process ids stand for threads as well; processors are not in the log and become 0.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, ParseError, Value, parse};
+use tracer_format::{ArgKind, Definition, Firing, Gap, Host, Process, Site, Thread, Writer};
+
+use crate::{Error, Result};
+
+/// What a log held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Events.
+    pub events: u64,
+    /// Events that the log says were lost.
+    pub lost: u64,
+    /// Probes in the header.
+    pub found: u64,
+}
+
+/// Reads `log` and writes what it holds to `writer`, which the caller finishes.
+///
+/// Probes in the header that never fired keep an empty provider: the log does not tell it.
+///
+/// # Errors
+/// [`Error::Log`] for the first line that is none of the log's; nothing was written then.
+/// [`Error::Format`] if the writer fails.
+pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> {
+    let mut plan = Plan::default();
+    // A line of the header stands before all events, a later one behind the event before it.
+    let mut last_ns = 0;
+    for line in parse(log) {
+        let (number, line) = line?;
+        match line {
+            Line::Found(found) if found.probe.is_empty() => return Err(nameless(number)),
+            Line::Event(event) if event.probe.is_empty() => return Err(nameless(number)),
+            Line::Found(found) => plan.found(found, last_ns),
+            Line::Event(event) => {
+                last_ns = event.time_ns;
+                plan.thread(&event);
+                plan.site(&event);
+            }
+            Line::Blank | Line::Started | Line::Lost(_) => {}
+        }
+    }
+    let mut imported = Imported { found: plan.header.len() as u64, ..Imported::default() };
+    plan.define(writer)?;
+    for line in parse(log) {
+        match line?.1 {
+            Line::Event(event) => {
+                plan.push(&event, writer)?;
+                imported.events += 1;
+            }
+            Line::Lost(lost) => {
+                writer.gap(plan.gap(&lost))?;
+                imported.lost += lost.count;
+            }
+            Line::Blank | Line::Started | Line::Found(_) => {}
+        }
+    }
+    Ok(imported)
+}
+
+/// A trace has no probe without a name, though a line may.
+fn nameless(line: u64) -> Error {
+    let expected = "the name of a probe".to_owned();
+    Error::Log(ParseError { line, found: "no name".to_owned(), expected })
+}
+
+/// Kinds of the arguments and the index of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct EventShape {
+    kinds: Vec<ArgKind>,
+    key_arg: u8,
+}
+
+/// What will be defined.
+#[derive(Debug, Default)]
+struct Plan {
+    /// Processes in the order of their first event, a thread each.
+    processes: Vec<Process>,
+    threads: HashMap<(u32, String), u32>,
+    /// Sites; the first are those of the header.
+    sites: Vec<Site>,
+    /// Whether an event of a site in `sites` told its provider, which may be empty, and its shape.
+    shaped: Vec<bool>,
+    header: Vec<FoundLine>,
+    by_event: HashMap<(String, String, String, EventShape), u32>,
+}
+
+impl Plan {
+    fn found(&mut self, found: FoundLine, found_ns: u64) {
+        let (probe, program) = (found.probe.clone(), found.program.clone());
+        let site = Site { probe, program, announced: true, found_ns, ..Site::default() };
+        // A late line of the header: those before it are events' sites, the order of the announced ones still holds.
+        self.sites.push(site);
+        self.shaped.push(false);
+        self.header.push(found);
+    }
+
+    fn thread(&mut self, event: &EventLine) -> u32 {
+        let key = (event.pid, event.program.clone());
+        if let Some(&id) = self.threads.get(&key) {
+            return id;
+        }
+        let id = id(self.processes.len());
+        self.processes.push(Process { pid: event.pid, program: event.program.clone(), ..Process::default() });
+        self.threads.insert(key, id);
+        id
+    }
+
+    /// The site of `event`: the one announced for its probe and program, else one of its own.
+    fn site(&mut self, event: &EventLine) -> u32 {
+        let shape = shape(event);
+        let key = (event.provider.clone(), event.probe.clone(), event.program.clone(), shape);
+        if let Some(&id) = self.by_event.get(&key) {
+            return id;
+        }
+        let shape = &key.3;
+        let announced = self.announced(event).filter(|&site| {
+            !self.shaped[site]
+                || (self.sites[site].args == shape.kinds && self.sites[site].key_arg == shape.key_arg)
+        });
+        let site = announced.unwrap_or_else(|| {
+            let (probe, program) = (event.probe.clone(), event.program.clone());
+            self.sites.push(Site { probe, program, ..Site::default() });
+            self.shaped.push(false);
+            self.sites.len() - 1
+        });
+        self.shaped[site] = true;
+        self.sites[site].provider.clone_from(&event.provider);
+        self.sites[site].args.clone_from(&shape.kinds);
+        self.sites[site].key_arg = shape.key_arg;
+        self.by_event.insert(key, id(site));
+        id(site)
+    }
+
+    /// The announced site that an event belongs to: of its program or, where a shared library has the probe, the only
+    /// one of that name.
+    fn announced(&self, event: &EventLine) -> Option<usize> {
+        let fits = |&index: &usize| {
+            let site = &self.sites[index];
+            site.announced
+                && site.probe == event.probe
+                && (!self.shaped[index] || site.provider == event.provider)
+        };
+        let mut named = (0..self.sites.len()).filter(fits);
+        let of_program = named.clone().find(|&site| self.sites[site].program == event.program);
+        of_program.or_else(|| named.next().filter(|_| named.next().is_none()))
+    }
+
+    fn define<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
+        let tool = format!("tracer {} import", env!("CARGO_PKG_VERSION"));
+        writer.define(Definition::Host(Host { tool, ..Host::default() }))?;
+        for process in &self.processes {
+            let id = writer.define(Definition::Process(process.clone()))?;
+            writer.define(Definition::Thread(Thread { process: id, tid: process.pid }))?;
+        }
+        for site in &self.sites {
+            writer.define(Definition::Site(site.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn push<W: Write>(&mut self, event: &EventLine, writer: &mut Writer<W>) -> Result<()> {
+        let (thread, site) = (self.thread(event), self.site(event));
+        let key_arg = self.sites[site as usize].key_arg;
+        let mut values = vec![0; self.sites[site as usize].args.len()];
+        let mut unreadable = 0;
+        match event.key {
+            Key::Signed(key) => values[usize::from(key_arg)] = key.cast_unsigned(),
+            Key::Unsigned(key) => values[usize::from(key_arg)] = key,
+            Key::Unreadable => unreadable |= 1 << key_arg,
+            Key::Absent => {}
+        }
+        for (index, value) in &event.args {
+            values[usize::from(*index)] = match value {
+                Value::Signed(number) => number.cast_unsigned(),
+                Value::Unsigned(number) => *number,
+                Value::Float(number) => number.to_bits(),
+                Value::Str(bytes) => writer.intern(bytes),
+                Value::Unreadable => {
+                    unreadable |= 1 << index;
+                    0
+                }
+            };
+        }
+        writer.push(&Firing { time_ns: event.time_ns, thread, site, cpu: 0, unreadable, values: &values })?;
+        Ok(())
+    }
+
+    fn gap(&self, lost: &LostLine) -> Gap {
+        let named = |site: &Site| {
+            lost.probe
+                .as_ref()
+                .is_some_and(|(provider, probe)| site.provider == *provider && site.probe == *probe)
+        };
+        Gap {
+            host: 0,
+            cpu: lost.cpu.unwrap_or(Gap::ANY_CPU),
+            site: self.sites.iter().position(named).map_or(Gap::ANY_SITE, id),
+            from_ns: lost.from_ns,
+            to_ns: lost.to_ns,
+            count: lost.count,
+        }
+    }
+}
+
+/// What the line tells about the arguments: the key is the argument that does not stand among the others.
+fn shape(event: &EventLine) -> EventShape {
+    let listed = |index: u8| event.args.iter().find(|(at, _)| *at == index).map(|(_, value)| value);
+    let count = event.args.last().map_or(0, |(last, _)| last + 1);
+    let first_hole = (0..=count).find(|&index| listed(index).is_none()).unwrap_or(count);
+    let (key, count) = match event.key {
+        Key::Signed(_) | Key::Unreadable => (Some(ArgKind::Signed(8)), count.max(first_hole + 1)),
+        Key::Unsigned(_) => (Some(ArgKind::Unsigned(8)), count.max(first_hole + 1)),
+        Key::Absent => (None, count),
+    };
+    let kind = |index| match listed(index) {
+        Some(Value::Unsigned(_)) => ArgKind::Unsigned(8),
+        Some(Value::Float(_)) => ArgKind::Float(8),
+        Some(Value::Str(_)) => ArgKind::Str,
+        Some(Value::Signed(_) | Value::Unreadable) | None => key.unwrap_or(ArgKind::Signed(8)),
+    };
+    let kinds: Vec<ArgKind> = (0..count).map(kind).collect();
+    let no_integer = |kind: &ArgKind| matches!(kind, ArgKind::Float(_) | ArgKind::Str);
+    let absent = || kinds.iter().position(no_integer).and_then(|at| u8::try_from(at).ok()).unwrap_or(count);
+    EventShape { key_arg: if key.is_some() { first_hole } else { absent() }, kinds }
+}
+
+/// An id from a position; there are far fewer than 2^32 of anything that is defined.
+fn id(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}

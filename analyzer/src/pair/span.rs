@@ -1,0 +1,119 @@
+//! What pairing finds: spans and hand-offs.
+
+use crate::stage::KeyValue;
+
+/// A moment on a thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Point {
+    /// CLOCK_MONOTONIC, ns.
+    pub time_ns: u64,
+    /// Index into [`Definitions::threads`](tracer_format::Definitions).
+    pub thread: u32,
+}
+
+/// What became of the events of one key in one stage. Each begin and each end belongs to exactly one span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// A begin and the end after it.
+    Complete,
+    /// A begin without an end.
+    Open,
+    /// An end without a begin.
+    OrphanEnd,
+    /// A begin while the stage had begun for this key already: which end is whose cannot be told.
+    RepeatedBegin,
+    /// An end while the stage had ended for this key already, or one of several begins'.
+    RepeatedEnd,
+    /// An end, and the only begin after it: a clock or causality violation.
+    Inverted,
+}
+
+impl Class {
+    /// All classes, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Complete, Self::Open, Self::OrphanEnd, Self::RepeatedBegin, Self::RepeatedEnd, Self::Inverted];
+
+    /// Name in tables and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Open => "open",
+            Self::OrphanEnd => "orphan_end",
+            Self::RepeatedBegin => "repeated_begin",
+            Self::RepeatedEnd => "repeated_end",
+            Self::Inverted => "inverted",
+        }
+    }
+}
+
+/// One observed stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index into the stages of the analysis.
+    pub stage: u32,
+    /// What became of it.
+    pub class: Class,
+    /// Whether a span that began later ended earlier; complete spans only.
+    pub reordered: bool,
+    /// The key.
+    pub key: KeyValue,
+    /// Where it began, if that was seen.
+    pub begin: Option<Point>,
+    /// Where it ended, if that was seen.
+    pub end: Option<Point>,
+}
+
+impl Span {
+    /// End minus begin, ns: negative if the span is inverted, `None` if an end is missing.
+    #[must_use]
+    pub fn latency_ns(&self) -> Option<i64> {
+        Some(difference_ns(self.begin?.time_ns, self.end?.time_ns))
+    }
+}
+
+/// Which end of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// Its begin.
+    Begin,
+    /// Its end.
+    End,
+}
+
+/// One end of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    /// Index into the stages of the analysis.
+    pub stage: u32,
+    /// Which end.
+    pub side: Side,
+}
+
+/// The way of one key from one stage to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandOff {
+    /// The end of the stage before; or the begin of the stage around, if there is none before.
+    pub from: Edge,
+    /// The begin of the stage after; or the end of the stage around, if there is none after.
+    pub to: Edge,
+    /// The key.
+    pub key: KeyValue,
+    /// Where it left.
+    pub left: Point,
+    /// Where it arrived.
+    pub arrived: Point,
+}
+
+impl HandOff {
+    /// Arrival minus leaving, ns; negative if the next stage began before the one before had ended.
+    #[must_use]
+    pub fn latency_ns(&self) -> i64 {
+        difference_ns(self.left.time_ns, self.arrived.time_ns)
+    }
+}
+
+/// `to - from`, at the limits of the type if it is beyond them.
+pub(crate) fn difference_ns(from: u64, to: u64) -> i64 {
+    to.checked_signed_diff(from).unwrap_or(if to > from { i64::MAX } else { i64::MIN })
+}

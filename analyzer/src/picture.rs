@@ -1,0 +1,30 @@
+//! A trace for timeline viewers, and what the viewers have in common: which slices fit on a thread, and the numbers of
+//! processes and threads.
+
+pub mod chrome;
+pub mod perfetto;
+
+mod layout;
+mod tracks;
+
+use tracer_format::{Gap, Trace};
+
+use crate::pair::Class;
+use crate::select::Selection;
+
+/// When the picture begins: at the first event or loss that is selected, CLOCK_MONOTONIC ns; 0 if there is neither.
+pub(crate) fn start_ns(trace: &Trace<'_>, selection: &Selection) -> u64 {
+    let events = trace.blocks.iter().filter(|block| selection.wants(block)).map(|block| block.first_ns);
+    let gaps = trace.gaps.iter().filter(|gap| selection.wants_gap(gap)).map(|gap| gap.from_ns);
+    events.chain(gaps).min().unwrap_or(0)
+}
+
+/// Name of a begin or end that is part of no complete span of `stage`.
+pub(crate) fn irregular_name(stage: &str, class: Class) -> String {
+    format!("{stage}: {}", class.name().replace('_', " "))
+}
+
+/// Name of the track with the events that a gap lost.
+pub(crate) fn gap_name(gap: &Gap) -> String {
+    if gap.cpu == Gap::ANY_CPU { "lost events".to_owned() } else { format!("lost events on CPU {}", gap.cpu) }
+}

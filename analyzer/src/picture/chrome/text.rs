@@ -1,0 +1,228 @@
+//! Pieces of Chrome JSON: what is the same for every event of a site, thread or stage is made once.
+
+use serde_json::Value;
+use tracer_format::log::{push_signed, push_unsigned};
+use tracer_format::{Arg, ArgKind, Columns, Definitions, Site};
+
+use crate::analysis::hand_off_name;
+use crate::pair::{Class, Edge, EdgeMap};
+use crate::picture::irregular_name;
+use crate::picture::tracks::Tracks;
+use crate::stage::{KeyValue, Stage};
+
+/// JavaScript keeps integers up to here exact.
+const MAX_SAFE: u64 = 1 << 53;
+
+/// Text made once.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    /// `,"pid":P,"tid":T,"ts":` of each thread.
+    pub(super) threads: Vec<Vec<u8>>,
+    /// The same of the track with the thread's probes.
+    pub(super) probes: Vec<Vec<u8>>,
+    pub(super) sites: Vec<SitePiece>,
+    pub(super) stages: Vec<StagePiece>,
+    hand_offs: EdgeMap<HandOffPiece>,
+}
+
+/// What the slices of a stage share.
+#[derive(Debug)]
+pub(super) struct StagePiece {
+    /// Begin and end on a thread: the begin up to the key, the end up to its place.
+    pub(super) on_thread: [Vec<u8>; 2],
+    /// Begin and end of an asynchronous slice, up to the id.
+    pub(super) asynchronous: [Vec<u8>; 2],
+    /// Instants of irregular ends, by class, up to the key.
+    pub(super) irregular: Vec<Vec<u8>>,
+}
+
+/// What the arrows of a hand-off share.
+#[derive(Debug, Clone)]
+pub(super) struct HandOffPiece {
+    /// Start and finish of an arrow, up to the id.
+    pub(super) arrow: [Vec<u8>; 2],
+    /// Begin and end of a slice that holds the end of an arrow, up to its place.
+    pub(super) slice: [Vec<u8>; 2],
+}
+
+/// What a site's events share.
+#[derive(Debug)]
+pub(super) struct SitePiece {
+    /// The event up to its first argument; up to the value, if the only argument is the key.
+    head: Vec<u8>,
+    only_key: bool,
+    args: Vec<ArgKind>,
+    /// Index of the key argument, if it is an integer.
+    key: Option<usize>,
+}
+
+impl Pieces {
+    pub(super) fn new(definitions: &Definitions, tracks: &Tracks, stages: &[Stage]) -> Self {
+        let track = |pid: u32, tid: u32| format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":").into_bytes();
+        let probes = tracks.threads.iter().zip(&tracks.probes);
+        Self {
+            threads: tracks.threads.iter().map(|&(pid, tid)| track(pid, tid)).collect(),
+            probes: probes.map(|(&(pid, _), &tid)| track(pid, tid)).collect(),
+            sites: definitions.sites.iter().map(SitePiece::new).collect(),
+            stages: stages.iter().map(StagePiece::new).collect(),
+            hand_offs: EdgeMap::default(),
+        }
+    }
+
+    pub(super) fn hand_off(&mut self, from: Edge, to: Edge, stages: &[Stage]) -> &HandOffPiece {
+        self.hand_offs.get_or_insert(from, to, || {
+            let name = hand_off_name(from, to, stages);
+            let piece = |kind: &str, more: &str| piece("hand-off", kind, &name, more);
+            HandOffPiece {
+                arrow: ["s", "f"].map(|kind| piece(kind, ",\"bp\":\"e\",\"id\":")),
+                slice: ["B", "E"].map(|kind| piece(kind, "")),
+            }
+        })
+    }
+}
+
+/// The front of an event, with `more` members after its name.
+pub(super) fn piece(category: &str, kind: &str, name: &str, more: &str) -> Vec<u8> {
+    let name = Value::from(name);
+    format!("{{\"cat\":\"{category}\",\"ph\":\"{kind}\",\"name\":{name}{more}").into_bytes()
+}
+
+impl StagePiece {
+    fn new(stage: &Stage) -> Self {
+        let slice = |kind: &str, more: &str| piece("stage", kind, &stage.name, more);
+        let irregular = |class: &Class| {
+            let name = irregular_name(&stage.name, *class);
+            piece("irregular", "i", &name, ",\"s\":\"t\",\"args\":{\"key\":")
+        };
+        Self {
+            on_thread: [slice("B", ",\"args\":{\"key\":"), slice("E", "")],
+            asynchronous: ["b", "e"].map(|kind| slice(kind, ",\"id2\":{\"local\":")),
+            irregular: Class::ALL.iter().map(irregular).collect(),
+        }
+    }
+}
+
+impl SitePiece {
+    fn new(site: &Site) -> Self {
+        let key = usize::from(site.key_arg);
+        let is_integer = matches!(site.args.get(key), Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)));
+        let only_key = key == 0 && matches!(site.args[..], [ArgKind::Signed(_)]);
+        let args = if only_key { ",\"s\":\"t\",\"args\":{\"seq\":" } else { ",\"s\":\"t\",\"args\":{" };
+        let head = piece("probe", "i", &site.probe, args);
+        Self { head, only_key, args: site.args.clone(), key: Some(key).filter(|_| is_integer) }
+    }
+
+    /// Appends the event of row `row` up to the end of its arguments.
+    pub(super) fn push(&self, out: &mut Vec<u8>, columns: &Columns, row: usize) {
+        out.extend_from_slice(&self.head);
+        if self.only_key && columns.unreadable.is_empty() {
+            let bits = columns.row_values(row).first().copied().unwrap_or_default();
+            push_integer(out, bits.cast_signed());
+        } else {
+            self.push_args(out, columns, row);
+        }
+        out.push(b'}');
+    }
+
+    fn push_args(&self, out: &mut Vec<u8>, columns: &Columns, row: usize) {
+        let event = columns.event(row);
+        if self.only_key {
+            // The name of the one argument is part of the head.
+            match event.arg(0, self.args[0]) {
+                Some(Arg::Signed(number)) => push_integer(out, number),
+                _ => out.extend_from_slice(b"\"unreadable\""),
+            }
+            return;
+        }
+        for (index, &kind) in self.args.iter().enumerate() {
+            let Some(value) = event.arg(index, kind) else { continue };
+            if index > 0 {
+                out.push(b',');
+            }
+            let is_key = self.key == Some(index);
+            let name = if is_key { "\"seq\":".to_owned() } else { format!("\"arg{index}\":") };
+            out.extend_from_slice(name.as_bytes());
+            push_arg(out, value);
+        }
+    }
+}
+
+fn push_arg(out: &mut Vec<u8>, value: Arg<'_>) {
+    match value {
+        Arg::Signed(number) => push_integer(out, number),
+        Arg::Unsigned(number) if number <= MAX_SAFE => push_unsigned(out, number),
+        Arg::Unsigned(number) => out.extend_from_slice(format!("\"{number}\"").as_bytes()),
+        Arg::Float(number) if number.is_finite() => out.extend_from_slice(format!("{number:?}").as_bytes()),
+        // JSON has no such numbers.
+        Arg::Float(number) => push_json(out, &Value::from(format!("{number:?}"))),
+        Arg::Str(bytes) => push_json(out, &Value::from(String::from_utf8_lossy(bytes))),
+        Arg::Unreadable => out.extend_from_slice(b"\"unreadable\""),
+    }
+}
+
+/// Appends `value`.
+pub(super) fn push_json(out: &mut Vec<u8>, value: &Value) {
+    serde_json::to_writer(out, value).expect("a vector takes every write");
+}
+
+/// Appends a time as microseconds with three decimals.
+pub(super) fn push_micros(out: &mut Vec<u8>, time_ns: u64) {
+    push_unsigned(out, time_ns / 1000);
+    let [hundreds, tens, ones] =
+        [100, 10, 1].map(|unit| b"0123456789"[(time_ns % 1000 / unit % 10) as usize]);
+    out.extend_from_slice(&[b'.', hundreds, tens, ones]);
+}
+
+/// Appends a number in hexadecimal, in quotes: viewers lose digits of large ids that are numbers.
+pub(super) fn push_id(out: &mut Vec<u8>, id: u64) {
+    out.extend_from_slice(b"\"0x");
+    let digits = (u64::BITS - id.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[(id >> (4 * digit) & 0xf) as usize]);
+    }
+    out.push(b'"');
+}
+
+/// Appends the parts of a key, in quotes.
+pub(super) fn push_key(out: &mut Vec<u8>, key: &KeyValue) {
+    out.push(b'"');
+    for (position, &part) in key.words().iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        push_signed(out, part);
+    }
+    out.push(b'"');
+}
+
+/// Appends a number, in quotes if JavaScript would lose digits of it.
+fn push_integer(out: &mut Vec<u8>, number: i64) {
+    if number.unsigned_abs() <= MAX_SAFE {
+        push_signed(out, number);
+    } else {
+        out.extend_from_slice(format!("\"{number}\"").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(push: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        push(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_keep_all_their_digits() {
+        assert_eq!(text(|out| push_micros(out, 1_234_567)), "1234.567");
+        assert_eq!(text(|out| push_micros(out, 5)), "0.005");
+        assert_eq!(text(|out| push_id(out, 0)), "\"0x0\"");
+        assert_eq!(text(|out| push_id(out, 0x1f0)), "\"0x1f0\"");
+        assert_eq!(text(|out| push_id(out, u64::MAX)), "\"0xffffffffffffffff\"");
+        assert_eq!(text(|out| push_integer(out, -(1 << 53))), "-9007199254740992");
+        assert_eq!(text(|out| push_integer(out, i64::MIN)), "\"-9223372036854775808\"");
+        assert_eq!(text(|out| push_key(out, &KeyValue::new(&[1, -2]))), "\"1,-2\"");
+    }
+}

@@ -1,0 +1,138 @@
+//! How each stage is drawn: as slices on its thread, or as asynchronous slices beside the threads.
+//!
+//! Viewers drop slices that overlap on one thread without nesting. So a stage whose spans begin and end on different
+//! threads, or overlap others on their thread, is drawn asynchronously, all of it.
+
+use std::io;
+
+use crate::pair::{Class, Sink, Span};
+
+/// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
+const REMEMBERED: usize = 1 << 16;
+
+/// How a stage is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// On the thread, nested by time.
+    OnThread,
+    /// On a track of its own.
+    Async,
+}
+
+/// Learns the shapes from complete spans, which come in the order of their ends.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) shapes: Vec<Shape>,
+    /// Spans on each thread, by stage; of those stages that are drawn there.
+    threads: Vec<Vec<(u32, Spans)>>,
+}
+
+/// Spans of one stage on one thread that are inside of no other so far: begins and ends ascend.
+#[derive(Debug, Default)]
+struct Spans {
+    spans: Vec<(u64, u64)>,
+    /// End of the last span that was forgotten.
+    forgotten_ns: u64,
+}
+
+impl Spans {
+    /// Whether a span that begins at `begin_ns` and ends after all these overlaps none of them without being around it.
+    fn allow(&self, begin_ns: u64) -> bool {
+        let before = self.spans.partition_point(|span| span.0 <= begin_ns).checked_sub(1);
+        let (last_ns, end_ns) = before.map_or((0, self.forgotten_ns), |last| self.spans[last]);
+        // Of two that begin together, viewers may take the shorter for the outer one.
+        end_ns <= begin_ns && (last_ns < begin_ns || before.is_none())
+    }
+
+    fn push(&mut self, begin_ns: u64, end_ns: u64) {
+        while self.spans.last().is_some_and(|span| span.0 > begin_ns) {
+            self.spans.pop();
+        }
+        if self.spans.len() == REMEMBERED {
+            self.forgotten_ns = self.spans[REMEMBERED / 2 - 1].1;
+            self.spans.drain(..REMEMBERED / 2);
+        }
+        self.spans.push((begin_ns, end_ns));
+    }
+}
+
+impl Layout {
+    pub(crate) fn new(stages: usize, threads: usize) -> Self {
+        Self { shapes: vec![Shape::OnThread; stages], threads: (0..threads).map(|_| Vec::new()).collect() }
+    }
+
+    /// Whether the span fits on its thread among those seen; remembers it if it does.
+    fn fits(&mut self, stage: u32, thread: u32, begin_ns: u64, end_ns: u64) -> bool {
+        let Some(stages) = self.threads.get_mut(thread as usize) else { return false };
+        if !stages.iter().all(|(_, spans)| spans.allow(begin_ns)) {
+            return false;
+        }
+        let own = stages.iter().position(|(other, _)| *other == stage).unwrap_or_else(|| {
+            stages.push((stage, Spans::default()));
+            stages.len() - 1
+        });
+        stages[own].1.push(begin_ns, end_ns);
+        true
+    }
+}
+
+impl Sink for Layout {
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end) else {
+            return Ok(());
+        };
+        let stage = span.stage as usize;
+        if self.shapes[stage] == Shape::OnThread
+            && (begin.thread != end.thread
+                || !self.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
+        {
+            self.shapes[stage] = Shape::Async;
+            // They are in nobody's way any more.
+            self.threads.iter_mut().for_each(|stages| stages.retain(|(other, _)| *other != span.stage));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pair::Point;
+    use crate::stage::KeyValue;
+
+    /// Shapes of two stages after the spans `(stage, thread of the begin, begin, end)` on thread 0.
+    fn shapes(spans: &[(u32, u32, u64, u64)]) -> [Shape; 2] {
+        let mut layout = Layout::new(2, 2);
+        for &(stage, thread, begin_ns, end_ns) in spans {
+            let (begin, end) = (Point { time_ns: begin_ns, thread }, Point { time_ns: end_ns, thread: 0 });
+            let span = Span {
+                stage,
+                class: Class::Complete,
+                reordered: false,
+                key: KeyValue::new(&[]),
+                begin: Some(begin),
+                end: Some(end),
+            };
+            layout.span(&span).unwrap();
+        }
+        [layout.shapes[0], layout.shapes[1]]
+    }
+
+    #[test]
+    fn spans_that_nest_stay_on_their_thread() {
+        let nested = [(1, 0, 2, 3), (1, 0, 4, 5), (0, 0, 1, 6), (0, 0, 6, 7), (1, 0, 8, 9)];
+        assert_eq!(shapes(&nested), [Shape::OnThread, Shape::OnThread]);
+    }
+
+    #[test]
+    fn spans_that_overlap_or_change_threads_are_asynchronous() {
+        assert_eq!(shapes(&[(0, 0, 1, 3), (0, 0, 2, 4)]), [Shape::Async, Shape::OnThread]);
+        assert_eq!(shapes(&[(0, 0, 1, 3), (1, 0, 2, 4)]), [Shape::OnThread, Shape::Async]);
+        assert_eq!(shapes(&[(0, 0, 2, 3), (1, 0, 2, 4)]), [Shape::OnThread, Shape::Async]);
+        assert_eq!(shapes(&[(0, 1, 1, 3), (1, 0, 2, 4)]), [Shape::Async, Shape::OnThread]);
+        // Overlaps one that is inside of another, also if that one is not on the thread after all.
+        let around_goes = [(1, 0, 2, 4), (0, 0, 1, 5), (0, 1, 1, 5), (1, 0, 3, 6)];
+        assert_eq!(shapes(&around_goes), [Shape::Async, Shape::Async]);
+        assert_eq!(shapes(&[(1, 0, 1, 4), (1, 0, 5, 8), (0, 0, 3, 9)]), [Shape::Async, Shape::OnThread]);
+    }
+}

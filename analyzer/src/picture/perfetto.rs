@@ -1,0 +1,347 @@
+//! A trace in Perfetto's own format, a sequence of protobuf packets
+//! (<https://perfetto.dev/docs/reference/trace-packet-proto>).
+//!
+//! - A complete span is one slice of category `stage`: on its thread where all spans of its stage nest there, else on a
+//!   track of its stage in the process where it began.
+//! - A hand-off is one flow, from slice to slice; where a stage has tracks of its own, an instant of category `hand-off` on
+//!   the thread holds its end. A span that hands on to the same stage several times hands on to the first of them, and
+//!   that to the next.
+//! - An event is an instant of category `probe` on a track below its thread. A begin or end that is part of no complete span
+//!   is one more instant there, of category `irregular`, named by its stage and class.
+//! - Lost events and damaged blocks are slices in a process of their own.
+//!
+//! Times are those of the trace, CLOCK_MONOTONIC ns; the clock anchors tie them to the calendar. All packets are one
+//! sequence, and not in order of time: viewers sort. The trace is walked twice and written as it is walked, so memory does
+//! not grow with it, but for the tracks of slices that overlap at one time.
+
+mod event;
+mod lanes;
+mod machine;
+mod names;
+mod packet;
+mod track;
+mod wire;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::ops::Range;
+
+use tracer_format::{Columns, Gap, Trace};
+
+use super::layout::{Layout, Shape};
+use super::tracks::Tracks;
+use super::{gap_name, start_ns};
+use crate::Result;
+use crate::analysis::{Analysis, HandOffReport, analyze};
+use crate::pair::{Class, Edge, EdgeMap, HandOff, Point, Side, Sink, Span};
+use crate::select::Selection;
+use crate::stage::{KeyValue, Stage};
+use event::{
+    Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_signed, push_string, push_track,
+    push_true, push_unsigned,
+};
+use lanes::Lanes;
+use names::Interned;
+use packet::push_event;
+use track::{ProcessTrack, Uuids, push_lane, push_process};
+use wire::{push_text, push_uint};
+
+/// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
+const WRITE_BYTES: usize = 1 << 18;
+
+/// Set in the ids of flows that are made of what both ends know, clear in those that are counted.
+const MADE: u64 = 1 << 63;
+
+/// Writes the selected events of `trace` and what `stages` make of them to `out`.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the analysis.
+pub fn export(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    stages: &[Stage],
+    out: &mut impl Write,
+) -> Result<Analysis> {
+    let mut layout = Layout::new(stages.len(), trace.definitions.threads.len());
+    let seen = analyze(trace, selection, stages, &mut layout)?;
+    let mut perfetto = Perfetto::new(trace, stages, layout.shapes, &seen.hand_offs, out);
+    perfetto.preamble(start_ns(trace, selection));
+    let analysis = analyze(trace, selection, stages, &mut perfetto)?;
+    perfetto.finish(&analysis)?;
+    Ok(analysis)
+}
+
+struct Perfetto<'a, W> {
+    out: &'a mut W,
+    packets: Vec<u8>,
+    trace: &'a Trace<'a>,
+    stages: &'a [Stage],
+    shapes: Vec<Shape>,
+    tracks: Tracks,
+    uuids: Uuids,
+    interned: Interned,
+    sites: Vec<SiteEvent>,
+    /// Interned id of the name of each way between stages, which stands for the way.
+    ways: EdgeMap<u64>,
+    /// Flows that each stage's slices begin with, as their other end comes later, by way; and the end of the span that
+    /// the id is made of.
+    flows_ahead: Vec<Vec<(u64, Side)>>,
+    /// The complete span that came last, and the flows to and from spans that came before it.
+    last: Option<Span>,
+    last_flows: Vec<u64>,
+    /// Tracks by stage and process; by name in the process of what is missing.
+    stage_lanes: HashMap<(u32, u64), Lanes>,
+    loss_lanes: HashMap<String, Lanes>,
+    /// Number of flows that were counted.
+    flows: u64,
+}
+
+impl<'a, W: Write> Perfetto<'a, W> {
+    fn new(
+        trace: &'a Trace<'a>,
+        stages: &'a [Stage],
+        shapes: Vec<Shape>,
+        hand_offs: &[HandOffReport],
+        out: &'a mut W,
+    ) -> Self {
+        let definitions = &trace.definitions;
+        let interned = Interned::new(definitions, stages, hand_offs);
+        let mut ways = EdgeMap::default();
+        let mut flows_ahead = vec![Vec::new(); stages.len()];
+        for (report, way) in hand_offs.iter().zip(interned.hand_offs()) {
+            ways.get_or_insert(report.from, report.to, || way);
+            if let Some(edge) = made_of(report.from, report.to)
+                && shapes[edge.stage as usize] == Shape::OnThread
+            {
+                flows_ahead[edge.stage as usize].push((way, edge.side));
+            }
+        }
+        let sites = definitions.sites.iter().enumerate();
+        Self {
+            out,
+            packets: Vec::with_capacity(WRITE_BYTES * 2),
+            trace,
+            stages,
+            shapes,
+            tracks: Tracks::new(definitions),
+            uuids: Uuids::new(definitions),
+            sites: sites.map(|(index, site)| SiteEvent::new(site, interned.probe(index))).collect(),
+            interned,
+            ways,
+            flows_ahead,
+            last: None,
+            last_flows: Vec::new(),
+            stage_lanes: HashMap::new(),
+            loss_lanes: HashMap::new(),
+            flows: 0,
+        }
+    }
+
+    fn preamble(&mut self, start_ns: u64) {
+        machine::push_clocks(&mut self.packets, self.trace, start_ns);
+        machine::push_host(&mut self.packets, &self.trace.definitions);
+        self.interned.push(&mut self.packets);
+        track::push_tracks(&mut self.packets, &self.trace.definitions, &self.tracks, &self.uuids);
+        if !self.trace.gaps.is_empty() || !self.trace.damage.is_empty() {
+            let (uuid, pid) = (self.uuids.loss, self.tracks.loss_pid);
+            let process = ProcessTrack { uuid, pid, rank: 0, name: "lost events", command: &[] };
+            push_process(&mut self.packets, process);
+        }
+    }
+
+    fn write_if_full(&mut self) -> io::Result<()> {
+        if self.packets.len() >= WRITE_BYTES {
+            self.out.write_all(&self.packets)?;
+            self.packets.clear();
+        }
+        Ok(())
+    }
+
+    /// Appends the slice of the span that came last.
+    fn last_slice(&mut self) -> io::Result<()> {
+        let Some(span @ Span { begin: Some(begin), end: Some(end), .. }) = self.last.take() else {
+            return Ok(());
+        };
+        let stage = span.stage as usize;
+        let track = if self.shapes[stage] == Shape::OnThread {
+            self.uuids.thread(begin.thread)
+        } else {
+            self.stage_lane(span.stage, begin, end)
+        };
+        let name = self.interned.stage(stage);
+        let mut flows = std::mem::take(&mut self.last_flows);
+        for &(way, side) in &self.flows_ahead[stage] {
+            flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &span.key));
+        }
+        push_event(&mut self.packets, begin.time_ns, |out| {
+            push_head(out, Type::SliceBegin, Some((Category::Stage, name)));
+            push_track(out, track);
+            push_key(out, &span.key);
+            if span.reordered {
+                push_true(out, Name::Reordered);
+            }
+            flows.drain(..).for_each(|id| push_flow(out, id));
+        });
+        self.last_flows = flows;
+        self.slice_end(end.time_ns, track);
+        self.write_if_full()
+    }
+
+    fn slice_end(&mut self, time_ns: u64, track: u64) {
+        push_event(&mut self.packets, time_ns, |out| {
+            push_head(out, Type::SliceEnd, None);
+            push_track(out, track);
+        });
+    }
+
+    /// A track of the stage in the process where the span begins.
+    fn stage_lane(&mut self, stage: u32, begin: Point, end: Point) -> u64 {
+        let process = self.uuids.process_of(begin.thread, &self.trace.definitions);
+        let lanes = self.stage_lanes.entry((stage, process)).or_default();
+        lanes.take(begin.time_ns, end.time_ns, || {
+            let track = self.uuids.take();
+            push_lane(&mut self.packets, track, process, &self.stages[stage as usize].name);
+            track
+        })
+    }
+
+    /// An instant on the thread, to hold an end of a flow.
+    fn hold_flow(&mut self, way: u64, point: Point, time_ns: u64, id: u64) {
+        let track = self.uuids.thread(point.thread);
+        push_event(&mut self.packets, time_ns, |out| {
+            push_head(out, Type::Instant, Some((Category::HandOff, way)));
+            push_track(out, track);
+            push_flow(out, id);
+        });
+    }
+
+    /// A slice in the process of what is missing, with the annotations that `fill` appends.
+    fn loss_slice(&mut self, name: &str, from_ns: u64, to_ns: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+        let lanes = self.loss_lanes.entry(name.to_owned()).or_default();
+        let track = lanes.take(from_ns, to_ns, || {
+            let track = self.uuids.take();
+            push_lane(&mut self.packets, track, self.uuids.loss, name);
+            track
+        });
+        push_event(&mut self.packets, from_ns, |out| {
+            push_uint(out, 9, Type::SliceBegin as u64);
+            push_uint(out, 3, Category::Loss as u64);
+            push_text(out, 23, name);
+            push_track(out, track);
+            fill(out);
+        });
+        self.slice_end(to_ns, track);
+    }
+
+    fn finish(mut self, analysis: &Analysis) -> Result<()> {
+        self.last_slice()?;
+        for range in &analysis.outcome.damage {
+            let block = self.trace.blocks.iter().find(|block| block.offset == range.offset);
+            if let Some((from_ns, to_ns)) = block.map(|block| (block.first_ns, block.last_ns)) {
+                self.loss_slice("damaged block", from_ns, to_ns, |out| {
+                    push_unsigned(out, Name::Offset, range.offset);
+                    push_unsigned(out, Name::LenBytes, range.len_bytes);
+                    push_string(out, Name::Why, &range.damage.to_string());
+                });
+            }
+        }
+        self.out.write_all(&self.packets)?;
+        self.out.flush()?;
+        Ok(())
+    }
+}
+
+/// Which end of a way between stages its flow's id is made of: of the span that is complete first, so that its slice
+/// carries the id already. `None` if that cannot be told.
+fn made_of(from: Edge, to: Edge) -> Option<Edge> {
+    match (from.side, to.side) {
+        (Side::End, _) => Some(from),
+        (Side::Begin, Side::Begin) => Some(to),
+        (Side::Begin, Side::End) => None,
+    }
+}
+
+/// The id of the flow that goes `way` from or to `point`: no thread fires twice in one nanosecond.
+fn flow_id(way: u64, point: Point, key: &KeyValue) -> u64 {
+    let parts = key.words().iter().map(|part| part.cast_unsigned());
+    let mix = |id: u64, part: u64| {
+        let id = (id ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        id ^ id >> 32
+    };
+    [way, point.time_ns, point.thread.into()].into_iter().chain(parts).fold(0, mix) | MADE
+}
+
+impl<W: Write> Sink for Perfetto<'_, W> {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        for row in rows {
+            let Some(site) = self.sites.get(columns.site[row] as usize) else { continue };
+            let track = self.uuids.probes(columns.thread[row]);
+            push_event(&mut self.packets, columns.time_ns[row], |out| {
+                site.push(out, columns, row);
+                push_track(out, track);
+            });
+            self.write_if_full()?;
+        }
+        Ok(())
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.last_slice()?;
+        if span.class == Class::Complete {
+            self.last = Some(*span);
+            return Ok(());
+        }
+        let name = self.interned.irregular(span.stage as usize, span.class);
+        for point in [span.begin, span.end].into_iter().flatten() {
+            let track = self.uuids.probes(point.thread);
+            push_event(&mut self.packets, point.time_ns, |out| {
+                push_head(out, Type::Instant, Some((Category::Irregular, name)));
+                push_track(out, track);
+                push_key(out, &span.key);
+                if let Some(latency_ns) = span.latency_ns() {
+                    push_signed(out, Name::LatencyNs, latency_ns);
+                }
+            });
+        }
+        self.write_if_full()
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        let Some(last) = self.last else { return Ok(()) };
+        let HandOff { from, to, left, arrived, ref key } = *hand_off;
+        let way = *self.ways.get_or_insert(from, to, || 0);
+        // Of the two spans, one is the last that was complete.
+        let is_to = to.stage == last.stage;
+        let (other, point) = if is_to { (from, left) } else { (to, arrived) };
+        let carries_id =
+            made_of(from, to) == Some(other) && self.shapes[other.stage as usize] == Shape::OnThread;
+        let id = if carries_id {
+            flow_id(way, point, key)
+        } else {
+            self.flows += 1;
+            self.flows
+        };
+        // Flows go forward in time, also where the hand-off is negative.
+        let left_ns = left.time_ns.min(arrived.time_ns);
+        let own = if is_to { to } else { from };
+        for (edge, point, time_ns) in [(from, left, left_ns), (to, arrived, arrived.time_ns)] {
+            if edge == own && self.shapes[edge.stage as usize] == Shape::OnThread {
+                self.last_flows.push(id);
+            } else if edge == own || !carries_id {
+                self.hold_flow(way, point, time_ns, id);
+            }
+        }
+        self.write_if_full()
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        let site = self.trace.definitions.sites.get(gap.site as usize);
+        self.loss_slice(&gap_name(gap), gap.from_ns, gap.to_ns, |out| {
+            push_unsigned(out, Name::Count, gap.count);
+            if let Some(site) = site {
+                push_string(out, Name::Probe, &site.name());
+            }
+        });
+        self.write_if_full()
+    }
+}

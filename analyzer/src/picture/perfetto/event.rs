@@ -1,0 +1,147 @@
+//! Track events and their annotations: fields of Perfetto's `track_event.proto` and `debug_annotation.proto`.
+
+use tracer_format::limits::MAX_ARGUMENTS;
+use tracer_format::{Arg, ArgKind, Columns, Site};
+
+use super::wire::{push_fixed, push_int, push_message, push_text, push_uint};
+use crate::stage::KeyValue;
+
+/// `TrackEvent.type`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Type {
+    SliceBegin = 1,
+    SliceEnd = 2,
+    Instant = 3,
+}
+
+/// Categories; their interned ids are their numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Category {
+    Probe = 1,
+    Stage = 2,
+    Irregular = 3,
+    HandOff = 4,
+    Loss = 5,
+}
+
+impl Category {
+    pub(super) const NAMES: [&str; 5] = ["probe", "stage", "irregular", "hand-off", "loss"];
+}
+
+/// NameUse of annotations; their interned ids are their numbers, and `argN` comes after them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Name {
+    Key = 1,
+    Reordered = 2,
+    LatencyNs = 3,
+    Seq = 4,
+    Count = 5,
+    Probe = 6,
+    Offset = 7,
+    LenBytes = 8,
+    Why = 9,
+}
+
+impl Name {
+    const NAMES: [&str; 9] =
+        ["key", "reordered", "latency_ns", "seq", "count", "probe", "offset", "len_bytes", "why"];
+
+    /// All names, in the order of their ids from 1 on.
+    pub(super) fn all() -> impl Iterator<Item = String> {
+        let arguments = (0..MAX_ARGUMENTS).map(|arg| format!("arg{arg}"));
+        Self::NAMES.into_iter().map(str::to_owned).chain(arguments)
+    }
+
+    fn of_argument(arg: usize) -> u64 {
+        (Self::NAMES.len() + 1 + arg) as u64
+    }
+}
+
+/// Appends what an event is: its type, and for all but the end of a slice its category and its name's interned id.
+pub(super) fn push_head(out: &mut Vec<u8>, kind: Type, what: Option<(Category, u64)>) {
+    push_uint(out, 9, kind as u64);
+    if let Some((category, name)) = what {
+        push_uint(out, 3, category as u64);
+        push_uint(out, 10, name);
+    }
+}
+
+pub(super) fn push_track(out: &mut Vec<u8>, track: u64) {
+    push_uint(out, 11, track);
+}
+
+pub(super) fn push_flow(out: &mut Vec<u8>, id: u64) {
+    push_fixed(out, 47, id);
+}
+
+/// Appends an annotation, with the value that `fill` appends.
+fn push_annotation(out: &mut Vec<u8>, name: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+    push_message(out, 4, |out| {
+        push_uint(out, 1, name);
+        fill(out);
+    });
+}
+
+pub(super) fn push_true(out: &mut Vec<u8>, name: Name) {
+    push_annotation(out, name as u64, |out| push_uint(out, 2, 1));
+}
+
+pub(super) fn push_unsigned(out: &mut Vec<u8>, name: Name, value: u64) {
+    push_annotation(out, name as u64, |out| push_uint(out, 3, value));
+}
+
+pub(super) fn push_signed(out: &mut Vec<u8>, name: Name, value: i64) {
+    push_annotation(out, name as u64, |out| push_int(out, 4, value));
+}
+
+pub(super) fn push_string(out: &mut Vec<u8>, name: Name, value: &str) {
+    push_annotation(out, name as u64, |out| push_text(out, 6, value));
+}
+
+/// Appends a key: a number, or the text of several.
+pub(super) fn push_key(out: &mut Vec<u8>, key: &KeyValue) {
+    match *key.words() {
+        [part] => push_signed(out, Name::Key, part),
+        ref parts => {
+            let parts: Vec<String> = parts.iter().map(i64::to_string).collect();
+            push_string(out, Name::Key, &parts.join(","));
+        }
+    }
+}
+
+/// What the events of a site share.
+#[derive(Debug)]
+pub(super) struct SiteEvent {
+    head: Vec<u8>,
+    args: Vec<(u64, ArgKind)>,
+}
+
+impl SiteEvent {
+    /// `name`: the interned id of the probe's name.
+    pub(super) fn new(site: &Site, name: u64) -> Self {
+        let mut head = Vec::new();
+        push_head(&mut head, Type::Instant, Some((Category::Probe, name)));
+        let name_of = |(arg, &kind): (usize, &ArgKind)| {
+            let is_integer = matches!(kind, ArgKind::Signed(_) | ArgKind::Unsigned(_));
+            let is_key = is_integer && arg == usize::from(site.key_arg);
+            (if is_key { Name::Seq as u64 } else { Name::of_argument(arg) }, kind)
+        };
+        Self { head, args: site.args.iter().enumerate().map(name_of).collect() }
+    }
+
+    /// Appends the event of row `row`, up to its track.
+    pub(super) fn push(&self, out: &mut Vec<u8>, columns: &Columns, row: usize) {
+        out.extend_from_slice(&self.head);
+        let event = columns.event(row);
+        for (index, &(name, kind)) in self.args.iter().enumerate() {
+            let Some(value) = event.arg(index, kind) else { continue };
+            push_annotation(out, name, |out| match value {
+                Arg::Signed(number) => push_int(out, 4, number),
+                Arg::Unsigned(number) => push_uint(out, 3, number),
+                Arg::Float(number) => push_fixed(out, 5, number.to_bits()),
+                Arg::Str(bytes) => push_text(out, 6, &String::from_utf8_lossy(bytes)),
+                Arg::Unreadable => push_text(out, 6, "unreadable"),
+            });
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What every report is made of: tables, and figures as they are written.
+
+mod figure;
+mod table;
+
+pub use figure::{counted, duration, latency};
+pub(crate) use table::{Align, Table};

@@ -1,0 +1,53 @@
+//! Figures as they are written: counts, times.
+
+/// A number and what it counts: `1 event`, `2 events`.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A latency with four digits and its unit: `15.07 ms`, `-501 ns`.
+#[must_use]
+pub fn latency(latency_ns: i64) -> String {
+    let sign = if latency_ns < 0 { "-" } else { "" };
+    format!("{sign}{}", duration(latency_ns.unsigned_abs()))
+}
+
+/// A time with four digits and its unit: `50.3 ms`, `999.9 us`, `3.2 s`.
+#[must_use]
+pub fn duration(duration_ns: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+    let Some((unit, unit_ns)) = UNITS.into_iter().find(|&(_, unit_ns)| duration_ns >= unit_ns) else {
+        return format!("{duration_ns} ns");
+    };
+    // Rounded down: nothing becomes 1000.0 of a unit.
+    let (whole, part) = (duration_ns / unit_ns, duration_ns % unit_ns);
+    match whole {
+        0..10 => format!("{whole}.{:03} {unit}", part * 1000 / unit_ns),
+        10..100 => format!("{whole}.{:02} {unit}", part * 100 / unit_ns),
+        _ => format!("{whole}.{} {unit}", part * 10 / unit_ns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_four_digits() {
+        let cases = [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_000, "1.000 us"),
+            (999_999, "999.9 us"),
+            (15_073_166, "15.07 ms"),
+            (3_200_000_000, "3.200 s"),
+            (123_456_000_000_000, "123456.0 s"),
+        ];
+        for (duration_ns, expected) in cases {
+            assert_eq!(duration(duration_ns), expected);
+        }
+        assert_eq!(latency(-36_138), "-36.13 us");
+        assert_eq!(latency(i64::MIN), "-9223372036.8 s");
+    }
+}

@@ -1,0 +1,11 @@
+//! An analysis as it is shown: for the terminal, as Markdown, and as JSON.
+
+pub mod diff;
+
+mod json;
+mod markdown;
+mod text;
+
+pub use json::{VERSION, json};
+pub use markdown::markdown;
+pub use text::text;

@@ -1,0 +1,13 @@
+//! Which events of a trace a verb looks at, and what is missing among them.
+
+pub mod clock;
+
+mod filter;
+mod loss;
+mod moment;
+mod outcome;
+
+pub use filter::{Filter, KeyRange, ProbeGlob, ProgramGlob, Selection};
+pub(crate) use loss::LossTimes;
+pub use moment::Moment;
+pub use outcome::Outcome;

@@ -1,0 +1,227 @@
+//! Read filters: which events of a trace a verb looks at.
+//!
+//! A [`Filter`] is what the user asked for; a [`Selection`] is what that means in one trace. Whole blocks are left out by
+//! their headers, then rows.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+use glob::Pattern;
+use tracer_format::{BlockRef, Columns, Gap, Trace};
+
+use super::moment::{Moment, monotonic_ns};
+use crate::{Error, Result};
+
+/// What the user asked for; empty lists and `None` let everything through.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Probes; an event must fit one of them.
+    pub probes: Vec<ProbeGlob>,
+    /// Process ids.
+    pub pids: Vec<u32>,
+    /// Programs of processes.
+    pub programs: Vec<ProgramGlob>,
+    /// Keys.
+    pub keys: Option<KeyRange>,
+    /// Events before it are left out.
+    pub from: Option<Moment>,
+    /// Events at it and after it are left out.
+    pub to: Option<Moment>,
+}
+
+/// A glob for providers and one for probes, such as `buffer_tracker:beg_*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeGlob {
+    provider: Pattern,
+    probe: Pattern,
+}
+
+impl ProbeGlob {
+    /// Whether a probe fits.
+    #[must_use]
+    pub fn matches(&self, provider: &str, probe: &str) -> bool {
+        self.provider.matches(provider) && self.probe.matches(probe)
+    }
+}
+
+impl FromStr for ProbeGlob {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::Usage {
+            what: "probe",
+            found: text.to_owned(),
+            expected: "PROVIDER:PROBE, each a name or a glob such as \"buffer_tracker:beg_*\"".to_owned(),
+        };
+        let (provider, probe) = text.split_once(':').ok_or_else(wrong)?;
+        let pattern = |text| Pattern::new(text).map_err(|_| wrong());
+        Ok(Self { provider: pattern(provider)?, probe: pattern(probe)? })
+    }
+}
+
+/// A glob for programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramGlob(Pattern);
+
+impl FromStr for ProgramGlob {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let expected = "a name or a glob such as \"worker*\"".to_owned();
+        let wrong = |_| Error::Usage { what: "program", found: text.to_owned(), expected };
+        Pattern::new(text).map(Self).map_err(wrong)
+    }
+}
+
+/// Keys from `first` to `last`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Lowest key.
+    pub first: i64,
+    /// Highest key.
+    pub last: i64,
+}
+
+/// `N`, `A..B` (both included), `A..` or `..B`.
+impl FromStr for KeyRange {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::Usage {
+            what: "sequence numbers",
+            found: text.to_owned(),
+            expected: "N, A..B (both included), A.. or ..B".to_owned(),
+        };
+        let number = |text: &str| text.parse::<i64>().map_err(|_| wrong());
+        let Some((first, last)) = text.split_once("..") else {
+            return number(text).map(|key| Self { first: key, last: key });
+        };
+        let range = Self {
+            first: if first.is_empty() { i64::MIN } else { number(first)? },
+            last: if last.is_empty() { i64::MAX } else { number(last)? },
+        };
+        if range.first <= range.last { Ok(range) } else { Err(wrong()) }
+    }
+}
+
+/// What a [`Filter`] means in one trace.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Whether every event is selected: there is nothing to look at then.
+    all: bool,
+    /// Sites by id; empty if all.
+    sites: Vec<bool>,
+    /// Threads by id; empty if all.
+    threads: Vec<bool>,
+    keys: Option<KeyRange>,
+    from_ns: u64,
+    to_ns: u64,
+}
+
+impl Selection {
+    /// Everything.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { all: true, sites: Vec::new(), threads: Vec::new(), keys: None, from_ns: 0, to_ns: u64::MAX }
+    }
+
+    /// What `filter` means in `trace`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for wall time in a trace without clock anchors.
+    pub fn new(filter: &Filter, trace: &Trace<'_>) -> Result<Self> {
+        let definitions = &trace.definitions;
+        let mut selection = Self { keys: filter.keys, ..Self::all() };
+        if !filter.probes.is_empty() {
+            let fits = |glob: &ProbeGlob, (provider, probe): (&str, &str)| glob.matches(provider, probe);
+            let sites = definitions.sites.iter().map(|site| (&site.provider[..], &site.probe[..]));
+            selection.sites = sites.map(|site| filter.probes.iter().any(|glob| fits(glob, site))).collect();
+        }
+        if !filter.pids.is_empty() || !filter.programs.is_empty() {
+            let processes: Vec<bool> = definitions
+                .processes
+                .iter()
+                .map(|process| {
+                    (filter.pids.is_empty() || filter.pids.contains(&process.pid))
+                        && (filter.programs.is_empty()
+                            || filter.programs.iter().any(|glob| glob.0.matches(&process.program)))
+                })
+                .collect();
+            let fits = |process: u32| processes.get(process as usize).copied().unwrap_or_default();
+            selection.threads = definitions.threads.iter().map(|thread| fits(thread.process)).collect();
+        }
+        if let Some(from) = filter.from {
+            selection.from_ns = monotonic_ns(from, trace)?;
+        }
+        if let Some(to) = filter.to {
+            selection.to_ns = monotonic_ns(to, trace)?;
+        }
+        selection.all = selection.sites.is_empty()
+            && selection.threads.is_empty()
+            && selection.keys.is_none()
+            && filter.from.is_none()
+            && filter.to.is_none();
+        Ok(selection)
+    }
+
+    /// Whether the block may have selected events.
+    #[must_use]
+    pub fn wants(&self, block: &BlockRef) -> bool {
+        let keyed = |keys: KeyRange| block.key_min <= keys.last && keys.first <= block.key_max;
+        block.last_ns >= self.from_ns && block.first_ns < self.to_ns.max(1) && self.keys.is_none_or(keyed)
+    }
+
+    /// Whether events of the site may be selected.
+    #[must_use]
+    pub fn wants_site(&self, site: u32) -> bool {
+        self.sites.is_empty() || self.sites.get(site as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether the gap overlaps the selected time.
+    #[must_use]
+    pub fn wants_gap(&self, gap: &Gap) -> bool {
+        gap.to_ns >= self.from_ns && gap.from_ns < self.to_ns
+    }
+
+    /// Calls `found` with every run of selected rows among `rows`, in order.
+    ///
+    /// # Errors
+    /// The first error of `found`.
+    pub fn rows<E>(
+        &self,
+        trace: &Trace<'_>,
+        columns: &Columns,
+        rows: Range<usize>,
+        mut found: impl FnMut(Range<usize>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        if self.all {
+            return found(rows);
+        }
+        let mut run = rows.start..rows.start;
+        for row in rows {
+            if self.selects(trace, columns, row) {
+                run.end = row + 1;
+                continue;
+            }
+            if !run.is_empty() {
+                found(run)?;
+            }
+            run = row + 1..row + 1;
+        }
+        if run.is_empty() { Ok(()) } else { found(run) }
+    }
+
+    fn selects(&self, trace: &Trace<'_>, columns: &Columns, row: usize) -> bool {
+        let time_ns = columns.time_ns[row];
+        let listed =
+            |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
+        (self.from_ns..self.to_ns).contains(&time_ns)
+            && listed(&self.sites, columns.site[row])
+            && listed(&self.threads, columns.thread[row])
+            && self.keys.is_none_or(|keys| {
+                columns
+                    .key(row, &trace.definitions)
+                    .is_some_and(|key| (keys.first..=keys.last).contains(&key))
+            })
+    }
+}

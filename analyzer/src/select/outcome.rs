@@ -1,0 +1,67 @@
+//! What a walk over a trace met: how many events, and all that is missing.
+
+use tracer_format::{DamagedRange, Trace};
+
+use super::filter::Selection;
+use crate::report::counted;
+
+/// What was read and what is missing; exit code 3 if anything is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Events that were selected and used.
+    pub events: u64,
+    /// Events that the recorder reported dropped, in the selected time.
+    pub lost: u64,
+    /// Places in time where they were dropped.
+    pub gaps: u64,
+    /// Bytes of the file that could not be used.
+    pub damage: Vec<DamagedRange>,
+    /// Whether the file lacks its footer: the recorder died or is still at work.
+    pub incomplete: bool,
+}
+
+impl Outcome {
+    /// What is known when the trace has been opened.
+    #[must_use]
+    pub fn of(trace: &Trace<'_>, selection: &Selection) -> Self {
+        let gaps = || trace.gaps.iter().filter(|gap| selection.wants_gap(gap));
+        Self {
+            events: 0,
+            lost: gaps().fold(0, |sum, gap| sum.saturating_add(gap.count)),
+            gaps: gaps().count() as u64,
+            damage: trace.damage.clone(),
+            incomplete: !trace.complete,
+        }
+    }
+
+    /// Whether something is missing.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.lost > 0 || self.gaps > 0 || !self.damage.is_empty() || self.incomplete
+    }
+
+    /// Bytes of the file that could not be used.
+    #[must_use]
+    pub fn damaged_bytes(&self) -> u64 {
+        self.damage.iter().map(|range| range.len_bytes).sum()
+    }
+
+    /// What is missing, in words; `None` if nothing is.
+    #[must_use]
+    pub fn loss_text(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if self.lost > 0 || self.gaps > 0 {
+            let (events, gaps) = (counted(self.lost, "event"), counted(self.gaps, "gap"));
+            parts.push(format!("{events} lost while recording, in {gaps}"));
+        }
+        if !self.damage.is_empty() {
+            let (bytes, places) =
+                (counted(self.damaged_bytes(), "byte"), counted(self.damage.len() as u64, "place"));
+            parts.push(format!("{bytes} damaged in {places}"));
+        }
+        if self.incomplete {
+            parts.push("the file is incomplete: the recorder died or is still at work".to_owned());
+        }
+        if parts.is_empty() { None } else { Some(parts.join("; ")) }
+    }
+}

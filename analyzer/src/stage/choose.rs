@@ -1,0 +1,44 @@
+//! Which stages an analysis has.
+
+use std::collections::BTreeSet;
+
+use tracer_format::Definitions;
+
+use super::definition::Stage;
+use super::learn::learn;
+use crate::{Error, Result};
+
+/// The stages to analyze: those given; else those that the recording was given; else those that the names tell.
+///
+/// # Errors
+/// [`Error::Usage`] if two stages have one name, or a stage in the trace is not one.
+pub fn choose(given: &[Stage], definitions: &Definitions) -> Result<Vec<Stage>> {
+    let stages = if !given.is_empty() {
+        given.to_vec()
+    } else if !definitions.stages.is_empty() {
+        definitions.stages.iter().map(Stage::try_from).collect::<Result<_>>()?
+    } else {
+        learn(definitions)
+    };
+    let mut names = BTreeSet::new();
+    match stages.iter().find(|stage| !names.insert(&stage.name)) {
+        Some(stage) => Err(Error::Usage {
+            what: "stage",
+            found: stage.to_string(),
+            expected: "a name that no other stage has".to_owned(),
+        }),
+        None => Ok(stages),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_stages_cannot_have_one_name() {
+        let stage: Stage = "x = a:b -> c:d".parse().unwrap();
+        let error = choose(&[stage.clone(), stage], &Definitions::default()).unwrap_err().to_string();
+        assert!(error.ends_with("expected a name that no other stage has"), "{error}");
+    }
+}

@@ -1,0 +1,242 @@
+//! A stage: an interval between two probes with the same key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tracer_format::StageDef;
+
+use super::key::{Key, KeyPart, Scope};
+use crate::{Error, Result};
+
+/// A probe by its names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProbeName {
+    /// Provider.
+    pub provider: String,
+    /// Probe.
+    pub probe: String,
+}
+
+impl fmt::Display for ProbeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.provider, self.probe)
+    }
+}
+
+/// An interval from one probe to another, for events that have a key in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Name, unique in an analysis.
+    pub name: String,
+    /// Probes that begin it; at least one.
+    pub begins: Vec<ProbeName>,
+    /// Probes that end it, of which one is enough; at least one.
+    pub ends: Vec<ProbeName>,
+    /// What the two events must have in common.
+    pub key: Key,
+    /// Whether a begin while the stage is open for the same thread opens it once more inside of the first; keys of one
+    /// thread only. Else the later begin tells that the earlier one has no end.
+    pub nested: bool,
+    /// An argument in which begin and end agree: an end without a begin of the same value is an orphan, and begins that were
+    /// left without an end are passed over. Nested stages only.
+    pub unwinding: Option<u8>,
+}
+
+impl Stage {
+    /// A stage with one begin, one end, and nothing known of its events but the key.
+    #[must_use]
+    pub fn new(name: String, begin: ProbeName, end: ProbeName, key: Key) -> Self {
+        let nested = key.scope == Scope::Tid;
+        Self { name, begins: vec![begin], ends: vec![end], key, nested, unwinding: None }
+    }
+
+    /// The probes that begin it, as `--stage` takes them.
+    #[must_use]
+    pub fn begins_text(&self) -> String {
+        alternatives_text(&self.begins)
+    }
+
+    /// The probes that end it, as `--stage` takes them.
+    #[must_use]
+    pub fn ends_text(&self) -> String {
+        alternatives_text(&self.ends)
+    }
+
+    /// How its events are matched, as it stands behind `by`: the key, and for keys of one thread whether it nests.
+    #[must_use]
+    pub fn key_text(&self) -> String {
+        match (self.key.scope, self.nested, self.unwinding) {
+            (Scope::Tid, true, Some(arg)) => format!("{} unwinding arg{arg}", self.key),
+            (Scope::Tid, false, _) => format!("{} flat", self.key),
+            _ => self.key.to_string(),
+        }
+    }
+}
+
+/// `NAME = PROVIDER:FROM -> PROVIDER:TO by KEY`; without `by` the key is `seq`.
+///
+/// Alternatives are written `PROVIDER:PROBE|PROBE`. A key of one thread may be followed by `flat`, or by `unwinding argN`.
+impl FromStr for Stage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::Usage {
+            what: "stage",
+            found: text.to_owned(),
+            expected: "NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, such as \
+                       \"total = camera:grab -> display:show by seq\""
+                .to_owned(),
+        };
+        let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
+        let (begins, rest) = rest.split_once("->").ok_or_else(wrong)?;
+        let (ends, by) = match rest.split_once(" by ") {
+            Some((ends, by)) => (ends, Some(by)),
+            None => (rest, None),
+        };
+        let (key, nested, unwinding) = by.map_or_else(|| Ok((Key::seq(), false, None)), matching)?;
+        let name = name.trim().to_owned();
+        let begins = alternatives(begins).ok_or_else(wrong)?;
+        let ends = alternatives(ends).ok_or_else(wrong)?;
+        if name.is_empty() { Err(wrong()) } else { Ok(Self { name, begins, ends, key, nested, unwinding }) }
+    }
+}
+
+/// What stands behind `by`: the key, whether the stage nests, and the argument that unwinds it.
+fn matching(text: &str) -> Result<(Key, bool, Option<u8>)> {
+    let text = text.trim();
+    if let Some(key) = text.strip_suffix(" flat") {
+        let key: Key = key.parse()?;
+        return if key.scope == Scope::Tid {
+            Ok((key, false, None))
+        } else {
+            text.parse().map(|key| (key, false, None))
+        };
+    }
+    if let Some((key, argument)) = text.split_once(" unwinding ") {
+        let (key, argument): (Key, Key) = (key.parse()?, argument.parse()?);
+        if let (Scope::Tid, Scope::Trace, [KeyPart::Arg(arg)]) =
+            (key.scope, argument.scope, &argument.parts[..])
+        {
+            return Ok((key, true, Some(*arg)));
+        }
+    }
+    let key: Key = text.parse()?;
+    let nested = key.scope == Scope::Tid;
+    Ok((key, nested, None))
+}
+
+/// `PROVIDER:PROBE`, or several alternatives with `|` between: `PROVIDER:PROBE|PROBE`, `PROVIDER:PROBE|PROVIDER:PROBE`.
+fn alternatives(text: &str) -> Option<Vec<ProbeName>> {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
+    let mut probes: Vec<ProbeName> = Vec::new();
+    for alternative in text.trim().split('|') {
+        let (provider, probe) = match (alternative.split_once(':'), probes.last()) {
+            (Some((provider, probe)), _) => (provider.to_owned(), probe),
+            (None, Some(last)) => (last.provider.clone(), alternative),
+            (None, None) => return None,
+        };
+        if !is_name(&provider) || !is_name(probe) {
+            return None;
+        }
+        probes.push(ProbeName { provider, probe: probe.to_owned() });
+    }
+    Some(probes)
+}
+
+fn alternatives_text(probes: &[ProbeName]) -> String {
+    let mut text = String::new();
+    let mut provider = None;
+    for probe in probes {
+        if !text.is_empty() {
+            text.push('|');
+        }
+        if provider == Some(&probe.provider) {
+            text.push_str(&probe.probe);
+        } else {
+            text.push_str(&probe.to_string());
+        }
+        provider = Some(&probe.provider);
+    }
+    text
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} -> {} by {}", self.name, self.begins_text(), self.ends_text(), self.key_text())
+    }
+}
+
+impl TryFrom<&StageDef> for Stage {
+    type Error = Error;
+
+    fn try_from(stored: &StageDef) -> Result<Self> {
+        format!("{} = {} -> {} by {}", stored.name, stored.from, stored.to, stored.key).parse()
+    }
+}
+
+impl From<&Stage> for StageDef {
+    fn from(stage: &Stage) -> Self {
+        Self {
+            name: stage.name.clone(),
+            from: stage.begins_text(),
+            to: stage.ends_text(),
+            key: stage.key_text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_written_as_they_are_read() {
+        for text in [
+            "total = a:x -> b:y by pid,seq",
+            "x y = a:b -> a:b by tid,arg3,seq,str",
+            "method = a:b|c|d:c -> a:b|c by ppid,arg0=arg1",
+            "flat = a:b -> a:c by tid flat",
+            "unwound = a:b -> a:c by tid unwinding arg3",
+        ] {
+            let stage: Stage = text.parse().unwrap();
+            assert_eq!(stage.to_string(), text);
+            assert_eq!(Stage::try_from(&StageDef::from(&stage)).unwrap(), stage);
+        }
+        let short: Stage = " t=a:x->b:y ".parse().unwrap();
+        assert_eq!(short.to_string(), "t = a:x -> b:y by seq");
+        let scope_first: Stage = "t = a:x -> b:y by arg1, pid, tid".parse().unwrap();
+        assert_eq!(scope_first.to_string(), "t = a:x -> b:y by tid,arg1");
+    }
+
+    #[test]
+    fn wrong_stages_say_what_is_right() {
+        for text in [
+            "",
+            "x",
+            "x = a:b",
+            "x = a -> b:c",
+            " = a:b -> c:d",
+            "x = a: -> c:d",
+            "x = a:b c -> c:d",
+            "x = a:b|-> c:d",
+        ] {
+            let error = text.parse::<Stage>().unwrap_err().to_string();
+            let expected = format!("stage \"{text}\": expected NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, ");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        for key in [
+            "",
+            "arg",
+            "arg12",
+            "seq,",
+            "name",
+            "seq,pid,tid,arg1,arg2",
+            "arg0=",
+            "seq flat",
+            "pid unwinding arg1",
+        ] {
+            let error = format!("x = a:b -> c:d by {key}").parse::<Stage>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("key \"{key}\": expected seq, ")), "{error}");
+        }
+    }
+}

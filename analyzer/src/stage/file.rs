@@ -1,0 +1,102 @@
+//! Stages in a file, to be kept beside the program whose stages they are.
+//!
+//! ```toml
+//! [stages]
+//! total = "camera:grab -> display:show by seq"
+//! "first byte" = "net:accept -> net:send by arg1, tid"
+//! ```
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::definition::Stage;
+use crate::{Error, Result};
+
+/// Letters of a line that an error shows.
+const MAX_SHOWN: usize = 100;
+
+/// Reads stages: TOML with one table, `stages`; its keys are their names, its values what `--stage` has after the name.
+///
+/// # Errors
+/// [`Error::StageFile`] with the line that is not understood.
+pub fn parse(text: &str) -> Result<Vec<Stage>> {
+    let wrong = |at: usize, problem: String| {
+        let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+        let found = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
+        Error::StageFile { line, found, problem }
+    };
+    let table = DeTable::parse(text)
+        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
+    let mut stages = Vec::new();
+    for (key, value) in table.get_ref() {
+        let (true, DeValue::Table(table)) = (key.get_ref() == "stages", value.get_ref()) else {
+            return Err(wrong(key.span().start, "expected nothing but a table [stages]".to_owned()));
+        };
+        for (name, value) in table {
+            stages.push(stage(name.get_ref(), value).map_err(|problem| wrong(name.span().start, problem))?);
+        }
+    }
+    if stages.is_empty() {
+        Err(wrong(0, "expected a table [stages] with a stage in it".to_owned()))
+    } else {
+        Ok(stages)
+    }
+}
+
+/// One stage, or what is wrong with it.
+fn stage(name: &str, value: &Spanned<DeValue<'_>>) -> std::result::Result<Stage, String> {
+    let form = || "expected NAME = \"PROVIDER:FROM -> PROVIDER:TO by KEY\"".to_owned();
+    let DeValue::String(text) = value.get_ref() else { return Err(form()) };
+    let mut stage: Stage = format!("stage = {text}").parse().map_err(|error| match error {
+        Error::Usage { what: "key", expected, .. } => format!("expected a key such as {expected}"),
+        _ => form(),
+    })?;
+    stage.name = name.trim().to_owned();
+    if stage.name.is_empty() || stage.name.contains('=') { Err(form()) } else { Ok(stage) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_read_in_their_order() {
+        let text = "# ours\n[stages]\ntotal = \"camera:grab -> display:show\"\n\"first byte\" = 'net:accept -> net:send by arg1, tid'\n";
+        let stages: Vec<String> = parse(text).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            stages,
+            ["total = camera:grab -> display:show by seq", "first byte = net:accept -> net:send by tid,arg1"]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let form = "NAME = \"PROVIDER:FROM -> PROVIDER:TO by KEY\"";
+        let key = "a key such as seq, arg0 to arg11, str, pid, tid or ppid, or up to four of them with commas between";
+        for (text, line, expected) in [
+            ("", 1, "a table [stages] with a stage in it"),
+            ("[stages]\n\n", 1, "a table [stages] with a stage in it"),
+            ("[stages]\na = 1\n", 2, form),
+            ("[stages]\n\na = \"x:y\"", 3, form),
+            ("[stages]\n\"a=b\" = \"x:y -> x:z\"", 2, form),
+            ("[stages]\n\" \" = \"x:y -> x:z\"", 2, form),
+            ("[stages]\na = \"x:y -> x:z by cpu\"", 2, key),
+            ("[stage]\na = \"x:y -> x:z\"", 1, "nothing but a table [stages]"),
+            ("stages = 1", 1, "nothing but a table [stages]"),
+        ] {
+            let found = text.lines().nth(line - 1).unwrap_or_default();
+            let message = format!("line {line}: found {found:?}: expected {expected}");
+            assert_eq!(parse(text).unwrap_err().to_string(), message);
+        }
+        let twice = parse("[stages]\na = \"x:y -> x:z\"\na = \"x:y -> x:z\"\n").unwrap_err().to_string();
+        assert!(twice.starts_with("line 3: ") && twice.ends_with(": duplicate key"), "{twice}");
+        let unclosed = parse("[stages]\na = \"x:y").unwrap_err().to_string();
+        assert!(unclosed.starts_with("line 2: "), "{unclosed}");
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        assert!(parse(&format!("[stages]\na = {}", "[".repeat(100_000))).is_err());
+        assert!(parse(&format!("[{}stages]\n", "a.".repeat(100_000))).is_err());
+    }
+}
