@@ -118,19 +118,19 @@ fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path
     let requests = ["hit_cost:*".parse().expect("a pattern")];
     let (binary, _) = Binary::read(File::open(path).expect("a file"), path, &requests).expect("an ELF file");
     let sites = binary.expect("probes").sites;
-    (0..)
-        .zip(&sites)
-        .map(|(id, site)| {
-            let place = [Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id }];
-            if site.probe == "floor" {
-                return link::attach_empty(empty, path, &place).expect("attached");
-            }
+    sites
+        .iter()
+        .map(|site| {
             let mut arguments = site.arguments.clone();
             if site.probe == "text" {
                 arguments[0].kind = tracer_format::ArgKind::Str;
             }
             let (_, spec) = Plan::new(&arguments);
-            program.set_site(id, &spec).expect("room");
+            let id = program.add_site(&spec).expect("room");
+            let place = [Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id }];
+            if site.probe == "floor" {
+                return link::attach_empty(empty, path, &place).expect("attached");
+            }
             link::attach(program, AttachMode::Auto, path, &place).expect("attached")
         })
         .collect()

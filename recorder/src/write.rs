@@ -1,15 +1,16 @@
 //! The writing thread's work: raw events become events of the trace, in time order, sealed in time.
 
+pub mod control;
 pub mod flight;
 pub mod output;
 mod print;
+pub mod progress;
 pub mod sink;
 pub(crate) mod threads;
 
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tracer_format::{
@@ -22,31 +23,13 @@ use crate::drain::loss::Loss;
 use crate::drain::merge::Merge;
 use crate::kernel::raw::Raw;
 use crate::site::plan::{Plan, PlannedSite, Values};
+use crate::write::control::Control;
 use crate::write::flight::Memory;
 use crate::write::output::{Bounds, Output};
 use crate::write::print::Printer;
+use crate::write::progress::{Ending, Progress};
 use crate::write::sink::Sink;
 use crate::write::threads::Threads;
-
-/// What the two threads tell each other.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// Events written or waiting to be.
-    pub events: AtomicU64,
-    /// Events lost.
-    pub lost: AtomicU64,
-    /// Bytes written, over all files.
-    pub bytes: AtomicU64,
-    /// The writing thread has enough: the recording is to end.
-    pub enough: AtomicBool,
-    /// It has enough because of what it watched for, the rest of which is still to come.
-    pub aftermath: AtomicBool,
-    /// The moment that the recording ended, CLOCK_MONOTONIC ns; 0 while it goes on. Sites are detached one after the other
-    /// then, and what some of them still fire is not part of it.
-    pub ended_ns: AtomicU64,
-    /// A snapshot is asked for.
-    pub snapshot: AtomicBool,
-}
 
 /// A site as the writing thread knows it.
 #[derive(Debug, Clone)]
@@ -64,7 +47,8 @@ pub struct WrittenSite {
 /// Turns batches into traces.
 pub struct TraceWriter<'a> {
     output: Output<'a>,
-    shared: Arc<Shared>,
+    control: Arc<Control>,
+    progress: Arc<Progress>,
     host: Host,
     /// All sites, by the index that their events carry, which is also their id in the trace.
     pub sites: Vec<WrittenSite>,
@@ -102,14 +86,16 @@ impl<'a> TraceWriter<'a> {
         mut output: Output<'a>,
         host: Host,
         threads: Threads,
-        shared: Arc<Shared>,
+        control: Arc<Control>,
+        progress: Arc<Progress>,
     ) -> Result<Self> {
         let mut next_part = 0;
         let writer = start(&mut output, &host, &mut next_part)?;
         let printer = Printer::new(output.print.take());
         Ok(Self {
             output,
-            shared,
+            control,
+            progress,
             host,
             sites: Vec::new(),
             writer,
@@ -132,6 +118,12 @@ impl<'a> TraceWriter<'a> {
     #[must_use]
     pub fn definitions(&self) -> &Definitions {
         self.writer.definitions()
+    }
+
+    /// How far the recording is.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Defines sites; their events come later.
@@ -189,7 +181,7 @@ impl<'a> TraceWriter<'a> {
         if self.writer.oldest_ns().is_some_and(|oldest| due(self.output.flush / 2, oldest)) {
             self.seal()?;
         }
-        if self.shared.snapshot.swap(false, Ordering::Relaxed) {
+        if self.control.take_snapshot() {
             self.snapshot()?;
         }
         let Bounds { rotate_after, rotate_bytes, flight, .. } = self.output.bounds;
@@ -253,7 +245,7 @@ impl<'a> TraceWriter<'a> {
         let mut sink = writer.finish()?;
         sink.flush()?;
         self.finished_bytes += sink.file_bytes();
-        self.shared.bytes.store(self.finished_bytes, Ordering::Relaxed);
+        self.progress.set_bytes(self.finished_bytes);
         Ok(sink)
     }
 
@@ -271,24 +263,16 @@ impl<'a> TraceWriter<'a> {
     /// The moment from which a flight recorder looks back, CLOCK_MONOTONIC ns: when the trace that is being written began, but
     /// not after the recording ended, as detaching may take longer than what is kept.
     fn present_ns(&self) -> u64 {
-        match self.shared.ended_ns.load(Ordering::Relaxed) {
-            0 => self.begun_ns,
-            ended_ns => ended_ns.min(self.begun_ns),
-        }
+        self.control.ended_ns().map_or(self.begun_ns, |ended_ns| ended_ns.min(self.begun_ns))
     }
 
     fn release(&mut self, until_ns: u64) -> Result<()> {
-        let ended_ns = self.shared.ended_ns.load(Ordering::Relaxed);
-        let span = self.from_ns..=if ended_ns == 0 { u64::MAX } else { ended_ns };
+        let span = self.from_ns..=self.control.ended_ns().unwrap_or(u64::MAX);
         self.release_losses(until_ns, &span)?;
         let mut merge = std::mem::take(&mut self.merge);
         let mut result = Ok(());
         let mut events = 0;
-        let room = self
-            .output
-            .bounds
-            .max_events
-            .map(|max| max.saturating_sub(self.shared.events.load(Ordering::Relaxed)));
+        let room = self.output.bounds.max_events.map(|max| max.saturating_sub(self.progress.events()));
         merge.release(until_ns, |raw| {
             if result.is_err() {
             } else if raw.kind != KIND_SITE {
@@ -298,9 +282,9 @@ impl<'a> TraceWriter<'a> {
             }
         });
         self.merge = merge;
-        self.shared.events.fetch_add(events, Ordering::Relaxed);
+        self.progress.add_events(events);
         if room == Some(events) {
-            self.shared.enough.store(true, Ordering::Relaxed);
+            self.progress.end(Ending::Enough);
         }
         result
     }
@@ -320,7 +304,7 @@ impl<'a> TraceWriter<'a> {
             if let Some(site) = self.sites.get_mut(gap.site as usize) {
                 site.lost += gap.count;
             }
-            self.shared.lost.fetch_add(gap.count, Ordering::Relaxed);
+            self.progress.add_lost(gap.count);
             self.printer.gap(&gap);
             self.writer.gap(gap)?;
         }
@@ -356,23 +340,22 @@ impl<'a> TraceWriter<'a> {
         let (columns, definitions) = self.writer.pending();
         self.printer.events(definitions, columns);
         if self.printer.failure.is_some() {
-            self.shared.enough.store(true, Ordering::Relaxed);
+            self.progress.end(Ending::Enough);
         }
         if let Some(watch) = &mut self.output.watch
             && watch(definitions, columns)
         {
-            self.shared.aftermath.store(true, Ordering::Relaxed);
-            self.shared.enough.store(true, Ordering::Relaxed);
+            self.progress.end(Ending::Aftermath);
         }
         let before = self.writer.written_bytes();
         self.writer.flush()?;
         if self.output.bounds.flight.is_none() {
             let bytes = self.finished_bytes + self.writer.written_bytes();
-            self.shared.bytes.store(bytes, Ordering::Relaxed);
+            self.progress.set_bytes(bytes);
             // What is drained until the end is about as much as this time, and the end of the trace takes some as well.
             let next = 2 * (self.writer.written_bytes() - before) + END_BYTES;
             if self.output.bounds.max_bytes.is_some_and(|max| bytes + next >= max) {
-                self.shared.enough.store(true, Ordering::Relaxed);
+                self.progress.end(Ending::Enough);
             }
         }
         Ok(())

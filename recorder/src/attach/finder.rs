@@ -6,7 +6,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -41,14 +41,11 @@ pub(crate) struct AttachOptions {
 }
 
 /// Finds probes and attaches to them.
-pub(crate) struct Finder<'a> {
+pub(crate) struct Finder {
     options: AttachOptions,
-    program: &'a Program,
+    program: Arc<Program>,
     discovery: Discovery,
     kernel: (u32, u32),
-    /// Sites so far; the draining thread asks for the losses of so many.
-    sites: &'a AtomicU32,
-    max_sites: u32,
     /// By device and inode: a file that was written anew is attached to instead of what it was.
     links: HashMap<(u64, u64), Link>,
     /// When a process of this program was last looked at, by device and inode of its executable.
@@ -75,17 +72,10 @@ fn given_path(started: &Started) -> PathBuf {
 /// Looks at processes that are due, the earliest first.
 type Looks = BinaryHeap<Reverse<(Instant, u32)>>;
 
-impl<'a> Finder<'a> {
-    pub(crate) fn new(
-        options: AttachOptions,
-        program: &'a Program,
-        discovery: Discovery,
-        sites: &'a AtomicU32,
-        max_sites: u32,
-    ) -> Self {
+impl Finder {
+    pub(crate) fn new(options: AttachOptions, program: Arc<Program>, discovery: Discovery) -> Self {
         let kernel = host::kernel_version();
-        let (links, looked) = (HashMap::new(), HashMap::new());
-        Self { options, program, discovery, kernel, sites, max_sites, links, looked }
+        Self { options, program, discovery, kernel, links: HashMap::new(), looked: HashMap::new() }
     }
 
     /// Looks at what runs now.
@@ -110,13 +100,8 @@ impl<'a> Finder<'a> {
                 if self.is_harmful(site, &binary, tell) {
                     continue;
                 }
-                let id = self.sites.load(Ordering::Relaxed);
-                if id >= self.max_sites {
-                    return Err(Error::Sites { found: u64::from(id) + 1, max: self.max_sites.into() });
-                }
                 let (plan, spec) = Plan::new(&site.arguments);
-                self.program.set_site(id, &spec)?;
-                self.sites.store(id + 1, Ordering::Relaxed);
+                let id = self.program.add_site(&spec)?;
                 places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
                 sites.push(PlannedSite { plan, site: self.definition(site, &binary) });
             }
@@ -133,7 +118,7 @@ impl<'a> Finder<'a> {
         let file = (binary.dev, binary.ino);
         self.links.remove(&file);
         let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
-        match link::attach(self.program, self.options.mode, &path, &prepared.places) {
+        match link::attach(&self.program, self.options.mode, &path, &prepared.places) {
             Ok(link) => {
                 self.links.insert(file, link);
                 Ok(true)
@@ -245,7 +230,7 @@ impl<'a> Finder<'a> {
     ) -> Result<()> {
         scan.problems.into_iter().for_each(&mut *tell);
         let mut found = scan.found;
-        let mut room = self.max_sites.saturating_sub(self.sites.load(Ordering::Relaxed)) as usize;
+        let mut room = self.program.room() as usize;
         found.retain(|FoundFile { binary, .. }| {
             let (path, sites) = (binary.path.to_string_lossy(), binary.sites.len());
             if sites > room {

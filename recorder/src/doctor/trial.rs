@@ -98,7 +98,7 @@ impl Bench {
         let mut plans = Vec::new();
         for target in HARMLESS.iter().chain(LONG) {
             let (plan, spec) = Plan::new(&[target.argument()]);
-            program.set_site(target.site, &spec)?;
+            assert_eq!(program.add_site(&spec)?, target.site, "in the order of the targets");
             plans.push(plan);
         }
         Ok(Self { drain: Drain::new(&program)?, program, merge: Merge::default(), plans })

@@ -36,7 +36,7 @@ pub struct Place {
     pub offset: u64,
     /// Offset of the semaphore in the file, bytes; 0 if the probe has none.
     pub semaphore_offset: u64,
-    /// Index given to [`Program::set_site`].
+    /// Index given to [`Program::add_site`].
     pub site: u32,
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
@@ -38,7 +39,7 @@ pub struct ProgramOptions {
     /// Bytes of the ring buffer of each CPU, which takes what a lane has no room for, and strings: a power of two, at
     /// least a memory page.
     pub ring_bytes: u32,
-    /// Most sites that [`Program::set_site`] will be called for.
+    /// Most sites that [`Program::add_site`] will be called for.
     pub max_sites: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
@@ -88,6 +89,8 @@ pub struct Program {
     /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
     watchers: io::Result<Vec<OwnedFd>>,
     sites: Map,
+    /// Sites that were added.
+    site_count: AtomicU32,
     pub(crate) admitted: Map,
     /// Referred to by the program; kept for its life.
     _others: [Map; 3],
@@ -164,20 +167,37 @@ impl Program {
             process_drops,
             watchers,
             sites,
+            site_count: AtomicU32::new(0),
             admitted,
             _others: [outer, scratch, constants],
         })
     }
 
-    /// Says what the program does at site `site`; must be called before the site is attached.
+    /// Adds a site, and says what the program does there; gives its index, for attaching. To be called by one thread at a
+    /// time.
     ///
     /// # Errors
-    /// [`Error::Sites`] when `site` is not below [`ProgramOptions::max_sites`].
-    pub fn set_site(&self, site: u32, spec: &SiteSpec) -> Result<()> {
-        if site >= self.sites.entries() {
+    /// [`Error::Sites`] when there are [`ProgramOptions::max_sites`] already.
+    pub fn add_site(&self, spec: &SiteSpec) -> Result<u32> {
+        let site = self.site_count();
+        if self.room() == 0 {
             return Err(Error::Sites { found: u64::from(site) + 1, max: u64::from(self.sites.entries()) });
         }
-        set(&self.sites, site, &spec_bytes(spec))
+        set(&self.sites, site, &spec_bytes(spec))?;
+        self.site_count.store(site + 1, Ordering::Relaxed);
+        Ok(site)
+    }
+
+    /// Sites that were added.
+    #[must_use]
+    pub fn site_count(&self) -> u32 {
+        self.site_count.load(Ordering::Relaxed)
+    }
+
+    /// Sites that can still be added.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        self.sites.entries() - self.site_count()
     }
 
     /// Records process `pid` from now on; without effect unless [`ProgramOptions::only_admitted`].

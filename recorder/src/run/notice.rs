@@ -1,10 +1,8 @@
 //! What the recorder tells its user on the way.
 
-use std::sync::atomic::Ordering;
-
 use tracer_format::Site;
 
-use crate::write::Shared;
+use crate::write::progress::Progress;
 
 /// What the recorder tells its user on the way.
 #[derive(Debug)]
@@ -30,11 +28,7 @@ pub enum Notice<'a> {
 }
 
 impl Notice<'_> {
-    pub(crate) fn progress(shared: &Shared) -> Self {
-        Self::Progress {
-            events: shared.events.load(Ordering::Relaxed),
-            lost: shared.lost.load(Ordering::Relaxed),
-            bytes: shared.bytes.load(Ordering::Relaxed),
-        }
+    pub(crate) fn progress(progress: &Progress) -> Self {
+        Self::Progress { events: progress.events(), lost: progress.lost(), bytes: progress.bytes() }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -17,11 +16,14 @@ use crate::drain::{Batch, Drain, Started, Wake};
 use crate::error::Result;
 use crate::host::monotonic_ns;
 use crate::kernel::meter::Meter;
+use crate::kernel::program::Program;
 use crate::run::command::Running;
 use crate::run::notice::Notice;
 use crate::run::stop::Signals;
 use crate::site::plan::PlannedSite;
-use crate::write::{Shared, TraceWriter};
+use crate::write::TraceWriter;
+use crate::write::control::Control;
+use crate::write::progress::{Ending, Progress};
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
@@ -45,35 +47,36 @@ enum News {
 }
 
 /// What a recording works with.
-pub(crate) struct Work<'w, 'a> {
+pub(crate) struct Work<'a> {
     pub(crate) trace: TraceWriter<'a>,
-    pub(crate) finder: Finder<'w>,
+    pub(crate) finder: Finder,
     /// While they are open, the kernel tells of processes.
     pub(crate) watch: Vec<OwnedFd>,
-    pub(crate) drain: &'w mut Drain,
-    /// Sites so far.
-    pub(crate) sites: &'w AtomicU32,
+    pub(crate) drain: Drain,
+    pub(crate) program: Arc<Program>,
     /// Longest sleep.
     pub(crate) longest: Duration,
-    pub(crate) shared: &'w Arc<Shared>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// What ends a recording.
-pub(crate) struct End<'w> {
+pub(crate) struct End {
     pub(crate) until: Option<Instant>,
     pub(crate) signals: Signals,
-    pub(crate) command: &'w mut Running,
+    pub(crate) command: Running,
 }
 
-impl<'a> Work<'_, 'a> {
-    /// Records until something ends it. Gives the trace, and how long it took or why it could not go on.
+impl<'a> Work<'a> {
+    /// Records until something ends it. Gives the trace, the drain, and how long it took or why it could not go on.
     pub(crate) fn run(
         self,
-        end: &mut End<'_>,
+        end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
-    ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
-        let Self { trace, mut finder, watch, drain, sites, longest, shared } = self;
-        std::thread::scope(|scope| {
+    ) -> (Result<TraceWriter<'a>>, Drain, Result<Duration>) {
+        let Self { trace, mut finder, watch, mut drain, program, longest, control, progress } = self;
+        let (control, progress) = (&*control, &*progress);
+        let (written, drained) = std::thread::scope(|scope| {
             // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
             let (full, steps) = channel();
             let (free, spare) = sync_channel(BATCHES);
@@ -83,36 +86,39 @@ impl<'a> Work<'_, 'a> {
             let (start, starts) = channel();
             let found = full.clone();
             let looking =
-                scope.spawn(move || look(&mut finder, &starts, &found, &say, shared).map(|()| finder));
+                scope.spawn(move || look(&mut finder, &starts, &found, &say, progress).map(|()| finder));
+            let drain = &mut drain;
             let draining = scope.spawn(move || {
                 let (start, meter) = (Some(start), Meter::new());
-                let mut draining = Draining { drain, sites, full, spare, start, longest, shared, meter };
+                let mut draining =
+                    Draining { drain, program, full, spare, start, longest, control, progress, meter };
                 let begun = Instant::now();
                 let result = draining.until_end(end);
                 let duration = begun.elapsed();
-                shared.ended_ns.store(monotonic_ns(), Ordering::Relaxed);
+                control.end(monotonic_ns());
                 // Detached first, so that nothing new comes while the rings are emptied.
                 drop(watch);
                 draining.start = None;
                 let looked = join(looking).map(drop);
-                result.and_then(|()| draining.rest()).and(looked).map(|()| duration)
+                result.and_then(|()| draining.empty()).and(looked).map(|()| duration)
             });
-            tell(&news, shared, notify);
+            tell(&news, progress, notify);
             let drained = join(draining);
             (join(writing), drained)
-        })
+        });
+        (written, drain, drained)
     }
 }
 
 /// Tells the user what the thread that looks for programs has found, and how far the recording is, until that thread ends.
-fn tell(news: &Receiver<News>, shared: &Shared, notify: &mut dyn FnMut(Notice<'_>)) {
+fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notice<'_>)) {
     let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
     loop {
         match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
             Ok(News::Problem(problem)) => notify(Notice::Problem(&problem)),
             Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
             Err(RecvTimeoutError::Timeout) => {
-                notify(Notice::progress(shared));
+                notify(Notice::progress(progress));
                 progress_at = Instant::now() + PROGRESS_INTERVAL;
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -127,11 +133,11 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 
 /// The looking thread: until the other end of `started` is gone.
 fn look(
-    finder: &mut Finder<'_>,
+    finder: &mut Finder,
     started: &Receiver<Vec<Started>>,
     steps: &Sender<Step>,
     say: &Sender<News>,
-    shared: &Shared,
+    progress: &Progress,
 ) -> Result<()> {
     // Who does not listen any more has ended the recording.
     let mut announce = |sites: &[PlannedSite]| {
@@ -144,7 +150,7 @@ fn look(
     let result = finder.keep_looking(started, &mut announce, &mut tell);
     if result.is_err() {
         // Without this thread nobody is held any more, and the recording ends.
-        shared.enough.store(true, Ordering::Relaxed);
+        progress.end(Ending::Enough);
         started.try_iter().flatten().for_each(|started| started.release());
     }
     result
@@ -153,20 +159,21 @@ fn look(
 /// The draining thread's side of the two channels.
 struct Draining<'a> {
     drain: &'a mut Drain,
-    sites: &'a AtomicU32,
+    program: Arc<Program>,
     full: Sender<Step>,
     spare: Receiver<Batch>,
     /// To the thread that looks for programs; gone at the end.
     start: Option<Sender<Vec<Started>>>,
     /// Longest sleep.
     longest: Duration,
-    shared: &'a Shared,
+    control: &'a Control,
+    progress: &'a Progress,
     meter: Meter,
 }
 
 impl Draining<'_> {
     /// Drains until something ends the recording.
-    fn until_end(&mut self, end: &mut End<'_>) -> Result<()> {
+    fn until_end(&mut self, end: &mut End) -> Result<()> {
         let End { until, signals, command } = end;
         let mut asked = 0;
         loop {
@@ -176,10 +183,9 @@ impl Draining<'_> {
                 return Ok(());
             }
             self.meter.tick();
-            if self.shared.enough.load(Ordering::Relaxed) {
+            if let Some(ending) = self.progress.ending() {
                 // A flight recorder waits for the rest of what it saw; the others end at once.
-                let aftermath =
-                    if self.shared.aftermath.load(Ordering::Relaxed) { AFTERMATH } else { Duration::ZERO };
+                let aftermath = if ending == Ending::Aftermath { AFTERMATH } else { Duration::ZERO };
                 let latest = Instant::now() + aftermath;
                 *until = Some(until.map_or(latest, |until| until.min(latest)));
             }
@@ -189,7 +195,9 @@ impl Draining<'_> {
             }
             if wake == Wake::Caller {
                 let signals = signals.take();
-                self.shared.snapshot.fetch_or(signals.snapshots > 0, Ordering::Relaxed);
+                if signals.snapshots > 0 {
+                    self.control.ask_snapshot();
+                }
                 asked += signals.ends;
                 // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
                 if asked > usize::from(command.is_some()) || command.is_over()? {
@@ -207,7 +215,7 @@ impl Draining<'_> {
         // No spare batch: the writing thread is behind, and events wait in the rings, where losses are counted.
         match self.spare.try_recv() {
             Ok(mut batch) => {
-                self.drain.collect(self.sites.load(Ordering::Relaxed), &mut batch)?;
+                self.drain.collect(self.program.site_count(), &mut batch)?;
                 self.tell_started();
                 Ok(self.full.send(Step::Batch(batch)).is_ok())
             }
@@ -235,11 +243,11 @@ impl Draining<'_> {
         let Some(left) = left else { return };
         left.iter().for_each(Started::release);
         // The other thread is gone before the end only after an error.
-        self.shared.enough.store(true, Ordering::Relaxed);
+        self.progress.end(Ending::Enough);
     }
 
     /// Empties the rings after detaching.
-    fn rest(&mut self) -> Result<()> {
+    fn empty(&mut self) -> Result<()> {
         // A program that was running when its site was detached has a few instructions to go.
         std::thread::sleep(Duration::from_millis(2));
         // Who was held meanwhile does not wait for the writing thread.
@@ -247,7 +255,7 @@ impl Draining<'_> {
         self.tell_started();
         loop {
             let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
-            let sites = self.sites.load(Ordering::Relaxed);
+            let sites = self.program.site_count();
             let all = self.drain.collect(sites, &mut batch)?;
             self.tell_started();
             if all && batch.words.is_empty() {

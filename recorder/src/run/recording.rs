@@ -1,10 +1,10 @@
-//! A recording from begin to end: find probes, attach, drain and write until something ends it, detach, sum up.
-//! What happens between attaching and detaching stands in `pump.rs`.
+//! A recording in four steps: [`prepare`](Recording::prepare) finds probes and loads the program,
+//! [`attach`](Recording::attach) attaches to them, [`run`](Attached::run) records until something ends it,
+//! [`finish`](Ended::finish) sums up. What happens while it runs stands in `pump.rs`.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::thread::CapabilitySet;
 use tracer_format::{Cost, Site};
@@ -25,9 +25,11 @@ use crate::run::pump::{End, Work};
 use crate::run::stop::Signals;
 use crate::run::summary::{SiteTotal, Summary};
 use crate::site::plan::PlannedSite;
+use crate::write::TraceWriter;
+use crate::write::control::Control;
 use crate::write::output::Output;
+use crate::write::progress::Progress;
 use crate::write::threads::Threads;
-use crate::write::{Shared, TraceWriter};
 
 /// Most sites of one recording.
 pub const MAX_SITES: u32 = 64 * 1024;
@@ -44,82 +46,146 @@ pub fn record(
     output: Output<'_>,
     notify: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary> {
-    let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
-    look_outside(options, notify)?;
-    let mut discovery = Discovery::new(options.filter.clone());
-    let mut scan = first_scan(&mut discovery, options)?;
-    let mut tell = |problem: String| notify(Notice::Problem(&problem));
-    let max_sites = site_count(&scan.found).saturating_add(LATER_SITES).min(MAX_SITES);
-    let program = load(options, max_sites)?;
-    let watch = watch(&program, options.only_tree(), &mut tell)?;
-    let sites = AtomicU32::new(0);
-    let mut finder = Finder::new(options.attaching(), &program, discovery, &sites, max_sites);
-    // Who began before they are watched is known by this second look.
-    let later = finder.scan();
-    scan.found.extend(later.found);
-    scan.problems.into_iter().chain(later.problems).for_each(&mut tell);
-    let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
-    later.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
-    let (written, probes) = attach_first(&mut finder, scan.found, &mut tell)?;
-    if probes == 0 && options.command.is_empty() && !options.wait {
-        return Err(Error::NoProbe(if written.is_empty() {
-            nothing_found(options)
-        } else {
-            "none of the probes that were found could be attached".to_owned()
-        }));
-    }
-
-    let shared = Arc::new(Shared::default());
-    let longest = output.flush / 4;
-    let mut trace =
-        TraceWriter::new(output, host::facts(options.command_line.clone()), threads, shared.clone())?;
-    let announced: Vec<Site> =
-        written.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
-    trace.add_sites(written)?;
-    notify(Notice::Found(&announced));
-    let mut drain = Drain::new(&program)?;
-    drain.watch(signals.as_fd())?;
-    trace.begin(host::clocks())?;
-
-    let started = Instant::now();
-    let (mut command, guard) = start_command(options, &program, &drain)?;
-    notify(Notice::Ready { probes });
-    let work = Work { trace, finder, watch, drain: &mut drain, sites: &sites, longest, shared: &shared };
-    let until = options.duration.map(|duration| started + duration);
-    let mut end = End { until, signals, command: &mut command };
-    let (written, drained) = work.run(&mut end, notify);
-    let mut signals = end.signals;
-    // Nobody is held any more.
-    drop(guard);
-    let ended = written.and_then(|mut trace| {
-        trace.end(cost(&drain, &program)?)?;
-        if let Some(source) = trace.print_failure() {
-            return Err(Error::System { doing: "print the log", source });
-        }
-        drained.map(|duration| (trace, duration))
-    });
-    let (trace, duration) = match ended {
-        Ok(ended) => ended,
-        // The command was started to be recorded; who is held would not hear of its end.
-        Err(error) => {
-            give_up(options, &program, command, &mut signals, notify);
-            return Err(error);
-        }
-    };
-    Ok(Summary {
-        events: shared.events.load(Ordering::Relaxed),
-        lost: shared.lost.load(Ordering::Relaxed),
-        duration,
-        bytes: shared.bytes.load(Ordering::Relaxed),
-        sites: trace.sites.iter().map(SiteTotal::of).collect(),
-        command: command.end(&mut signals, &mut |text| notify(Notice::Problem(text)))?,
-        malformed: trace.malformed(),
-        lost_processes: program.lost_processes()?,
-    })
+    Recording::prepare(options, notify)?.attach(notify)?.run(output, notify)?.finish(notify)
 }
 
-/// Whether a process that is stopped can be continued, whatever user it has become.
-fn may_signal_anybody() -> bool {
+/// Probes were found and the program is loaded; nothing is attached yet.
+struct Recording<'o> {
+    options: &'o RecordOptions,
+    signals: Signals,
+    program: Arc<Program>,
+    /// While they are open, the kernel tells of processes.
+    watch: Vec<OwnedFd>,
+    finder: Finder,
+    found: Vec<FoundFile>,
+    threads: Threads,
+}
+
+impl<'o> Recording<'o> {
+    fn prepare(options: &'o RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Self> {
+        let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
+        look_outside(options, notify)?;
+        let mut discovery = Discovery::new(options.filter.clone());
+        let Scan { mut found, problems, .. } = first_scan(&mut discovery, options)?;
+        let mut tell = |problem: String| notify(Notice::Problem(&problem));
+        let program = Arc::new(load(options, site_count(&found).saturating_add(LATER_SITES).min(MAX_SITES))?);
+        let watch = watch(&program, options.only_tree(), &mut tell)?;
+        let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
+        // Second scan: catches processes started before the tracepoints were attached.
+        let second = finder.scan();
+        found.extend(second.found);
+        problems.into_iter().chain(second.problems).for_each(&mut tell);
+        let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
+        second.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
+        Ok(Self { options, signals, program, watch, finder, found, threads })
+    }
+
+    /// Attaches to all that was found.
+    fn attach(mut self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Attached<'o>> {
+        let mut tell = |problem: String| notify(Notice::Problem(&problem));
+        let (mut sites, mut probes) = (Vec::new(), 0);
+        for mut prepared in self.finder.prepare(std::mem::take(&mut self.found), &mut tell)? {
+            if self.finder.attach(&prepared, &mut tell)? {
+                probes += prepared.probes();
+            } else {
+                prepared.sites.iter_mut().for_each(|site| site.site.announced = false);
+            }
+            sites.append(&mut prepared.sites);
+        }
+        if probes == 0 && self.options.command.is_empty() && !self.options.wait {
+            return Err(Error::NoProbe(if sites.is_empty() {
+                nothing_found(self.options)
+            } else {
+                "none of the probes that were found could be attached".to_owned()
+            }));
+        }
+        Ok(Attached { recording: self, sites, probes })
+    }
+}
+
+/// Every probe that was found is attached; what fires waits in the kernel's buffers.
+struct Attached<'o> {
+    recording: Recording<'o>,
+    sites: Vec<PlannedSite>,
+    /// Probes (not sites) that are attached.
+    probes: usize,
+}
+
+impl<'o> Attached<'o> {
+    /// Starts the command, if there is one, and records until something ends it.
+    fn run<'a>(self, output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'o, 'a>> {
+        let Recording { options, signals, program, watch, finder, threads, .. } = self.recording;
+        let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
+        let longest = output.flush / 4;
+        let facts = host::facts(options.command_line.clone());
+        let mut trace = TraceWriter::new(output, facts, threads, control.clone(), progress.clone())?;
+        let announced: Vec<Site> =
+            self.sites.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
+        trace.add_sites(self.sites)?;
+        notify(Notice::Found(&announced));
+        let drain = Drain::new(&program)?;
+        drain.watch(signals.as_fd())?;
+        trace.begin(host::clocks())?;
+
+        let started = Instant::now();
+        let (command, guard) = start_command(options, &program, &drain)?;
+        notify(Notice::Ready { probes: self.probes });
+        let mut end = End { until: options.duration.map(|duration| started + duration), signals, command };
+        let work = Work { trace, finder, watch, drain, program: program.clone(), longest, control, progress };
+        let (trace, drain, drained) = work.run(&mut end, notify);
+        // The guard may go: every process is resumed.
+        drop(guard);
+        Ok(Ended { options, program, drain, end, trace, drained })
+    }
+}
+
+/// Everything is detached, and the buffers are empty.
+struct Ended<'o, 'a> {
+    options: &'o RecordOptions,
+    program: Arc<Program>,
+    drain: Drain,
+    end: End,
+    trace: Result<TraceWriter<'a>>,
+    /// From the first moment that every probe was attached to the end, or why the recording could not go on.
+    drained: Result<Duration>,
+}
+
+impl Ended<'_, '_> {
+    /// Finishes the trace, waits for the command, and sums up.
+    fn finish(self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Summary> {
+        let Self { options, program, drain, end, trace, drained } = self;
+        let End { mut signals, command, .. } = end;
+        let ended = trace.and_then(|mut trace| {
+            trace.end(cost(&drain, &program)?)?;
+            if let Some(source) = trace.print_failure() {
+                return Err(Error::System { doing: "print the log", source });
+            }
+            drained.map(|duration| (trace, duration))
+        });
+        let mut told = |text: &str| notify(Notice::Problem(text));
+        let (trace, duration) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                give_up(options, &program, command, &mut signals, &mut told);
+                return Err(error);
+            }
+        };
+        let progress = trace.progress();
+        Ok(Summary {
+            events: progress.events(),
+            lost: progress.lost(),
+            duration,
+            bytes: progress.bytes(),
+            sites: trace.sites.iter().map(SiteTotal::of).collect(),
+            command: command.end(&mut signals, &mut told)?,
+            malformed: trace.malformed(),
+            lost_processes: program.lost_processes()?,
+        })
+    }
+}
+
+/// Whether a process that is stopped can be resumed, whatever user it has become.
+fn may_signal_any() -> bool {
     let capabilities = rustix::thread::capabilities(None);
     capabilities.is_ok_and(|sets| sets.effective.contains(CapabilitySet::KILL))
 }
@@ -127,7 +193,7 @@ fn may_signal_anybody() -> bool {
 /// Says what cannot be had without a capability, and inside of a PID namespace, where the kernel's programs see other pids
 /// than this process.
 fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
-    if options.follows() && !may_signal_anybody() {
+    if options.follows() && !may_signal_any() {
         let text = "without CAP_KILL the command's children are not stopped until their probes are attached: what \
                     they fire first may be missed";
         notify(Notice::Problem(text));
@@ -154,7 +220,7 @@ fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
         ring_bytes: options.ring_bytes,
         max_sites,
         only_admitted: options.only_tree() || !options.filter.pids.is_empty(),
-        hold: options.follows() && may_signal_anybody(),
+        hold: options.follows() && may_signal_any(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
     Ok(program)
@@ -195,38 +261,21 @@ fn start_command(
     Ok((command?, Some(guard)))
 }
 
-/// Ends the command after an error.
+/// Ends the command after an error: it was started to be recorded.
 fn give_up(
     options: &RecordOptions,
     program: &Program,
     command: Running,
     signals: &mut Signals,
-    notify: &mut dyn FnMut(Notice<'_>),
+    told: &mut dyn FnMut(&str),
 ) {
     if options.follows() {
+        // Resume held children first: a stopped process does not act on SIGTERM.
         program.admitted().into_iter().for_each(signal::resume);
     }
     command.terminate();
     // The error that ended the recording is the one to tell.
-    let _ = command.end(signals, &mut |text| notify(Notice::Problem(text)));
-}
-
-/// Attaches to all that was found before the recording begins; gives the sites and the number of probes.
-fn attach_first(
-    finder: &mut Finder<'_>,
-    found: Vec<FoundFile>,
-    tell: &mut dyn FnMut(String),
-) -> Result<(Vec<PlannedSite>, usize)> {
-    let (mut sites, mut probes) = (Vec::new(), 0);
-    for mut prepared in finder.prepare(found, tell)? {
-        if finder.attach(&prepared, tell)? {
-            probes += prepared.probes();
-        } else {
-            prepared.sites.iter_mut().for_each(|site| site.site.announced = false);
-        }
-        sites.append(&mut prepared.sites);
-    }
-    Ok((sites, probes))
+    let _ = command.end(signals, told);
 }
 
 /// Looks for probes: in what runs, and in what the command will run.

@@ -111,9 +111,9 @@ impl Recording {
         });
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());
-        for (site, found) in (0..).zip(&binary.sites) {
+        for found in &binary.sites {
             let (plan, spec) = Plan::new(&found.arguments);
-            program.set_site(site, &spec).unwrap();
+            let site = program.add_site(&spec).unwrap();
             plans.push((found.probe.clone(), plan));
             places.push(Place { offset: found.offset, semaphore_offset: found.semaphore_offset, site });
         }

@@ -1,0 +1,72 @@
+//! What comes out of the writing thread while it works: how far the recording is, and whether it is to end.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// How far a recording is; shared with the threads that look at it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    events: AtomicU64,
+    lost: AtomicU64,
+    bytes: AtomicU64,
+    wanted: AtomicU8,
+}
+
+/// An end of the recording that is asked for from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A bound is reached, or a thread cannot go on.
+    Enough,
+    /// What a flight recorder watches for was seen; the rest of the path is still to come.
+    Aftermath,
+}
+
+impl Progress {
+    /// Events written or waiting to be.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Events lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written, over all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Why the recording is to end, if it is.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.wanted.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Ending::Enough),
+            _ => Some(Ending::Aftermath),
+        }
+    }
+
+    /// Asks for the end of the recording; what was seen stays seen.
+    pub(crate) fn end(&self, ending: Ending) {
+        let wanted = match ending {
+            Ending::Enough => 1,
+            Ending::Aftermath => 2,
+        };
+        self.wanted.fetch_max(wanted, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_events(&self, count: u64) {
+        self.events.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_lost(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
