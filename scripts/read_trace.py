@@ -8,8 +8,8 @@ its sections. It knows nothing of the code of `tracer` and takes the plainest wa
 (9.1), also where there is an index, and then holds index and footer against what it found. So it also reports damage
 that a reader by the index has no need to see. It keeps the file in memory.
 
-Exit codes: 0; 1 not a trace; 2 usage; 3 the log was printed, but events were dropped, or the file is incomplete or
-damaged. Needs Python 3.11 or later and a zstd module.
+Exit codes: 0; 1 not a trace; 2 usage; 3 the log was printed, but events were dropped, something was not recorded, or
+the file is incomplete or damaged. Needs Python 3.11 or later and a zstd module.
 """
 import argparse
 import functools
@@ -90,11 +90,16 @@ DEFINITION_KINDS = {
     5: ("stage", "name:text from:text to:text key:text"),
     6: ("exit", "process:u32 time_ns:u64 status:u32"),
     7: ("cost", "bpf_ns:u64 bpf_runs:u64 cpu_ns:u64 wakeups:u64 drained_bytes:u64"),
+    8: (
+        "skipped",
+        "host:u32 what:u8 count:u64 pid:u32 program:text path:text provider:text probe:text offset:u64 from_ns:u64"
+        " until_ns:u64 reason:text",
+    ),
 }
-PROCESS, THREAD, SITE = 2, 3, 4
+PROCESS, THREAD, SITE, SKIPPED = 2, 3, 4, 8
 UNSIGNED, SIGNED, FLOAT, STRING = 0x00, 0x10, 0x20, 0x30
 ARGUMENT_KINDS = {0x01, 0x02, 0x04, 0x08, 0x11, 0x12, 0x14, 0x18, 0x24, 0x28, 0x30}
-NAMED = {4: "probe", 5: "name"}
+NAMED = {4: "probe", 5: "name", 8: "reason"}
 PLAIN_VALUES, SITE_VALUES, THREAD_VALUES = range(3)
 
 
@@ -517,7 +522,7 @@ def read_definitions(walk, block, content):
             _name, fields = DEFINITION_KINDS[kind]
             pairs = (field.split(":") for field in fields.split())
             made.append((kind, number, {name: getattr(body, form)() for name, form in pairs}, len(body_bytes)))
-            check(kind not in NAMED or made[-1][2][NAMED[kind]], "a site or stage without a name")
+            check(kind not in NAMED or made[-1][2][NAMED[kind]], "a site or stage without a name, or something skipped without a reason")
         else:
             made.append((None, number, None, 0))
     check(len(made) == block.header.count, f"{len(made)} definitions, header says {block.header.count}")
@@ -1012,6 +1017,13 @@ def run(words):
     return report(walk, arguments.trace)
 
 
+def skipped_text(skipped):
+    """Something that was not recorded, as far as it is known which."""
+    what = {1: "sites", 2: "files", 3: "processes", 4: "events"}.get(skipped["what"], f"kind {skipped['what']}")
+    known = [f"{field} {escape(str(it))}" for field, it in skipped.items() if it and field not in ("what", "reason")]
+    return f"{what}: {', '.join(known)}: {escape(skipped['reason'])}"
+
+
 def fail(text):
     print(f"read_trace.py: {text}", file=sys.stderr)
     return 1
@@ -1027,7 +1039,12 @@ def report(walk, name):
         print(f"read_trace.py: {name}: {len(problems) - MAX_SHOWN} more", file=sys.stderr)
     if dropped:
         print(f"read_trace.py: {name}: {dropped} events were dropped while recording", file=sys.stderr)
-    return 3 if problems or dropped else 0
+    skipped = [it for part in walk.parts for _id, it in sorted(part.definitions[SKIPPED].items())]
+    for it in skipped[:MAX_SHOWN]:
+        print(f"read_trace.py: {name}: not recorded: {skipped_text(it)}", file=sys.stderr)
+    if len(skipped) > MAX_SHOWN:
+        print(f"read_trace.py: {name}: {len(skipped) - MAX_SHOWN} more", file=sys.stderr)
+    return 3 if problems or dropped or skipped else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ mod codec;
 mod column;
 mod cursor;
 mod decoder;
+mod definition;
 mod dictionary;
 pub(crate) mod index;
 

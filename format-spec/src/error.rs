@@ -51,8 +51,8 @@ pub enum Error {
         /// Its thread.
         thread: u32,
     },
-    /// A site without a name of its probe, or a stage without a name.
-    #[error("a site's probe or a stage has no name")]
+    /// A site without a name of its probe, a stage without a name, or something skipped without a reason.
+    #[error("a site's probe or a stage has no name, or what was skipped no reason")]
     Unnamed,
     /// The writer failed before and refuses to go on: what it wrote until then is readable.
     #[error("the trace writer failed before: {0}")]

@@ -9,12 +9,14 @@ mod digits;
 mod escape;
 mod line;
 mod parse;
+mod skipped;
 mod writer;
 
 pub use digits::{push_signed, push_unsigned};
 pub use escape::{escape, unescape};
 pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value};
 pub use parse::{Lines, ParseError, parse};
+pub use skipped::skipped_text;
 pub use writer::LogWriter;
 
 /// The line between header and events.

@@ -12,6 +12,7 @@ mod gap;
 mod host;
 mod process;
 mod site;
+mod skipped;
 mod stage;
 
 pub use argument::{Arg, ArgKind};
@@ -25,4 +26,5 @@ pub use gap::Gap;
 pub use host::{Cost, Host};
 pub use process::{Exit, Process, Thread};
 pub use site::Site;
+pub use skipped::{Skipped, SkippedKind};
 pub use stage::StageDef;

@@ -47,8 +47,12 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
         outcome.gaps += found.gaps;
         outcome.damage.extend(found.damage);
         outcome.incomplete |= found.incomplete;
+        outcome.skipped.extend(found.skipped);
         let wanted = |site| input.selection.wants_site(site);
         let source = copier.source(&input.trace.definitions, shift_ns, wanted, writer)?;
+        for skipped in input.selection.skipped(&input.trace.definitions) {
+            copier.skipped(&source, &skipped, writer)?;
+        }
         for anchor in &input.trace.clocks {
             copier.clock(&source, anchor, writer)?;
         }

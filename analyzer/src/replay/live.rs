@@ -18,7 +18,7 @@ pub struct Live<'f> {
     /// What the filter means, as far as the stream tells; made again when it tells more.
     selection: Selection,
     /// Numbers of blocks, processes, threads and sites that `selection` knows of.
-    known: [usize; 4],
+    known: [usize; 5],
     log: LogWriter,
     /// Whether the header of the log is written.
     begun: bool,
@@ -34,7 +34,7 @@ impl<'f> Live<'f> {
             filter,
             stream: Stream::new(),
             selection: Selection::all(),
-            known: [0; 4],
+            known: [0; 5],
             log: LogWriter::new(),
             begun: false,
             lines: Vec::new(),
@@ -96,6 +96,8 @@ impl<'f> Live<'f> {
         self.log.finish(&self.stream.trace().definitions, &mut self.lines);
         self.write_lines(out)?;
         self.outcome.incomplete = !self.stream.is_complete();
+        self.select()?;
+        self.outcome.skipped = self.selection.skipped(&self.stream.trace().definitions);
         Ok(self.outcome)
     }
 
@@ -125,7 +127,8 @@ impl<'f> Live<'f> {
     fn select(&mut self) -> Result<()> {
         let trace = self.stream.trace();
         let all = &trace.definitions;
-        let known = [trace.blocks.len(), all.processes.len(), all.threads.len(), all.sites.len()];
+        let known =
+            [trace.blocks.len(), all.processes.len(), all.threads.len(), all.sites.len(), all.skipped.len()];
         if self.known != known {
             self.selection = Selection::new(self.filter, trace)?;
             self.known = known;

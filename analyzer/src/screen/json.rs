@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 #[must_use]
 pub fn json(analysis: &Analysis) -> String {
     let stages: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
-    let document = json!({
+    let mut document = json!({
         "version": VERSION,
         "events": analysis.outcome.events,
         "time": time(analysis),
@@ -33,6 +33,10 @@ pub fn json(analysis: &Analysis) -> String {
         "stages": analysis.stages.iter().map(stage).collect::<Vec<_>>(),
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
     });
+    if !analysis.outcome.skipped.is_empty() {
+        let skipped = analysis.outcome.skipped.iter().map(crate::info::skipped);
+        document["loss"]["skipped"] = skipped.collect();
+    }
     let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
     text.push('\n');
     text

@@ -50,8 +50,9 @@ pub(crate) fn head(analysis: &Analysis) -> String {
     match analysis.outcome.loss_text() {
         None => out.push_str("no events lost\n"),
         Some(loss) => {
-            let marked = "figures that this may touch are marked *";
-            writeln!(out, "{loss}; {marked}").expect("a string takes every write");
+            let marked =
+                if analysis.outcome.has_holes() { "; figures that this may touch are marked *" } else { "" };
+            writeln!(out, "{loss}{marked}").expect("a string takes every write");
         }
     }
     out

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use glob::Pattern;
-use tracer_format::{BlockRef, Columns, Gap, Trace};
+use tracer_format::{BlockRef, Columns, Definitions, Gap, Skipped, Trace};
 
 use super::moment::{Moment, monotonic_ns};
 use crate::{Error, Result};
@@ -113,6 +113,8 @@ pub struct Selection {
     sites: Vec<bool>,
     /// Threads by id; empty if all.
     threads: Vec<bool>,
+    /// What was not recorded, by id; empty if all.
+    skipped: Vec<bool>,
     keys: Option<KeyRange>,
     from_ns: u64,
     to_ns: u64,
@@ -122,7 +124,15 @@ impl Selection {
     /// Everything.
     #[must_use]
     pub fn all() -> Self {
-        Self { all: true, sites: Vec::new(), threads: Vec::new(), keys: None, from_ns: 0, to_ns: u64::MAX }
+        Self {
+            all: true,
+            sites: Vec::new(),
+            threads: Vec::new(),
+            skipped: Vec::new(),
+            keys: None,
+            from_ns: 0,
+            to_ns: u64::MAX,
+        }
     }
 
     /// What `filter` means in `trace`.
@@ -156,6 +166,8 @@ impl Selection {
         if let Some(to) = filter.to {
             selection.to_ns = monotonic_ns(to, trace)?;
         }
+        selection.skipped =
+            definitions.skipped.iter().map(|skipped| selection.concerns(filter, skipped)).collect();
         selection.all = selection.sites.is_empty()
             && selection.threads.is_empty()
             && selection.keys.is_none()
@@ -181,6 +193,34 @@ impl Selection {
     #[must_use]
     pub fn wants_gap(&self, gap: &Gap) -> bool {
         gap.to_ns >= self.from_ns && gap.from_ns < self.to_ns
+    }
+
+    /// Whether something that was not recorded would be selected; what is not known of it may be anything.
+    fn concerns(&self, filter: &Filter, skipped: &Skipped) -> bool {
+        let (provider, probe) = (&skipped.provider, &skipped.probe);
+        let program = if skipped.program.is_empty() {
+            skipped.path.rsplit('/').next().unwrap_or_default()
+        } else {
+            &skipped.program
+        };
+        let is_of_probe = filter.probes.iter().any(|glob| glob.matches(provider, probe));
+        let is_of_program = filter.programs.iter().any(|glob| glob.0.matches(program));
+        (filter.probes.is_empty() || probe.is_empty() || is_of_probe)
+            && (filter.pids.is_empty() || skipped.pid == 0 || filter.pids.contains(&skipped.pid))
+            && (filter.programs.is_empty() || program.is_empty() || is_of_program)
+            && (skipped.until_ns == 0 || skipped.until_ns >= self.from_ns)
+            && skipped.from_ns < self.to_ns.max(1)
+    }
+
+    /// What was not recorded of what is selected.
+    #[must_use]
+    pub fn skipped(&self, definitions: &Definitions) -> Vec<Skipped> {
+        let wanted = |id: usize| self.skipped.is_empty() || self.skipped.get(id).copied().unwrap_or_default();
+        let all = definitions.skipped.iter().enumerate();
+        // One without a reason is a definition that is lost.
+        all.filter(|(id, skipped)| wanted(*id) && !skipped.reason.is_empty())
+            .map(|(_, skipped)| skipped.clone())
+            .collect()
     }
 
     /// Calls `found` with every run of selected rows among `rows`, in order.

@@ -1,6 +1,7 @@
 //! What a walk over a trace met: how many events, and all that is missing.
 
-use tracer_format::{DamagedRange, Trace};
+use tracer_format::log::skipped_text;
+use tracer_format::{DamagedRange, Skipped, Trace};
 
 use super::filter::Selection;
 use crate::report::counted;
@@ -18,6 +19,8 @@ pub struct Outcome {
     pub damage: Vec<DamagedRange>,
     /// Whether the file lacks its footer: the recorder died or is still at work.
     pub incomplete: bool,
+    /// What was not recorded, of what was selected.
+    pub skipped: Vec<Skipped>,
 }
 
 impl Outcome {
@@ -31,12 +34,19 @@ impl Outcome {
             gaps: gaps().count() as u64,
             damage: trace.damage.clone(),
             incomplete: !trace.complete,
+            skipped: selection.skipped(&trace.definitions),
         }
     }
 
     /// Whether something is missing.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
+        self.has_holes() || !self.skipped.is_empty()
+    }
+
+    /// Whether events may be missing among those that are there.
+    #[must_use]
+    pub fn has_holes(&self) -> bool {
         self.lost > 0 || self.gaps > 0 || !self.damage.is_empty() || self.incomplete
     }
 
@@ -61,6 +71,10 @@ impl Outcome {
         }
         if self.incomplete {
             parts.push("the file is incomplete: the recorder died or is still at work".to_owned());
+        }
+        if let [first, rest @ ..] = &self.skipped[..] {
+            let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
+            parts.push(format!("not recorded: {}{more}", skipped_text(first)));
         }
         if parts.is_empty() { None } else { Some(parts.join("; ")) }
     }

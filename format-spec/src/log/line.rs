@@ -181,7 +181,7 @@ fn probe_text(name: &str) -> String {
     escape_also(name, &[' ', ':', '|'])
 }
 
-fn name_text(provider: &str, probe: &str) -> String {
+pub(super) fn name_text(provider: &str, probe: &str) -> String {
     format!("{}:{}", probe_text(provider), probe_text(probe))
 }
 

@@ -1,6 +1,6 @@
 //! One definition: what an id in events means.
 
-use super::{Cost, Exit, Host, Process, Site, StageDef, Thread};
+use super::{Cost, Exit, Host, Process, Site, Skipped, StageDef, Thread};
 
 /// One definition, as it is written and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,4 +19,6 @@ pub enum Definition {
     Exit(Exit),
     /// What the recording cost.
     Cost(Cost),
+    /// Something was not recorded.
+    Skipped(Skipped),
 }

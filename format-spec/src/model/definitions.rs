@@ -1,6 +1,6 @@
 //! All definitions of a trace: plain data that grows while recording.
 
-use super::{Cost, Definition, Exit, Host, Process, Site, StageDef, Thread};
+use super::{Cost, Definition, Exit, Host, Process, Site, Skipped, StageDef, Thread};
 
 /// What a place refers to whose definition is lost.
 pub(crate) const LOST: u32 = u32::MAX;
@@ -33,6 +33,8 @@ pub struct Definitions {
     pub exits: Vec<Exit>,
     /// What the recording cost.
     pub cost: Option<Cost>,
+    /// What was not recorded.
+    pub skipped: Vec<Skipped>,
 }
 
 impl Definitions {
@@ -46,6 +48,7 @@ impl Definitions {
             Definition::Stage(stage) => self.stages.push(stage),
             Definition::Exit(exit) => self.exits.push(exit),
             Definition::Cost(cost) => self.cost = Some(cost),
+            Definition::Skipped(skipped) => self.skipped.push(skipped),
         }
     }
 
@@ -59,6 +62,7 @@ impl Definitions {
             Definition::Stage(_) => self.stages.len(),
             Definition::Exit(_) => self.exits.len(),
             Definition::Cost(_) => 0,
+            Definition::Skipped(_) => self.skipped.len(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Definitions {
             .chain(numbered(self.stages, Definition::Stage))
             .chain(numbered(self.exits, Definition::Exit))
             .chain(self.cost.map(|cost| (0, Definition::Cost(cost))))
+            .chain(numbered(self.skipped, Definition::Skipped))
     }
 
     /// Puts a definition read from a trace in its place. Places before it that stay empty, because a block was
@@ -117,6 +122,7 @@ impl Definitions {
                 self.cost = Some(cost);
                 Placed::Known
             }
+            Definition::Skipped(skipped) => put(&mut self.skipped, id, skipped, Skipped::default, max),
         }
     }
 
@@ -124,6 +130,7 @@ impl Definitions {
     pub(crate) fn drop_lost(&mut self) {
         self.stages.retain(|stage| !stage.name.is_empty());
         self.exits.retain(|exit| exit.process != LOST);
+        self.skipped.retain(|skipped| !skipped.reason.is_empty());
     }
 
     /// Whether the events of a thread can be told apart from others': it and its process are defined.

@@ -18,6 +18,7 @@ pub(crate) struct Base {
     pub(crate) sites: u32,
     pub(crate) stages: u32,
     pub(crate) exits: u32,
+    pub(crate) skipped: u32,
     pub(crate) gaps: usize,
     pub(crate) clocks: usize,
 }
@@ -36,6 +37,7 @@ impl Trace<'_> {
             sites: id(all.sites.len()),
             stages: id(all.stages.len()),
             exits: id(all.exits.len()),
+            skipped: id(all.skipped.len()),
             gaps: self.gaps.len(),
             clocks: self.clocks.len(),
         });
@@ -57,6 +59,9 @@ impl Trace<'_> {
         all.exits[base.exits as usize..]
             .iter_mut()
             .for_each(|exit| exit.process = lost(exit.process, processes));
+        all.skipped[base.skipped as usize..]
+            .iter_mut()
+            .for_each(|skipped| skipped.host = lost(skipped.host, hosts));
         all.processes[base.processes as usize..]
             .iter_mut()
             .filter(|process| process.host as usize >= hosts && process.host != LOST)
@@ -118,6 +123,10 @@ impl Trace<'_> {
                 base.exits
             }
             Definition::Cost(_) => 0,
+            Definition::Skipped(skipped) => {
+                skipped.host = skipped.host.saturating_add(base.hosts);
+                base.skipped
+            }
         };
         // Writers keep ids below the bytes of the part, so that lists cannot become longer than the file.
         if u64::from(id) >= part_bytes {

@@ -2,14 +2,14 @@
 //!
 //! Ids are given anew; hosts, processes, threads and sites that are the same in several sources become one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use super::Writer;
 use crate::error::Result;
 use crate::model::{
-    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Site, StageDef,
-    Thread,
+    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Site, Skipped,
+    StageDef, Thread,
 };
 
 /// What the new trace has already; one for all sources of a copy.
@@ -20,6 +20,7 @@ pub struct Copier {
     threads: HashMap<Thread, u32>,
     sites: HashMap<Site, u32>,
     stages: Vec<StageDef>,
+    skipped: HashSet<Skipped>,
 }
 
 /// How ids and times of one source become those of the new trace.
@@ -155,6 +156,34 @@ impl Copier {
     ) -> Result<()> {
         let monotonic_ns = anchor.monotonic_ns.saturating_add_signed(source.shift_ns);
         writer.clock(ClockAnchor { host: source.host(anchor.host), monotonic_ns, ..*anchor })
+    }
+
+    /// Copies something that was not recorded, unless another source said the same.
+    ///
+    /// # Errors
+    /// As [`Writer::define`].
+    pub fn skipped<W: Write>(
+        &mut self,
+        source: &Source<'_>,
+        skipped: &Skipped,
+        writer: &mut Writer<W>,
+    ) -> Result<()> {
+        let shifted = |time_ns: u64| match time_ns {
+            0 => 0,
+            time_ns => time_ns.saturating_add_signed(source.shift_ns),
+        };
+        let skipped = Skipped {
+            host: source.host(skipped.host),
+            from_ns: shifted(skipped.from_ns),
+            until_ns: shifted(skipped.until_ns),
+            ..skipped.clone()
+        };
+        if self.skipped.contains(&skipped) {
+            return Ok(());
+        }
+        writer.define(Definition::Skipped(skipped.clone()))?;
+        self.skipped.insert(skipped);
+        Ok(())
     }
 
     /// Copies the ends of processes and the cost, once the events of a source are copied.

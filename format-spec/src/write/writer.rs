@@ -106,17 +106,20 @@ impl<W: io::Write> Writer<W> {
     ///
     /// # Errors
     /// [`Error::TooLarge`] if there are too many, together too large, or a site has too many arguments; [`Error::Unnamed`] if a site's
-    /// probe or a stage has no name; [`Error::Io`] if a full block of definitions could not be written.
+    /// probe or a stage has no name, or what was skipped no reason; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
         self.check()?;
         if let Definition::Site(site) = &definition {
             limit("arguments of a site", site.args.len(), MAX_ARGUMENTS)?;
-            // Readers take a site without a name for one whose definition is lost.
-            if site.probe.is_empty() {
-                return Err(Error::Unnamed);
-            }
         }
-        if matches!(&definition, Definition::Stage(stage) if stage.name.is_empty()) {
+        // Readers take those without a name for definitions that are lost.
+        let is_unnamed = match &definition {
+            Definition::Site(site) => site.probe.is_empty(),
+            Definition::Stage(stage) => stage.name.is_empty(),
+            Definition::Skipped(skipped) => skipped.reason.is_empty(),
+            _ => false,
+        };
+        if is_unnamed {
             return Err(Error::Unnamed);
         }
         if self.pending.is_full() {

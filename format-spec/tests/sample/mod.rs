@@ -9,7 +9,7 @@ use std::ops::Range;
 use tracer_format::block::{BlockHeader, flag, kind};
 use tracer_format::{
     Arg, ArgKind, Batch, ClockAnchor, Columns, Cost, Definition, Definitions, Exit, Firing, Found, Gap, Host,
-    Process, Result, Scanner, Site, StageDef, Thread, Trace, Writer, WriterOptions,
+    Process, Result, Scanner, Site, Skipped, StageDef, Thread, Trace, Writer, WriterOptions,
 };
 
 /// A small generator of numbers (xorshift64*): every run has the same.
@@ -77,6 +77,7 @@ pub fn write_to<W: std::io::Write>(sink: W, trace_id: u64, start_ns: u64) -> Res
     }
     writer.define(Definition::Exit(Exit { process: 1, time_ns, status: 9 }))?;
     writer.define(Definition::Cost(Cost { cpu_ns: 5, ..Cost::default() }))?;
+    writer.define(Definition::Skipped(Skipped { pid: 100, reason: "gone".into(), ..Skipped::default() }))?;
     writer.finish()
 }
 

@@ -72,6 +72,12 @@ impl Memory {
         for segment in &self.segments {
             let trace = Trace::open(&segment.bytes)?;
             let mut source = copier.source(&trace.definitions, 0, |_| true, writer)?;
+            let definitions = &trace.definitions;
+            for skipped in
+                definitions.skipped.iter().filter(|it| it.until_ns == 0 || it.until_ns >= oldest_ns)
+            {
+                copier.skipped(&source, skipped, writer)?;
+            }
             for anchor in &trace.clocks {
                 copier.clock(&source, anchor, writer)?;
             }

@@ -1,7 +1,7 @@
 //! What a trace holds, as text for the terminal.
 
-use tracer_format::log::escape;
-use tracer_format::{Cost, DamagedRange, Gap, Trace};
+use tracer_format::log::{escape, skipped_text};
+use tracer_format::{Cost, DamagedRange, Gap, Skipped, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
 use crate::report::{Align, Table, counted, duration};
@@ -27,6 +27,7 @@ pub fn text(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
         probe_table(trace, counts),
         stage_table(trace),
         gap_table(trace),
+        skipped_table(trace),
         damage_table(damage),
     ];
     for (table, left_out) in tables.into_iter().filter(|(table, _)| !table.is_empty()) {
@@ -105,6 +106,9 @@ fn loss(trace: &Trace<'_>, damage: &[DamagedRange], lines: &mut Facts) {
         )
     };
     lines.push(("lost", lost));
+    if !trace.definitions.skipped.is_empty() {
+        lines.push(("skipped", format!("{}, listed below", trace.definitions.skipped.len())));
+    }
     if !damage.is_empty() {
         let bytes: u64 = damage.iter().map(|range| range.len_bytes).sum();
         lines.push((
@@ -209,6 +213,12 @@ fn gap_table(trace: &Trace<'_>) -> Shown {
         ]
     };
     shown(Table::new(&columns, false), trace.gaps.iter().map(row))
+}
+
+fn skipped_table(trace: &Trace<'_>) -> Shown {
+    let columns = [("not recorded", Align::Left)];
+    let row = |skipped: &Skipped| vec![skipped_text(skipped)];
+    shown(Table::new(&columns, false), trace.definitions.skipped.iter().map(row))
 }
 
 fn damage_table(damage: &[DamagedRange]) -> Shown {
