@@ -15,8 +15,8 @@ use crate::select::{Outcome, Selection, clock};
 mod json;
 mod text;
 
+pub(crate) use json::damaged;
 pub use json::json;
-pub(crate) use json::{damaged, skipped};
 pub use text::text;
 
 /// Whether all that was recorded is in the file.

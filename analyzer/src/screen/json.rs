@@ -34,7 +34,7 @@ pub fn json(analysis: &Analysis) -> String {
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
     });
     if !analysis.outcome.skipped.is_empty() {
-        let skipped = analysis.outcome.skipped.iter().map(crate::info::skipped);
+        let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
         document["loss"]["skipped"] = skipped.collect();
     }
     let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");

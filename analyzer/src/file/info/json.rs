@@ -1,10 +1,10 @@
 //! What a trace holds, as JSON: times in ns, sizes in bytes.
 
 use serde_json::{Value, json as value};
-use tracer_format::log::skipped_text;
-use tracer_format::{Cost, Host, Skipped, SkippedKind, StageDef, Trace};
+use tracer_format::{Cost, Host, StageDef, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
+use crate::report::skipped;
 use crate::select::Outcome;
 use crate::select::clock::rfc3339;
 
@@ -29,7 +29,7 @@ pub fn json(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
         "time": time(trace),
         "blocks": blocks(trace),
         "loss": loss(trace, counts.map(|counts| &counts.outcome)),
-        "skipped": definitions.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "skipped": definitions.skipped.iter().map(skipped::json).collect::<Vec<_>>(),
         "hosts": definitions.hosts.iter().map(host).collect::<Vec<_>>(),
         "clocks": trace.clocks.iter().map(|anchor| value!({
             "host": anchor.host,
@@ -86,30 +86,6 @@ fn loss(trace: &Trace<'_>, decoded: Option<&Outcome>) -> Value {
         })).collect::<Vec<_>>(),
         "damage": damage.iter().map(damaged).collect::<Vec<_>>(),
         "tail_bytes": trace.tail_bytes,
-    })
-}
-
-/// Something that was not recorded; what is not known of it is empty, 0 or null.
-pub(crate) fn skipped(skipped: &Skipped) -> Value {
-    let kind = match skipped.kind {
-        SkippedKind::Sites => "sites",
-        SkippedKind::Files => "files",
-        SkippedKind::Processes => "processes",
-        SkippedKind::Events => "events",
-        SkippedKind::Unknown(_) => "other",
-    };
-    value!({
-        "kind": kind,
-        "count": skipped.count,
-        "pid": skipped.pid,
-        "program": skipped.program,
-        "path": skipped.path,
-        "provider": skipped.provider,
-        "probe": skipped.probe,
-        "from_ns": (skipped.from_ns > 0).then_some(skipped.from_ns),
-        "until_ns": (skipped.until_ns > 0).then_some(skipped.until_ns),
-        "reason": skipped.reason,
-        "text": skipped_text(skipped),
     })
 }
 
