@@ -146,8 +146,10 @@ fn read(drain: &mut Drain, done: &AtomicBool) -> (u64, u64, f64) {
         if last && all {
             drain.read_losses(16, &mut batch).expect("readable");
         }
-        merge.push(&batch);
-        merge.release(if last && all { u64::MAX } else { batch.complete_ns }, |_| events += 1);
+        merge.push(&mut batch);
+        while merge.next(if last && all { u64::MAX } else { batch.complete_ns }).is_some() {
+            events += 1;
+        }
         lost += batch.losses.iter().map(|loss| loss.count).sum::<u64>();
         if last && all {
             return (events, lost, cpu_ns() as f64 / events as f64);

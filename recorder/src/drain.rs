@@ -1,7 +1,7 @@
 //! The draining thread's work: sleep until there is something to do, then move all lanes and rings into one batch.
 //!
 //! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
-//! quarter full. It neither decodes nor orders anything: that is `merge.rs`, on another thread.
+//! quarter full. It orders nothing: that is `merge.rs`, on another thread.
 
 pub mod batch;
 mod lane;
@@ -55,7 +55,9 @@ pub struct Drain {
     /// By CPU, and behind them the ring of what happens to processes.
     rings: Vec<Tracked>,
     /// What was moved out of the ring of processes ahead of the next batch.
-    waiting: Vec<u64>,
+    waiting: Part,
+    /// Of those, how many contradicted themselves.
+    malformed: u64,
     /// Processes that began to run another program and were not taken yet.
     pub started: Vec<Started>,
     lanes: Lanes,
@@ -108,7 +110,8 @@ impl Drain {
         }
         Ok(Self {
             rings,
-            waiting: Vec::new(),
+            waiting: Part::default(),
+            malformed: 0,
             started: Vec::new(),
             losses: LossReader::new(lanes.clone(), site_drops),
             lanes,
@@ -158,9 +161,10 @@ impl Drain {
     /// [`Error::System`] when the counters of lost events cannot be read.
     pub fn collect(&mut self, sites: u32, batch: &mut Batch) -> Result<bool> {
         batch.clear();
+        batch.malformed = std::mem::take(&mut self.malformed);
         let mut fullest = 0.0_f64;
         let cpus = self.rings.len() - 1;
-        let mut all = true;
+        let (mut all, mut moved) = (true, 0);
         for i in 0..self.rings.len() {
             let cpu = (self.turn + i) % self.rings.len();
             let tracked = &mut self.rings[cpu];
@@ -168,31 +172,33 @@ impl Drain {
             fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
             // Before the positions are read: what bears an earlier time is reserved by then.
             let now_ns = monotonic_ns();
-            let begin = batch.words.len();
-            if cpu == cpus {
-                batch.words.append(&mut self.waiting);
-            }
-            let ahead = batch.words.len();
+            let number = u16::try_from(cpu).expect("the loader refuses more CPUs");
+            let mut part = batch.part(number);
+            let limit = BATCH_WORDS.saturating_sub(moved);
             let lane = if cpu < cpus {
-                self.lanes.drain(cpu, &mut batch.words, BATCH_WORDS)
+                self.lanes.drain(cpu, &mut part, limit)
             } else {
+                std::mem::swap(&mut part, &mut self.waiting);
+                part.cpu = number;
                 Reach::Complete
             };
-            let ring = tracked.ring.drain(&mut batch.words, BATCH_WORDS);
+            let (begin, ahead) = (part.words().len(), part.len());
+            // Of a ring's event, the head takes as much again.
+            let room = limit.saturating_sub(part.size_words()) / 2;
+            let ring = tracked.ring.drain(part.words(), begin + room);
+            batch.malformed += part.take_ring(begin);
             if (lane, ring) == (Reach::Complete, Reach::Complete) {
                 tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
             all &= lane != Reach::Full && ring != Reach::Full;
             if cpu == cpus {
-                self.started.extend(Started::all(&batch.words[ahead..]));
+                self.started.extend(part.events(ahead).filter_map(|event| Started::of(&event)));
             }
-            if batch.words.len() > begin {
-                let cpu = u16::try_from(cpu).expect("the loader refuses more CPUs");
-                batch.parts.push(Part { cpu, end: batch.words.len() });
-            }
+            moved += part.size_words();
+            batch.add(part);
         }
         self.turn = (self.turn + 1) % self.rings.len();
-        self.drained_bytes += batch.words.len() as u64 * 8;
+        self.drained_bytes += moved as u64 * 8;
         batch.complete_ns = self.rings.iter().map(|tracked| tracked.complete_ns).min().unwrap_or(0);
         self.pace(fullest);
         let now_ns = monotonic_ns();
@@ -209,12 +215,13 @@ impl Drain {
 
     /// Looks only for processes that began to run another program, while there is no batch to fill: some of them wait.
     pub fn look_at_processes(&mut self) {
-        let begin = self.waiting.len();
+        let (begin, ahead) = (self.waiting.words().len(), self.waiting.len());
         if let Some(tracked) = self.rings.last_mut() {
             // What does not fit any more waits in the ring.
-            tracked.ring.drain(&mut self.waiting, BATCH_WORDS / 2);
+            tracked.ring.drain(self.waiting.words(), BATCH_WORDS / 2);
         }
-        self.started.extend(Started::all(&self.waiting[begin..]));
+        self.malformed += self.waiting.take_ring(begin);
+        self.started.extend(self.waiting.events(ahead).filter_map(|event| Started::of(&event)));
     }
 
     /// Reads the lost events that [`Drain::collect`] has not looked at yet. For the end of a recording, after detaching.

@@ -166,7 +166,7 @@ impl<'a> TraceWriter<'a> {
     ///
     /// # Errors
     /// When the trace or the log cannot be written.
-    pub fn take(&mut self, batch: &Batch, now_ns: u64) -> Result<()> {
+    pub fn write(&mut self, batch: &mut Batch, now_ns: u64) -> Result<()> {
         self.merge.push(batch);
         self.losses.extend_from_slice(&batch.losses);
         self.release(batch.complete_ns)?;
@@ -273,14 +273,16 @@ impl<'a> TraceWriter<'a> {
         let mut result = Ok(());
         let mut events = 0;
         let room = self.output.bounds.max_events.map(|max| max.saturating_sub(self.progress.events()));
-        merge.release(until_ns, |raw| {
+        while let Some(raw) = merge.next(until_ns) {
             if result.is_err() {
-            } else if raw.kind != KIND_SITE {
+                break;
+            }
+            if raw.kind != KIND_SITE {
                 result = self.threads.take(&raw, &mut self.writer);
             } else if span.contains(&raw.time_ns) && room.is_none_or(|room| events < room) {
                 result = self.event(&raw).map(|written| events += u64::from(written));
             }
-        });
+        }
         self.merge = merge;
         self.progress.add_events(events);
         if room == Some(events) {

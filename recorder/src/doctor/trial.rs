@@ -128,7 +128,7 @@ impl Bench {
             self.collect(base, &text, |site| counts[site].recorded += 1)?;
         }
         drop(link);
-        self.rest(base, &text, |site| counts[site].recorded += 1)?;
+        self.collect_all(base, &text, |site| counts[site].recorded += 1)?;
         for (target, count) in HARMLESS.iter().zip(&mut counts) {
             count.semaphore = if target.has_semaphore { settled_semaphore() } else { 0 };
         }
@@ -151,7 +151,7 @@ impl Bench {
         let answer = firing.fire(base);
         drop(link);
         let mut count = Count { fired: FIRINGS, ..Count::default() };
-        self.rest(base, "", |_| count.recorded += 1)?;
+        self.collect_all(base, "", |_| count.recorded += 1)?;
         Ok(answer.map(|overwritten| Count { overwritten, ..count }))
     }
 
@@ -168,13 +168,13 @@ impl Bench {
         let mut seen = [false; 3];
         let mut batch = Batch::default();
         self.drain.collect(self.sites(), &mut batch)?;
-        self.merge.push(&batch);
-        self.merge.release(u64::MAX, |raw| {
+        self.merge.push(&mut batch);
+        while let Some(raw) = self.merge.next(u64::MAX) {
             let kinds = [KIND_FORK, KIND_EXEC, KIND_EXIT];
             for (seen, kind) in seen.iter_mut().zip(kinds) {
                 *seen |= raw.pid == child.id() && raw.kind == kind;
             }
-        });
+        }
         Ok(seen)
     }
 
@@ -183,19 +183,20 @@ impl Bench {
         let mut batch = Batch::default();
         self.drain.collect(self.sites(), &mut batch)?;
         let until = batch.complete_ns;
-        self.take(&batch, until, (base, text), hit);
+        self.record(&mut batch, until, (base, text), hit);
         Ok(())
     }
 
     /// Takes everything, once nothing is attached any more.
-    fn rest(&mut self, base: u64, text: &str, mut hit: impl FnMut(usize)) -> Result<()> {
+    fn collect_all(&mut self, base: u64, text: &str, mut hit: impl FnMut(usize)) -> Result<()> {
         // A program that was running when its site was detached has a few instructions to go.
         std::thread::sleep(Duration::from_millis(5));
         let mut batch = Batch::default();
         while !self.drain.collect(self.sites(), &mut batch)? {
-            self.take(&batch, batch.complete_ns, (base, text), &mut hit);
+            let until = batch.complete_ns;
+            self.record(&mut batch, until, (base, text), &mut hit);
         }
-        self.take(&batch, u64::MAX, (base, text), hit);
+        self.record(&mut batch, u64::MAX, (base, text), hit);
         Ok(())
     }
 
@@ -203,12 +204,17 @@ impl Bench {
         u32::try_from(self.plans.len()).expect("a few")
     }
 
-    fn take(&mut self, batch: &Batch, until_ns: u64, (base, text): (u64, &str), mut hit: impl FnMut(usize)) {
-        let plans = &self.plans;
+    fn record(
+        &mut self,
+        batch: &mut Batch,
+        until_ns: u64,
+        (base, text): (u64, &str),
+        mut hit: impl FnMut(usize),
+    ) {
         self.merge.push(batch);
-        self.merge.release(until_ns, |raw| {
-            let site = plans.get(raw.site as usize).filter(|_| raw.kind == KIND_SITE);
-            let Some(plan) = site else { return };
+        while let Some(raw) = self.merge.next(until_ns) {
+            let site = self.plans.get(raw.site as usize).filter(|_| raw.kind == KIND_SITE);
+            let Some(plan) = site else { continue };
             let (mut values, mut is_text) = (Values::default(), false);
             plan.values(&raw, &mut values, |bytes| {
                 is_text |= !text.is_empty() && bytes == text.trim_end_matches('\0').as_bytes();
@@ -218,7 +224,7 @@ impl Bench {
             if values.unreadable == 0 && (is_text || values.values.first().is_some_and(is_value)) {
                 hit(raw.site as usize);
             }
-        });
+        }
     }
 }
 

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::abi::{
-    CONTINUED_BIT, HEADER_BYTES, ID_BITS, LANE_BYTES, LAP_BIT, LaneControl, MAX_ARGUMENTS, SITE_BITS,
-    SLOT_BYTES,
+    CONTINUED_BIT, ID_BITS, KIND_SITE, LANE_BYTES, LAP_BIT, LaneControl, MAX_ARGUMENTS, SITE_BITS, SLOT_BYTES,
 };
+use crate::drain::batch::Part;
 use crate::drain::ring::Reach;
 use crate::kernel::bpf::Map;
 use crate::kernel::program::lane_bytes;
+use crate::kernel::raw::RawHead;
 
 /// The lanes of all CPUs, mapped.
 #[derive(Clone, Debug)]
@@ -31,10 +32,8 @@ pub(crate) struct Lanes {
     slots: u64,
 }
 
-/// Words of an event's length and header in a batch.
-const HEAD_WORDS: usize = 1 + HEADER_BYTES / 8;
-/// Words of the largest event.
-const MAX_WORDS: usize = HEAD_WORDS + MAX_ARGUMENTS;
+/// Words of the largest event in a part.
+const MAX_WORDS: usize = size_of::<RawHead>() / 8 + MAX_ARGUMENTS;
 
 impl Lanes {
     /// Maps the map of `cpus` lanes with `slots` slots each.
@@ -60,20 +59,20 @@ impl Lanes {
         used as f64 / self.slots as f64
     }
 
-    /// Moves committed events to the end of `words`, as if they came from a ring buffer, until the lane is empty, the
-    /// next event is not committed, or `words` would exceed `limit_words`.
-    pub(crate) fn drain(&self, cpu: usize, words: &mut Vec<u64>, limit_words: usize) -> Reach {
+    /// Moves committed events to the end of `part`, until the lane is empty, the next event is not committed, or `part`
+    /// would exceed `limit_words`.
+    pub(crate) fn drain(&self, cpu: usize, part: &mut Part, limit_words: usize) -> Reach {
         let head = self.control(cpu, HEAD).load(Ordering::Acquire);
         let start = self.control(cpu, TAIL).load(Ordering::Relaxed);
         let mut tail = start;
-        let mut progress = Reach::Complete;
+        let mut reach = Reach::Complete;
         while tail < head {
-            if words.len() + MAX_WORDS > limit_words {
-                progress = Reach::Full;
+            if part.size_words() + MAX_WORDS > limit_words {
+                reach = Reach::Full;
                 break;
             }
             let Some(first) = self.slot(cpu, tail) else {
-                progress = Reach::Busy;
+                reach = Reach::Busy;
                 break;
             };
             tail += 1;
@@ -81,23 +80,32 @@ impl Lanes {
             if first[0] & CONTINUED_BIT != 0 {
                 continue;
             }
-            tail += self.move_event(cpu, tail, &first, words);
+            tail += self.move_event(cpu, tail, &first, part);
         }
         if tail != start {
             // Release: the slots are read before the program may write them again.
             self.control(cpu, TAIL).store(tail, Ordering::Release);
         }
-        progress
+        reach
     }
 
     /// Appends the event that begins with slot `first` and continues at `next`; returns the number of further slots.
-    fn move_event(&self, cpu: usize, next: u64, first: &[u64; 3], words: &mut Vec<u64>) -> u64 {
+    fn move_event(&self, cpu: usize, next: u64, first: &[u64; 3], part: &mut Part) -> u64 {
         let [time_ns, ids, word] = *first;
-        let begin = words.len();
-        let pid = ids >> (ID_BITS + SITE_BITS);
-        let tid = ids >> SITE_BITS & ((1 << ID_BITS) - 1);
-        let site = ids & ((1 << SITE_BITS) - 1);
-        words.extend_from_slice(&[(HEADER_BYTES + 8) as u64, time_ns, pid << 32 | tid, site | 1 << 56, word]);
+        let words = part.words();
+        let start = words.len();
+        let mut head = RawHead {
+            time_ns,
+            pid: (ids >> (ID_BITS + SITE_BITS)) as u32,
+            tid: (ids >> SITE_BITS & ((1 << ID_BITS) - 1)) as u32,
+            site: (ids & ((1 << SITE_BITS) - 1)) as u32,
+            start: start as u32,
+            len: 1,
+            unreadable: 0,
+            kind: KIND_SITE,
+            count: 1,
+        };
+        words.push(word);
         let mut further = 0;
         // The slots of an event are committed before its first one, so one that is not belongs to the next event.
         while let Some([note, second, third]) = self.slot(cpu, next + further)
@@ -106,15 +114,15 @@ impl Lanes {
         {
             further += 1;
             words.extend_from_slice(&[second, third]);
-            let count = (note >> 16 & 0xff).min(MAX_ARGUMENTS as u64);
-            let unreadable = note & 0xffff;
-            words[begin + 3] = site | unreadable << 32 | count << 56;
+            head.count = (note >> 16 & 0xff).min(MAX_ARGUMENTS as u64) as u8;
+            head.unreadable = (note & 0xffff) as u16;
         }
         if further > 0 {
-            let count = (words[begin + 3] >> 56) as usize;
-            words.truncate(begin + HEAD_WORDS + count);
-            words[begin] = ((words.len() - begin - 1) * 8) as u64;
+            words.truncate(start + usize::from(head.count));
+            head.count = (words.len() - start) as u8;
+            head.len = u16::from(head.count);
         }
+        part.append(head);
         further
     }
 
@@ -162,7 +170,6 @@ mod tests {
 
     use super::*;
     use crate::abi::pack_ids;
-    use crate::kernel::raw::{self, Raw};
 
     const SLOTS: u64 = 8;
 
@@ -189,17 +196,12 @@ mod tests {
         CONTINUED_BIT | count << 16 | unreadable
     }
 
-    fn times(words: &[u64]) -> Vec<u64> {
-        let (mut at, mut times) = (0, Vec::new());
-        while let Some((count, _)) = raw::extent(&words[at..]) {
-            times.extend(raw::time_ns(&words[at..]));
-            at += count;
-        }
-        times
+    fn times(part: &Part) -> Vec<u64> {
+        part.events(0).map(|event| event.time_ns).collect()
     }
 
     #[test]
-    fn events_of_any_length_come_out_as_from_a_ring() {
+    fn events_of_any_length_come_out() {
         let lanes = lane();
         let ids = pack_ids(7 << 32 | 9, 3);
         let at = reserve(&lanes, 4);
@@ -207,14 +209,13 @@ mod tests {
         write(&lanes, at + 2, [note(4, 0b0100), 22, 33]);
         write(&lanes, at + 3, [note(4, 0b0100), 44, 0]);
         write(&lanes, at + 1, [200, ids, 11]);
-        let mut words = Vec::new();
-        assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Complete);
-        let (first, _) = raw::extent(&words).expect("an event");
-        let one = Raw::parse(0, &words[..first]).expect("one word");
+        let mut part = Part::new(0);
+        assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Complete);
+        let one = part.event(0);
         assert_eq!((one.time_ns, one.pid, one.tid, one.site, one.words), (100, 7, 9, 3, &[11][..]));
-        let four = Raw::parse(0, &words[first..]).expect("four words");
+        let four = part.event(1);
         assert_eq!((four.unreadable, four.words), (0b0100, &[11, 22, 33, 44][..]));
-        assert_eq!(words.len(), 5 + 8);
+        assert_eq!((part.len(), part.size_words()), (2, 2 * 4 + 5));
     }
 
     #[test]
@@ -222,25 +223,25 @@ mod tests {
         let lanes = lane();
         reserve(&lanes, 2);
         write(&lanes, 1, [200, 0, 0]);
-        let mut words = Vec::new();
-        assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Busy);
-        assert!(words.is_empty());
+        let mut part = Part::new(0);
+        assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Busy);
+        assert!(part.is_empty());
         write(&lanes, 0, [100, 0, 0]);
-        assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Complete);
-        assert_eq!(times(&words), [100, 200]);
+        assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Complete);
+        assert_eq!(times(&part), [100, 200]);
     }
 
     #[test]
     fn slots_of_the_lap_before_are_not_taken_for_new_ones() {
         let lanes = lane();
-        let mut words = Vec::new();
+        let mut part = Part::new(0);
         for lap in 0..4 {
             let at = reserve(&lanes, SLOTS);
-            assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Busy, "lap {lap}");
+            assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Busy, "lap {lap}");
             (0..SLOTS).for_each(|i| write(&lanes, at + i, [lap * SLOTS + i, 0, 0]));
-            assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Complete, "lap {lap}");
+            assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Complete, "lap {lap}");
         }
-        assert_eq!(times(&words), (0..4 * SLOTS).collect::<Vec<u64>>());
+        assert_eq!(times(&part), (0..4 * SLOTS).collect::<Vec<u64>>());
     }
 
     #[test]
@@ -249,10 +250,10 @@ mod tests {
         reserve(&lanes, 2);
         write(&lanes, 0, [100, 0, 0]);
         write(&lanes, 1, [200, 0, 0]);
-        let mut words = Vec::new();
-        assert_eq!(lanes.drain(0, &mut words, MAX_WORDS), Reach::Full);
-        assert_eq!(times(&words), [100]);
-        assert_eq!(lanes.drain(0, &mut words, 1000), Reach::Complete);
-        assert_eq!(times(&words), [100, 200]);
+        let mut part = Part::new(0);
+        assert_eq!(lanes.drain(0, &mut part, MAX_WORDS), Reach::Full);
+        assert_eq!(times(&part), [100]);
+        assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Complete);
+        assert_eq!(times(&part), [100, 200]);
     }
 }

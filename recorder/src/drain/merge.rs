@@ -1,203 +1,154 @@
-//! Puts the raw events of all rings in one order: by time, then CPU, then position in the ring.
+//! Puts the raw events of all buffers in one order: by time, then CPU, then position in the buffer.
 //!
-//! A ring is nearly sorted: a task that is preempted between reserving and reading the clock leaves an event behind
-//! with a later time. So a ring is taken as a sequence of ascending runs, and all runs of all rings are merged; what is
-//! later than the batches are complete to is kept for the next one.
+//! All ascending runs of all parts are merged. It is pulled: what is later than the batches are complete to stays here
+//! until a later call asks for it. Parts are moved in, and given back for their memory once they are used up.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::drain::batch::Batch;
-use crate::kernel::raw::{self, Raw};
+use crate::drain::batch::{Batch, Part};
+use crate::kernel::raw::Raw;
 
 /// Raw events waiting for their turn.
 #[derive(Debug, Default)]
 pub struct Merge {
-    queues: Vec<Queue>,
-    /// Runs in the order of their first events; kept between calls only for its memory.
-    heap: BinaryHeap<Reverse<Head>>,
+    /// Parts with events that wait; a place without any is used again.
+    parts: Vec<Waiting>,
+    free: Vec<usize>,
+    /// Runs by their next events, but for the one that is being given out.
+    heap: BinaryHeap<Reverse<Run>>,
+    current: Option<Run>,
+    /// Whether the next event of `current` was given out already.
+    given: bool,
+    runs: u64,
+    spare: Vec<Part>,
     /// Events that contradicted themselves and were left out; always 0 unless the kernel is broken.
     pub malformed: u64,
 }
 
-/// The events of one ring.
 #[derive(Debug, Default)]
-struct Queue {
-    words: Vec<u64>,
-    /// Parts of `words`, each ascending in time, and not empty.
-    runs: Vec<Run>,
+struct Waiting {
+    part: Part,
+    /// Runs that are not used up.
+    runs: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    start: usize,
-    end: usize,
-    /// Time of the last event.
-    last_ns: u64,
-}
-
-/// The next event of a run, ordered as events are released.
+/// A part of a part that ascends in time, ordered as its next event is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Head {
+struct Run {
     time_ns: u64,
-    queue: u16,
-    start: usize,
-    run: usize,
+    cpu: u16,
+    /// Number of the run, in the order of the buffers.
+    number: u64,
+    /// Index of the part, of the next event in it, and behind the last one.
+    part: usize,
+    next: usize,
+    end: usize,
 }
 
 impl Merge {
-    /// Takes the events of `batch`.
-    pub fn push(&mut self, batch: &Batch) {
-        let mut begin = 0;
-        for part in &batch.parts {
-            let words = &batch.words[begin..part.end];
-            begin = part.end;
-            if self.queues.len() <= usize::from(part.cpu) {
-                self.queues.resize_with(usize::from(part.cpu) + 1, Queue::default);
+    /// Moves the events of `batch` in; leaves spare parts instead.
+    pub fn push(&mut self, batch: &mut Batch) {
+        self.malformed += batch.malformed;
+        for part in batch.parts.drain(..) {
+            let place = self.free.pop().unwrap_or_else(|| {
+                self.parts.push(Waiting::default());
+                self.parts.len() - 1
+            });
+            for (next, end) in part.runs() {
+                let (time_ns, cpu, number) = (part.time_ns(next), part.cpu, self.runs);
+                self.runs += 1;
+                self.heap.push(Reverse(Run { time_ns, cpu, number, part: place, next, end }));
             }
-            self.malformed += self.queues[usize::from(part.cpu)].push(words);
+            let runs = part.runs().len();
+            self.parts[place] = Waiting { part, runs };
         }
+        batch.spare.append(&mut self.spare);
     }
 
-    /// Gives all events up to `until_ns` to `each`, in order. Use [`Batch::complete_ns`], or `u64::MAX` at the end.
-    pub fn release(&mut self, until_ns: u64, mut each: impl FnMut(Raw<'_>)) {
-        let mut heap = std::mem::take(&mut self.heap);
-        for (cpu, queue) in (0..).zip(&self.queues) {
-            for (index, run) in queue.runs.iter().enumerate() {
-                heap.extend(queue.head(cpu, index, run.start, until_ns));
-            }
+    /// The next event in order, if it is not later than `until_ns`. Use [`Batch::complete_ns`], or `u64::MAX` at the end.
+    pub fn next(&mut self, until_ns: u64) -> Option<Raw<'_>> {
+        if std::mem::take(&mut self.given) {
+            self.step();
         }
-        while let Some(Reverse(mut head)) = heap.pop() {
-            let queue = &mut self.queues[usize::from(head.queue)];
-            let run = queue.runs[head.run];
-            // Stay with this run as long as no other has an earlier event: no heap at all while one CPU is busy.
-            let other = heap.peek().map(|Reverse(other)| *other);
-            loop {
-                let event = &queue.words[head.start..run.end];
-                let (count, _) = raw::extent(event).expect("checked by push");
-                match Raw::parse(head.queue, &event[..count]) {
-                    Some(raw) => each(raw),
-                    None => self.malformed += 1,
-                }
-                queue.runs[head.run].start = head.start + count;
-                let Some(Reverse(next)) = queue.head(head.queue, head.run, head.start + count, until_ns)
-                else {
-                    break;
-                };
-                head = next;
-                if other.is_some_and(|other| other < head) {
-                    heap.push(Reverse(head));
-                    break;
-                }
-            }
+        // Stay with this run as long as no other has an earlier event: no heap at all while one CPU is busy.
+        let other = self.heap.peek().map(|Reverse(run)| run);
+        if self.current.as_ref().is_none_or(|run| other.is_some_and(|other| other < run)) {
+            let next = self.heap.pop().map(|Reverse(run)| run);
+            self.heap.extend(std::mem::replace(&mut self.current, next).map(Reverse));
         }
-        self.heap = heap;
-        self.queues.iter_mut().for_each(Queue::compact);
+        let run = self.current.filter(|run| run.time_ns <= until_ns)?;
+        self.given = true;
+        Some(self.parts[run.part].part.event(run.next))
     }
 
-    /// Bytes of events that wait.
+    /// Moves on behind the event that was given out.
+    fn step(&mut self) {
+        let Some(run) = &mut self.current else { return };
+        run.next += 1;
+        let waiting = &mut self.parts[run.part];
+        if run.next < run.end {
+            run.time_ns = waiting.part.time_ns(run.next);
+            return;
+        }
+        waiting.runs -= 1;
+        if waiting.runs == 0 {
+            let mut part = std::mem::take(&mut waiting.part);
+            part.clear();
+            self.spare.push(part);
+            self.free.push(run.part);
+        }
+        self.current = None;
+    }
+
+    /// Bytes of parts with events that wait.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
-        self.queues.iter().map(|queue| queue.words.len() * 8).sum()
-    }
-}
-
-impl Queue {
-    /// Appends the events of a part and returns how many words' worth could not be understood (0 or 1: what follows
-    /// a broken length is lost).
-    fn push(&mut self, words: &[u64]) -> u64 {
-        let mut at = self.words.len();
-        self.words.extend_from_slice(words);
-        while at < self.words.len() {
-            let event = &self.words[at..];
-            let Some((count, skip)) = raw::extent(event) else {
-                self.words.truncate(at);
-                return 1;
-            };
-            let end = at + count;
-            match raw::time_ns(&event[..count]) {
-                Some(time_ns) if !skip => self.append(at, end, time_ns),
-                _ => {}
-            }
-            at = end;
-        }
-        0
-    }
-
-    /// Puts the event in `start..end` at the end of the last run, or begins a new one.
-    fn append(&mut self, start: usize, end: usize, time_ns: u64) {
-        match self.runs.last_mut() {
-            Some(run) if run.end == start && run.last_ns <= time_ns => {
-                run.end = end;
-                run.last_ns = time_ns;
-            }
-            _ => self.runs.push(Run { start, end, last_ns: time_ns }),
-        }
-    }
-
-    /// The event at `start` of run `run`, if it is its turn.
-    fn head(&self, queue: u16, run: usize, start: usize, until_ns: u64) -> Option<Reverse<Head>> {
-        if start >= self.runs[run].end {
-            return None;
-        }
-        let time_ns = raw::time_ns(&self.words[start..])?;
-        (time_ns <= until_ns).then_some(Reverse(Head { time_ns, queue, start, run }))
-    }
-
-    /// Drops what was released.
-    fn compact(&mut self) {
-        self.runs.retain(|run| run.start < run.end);
-        let Some(first) = self.runs.iter().map(|run| run.start).min() else {
-            self.words.clear();
-            return;
-        };
-        // Moving what is left is cheap only when it is little.
-        if first >= self.words.len() / 2 {
-            self.words.drain(..first);
-            for run in &mut self.runs {
-                run.start -= first;
-                run.end -= first;
-            }
-        }
+        self.parts.iter().map(|waiting| waiting.part.size_words() * 8).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::drain::batch::Part;
-    use crate::kernel::raw::DISCARD_BIT;
-    use crate::kernel::raw::tests::event;
+    use crate::kernel::raw::RawHead;
 
     /// A batch with the events (time, site) of each CPU.
     fn batch(parts: &[(u16, &[(u64, u32)])]) -> Batch {
         let mut batch = Batch::default();
         for (cpu, events) in parts {
-            events.iter().for_each(|(time_ns, site)| batch.words.extend(event(*time_ns, *site, &[0])));
-            batch.parts.push(Part { cpu: *cpu, end: batch.words.len() });
+            let mut part = Part::new(*cpu);
+            for &(time_ns, site) in *events {
+                part.push(RawHead { time_ns, site, count: 1, ..RawHead::default() }, &[0]);
+            }
+            batch.parts.push(part);
         }
         batch
     }
 
     fn release(merge: &mut Merge, until_ns: u64) -> Vec<(u64, u16, u32)> {
         let mut out = Vec::new();
-        merge.release(until_ns, |raw| out.push((raw.time_ns, raw.cpu, raw.site)));
+        while let Some(raw) = merge.next(until_ns) {
+            out.push((raw.time_ns, raw.cpu, raw.site));
+        }
         out
     }
 
     #[test]
-    fn rings_are_merged_by_time_then_cpu_then_position() {
+    fn buffers_are_merged_by_time_then_cpu_then_position() {
         let mut merge = Merge::default();
-        merge.push(&batch(&[(1, &[(5, 0), (7, 0), (7, 1)]), (0, &[(6, 0), (7, 2), (9, 0)])]));
+        merge.push(&mut batch(&[(1, &[(5, 0), (7, 0), (7, 1)]), (0, &[(6, 0), (7, 2), (9, 0)])]));
         let expected = [(5, 1, 0), (6, 0, 0), (7, 0, 2), (7, 1, 0), (7, 1, 1), (9, 0, 0)];
         assert_eq!(release(&mut merge, u64::MAX), expected);
         assert_eq!(merge.waiting_bytes(), 0);
     }
 
     #[test]
-    fn an_event_that_was_overtaken_in_its_ring_is_put_right() {
+    fn an_event_that_was_overtaken_in_its_buffer_is_put_right() {
         let mut merge = Merge::default();
-        merge.push(&batch(&[(0, &[(10, 0), (40, 1), (20, 2), (30, 3), (50, 4)])]));
+        merge.push(&mut batch(&[(0, &[(10, 0), (40, 1), (20, 2), (30, 3), (50, 4)])]));
         let sites: Vec<u32> = release(&mut merge, u64::MAX).iter().map(|event| event.2).collect();
         assert_eq!(sites, [0, 2, 3, 1, 4]);
     }
@@ -205,24 +156,51 @@ mod tests {
     #[test]
     fn what_is_later_than_complete_waits_for_the_next_batch() {
         let mut merge = Merge::default();
-        merge.push(&batch(&[(0, &[(10, 0), (20, 0), (30, 0)])]));
+        merge.push(&mut batch(&[(0, &[(10, 0), (20, 0), (30, 0)])]));
         assert_eq!(release(&mut merge, 20), [(10, 0, 0), (20, 0, 0)]);
-        merge.push(&batch(&[(1, &[(15, 0), (25, 0)]), (0, &[(35, 0)])]));
+        merge.push(&mut batch(&[(1, &[(15, 0), (25, 0)]), (0, &[(35, 0)])]));
         assert_eq!(release(&mut merge, 30), [(15, 1, 0), (25, 1, 0), (30, 0, 0)]);
         assert_eq!(release(&mut merge, u64::MAX), [(35, 0, 0)]);
     }
 
     #[test]
-    fn what_contradicts_itself_is_counted_and_discarded_is_not() {
+    fn memory_goes_round() {
         let mut merge = Merge::default();
-        let mut damaged = batch(&[(0, &[(1, 0), (2, 0), (3, 0)])]);
-        damaged.words[0] |= u64::from(DISCARD_BIT);
-        damaged.words[5 + 3] |= 0xff << 56;
-        damaged.words[10] = 1 << 20;
-        merge.push(&damaged);
-        assert_eq!(release(&mut merge, u64::MAX), []);
-        assert_eq!(merge.malformed, 2);
-        merge.push(&batch(&[(0, &[(4, 0)])]));
-        assert_eq!(release(&mut merge, u64::MAX), [(4, 0, 0)]);
+        for lap in 0..3 {
+            let mut batch = batch(&[(0, &[(lap, 0)]), (1, &[(lap, 1)])]);
+            merge.push(&mut batch);
+            assert_eq!(batch.spare.len(), if lap == 0 { 0 } else { 2 }, "used up in the lap before");
+            assert_eq!(release(&mut merge, lap), [(lap, 0, 0), (lap, 1, 1)]);
+            assert_eq!(merge.next(u64::MAX), None);
+        }
+        assert_eq!(merge.parts.len(), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Each batch is complete to ten times its number, and has events from there on, in any order.
+        #[test]
+        fn all_events_come_out_in_order(
+            batches in prop::collection::vec(prop::collection::vec((0_u16..3, 1_u64..26), 0..40), 1..6),
+        ) {
+            let (mut merge, mut expected, mut got, mut number) = (Merge::default(), Vec::new(), Vec::new(), 0);
+            for (complete_ns, events) in (0..).step_by(10).zip(&batches) {
+                let mut parts = [const { Vec::new() }; 3];
+                for &(cpu, after_ns) in events {
+                    let time_ns = complete_ns + after_ns;
+                    parts[usize::from(cpu)].push((time_ns, number));
+                    expected.push((time_ns, cpu, number));
+                    number += 1;
+                }
+                let parts = [0, 1, 2].map(|cpu| (cpu, &parts[usize::from(cpu)][..]));
+                merge.push(&mut batch(&parts));
+                got.extend(release(&mut merge, complete_ns + 10));
+                prop_assert!(got.last().is_none_or(|last| last.0 <= complete_ns + 10));
+            }
+            got.extend(release(&mut merge, u64::MAX));
+            expected.sort_unstable();
+            prop_assert_eq!(got, expected);
+        }
     }
 }

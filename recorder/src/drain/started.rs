@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::abi::KIND_EXEC;
-use crate::kernel::raw::{self, Raw};
+use crate::kernel::raw::Raw;
 use crate::kernel::signal;
 
 /// A process that began to run another program.
@@ -29,24 +29,19 @@ impl Started {
         }
     }
 
-    /// The processes that the events of a ring tell of.
-    pub(super) fn all(mut words: &[u64]) -> Vec<Self> {
-        let mut started = Vec::new();
-        while let Some((count, skip)) = raw::extent(words) {
-            let (event, rest) = words.split_at(count);
-            words = rest;
-            if let Some(event) = Raw::parse(0, event).filter(|event| !skip && event.kind == KIND_EXEC) {
-                let mut path = Vec::new();
-                // What cannot be read is empty.
-                let _ = event.string(4, &mut path);
-                started.push(Self {
-                    pid: event.pid,
-                    parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
-                    path: PathBuf::from(OsString::from_vec(path)),
-                    is_held: event.words.get(5) == Some(&1),
-                });
-            }
+    /// The process that an event of the ring of processes tells of, if it is such an event.
+    pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
+        if event.kind != KIND_EXEC {
+            return None;
         }
-        started
+        let mut path = Vec::new();
+        // What cannot be read is empty.
+        let _ = event.string(4, &mut path);
+        Some(Self {
+            pid: event.pid,
+            parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
+            path: PathBuf::from(OsString::from_vec(path)),
+            is_held: event.words.get(5) == Some(&1),
+        })
     }
 }

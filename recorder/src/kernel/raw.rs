@@ -1,7 +1,8 @@
 //! Raw events: what the program puts in a ring, as the words that were moved out of it.
 //!
-//! In a ring each event is preceded by a word whose lower half is its length in bytes with two flags. [`Raw::parse`]
-//! checks every length, so that nothing from the ring can make the recorder read astray.
+//! In a ring each event is preceded by a word whose lower half is its length in bytes with two flags. [`RawHead::parse`]
+//! checks every length, so that nothing from the ring can make the recorder read astray. It is called once for each
+//! event; from then on an event is a head and the words that it points to, which [`Raw`] shows together.
 
 use crate::abi::{HEADER_BYTES, MAX_ARGUMENTS};
 
@@ -18,16 +19,59 @@ pub(crate) fn span_words(length: u32) -> u64 {
     u64::from((length & !(BUSY_BIT | DISCARD_BIT)).div_ceil(8)) + 1
 }
 
-/// Time of the event that begins at `words[0]`, ns; `None` if it is too short to have one.
-pub(crate) fn time_ns(words: &[u64]) -> Option<u64> {
-    words.get(1).copied()
-}
-
 /// Words of the event that begins at `words[0]`, and whether it is to be skipped.
 pub(crate) fn extent(words: &[u64]) -> Option<(usize, bool)> {
     let length = lower(*words.first()?);
     let count = usize::try_from(span_words(length)).ok()?;
     (count <= words.len()).then_some((count, length & DISCARD_BIT != 0))
+}
+
+/// An event without its words: 32 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawHead {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time_ns: u64,
+    /// Process that fired.
+    pub pid: u32,
+    /// Thread that fired.
+    pub tid: u32,
+    /// Index given when the site was attached.
+    pub site: u32,
+    /// Where its words begin, among those of all events beside it.
+    pub start: u32,
+    /// Words, those in which the strings lie included.
+    pub len: u16,
+    /// Bit i is set when word i could not be read.
+    pub unreadable: u16,
+    /// What happened: one of the `KIND_` constants.
+    pub kind: u8,
+    /// Words that stand for arguments, at most [`MAX_ARGUMENTS`].
+    pub count: u8,
+}
+
+const _: () = assert!(size_of::<RawHead>() == 32);
+
+impl RawHead {
+    /// Reads the event in `words[at..end]`, as it was in a ring, the length word first; `None` if it contradicts itself.
+    #[must_use]
+    pub fn parse(words: &[u64], at: usize, end: usize) -> Option<Self> {
+        let [_, time_ns, thread, site, payload @ ..] = words.get(at..end)? else { return None };
+        let count = byte(*site, 7);
+        if usize::from(count) > payload.len().min(MAX_ARGUMENTS) {
+            return None;
+        }
+        Some(Self {
+            time_ns: *time_ns,
+            pid: upper(*thread),
+            tid: lower(*thread),
+            site: lower(*site),
+            start: u32::try_from(at + HEAD_WORDS).ok()?,
+            len: u16::try_from(payload.len()).ok()?,
+            unreadable: u16::from(byte(*site, 4)) | u16::from(byte(*site, 5)) << 8,
+            kind: byte(*site, 6),
+            count,
+        })
+    }
 }
 
 /// One firing as the program saw it.
@@ -54,22 +98,30 @@ pub struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// Reads the event that `words` consist of, the length word first; `None` if it contradicts itself.
+    /// Shows an event of `cpu`: its head, and its words among `words`.
+    ///
+    /// # Panics
+    /// If the head is not one of these words.
     #[must_use]
-    pub fn parse(cpu: u16, words: &'a [u64]) -> Option<Self> {
-        let [_, time_ns, thread, site, payload @ ..] = words else { return None };
-        let count = usize::from(byte(*site, 7));
-        Some(Self {
-            time_ns: *time_ns,
-            tid: lower(*thread),
-            pid: upper(*thread),
+    pub fn of(cpu: u16, head: &RawHead, words: &'a [u64]) -> Self {
+        let payload = &words[head.start as usize..][..usize::from(head.len)];
+        Self {
+            time_ns: head.time_ns,
+            pid: head.pid,
+            tid: head.tid,
             cpu,
-            site: lower(*site),
-            unreadable: u16::from(byte(*site, 4)) | u16::from(byte(*site, 5)) << 8,
-            kind: byte(*site, 6),
-            words: payload.get(..count).filter(|_| count <= MAX_ARGUMENTS)?,
+            kind: head.kind,
+            site: head.site,
+            unreadable: head.unreadable,
+            words: &payload[..usize::from(head.count)],
             payload,
-        })
+        }
+    }
+
+    /// Reads the event that `words` consist of, as it was in a ring; `None` if it contradicts itself.
+    #[cfg(test)]
+    pub(crate) fn parse(cpu: u16, words: &'a [u64]) -> Option<Self> {
+        RawHead::parse(words, 0, words.len()).map(|head| Self::of(cpu, &head, words))
     }
 
     /// Appends the string that word `index` stands for to `bytes`; false if there is none.

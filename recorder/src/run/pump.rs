@@ -258,7 +258,7 @@ impl Draining<'_> {
             let sites = self.program.site_count();
             let all = self.drain.collect(sites, &mut batch)?;
             self.tell_started();
-            if all && batch.words.is_empty() {
+            if all && batch.is_empty() {
                 self.drain.read_losses(sites, &mut batch)?;
                 let _ = self.full.send(Step::Batch(batch));
                 return Ok(());
@@ -278,8 +278,8 @@ fn write_steps<'a>(
 ) -> Result<TraceWriter<'a>> {
     for step in steps {
         match step {
-            Step::Batch(batch) => {
-                trace.take(&batch, monotonic_ns())?;
+            Step::Batch(mut batch) => {
+                trace.write(&mut batch, monotonic_ns())?;
                 // The draining thread may have ended already.
                 let _ = free.send(batch);
             }

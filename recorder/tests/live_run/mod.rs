@@ -138,10 +138,10 @@ impl Recording {
         let mut batch = Batch::default();
         let mut events = Vec::new();
         while !self.drain.collect(sites, &mut batch).unwrap() {
-            self.take(&batch, batch.complete_ns, &mut events);
+            self.take(&mut batch, &mut events);
         }
         self.drain.read_losses(sites, &mut batch).unwrap();
-        self.take(&batch, batch.complete_ns, &mut events);
+        self.take(&mut batch, &mut events);
         events
     }
 
@@ -151,7 +151,7 @@ impl Recording {
         // A program that was running when it was detached has a few instructions to go.
         std::thread::sleep(Duration::from_millis(5));
         let mut events = self.collect();
-        self.take(&Batch::default(), u64::MAX, &mut events);
+        self.take(&mut Batch { complete_ns: u64::MAX, ..Batch::default() }, &mut events);
         assert_eq!(self.merge.malformed, 0);
         events
     }
@@ -161,10 +161,10 @@ impl Recording {
         self.losses.iter().map(|loss| loss.count).sum()
     }
 
-    fn take(&mut self, batch: &Batch, until_ns: u64, events: &mut Vec<Caught>) {
+    fn take(&mut self, batch: &mut Batch, events: &mut Vec<Caught>) {
         self.losses.extend(&batch.losses);
         self.merge.push(batch);
-        self.merge.release(until_ns, |raw| {
+        while let Some(raw) = self.merge.next(batch.complete_ns) {
             let (probe, plan) = &self.plans[raw.site as usize];
             let (mut values, mut strings) = (Values::default(), Vec::new());
             plan.values(&raw, &mut values, |text| {
@@ -175,6 +175,6 @@ impl Recording {
             let probe = probe.clone();
             let (pid, tid) = (raw.pid, raw.tid);
             events.push(Caught { time_ns: raw.time_ns, pid, tid, probe, values, strings, unreadable });
-        });
+        }
     }
 }
