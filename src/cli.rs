@@ -232,6 +232,9 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
+    /// Write the stages with the keys that were chosen to this file, which --stages takes
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) stages_out: Option<PathBuf>,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,
@@ -240,7 +243,8 @@ pub(crate) struct AnalyzeArgs {
 /// Which stages to look at.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArgs {
-    /// A stage, instead of those learned from the probes' names; KEY is a list of seq, argN, pid, tid
+    /// A stage, instead of those learned from the probes' names; KEY is a list of seq, argN, str, pid, tid,
+    /// ppid; without it the key is chosen from the events
     #[arg(long = "stage", value_name = "NAME = PROVIDER:FROM -> PROVIDER:TO [by KEY]")]
     pub(crate) stages: Vec<String>,
     /// A TOML file with a table "stages" of lines such as NAME = "PROVIDER:FROM -> PROVIDER:TO by KEY"

@@ -7,19 +7,23 @@ use anyhow::bail;
 use tracer_analyzer::analysis::diff::{self as analyzer_diff, Judgment, Percentile, Verdict};
 use tracer_analyzer::analysis::{self, Analysis};
 use tracer_analyzer::report::counted;
+use tracer_analyzer::stage::choice::{Chosen, choose_keys};
+use tracer_analyzer::stage::{self, Draft, Stage};
 use tracer_analyzer::{Selection, screen};
 use tracer_format::log::escape;
 
 use crate::Done;
 use crate::cli::{DiffArgs, PercentileArg, ReportFormat, Usage};
 use crate::input::{Input, is_standard};
-use crate::read::{done, filter, open, stages};
+use crate::read::{done, filter, given_stages, open, refused};
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     if is_standard(&args.base) && is_standard(&args.new) {
         return Err(Usage("only one of the two traces can come from standard input".to_owned()).into());
     }
-    let (base, new) = (analyze(args, &args.base)?, analyze(args, &args.new)?);
+    let (base, keys) = analyze(args, &args.base, None)?;
+    let (new, _) = analyze(args, &args.new, Some(&keys))?;
+    let left_out = refused(&args.base, &base.refused).and(refused(&args.new, &new.refused));
     let by = |percentile: &PercentileArg| match percentile {
         PercentileArg::P50 => Percentile::P50,
         PercentileArg::P90 => Percentile::P90,
@@ -50,17 +54,29 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
             say!("{} {what}: {}", counted(stages.len() as u64, "stage"), names(&stages));
         }
     }
-    Ok(if diff.is_uncertain() { Done::Lossy } else { Done::All })
+    Ok(if diff.is_uncertain() { Done::Lossy } else { left_out })
 }
 
 fn names(stages: &[&str]) -> String {
     stages.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ")
 }
 
-fn analyze(args: &DiffArgs, path: &Path) -> anyhow::Result<Analysis> {
+/// Analyzes the trace at `path`, by the keys of the base where they are known.
+fn analyze(args: &DiffArgs, path: &Path, keys: Option<&Chosen>) -> anyhow::Result<(Analysis, Chosen)> {
     let input = Input::open(path)?;
     let trace = open(&input, path)?;
     let selection = Selection::new(&filter(&args.filter)?, &trace)?;
-    let stages = stages(&args.stages, &trace)?;
-    Ok(analysis::analyze(&trace, &selection, &stages, &mut ())?)
+    let mut drafts = stage::choose(&given_stages(&args.stages)?, &trace.definitions)?;
+    for draft in &mut drafts {
+        let same = |stage: &&Stage| {
+            let (theirs, ours) = (*stage, &draft.stage);
+            (&theirs.name, &theirs.begins, &theirs.ends) == (&ours.name, &ours.begins, &ours.ends)
+        };
+        if let Some(stage) = keys.iter().flat_map(|keys| &keys.stages).find(same) {
+            *draft = Draft::given(stage.clone());
+        }
+    }
+    let chosen = choose_keys(&trace, &selection, &drafts);
+    let analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut ())?;
+    Ok((analysis.chosen_by(chosen.clone()), chosen))
 }

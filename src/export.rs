@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use tracer_analyzer::picture::{chrome, perfetto};
+use tracer_analyzer::stage::choice::{Chosen, Refused};
 use tracer_analyzer::tables::{self, Format, Rows};
 use tracer_analyzer::{Outcome, Selection};
 use tracer_format::Trace;
@@ -27,7 +28,8 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
         // Half an export would be taken for a whole one.
         let _ = std::fs::remove_file(made);
     }
-    Ok(read::done(&args.file, &result?))
+    let (outcome, refused) = result?;
+    Ok(read::done(&args.file, &outcome).and(read::refused(&args.file, &refused)))
 }
 
 /// Writes all events of the trace at `path` to `table`.
@@ -45,9 +47,12 @@ fn write(
     format: ExportFormat,
     trace: &Trace<'_>,
     output: Output,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<(Outcome, Vec<Refused>)> {
     let selection = Selection::new(&read::filter(&args.filter)?, trace)?;
-    let stages = read::stages(&args.stages, trace)?;
+    let has_spans =
+        matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) || args.table == TableArg::Spans;
+    let Chosen { stages, refused, .. } =
+        if has_spans { read::stages(&args.stages, trace, &selection)? } else { Chosen::default() };
     let rows = match args.table {
         TableArg::Events => Rows::Events,
         TableArg::Spans => Rows::Spans(&stages),
@@ -65,7 +70,8 @@ fn write(
         ExportFormat::Csv => tables::write(trace, &selection, rows, Format::Csv, &mut out),
     };
     let written = outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?));
-    written.map_err(|error| cannot_write(error, &args.target.output))
+    let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
+    Ok((outcome, refused))
 }
 
 /// The format asked for, or the one that the file name says.

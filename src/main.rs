@@ -43,6 +43,13 @@ enum Done {
     Command(u8),
 }
 
+impl Done {
+    /// The worse of two ends.
+    fn and(self, other: Self) -> Self {
+        if self == Self::All { other } else { self }
+    }
+}
+
 fn main() -> ExitCode {
     match run(Cli::parse().verb) {
         Ok(Done::All) => ExitCode::SUCCESS,

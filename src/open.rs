@@ -60,7 +60,7 @@ fn export(args: &OpenArgs) -> anyhow::Result<(File, Outcome)> {
     let input = Input::open(&args.file)?;
     let trace = read::open(&input, &args.file)?;
     let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
-    let stages = read::stages(&args.stages, &trace)?;
+    let stages = read::stages(&args.stages, &trace, &selection)?.stages;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
     let outcome = perfetto::export(&trace, &selection, &stages, &mut out)?.outcome;
     Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, outcome))

@@ -1,14 +1,17 @@
 //! The verbs that read a trace.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use tracer_analyzer::file::{info, verify};
-use tracer_analyzer::stage::{self, Stage};
+use tracer_analyzer::report::counted;
+use tracer_analyzer::stage::choice::{Chosen, Refused, choose_keys};
+use tracer_analyzer::stage::{self, Draft};
 use tracer_analyzer::{Filter, Outcome, Selection, analysis, replay as analyzer_replay, screen};
 use tracer_format::Trace;
+use tracer_format::log::escape;
 
 use crate::Done;
 use crate::cli::{
@@ -40,15 +43,18 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = open(&input, &args.file)?;
     let selection = Selection::new(&filter(&args.filter)?, &trace)?;
-    let stages = stages(&args.stages, &trace)?;
-    let analysis = analysis::analyze(&trace, &selection, &stages, &mut ())?;
+    let chosen = stages(&args.stages, &trace, &selection)?;
+    if let Some(path) = &args.stages_out {
+        fs::write(path, stage::write(&chosen.stages)).with_context(|| name(path))?;
+    }
+    let analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut ())?.chosen_by(chosen);
     let report = match args.format {
         ReportFormat::Text => screen::text(&analysis),
         ReportFormat::Json => screen::json(&analysis),
         ReportFormat::Markdown => screen::markdown(&analysis),
     };
     io::stdout().write_all(report.as_bytes())?;
-    Ok(done(&args.file, &analysis.outcome))
+    Ok(done(&args.file, &analysis.outcome).and(refused(&args.file, &analysis.refused)))
 }
 
 pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<Done> {
@@ -76,17 +82,28 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<Done> {
     Ok(if verification.is_sound() { Done::All } else { Done::Lossy })
 }
 
-/// The stages that the user gave, else those of the trace.
-pub(crate) fn stages(args: &StageArgs, trace: &Trace<'_>) -> anyhow::Result<Vec<Stage>> {
-    Ok(stage::choose(&given_stages(args)?, &trace.definitions)?)
+/// The stages that the user gave, else those of the trace, with keys.
+pub(crate) fn stages(args: &StageArgs, trace: &Trace<'_>, selection: &Selection) -> anyhow::Result<Chosen> {
+    Ok(choose_keys(trace, selection, &stage::choose(&given_stages(args)?, &trace.definitions)?))
+}
+
+/// Says for which stages there is no key.
+pub(crate) fn refused(path: &Path, refused: &[Refused]) -> Done {
+    if refused.is_empty() {
+        return Done::All;
+    }
+    let names: Vec<_> = refused.iter().map(|refused| escape(&refused.stage.name)).collect();
+    let stages = counted(refused.len() as u64, "stage");
+    say!("{}: {stages} left out, as no key fits: {}", name(path), names.join(", "));
+    Done::Lossy
 }
 
 /// The stages that the user gave.
-pub(crate) fn given_stages(args: &StageArgs) -> anyhow::Result<Vec<Stage>> {
-    let mut stages: Vec<Stage> =
+pub(crate) fn given_stages(args: &StageArgs) -> anyhow::Result<Vec<Draft>> {
+    let mut stages: Vec<Draft> =
         args.stages.iter().map(|text| text.parse()).collect::<tracer_analyzer::Result<_>>()?;
     if let Some(path) = &args.stages_file {
-        let read = || -> anyhow::Result<Vec<Stage>> {
+        let read = || -> anyhow::Result<Vec<Draft>> {
             let mut text = String::new();
             File::open(path)?.take(MAX_STAGES_BYTES + 1).read_to_string(&mut text)?;
             if text.len() as u64 > MAX_STAGES_BYTES {

@@ -72,7 +72,7 @@ fn record_trace(args: &RecordArgs) -> anyhow::Result<Done> {
     }
     let options = options(args)?;
     let given = read::given_stages(&args.stages)?;
-    let stages = given.iter().map(Into::into).collect();
+    let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given));
     let seen = watcher.as_ref().map(Watcher::seen);
     // A file that is in the way is told now, not when the first event comes.

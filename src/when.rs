@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tracer_analyzer::stage::{self, Key, ProbeName, Stage};
+use tracer_analyzer::stage::{self, Draft, Key, ProbeName, Stage};
 use tracer_format::{Columns, Definitions};
 
 use crate::quantity::Time;
@@ -36,7 +36,7 @@ const MAX_BEGUN: usize = 1 << 20;
 /// Matches begins and ends across processes, by key, while they are recorded.
 pub(crate) struct Watcher {
     when: When,
-    given: Vec<Stage>,
+    given: Vec<Draft>,
     /// Sites that were looked at.
     sites: usize,
     /// Of each site: whether it begins the stage, and whether it ends it.
@@ -47,7 +47,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(when: When, given: Vec<Stage>) -> Self {
+    pub(crate) fn new(when: When, given: Vec<Draft>) -> Self {
         Self { when, given, sites: 0, roles: Vec::new(), begun: HashMap::new(), seen: Arc::default() }
     }
 
@@ -88,7 +88,7 @@ impl Watcher {
         self.sites = definitions.sites.len();
         let stages = stage::choose(&self.given, definitions).unwrap_or_default();
         let by_seq = |stage: &&Stage| stage.name == self.when.stage && stage.key == Key::seq();
-        let Some(stage) = stages.iter().find(by_seq) else { return };
+        let Some(stage) = stages.iter().map(|draft| &draft.stage).find(by_seq) else { return };
         self.seen.store(true, Ordering::Relaxed);
         let is = |names: &[ProbeName], site: &tracer_format::Site| {
             names.iter().any(|name| (&name.provider, &name.probe) == (&site.provider, &site.probe))

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`report`] | what every report is made of: tables, figures |
 //! | [`select`] | which events a verb looks at, when they were, and what is missing among them |
-//! | [`stage`] | what a stage is, and which ones there are |
+//! | [`stage`] | what a stage is, which ones there are, and which key each has, as its events tell |
 //! | [`pair`] | which events belong together: spans and hand-offs |
 //! | [`analysis`] | one pass over a trace, and what it comes down to; two analyses side by side |
 //! | [`screen`] | an analysis as it is shown |

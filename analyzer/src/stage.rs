@@ -1,14 +1,21 @@
 //! What a stage is: the probes that begin and end it, and the key that its events have in common; how stages are written
-//! (`--stage`, files with stages), and which ones an analysis has.
+//! (`--stage`, files with stages), which ones an analysis has, and which keys they have.
+
+pub mod choice;
 
 mod choose;
 mod definition;
+mod draft;
 mod file;
 mod key;
 mod learn;
+mod text_key;
+mod words;
 
 pub use choose::choose;
 pub use definition::{ProbeName, Stage};
-pub use file::parse;
+pub use draft::Draft;
+pub use file::{parse, write};
 pub use key::{Key, KeyPart, KeyValue, MAX_WORDS, Scope};
 pub use learn::learn;
+pub(crate) use text_key::number_of;

@@ -10,13 +10,14 @@ use tracer_analyzer::analysis::Analysis;
 use tracer_analyzer::pair::Class;
 use tracer_analyzer::picture::chrome::export;
 use tracer_analyzer::select::Selection;
-use tracer_analyzer::stage::choose;
+use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
 
 fn exported(log: &str) -> (Analysis, String) {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
-    let stages = choose(&[], &trace.definitions).unwrap();
+    let drafts = choose(&[], &trace.definitions).unwrap();
+    let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let mut out = Vec::new();
     let analysis = export(&trace, &Selection::all(), &stages, &mut out).unwrap();
     (analysis, String::from_utf8(out).unwrap())

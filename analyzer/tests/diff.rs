@@ -12,7 +12,7 @@ use tracer_analyzer::analysis::diff::{Diff, Judgment, Percentile, Verdict, diff}
 use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::screen::diff::{json, markdown, text};
 use tracer_analyzer::select::Selection;
-use tracer_analyzer::stage::choose;
+use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
 
 const SCHEMA: &str = include_str!("../../format-spec/diff.schema.json");
@@ -20,7 +20,8 @@ const SCHEMA: &str = include_str!("../../format-spec/diff.schema.json");
 fn analyzed(log: &str) -> Analysis {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
-    let stages = choose(&[], &trace.definitions).unwrap();
+    let drafts = choose(&[], &trace.definitions).unwrap();
+    let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     analyze(&trace, &Selection::all(), &stages, &mut ()).unwrap()
 }
 

@@ -125,7 +125,7 @@ fn stages_learned_from_changed_names_are_told_apart() {
         };
         let sites = names.split(' ').filter_map(site).collect();
         let learned = learn(&Definitions { sites, ..Definitions::default() });
-        let different: BTreeSet<_> = learned.iter().map(|stage| &stage.name).collect();
+        let different: BTreeSet<_> = learned.iter().map(|draft| &draft.stage.name).collect();
         assert_eq!(different.len(), learned.len(), "{names:?}: {learned:?}");
         stages += learned.len();
     }

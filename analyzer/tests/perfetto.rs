@@ -12,7 +12,7 @@ use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
 use tracer_analyzer::picture::perfetto::export;
 use tracer_analyzer::select::Selection;
-use tracer_analyzer::stage::choose;
+use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
 
 /// What the analysis hands on.
@@ -37,7 +37,8 @@ impl Sink for Found {
 fn exported(log: &str) -> (Analysis, Found, Vec<u8>) {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
-    let stages = choose(&[], &trace.definitions).unwrap();
+    let drafts = choose(&[], &trace.definitions).unwrap();
+    let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let (mut found, mut out) = (Found::default(), Vec::new());
     analyze(&trace, &Selection::all(), &stages, &mut found).unwrap();
     let analysis = export(&trace, &Selection::all(), &stages, &mut out).unwrap();

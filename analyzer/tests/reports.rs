@@ -11,7 +11,7 @@ use tracer_analyzer::screen::json;
 use tracer_analyzer::screen::markdown;
 use tracer_analyzer::screen::text;
 use tracer_analyzer::select::Selection;
-use tracer_analyzer::stage::{Stage, choose};
+use tracer_analyzer::stage::{Draft, Stage, choose};
 use tracer_format::Trace;
 
 const SCHEMA: &str = include_str!("../../format-spec/analyze.schema.json");
@@ -19,8 +19,9 @@ const SCHEMA: &str = include_str!("../../format-spec/analyze.schema.json");
 fn analyzed(log: &str, given: &[&str]) -> Analysis {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
-    let given: Vec<Stage> = given.iter().map(|stage| stage.parse().unwrap()).collect();
-    let stages = choose(&given, &trace.definitions).unwrap();
+    let given: Vec<Draft> = given.iter().map(|stage| stage.parse().unwrap()).collect();
+    let drafts = choose(&given, &trace.definitions).unwrap();
+    let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     analyze(&trace, &Selection::all(), &stages, &mut ()).unwrap()
 }
 

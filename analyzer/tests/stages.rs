@@ -9,7 +9,7 @@ use tracer_analyzer::analysis::Summary;
 use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
 use tracer_analyzer::select::Selection;
-use tracer_analyzer::stage::{Stage, choose};
+use tracer_analyzer::stage::{Draft, Stage, choose};
 use tracer_format::Trace;
 
 /// Writes down what it is handed: `a 1 complete 5`, `a -> b 1 -2`.
@@ -39,8 +39,9 @@ impl Sink for Notes {
 fn analyzed(log: &str, given: &[&str]) -> (Analysis, Vec<String>) {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
-    let given: Vec<Stage> = given.iter().map(|stage| stage.parse().unwrap()).collect();
-    let names = choose(&given, &trace.definitions).unwrap();
+    let given: Vec<Draft> = given.iter().map(|stage| stage.parse().unwrap()).collect();
+    let drafts = choose(&given, &trace.definitions).unwrap();
+    let names: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let mut notes = Notes { names: names.clone(), lines: Vec::new() };
     let analysis = analyze(&trace, &Selection::all(), &names, &mut notes).unwrap();
     balances(&analysis);

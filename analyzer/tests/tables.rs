@@ -206,7 +206,8 @@ fn a_log_has_no_wall_time() {
 fn spans_have_their_ends_and_classes() {
     let bytes = trace_of(DOCUMENTED_LOG);
     let trace = Trace::open(&bytes).unwrap();
-    let stages = stage::choose(&[], &trace.definitions).unwrap();
+    let drafts = stage::choose(&[], &trace.definitions).unwrap();
+    let stages: Vec<stage::Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let file = table(&bytes, &Filter::default(), Rows::Spans(&stages), Format::Csv);
     let text = String::from_utf8(file).unwrap();
     let mut lines = text.split_terminator("\r\n");

@@ -10,5 +10,6 @@ mod diff;
 mod follow;
 #[cfg(target_os = "linux")]
 mod hostile_file;
+mod keys;
 mod open;
 mod verbs;

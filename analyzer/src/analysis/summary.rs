@@ -3,7 +3,8 @@
 use super::latency::Latency;
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::Outcome;
-use crate::stage::Stage;
+use crate::stage::choice::{Chosen, Evidence, Refused};
+use crate::stage::{ProbeName, Stage};
 
 /// Spans of each stage that an analysis keeps, to be listed: all of them in a small trace.
 pub const FIRST_SPANS: usize = 100;
@@ -21,8 +22,59 @@ pub struct Analysis {
     pub probes: Vec<ProbeCount>,
     /// Stages, in their order.
     pub stages: Vec<StageReport>,
+    /// Stages for which no key can be named, and why.
+    pub refused: Vec<Refused>,
     /// Ways between the stages, in the order of the stages.
     pub hand_offs: Vec<HandOffReport>,
+}
+
+impl Analysis {
+    /// Adds how the stages' keys were chosen.
+    #[must_use]
+    pub fn chosen_by(mut self, chosen: Chosen) -> Self {
+        for (report, evidence) in self.stages.iter_mut().zip(chosen.evidence) {
+            report.evidence = evidence;
+        }
+        self.refused = chosen.refused;
+        self
+    }
+
+    /// Events of a probe.
+    #[must_use]
+    pub fn events_of(&self, name: &ProbeName) -> u64 {
+        let is = |count: &&ProbeCount| count.provider == name.provider && count.probe == name.probe;
+        self.probes.iter().filter(is).map(|count| count.events).sum()
+    }
+}
+
+impl StageReport {
+    /// Begins and ends that have a key.
+    #[must_use]
+    pub fn begins_and_ends(&self) -> (u64, u64) {
+        let of = |class| self.classes.of(class);
+        let both = of(Class::Complete) + of(Class::Inverted);
+        (
+            both + of(Class::Open) + of(Class::RepeatedBegin),
+            both + of(Class::OrphanEnd) + of(Class::RepeatedEnd),
+        )
+    }
+
+    /// The share of begins, or of ends if there are more, that have their partner; 1 without events.
+    #[must_use]
+    pub fn complete_share(&self) -> f64 {
+        let (begins, ends) = self.begins_and_ends();
+        let paired = self.classes.of(Class::Complete) + self.classes.of(Class::Inverted);
+        match begins.max(ends) {
+            0 => 1.0,
+            most => paired as f64 / most as f64,
+        }
+    }
+
+    /// Whether the latencies mean something: half of the events, or more, have their partner.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.complete_share() >= 0.5
+    }
 }
 
 /// Events of one probe.
@@ -41,6 +93,10 @@ pub struct ProbeCount {
 pub struct StageReport {
     /// The stage.
     pub stage: Stage,
+    /// How sure its key is.
+    pub evidence: Evidence,
+    /// Events of each probe that ends it.
+    pub ends: Vec<(ProbeName, u64)>,
     /// Spans of each class.
     pub classes: Classes,
     /// Complete spans that a later one overtook.

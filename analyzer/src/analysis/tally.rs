@@ -12,6 +12,7 @@ use crate::pair::{Class, EdgeMap, HandOff, Pairer, Sink, Span};
 use crate::select::clock::{anchors, realtime_ns};
 use crate::select::{LossTimes, Outcome, Selection};
 use crate::stage::Stage;
+use crate::stage::choice::Evidence;
 
 /// Counts what passes on its way to a sink.
 pub(super) struct Tally<'a, S> {
@@ -27,6 +28,8 @@ impl<'a, S: Sink> Tally<'a, S> {
     pub(super) fn new(trace: &Trace<'_>, selection: &Selection, stages: &[Stage], sink: &'a mut S) -> Self {
         let report = |stage: &Stage| StageReport {
             stage: stage.clone(),
+            evidence: Evidence { chosen: false, confirmed: true, few: false },
+            ends: Vec::new(),
             classes: Classes::default(),
             reordered: 0,
             without_key: 0,
@@ -78,7 +81,15 @@ impl<'a, S: Sink> Tally<'a, S> {
         let realtime_ns =
             self.time_ns.and_then(|(first_ns, last_ns)| Some((wall(first_ns)?, wall(last_ns)?)));
         let hand_offs = self.hand_offs.into_values();
-        Analysis { outcome, time_ns: self.time_ns, realtime_ns, probes, stages, hand_offs }
+        let refused = Vec::new();
+        let mut analysis =
+            Analysis { outcome, time_ns: self.time_ns, realtime_ns, probes, stages, refused, hand_offs };
+        for at in 0..analysis.stages.len() {
+            let ends = &analysis.stages[at].stage.ends;
+            analysis.stages[at].ends =
+                ends.iter().map(|name| (name.clone(), analysis.events_of(name))).collect();
+        }
+        analysis
     }
 }
 

@@ -22,6 +22,7 @@ use super::hand_off::hand_offs;
 use super::sink::Sink;
 use super::slots::Slots;
 use super::span::{Class, HandOff, Point, Side, Span};
+use crate::stage::number_of;
 use crate::stage::{KeyPart, KeyValue, MAX_WORDS, ProbeName, Scope, Stage};
 
 /// Keys that are remembered whole.
@@ -232,13 +233,6 @@ fn value(source: Source, columns: &Columns, row: usize, threads: &[Ids]) -> Opti
         }),
         Source::Nowhere => None,
     }
-}
-
-/// A number that stands for a text (FNV-1a): equal for equal texts; that two of a trace's texts share one is as likely as
-/// a memory error.
-fn number_of(text: &[u8]) -> i64 {
-    let mix = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.iter().fold(0xcbf2_9ce4_8422_2325, mix).cast_signed()
 }
 
 /// Where results go.

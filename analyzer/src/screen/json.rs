@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::clock::rfc3339;
-use crate::stage::Stage;
+use crate::stage::choice::Refused;
+use crate::stage::{ProbeName, Stage};
 
 /// Version of the form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;
@@ -30,7 +31,9 @@ pub fn json(analysis: &Analysis) -> String {
             "probe": count.probe,
             "events": count.events,
         })).collect::<Vec<_>>(),
-        "stages": analysis.stages.iter().map(stage).collect::<Vec<_>>(),
+        "stages": analysis.stages.iter().map(stage)
+            .chain(analysis.refused.iter().map(|refused| refused_stage(refused, analysis)))
+            .collect::<Vec<_>>(),
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
     });
     if !analysis.outcome.skipped.is_empty() {
@@ -59,6 +62,12 @@ fn stage(report: &StageReport) -> Value {
         "from": report.stage.begins_text(),
         "to": report.stage.ends_text(),
         "key": report.stage.key.to_string(),
+        "chosen": report.evidence.chosen,
+        "confirmed": report.evidence.confirmed,
+        "few": report.evidence.few,
+        "nested": report.stage.nested,
+        "ends": ends(&report.ends),
+        "complete_share": report.complete_share(),
         "complete": of(Class::Complete),
         "reordered": report.reordered,
         "open": of(Class::Open),
@@ -75,6 +84,45 @@ fn stage(report: &StageReport) -> Value {
         "spans": report.first_spans.iter().map(span).collect::<Vec<_>>(),
         "spans_left_out": report.classes.total() - report.first_spans.len() as u64,
     })
+}
+
+/// A stage without a key has no spans; the members of the others are there, and `refused` says why.
+fn refused_stage(refused: &Refused, analysis: &Analysis) -> Value {
+    let stage = &refused.stage;
+    let ends_of: Vec<(ProbeName, u64)> =
+        stage.ends.iter().map(|name| (name.clone(), analysis.events_of(name))).collect();
+    json!({
+        "name": stage.name,
+        "from": stage.begins_text(),
+        "to": stage.ends_text(),
+        "key": "refused",
+        "refused": refused.text(),
+        "chosen": true,
+        "confirmed": false,
+        "few": false,
+        "nested": false,
+        "ends": ends(&ends_of),
+        "complete_share": 0.0,
+        "complete": 0,
+        "reordered": 0,
+        "open": 0,
+        "orphan_end": 0,
+        "repeated_begin": 0,
+        "repeated_end": 0,
+        "inverted": 0,
+        "without_key": 0,
+        "given_up": 0,
+        "complete_near_loss": 0,
+        "other_near_loss": 0,
+        "latency_ns": null,
+        "inverted_ns": null,
+        "spans": [],
+        "spans_left_out": 0,
+    })
+}
+
+fn ends(ends: &[(ProbeName, u64)]) -> Value {
+    ends.iter().map(|(name, events)| (name.probe.clone(), Value::from(*events))).collect()
 }
 
 fn span(span: &Span) -> Value {

@@ -1,5 +1,6 @@
 //! An analysis as text: tables for the terminal.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tracer_format::log::escape;
@@ -18,7 +19,7 @@ pub fn text(analysis: &Analysis) -> String {
     let mut out = head(analysis);
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
         analysis.stages.iter().partition(|report| has_events(report, analysis));
-    if fired.is_empty() {
+    if fired.is_empty() && analysis.refused.is_empty() {
         out.push_str(
             "\nNo stage was seen. Give one with --stage 'NAME = PROVIDER:FROM -> PROVIDER:TO by KEY'.\n",
         );
@@ -63,7 +64,15 @@ pub(crate) fn stage_table(reports: &[&StageReport], markdown: bool) -> Table {
     let mut table = latency_table("stage", "spans", markdown);
     for report in reports {
         let touched = report.complete_near_loss > 0;
-        table.row(latency_cells(&escape(&report.stage.name), &report.latency, touched));
+        let name = escape(&report.stage.name);
+        if report.is_usable() {
+            table.row(latency_cells(&name, &report.latency, touched));
+        } else {
+            let (begins, ends) = report.begins_and_ends();
+            let mut cells = latency_cells(&name, &Latency::default(), touched);
+            cells[1] = format!("{} of {}", report.latency.count(), begins.max(ends));
+            table.row(cells);
+        }
     }
     table
 }
@@ -147,6 +156,7 @@ pub(crate) fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&Stag
             notes.push(format!("{name}: {given_up} given up unpaired, to bound memory"));
         }
     }
+    notes.extend(key_notes(analysis, fired));
     if !silent.is_empty() {
         let names: Vec<_> = silent.iter().map(|report| escape(&report.stage.name)).collect();
         notes.push(format!("no events of the stages {}", names.join(", ")));
@@ -156,6 +166,42 @@ pub(crate) fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&Stag
         notes.push(format!("no events of {unused} of {}", counted(analysis.probes.len() as u64, "probe")));
     }
     if notes.is_empty() { String::new() } else { format!("\n{}\n", notes.join("\n")) }
+}
+
+/// By which keys stages are paired, where that is not `seq` for all; and what is wrong with them.
+fn key_notes(analysis: &Analysis, fired: &[&StageReport]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for report in fired {
+        by_key.entry(report.stage.key_text()).or_default().push(escape(&report.stage.name).into_owned());
+    }
+    if by_key.keys().any(|key| key != "seq") {
+        let lists = by_key.iter().map(|(key, names)| format!("{key}: {}", names.join(", ")));
+        notes.push(format!("paired by {}", lists.collect::<Vec<_>>().join("; by ")));
+    }
+    let named = |wanted: fn(&StageReport) -> bool| {
+        let wanted = fired.iter().filter(|report| wanted(report));
+        wanted.map(|report| escape(&report.stage.name)).collect::<Vec<_>>().join(", ")
+    };
+    let unconfirmed = named(|report| !report.evidence.confirmed && !report.evidence.few);
+    if !unconfirmed.is_empty() {
+        notes.push(format!("no argument confirms the key of {unconfirmed}"));
+    }
+    let few = named(|report| report.evidence.few);
+    if !few.is_empty() {
+        notes.push(format!("too few events to choose the key of {few}"));
+    }
+    for report in fired.iter().filter(|report| !report.is_usable()) {
+        let (begins, ends) = report.begins_and_ends();
+        let (complete, key) = (report.latency.count(), &report.stage.key);
+        notes.push(format!(
+            "{}: only {complete} of {begins} begins and {ends} ends belong together by {key}",
+            escape(&report.stage.name)
+        ));
+    }
+    let refused = analysis.refused.iter();
+    notes.extend(refused.map(|refused| format!("{}: {}", escape(&refused.stage.name), refused.text())));
+    notes
 }
 
 pub(crate) fn has_events(report: &StageReport, analysis: &Analysis) -> bool {

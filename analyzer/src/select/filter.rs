@@ -176,6 +176,13 @@ impl Selection {
         Ok(selection)
     }
 
+    /// The selected times and threads, whatever the probe and the key.
+    #[must_use]
+    pub fn of_every_probe(&self) -> Self {
+        let all = self.threads.is_empty() && self.from_ns == 0 && self.to_ns == u64::MAX;
+        Self { all, sites: Vec::new(), keys: None, ..self.clone() }
+    }
+
     /// Whether the block may have selected events.
     #[must_use]
     pub fn wants(&self, block: &BlockRef) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tracer_format::Definitions;
 
 use super::definition::Stage;
+use super::draft::Draft;
 use super::learn::learn;
 use crate::{Error, Result};
 
@@ -12,16 +13,20 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Usage`] if two stages have one name, or a stage in the trace is not one.
-pub fn choose(given: &[Stage], definitions: &Definitions) -> Result<Vec<Stage>> {
+pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> {
     let stages = if !given.is_empty() {
         given.to_vec()
     } else if !definitions.stages.is_empty() {
-        definitions.stages.iter().map(Stage::try_from).collect::<Result<_>>()?
+        definitions
+            .stages
+            .iter()
+            .map(|stored| Stage::try_from(stored).map(Draft::given))
+            .collect::<Result<_>>()?
     } else {
         learn(definitions)
     };
     let mut names = BTreeSet::new();
-    match stages.iter().find(|stage| !names.insert(&stage.name)) {
+    match stages.iter().find(|draft| !names.insert(&draft.stage.name)) {
         Some(stage) => Err(Error::Usage {
             what: "stage",
             found: stage.to_string(),
@@ -37,7 +42,7 @@ mod tests {
 
     #[test]
     fn two_stages_cannot_have_one_name() {
-        let stage: Stage = "x = a:b -> c:d".parse().unwrap();
+        let stage: Draft = "x = a:b -> c:d".parse().unwrap();
         let error = choose(&[stage.clone(), stage], &Definitions::default()).unwrap_err().to_string();
         assert!(error.ends_with("expected a name that no other stage has"), "{error}");
     }

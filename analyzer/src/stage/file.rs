@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::definition::Stage;
+use super::draft::Draft;
 use crate::{Error, Result};
 
 /// Letters of a line that an error shows.
@@ -19,7 +20,7 @@ const MAX_SHOWN: usize = 100;
 ///
 /// # Errors
 /// [`Error::StageFile`] with the line that is not understood.
-pub fn parse(text: &str) -> Result<Vec<Stage>> {
+pub fn parse(text: &str) -> Result<Vec<Draft>> {
     let wrong = |at: usize, problem: String| {
         let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
         let found = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
@@ -43,16 +44,41 @@ pub fn parse(text: &str) -> Result<Vec<Stage>> {
     }
 }
 
+/// Writes stages as [`parse`] reads them.
+#[must_use]
+pub fn write(stages: &[Stage]) -> String {
+    let mut text = "[stages]\n".to_owned();
+    for stage in stages {
+        let whole = stage.to_string();
+        let definition = whole[stage.name.len()..].trim_start_matches(" = ");
+        text += &format!("{} = {}\n", quoted(&stage.name), quoted(definition));
+    }
+    text
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => quoted += &format!("\\u{:04X}", u32::from(letter)),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted + "\""
+}
+
 /// One stage, or what is wrong with it.
-fn stage(name: &str, value: &Spanned<DeValue<'_>>) -> std::result::Result<Stage, String> {
+fn stage(name: &str, value: &Spanned<DeValue<'_>>) -> std::result::Result<Draft, String> {
     let form = || "expected NAME = \"PROVIDER:FROM -> PROVIDER:TO by KEY\"".to_owned();
     let DeValue::String(text) = value.get_ref() else { return Err(form()) };
-    let mut stage: Stage = format!("stage = {text}").parse().map_err(|error| match error {
+    let mut draft: Draft = format!("stage = {text}").parse().map_err(|error| match error {
         Error::Usage { what: "key", expected, .. } => format!("expected a key such as {expected}"),
         _ => form(),
     })?;
-    stage.name = name.trim().to_owned();
-    if stage.name.is_empty() || stage.name.contains('=') { Err(form()) } else { Ok(stage) }
+    draft.stage.name = name.trim().to_owned();
+    if name.trim().is_empty() || name.contains('=') { Err(form()) } else { Ok(draft) }
 }
 
 #[cfg(test)]
@@ -65,8 +91,16 @@ mod tests {
         let stages: Vec<String> = parse(text).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
             stages,
-            ["total = camera:grab -> display:show by seq", "first byte = net:accept -> net:send by tid,arg1"]
+            ["total = camera:grab -> display:show", "first byte = net:accept -> net:send by tid,arg1"]
         );
+    }
+
+    #[test]
+    fn stages_are_written_as_they_are_read() {
+        let texts = ["a\\b = p:x -> p:y|z by tid flat", "\"q\" \u{7} = p:x -> p:y by pid,arg0=arg1"];
+        let stages: Vec<Stage> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let read: Vec<Stage> = parse(&write(&stages)).unwrap().into_iter().map(|draft| draft.stage).collect();
+        assert_eq!(read, stages);
     }
 
     #[test]

@@ -5,38 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracer_format::{Definitions, Site};
 
 use super::definition::{ProbeName, Stage};
+use super::draft::Draft;
 use super::key::Key;
-
-/// How names tell stages: what stands before and after the stage's name in the probe that begins it, and in those that
-/// may end it. The first that fits counts, the longer ones stand first.
-const FORMS: [(Affixes, &[Affixes]); 6] = [
-    (("beg_", ""), &[("end_", "")]),
-    (("begin_", ""), &[("end_", "")]),
-    (("", "__start"), &[("", "__done")]),
-    (("", "__entry"), &[("", "__return")]),
-    (("", "__begin"), &[("", "__end")]),
-    (("", "_start"), &[("", "_done"), ("", "_end"), ("", "_stop")]),
-];
-
-/// What stands before and after a name.
-type Affixes = (&'static str, &'static str);
+use super::words::ends_of;
 
 /// The stages that the names of the probes tell, in the order of the probes that begin them.
 ///
 /// A stage is named by what its probes' names share; with the provider before it where two stages would have one name.
 #[must_use]
-pub fn learn(definitions: &Definitions) -> Vec<Stage> {
-    let name = |site: &Site| ProbeName { provider: site.provider.clone(), probe: site.probe.clone() };
-    let probes: BTreeSet<ProbeName> = definitions.sites.iter().map(name).collect();
+pub fn learn(definitions: &Definitions) -> Vec<Draft> {
+    let mut by_provider: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for site in &definitions.sites {
+        by_provider.entry(&site.provider).or_default().insert(&site.probe);
+    }
     let mut stages: Vec<Stage> = Vec::new();
     let mut seen = BTreeSet::new();
     for site in &definitions.sites {
-        let from = name(site);
-        if seen.insert(from.clone())
-            && let Some((name, to)) = learn_one(&from, &probes)
-        {
-            stages.push(Stage::new(name, from, to, Key::seq()));
+        let Site { provider, probe, .. } = site;
+        if !seen.insert((provider, probe)) {
+            continue;
         }
+        let Some((name, ends)) = ends_of(probe, &by_provider[&provider[..]]) else { continue };
+        let named = |probe: &str| ProbeName { provider: provider.clone(), probe: probe.to_owned() };
+        let ends: Vec<ProbeName> = ends.into_iter().map(named).collect();
+        stages.push(Stage { ends, ..Stage::new(name, named(probe), named(probe), Key::seq()) });
     }
     for qualify in [provider_and_name, probes_of] {
         let mut uses: BTreeMap<String, usize> = BTreeMap::new();
@@ -45,7 +37,7 @@ pub fn learn(definitions: &Definitions) -> Vec<Stage> {
             stage.name = qualify(stage);
         }
     }
-    stages
+    stages.into_iter().map(|stage| Draft { stage, has_key: false }).collect()
 }
 
 fn provider_and_name(stage: &Stage) -> String {
@@ -54,20 +46,6 @@ fn provider_and_name(stage: &Stage) -> String {
 
 fn probes_of(stage: &Stage) -> String {
     format!("{}..{}", stage.begins[0], stage.ends[0].probe)
-}
-
-fn learn_one(from: &ProbeName, probes: &BTreeSet<ProbeName>) -> Option<(String, ProbeName)> {
-    for ((before, after), ends) in FORMS {
-        let middle = from.probe.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-        let Some(name) = middle.filter(|name| !name.is_empty()) else { continue };
-        for (before, after) in ends {
-            let to = ProbeName { provider: from.provider.clone(), probe: format!("{before}{name}{after}") };
-            if probes.contains(&to) {
-                return Some((name.to_owned(), to));
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -109,28 +87,27 @@ mod tests {
             "q:end_a",
         ];
         let expected = [
-            "a = p:beg_a -> p:end_a by seq",
-            "b = p:begin_b -> p:end_b by seq",
-            "c = p:c_start -> p:c_done by seq",
-            "d = p:d_start -> p:d_end by seq",
-            "e = p:e_start -> p:e_stop by seq",
-            "f = p:f__start -> p:f__done by seq",
-            "g = p:g__entry -> p:g__return by seq",
-            "h = p:h__begin -> p:h__end by seq",
+            "a = p:beg_a -> p:end_a",
+            "b = p:begin_b -> p:end_b",
+            "c = p:c_start -> p:c_done",
+            "d = p:d_start -> p:d_end",
+            "e = p:e_start -> p:e_stop",
+            "f = p:f__start -> p:f__done",
+            "g = p:g__entry -> p:g__return",
+            "h = p:h__begin -> p:h__end",
         ];
-        // `i__start` with `i__end` fits `X_start` and `X_end` with X = `i_`.
         assert_eq!(learned(&probes)[..8], expected);
-        assert_eq!(learned(&probes)[8..], ["i_ = p:i__start -> p:i__end by seq"]);
+        assert_eq!(learned(&probes)[8..], ["i = p:i__start -> p:i__end"]);
     }
 
     #[test]
     fn names_are_made_unique() {
         let probes = ["p:beg_a", "p:end_a", "p:begin_a", "q:beg_a", "q:end_a", "p:beg_b", "p:end_b"];
         let expected = [
-            "p:beg_a..end_a = p:beg_a -> p:end_a by seq",
-            "p:begin_a..end_a = p:begin_a -> p:end_a by seq",
-            "q:a = q:beg_a -> q:end_a by seq",
-            "b = p:beg_b -> p:end_b by seq",
+            "p:beg_a..end_a = p:beg_a -> p:end_a",
+            "p:begin_a..end_a = p:begin_a -> p:end_a",
+            "q:a = q:beg_a -> q:end_a",
+            "b = p:beg_b -> p:end_b",
         ];
         assert_eq!(learned(&probes), expected);
     }

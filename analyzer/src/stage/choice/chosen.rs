@@ -1,0 +1,166 @@
+//! The stages of an analysis with their keys, those for which there is none, and how sure that is.
+
+use std::collections::BTreeMap;
+
+use tracer_format::{Definitions, Trace};
+
+use super::candidate::Candidate;
+use super::decision::{Decision, Refusal, decide};
+use super::gather::gather;
+use super::sample::Sample;
+use super::widening::widen;
+use crate::select::Selection;
+use crate::stage::{Draft, Key, Scope, Stage};
+
+/// Stages whose keys are known, and those whose keys are not.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// Stages with a key.
+    pub stages: Vec<Stage>,
+    /// How sure each of these keys is.
+    pub evidence: Vec<Evidence>,
+    /// Stages for which no key can be named.
+    pub refused: Vec<Refused>,
+}
+
+/// How sure a key is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether the key was chosen; it was given otherwise.
+    pub chosen: bool,
+    /// Whether an argument confirms it; true of a key that was given.
+    pub confirmed: bool,
+    /// Whether there are too few events to choose by.
+    pub few: bool,
+}
+
+/// A stage for which no key can be named.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// The stage, with the key `seq`, which is not its key.
+    pub stage: Stage,
+    /// Begins and ends that were looked at.
+    pub counts: (usize, usize),
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Chooses the keys of those `drafts` that have none, from a sample of the selected events.
+///
+/// Which numbers and which probes are selected does not count: the keys are the same for every part of a trace.
+#[must_use]
+pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -> Chosen {
+    let has_key = |draft: &Draft| draft.has_key || is_marked(&draft.stage, &trace.definitions);
+    let open: Vec<&Stage> = drafts.iter().filter(|draft| !has_key(draft)).map(|draft| &draft.stage).collect();
+    let gathered = gather(trace, &selection.of_every_probe(), &open);
+    let sample = |at: usize| Sample { fired: &gathered.fired[at], lives: &gathered.lives };
+    let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, stage) in open.iter().enumerate() {
+        providers.entry(&stage.begins[0].provider).or_default().push(at);
+    }
+    let mut decisions: BTreeMap<&str, Decision> = BTreeMap::new();
+    for of_provider in providers.values() {
+        let mut decided: Vec<(Sample<'_>, Decision)> =
+            of_provider.iter().map(|&at| (sample(at), decide(&sample(at)))).collect();
+        widen(&mut decided);
+        let decided = decided.into_iter().map(|(_, decision)| decision);
+        decisions.extend(of_provider.iter().map(|&at| &open[at].name[..]).zip(decided));
+    }
+    let mut chosen = Chosen::default();
+    for draft in drafts {
+        match decisions.remove(&draft.stage.name[..]) {
+            Some(decision) => chosen.add(&draft.stage, decision, &trace.definitions),
+            None => chosen.push(draft.stage.clone(), Evidence { chosen: false, confirmed: true, few: false }),
+        }
+    }
+    chosen
+}
+
+impl Chosen {
+    fn push(&mut self, stage: Stage, evidence: Evidence) {
+        self.stages.push(stage);
+        self.evidence.push(evidence);
+    }
+
+    fn add(&mut self, stage: &Stage, decision: Decision, definitions: &Definitions) {
+        let stage = stage.clone();
+        match decision.key {
+            Ok(candidate) => {
+                let evidence = Evidence { chosen: true, confirmed: decision.confirmed, few: false };
+                self.push(with_key(stage, candidate, &decision), evidence);
+            }
+            Err(Refusal::Few) => {
+                let key = if has_argument(&stage, definitions) {
+                    Key::seq()
+                } else {
+                    Key { scope: Scope::Tid, parts: Vec::new() }
+                };
+                let nested = key.scope == Scope::Tid;
+                let evidence = Evidence { chosen: true, confirmed: false, few: true };
+                self.push(Stage { key, nested, ..stage }, evidence);
+            }
+            Err(why) => self.refused.push(Refused { stage, counts: decision.counts, why }),
+        }
+    }
+}
+
+fn with_key(stage: Stage, candidate: Candidate, decision: &Decision) -> Stage {
+    let unwinds = decision.nested && candidate.args().is_empty();
+    Stage {
+        key: candidate.into(),
+        nested: decision.nested,
+        unwinding: if unwinds { decision.agreeing.first().copied() } else { None },
+        ..stage
+    }
+}
+
+/// Whether the recording was told which argument is the key.
+fn is_marked(stage: &Stage, definitions: &Definitions) -> bool {
+    sites(stage, definitions).any(|site| site.key_arg != 0)
+}
+
+fn has_argument(stage: &Stage, definitions: &Definitions) -> bool {
+    sites(stage, definitions).all(|site| !site.args.is_empty())
+}
+
+fn sites<'a>(
+    stage: &'a Stage,
+    definitions: &'a Definitions,
+) -> impl Iterator<Item = &'a tracer_format::Site> {
+    let is_of = |site: &&tracer_format::Site| {
+        let mut probes = stage.begins.iter().chain(&stage.ends);
+        probes.any(|probe| probe.provider == site.provider && probe.probe == site.probe)
+    };
+    definitions.sites.iter().filter(is_of)
+}
+
+impl Refused {
+    /// Why, and what to do.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (begins, ends) = self.counts;
+        let give = |key: &str| {
+            let stage = &self.stage;
+            format!("--stage '{} = {} -> {} by {key}'", stage.name, stage.begins_text(), stage.ends_text())
+        };
+        match &self.why {
+            Refusal::Few => format!("{begins} begins and {ends} ends are too few to choose a key"),
+            Refusal::NotInPairs => format!("{begins} begins and {ends} ends: they do not come in pairs"),
+            Refusal::Rivals(one, other) => format!(
+                "by {one} and by {other}, which both fit, the spans differ; give one: {}",
+                give(&one.to_string())
+            ),
+            Refusal::SameNumbers(key, percent) => format!(
+                "several processes use the same numbers at a time ({percent} % of them), and their parents do not \
+                 tell them apart; select the processes that belong together with -p, or mix them: {}",
+                give(&key.to_string())
+            ),
+            Refusal::Unfit(best) => {
+                let shown = |(key, percent): &(Candidate, u32)| format!("by {key} {percent} % are complete");
+                let best_text = best.iter().map(shown).collect::<Vec<_>>().join(", ");
+                let key = best.first().map_or_else(|| "tid".to_owned(), |(key, _)| key.to_string());
+                format!("no key fits: {best_text}; to use one all the same: {}", give(&key))
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Gathers samples: the first events of each stage that have no loss among them.
+
+use std::collections::HashMap;
+
+use tracer_format::{ArgKind, Batch, Columns, Definitions, Site, Trace};
+
+use super::sample::{ARGS, Fired, Life};
+use crate::select::Selection;
+use crate::stage::{ProbeName, Stage, number_of};
+
+/// Events of a stage in its sample, at most: from 1024 on, decisions on recorded programs are those on all events.
+const ENOUGH: usize = 4096;
+/// Events that are looked at for them, at most.
+const LOOKED_AT: u64 = 1 << 22;
+
+/// What was gathered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gathered {
+    /// Events of each stage.
+    pub(super) fired: Vec<Vec<Fired>>,
+    /// When each process fired.
+    pub(super) lives: Vec<Life>,
+}
+
+/// Reads the selected events of `trace` until there are enough of every stage.
+pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]) -> Gathered {
+    let mut gatherer = Gatherer::new(&trace.definitions, stages);
+    // It ends with an error when there is enough; one of reading is met again by the pass over the whole.
+    let _ = trace.walk(
+        |block| selection.wants(block),
+        1,
+        |batch| {
+            match batch {
+                Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |rows| {
+                    rows.for_each(|row| gatherer.event(columns, row));
+                    Ok(())
+                })?,
+                Batch::Gap(gap) if !selection.wants_gap(&gap) => {}
+                Batch::Gap(_) | Batch::Damaged(_) => gatherer.gap(),
+            }
+            if gatherer.has_enough() { Err(()) } else { Ok(()) }
+        },
+    );
+    gatherer.gap();
+    Gathered { fired: gatherer.best, lives: gatherer.lives }
+}
+
+struct Gatherer<'a> {
+    definitions: &'a Definitions,
+    /// For each site: the stages that it ends or begins, an end first.
+    uses: Vec<Vec<(usize, bool)>>,
+    lives: Vec<Life>,
+    /// Events of each stage since the last loss, and the most that were without loss.
+    current: Vec<Vec<Fired>>,
+    best: Vec<Vec<Fired>>,
+    looked_at: u64,
+}
+
+impl<'a> Gatherer<'a> {
+    fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
+        let is = |site: &Site, probes: &[ProbeName]| {
+            probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
+        };
+        let uses = |site: &Site| {
+            let of = |(at, stage): (usize, &&Stage)| {
+                [(&stage.ends, true), (&stage.begins, false)]
+                    .into_iter()
+                    .filter(|(probes, _)| is(site, probes))
+                    .map(|(_, is_end)| (at, is_end))
+                    .collect::<Vec<_>>()
+            };
+            stages.iter().enumerate().flat_map(of).collect()
+        };
+        let mut programs: HashMap<&str, u32> = HashMap::new();
+        let life = |process: &'a tracer_format::Process| {
+            let next = u32::try_from(programs.len()).unwrap_or(u32::MAX);
+            let program = *programs.entry(&process.program).or_insert(next);
+            Life { first_ns: u64::MAX, last_ns: 0, program }
+        };
+        Self {
+            definitions,
+            uses: definitions.sites.iter().map(uses).collect(),
+            lives: definitions.processes.iter().map(life).collect(),
+            current: vec![Vec::new(); stages.len()],
+            best: vec![Vec::new(); stages.len()],
+            looked_at: 0,
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        let enough = |(current, best): (&Vec<Fired>, &Vec<Fired>)| current.len().max(best.len()) >= ENOUGH;
+        self.looked_at >= LOOKED_AT || self.current.iter().zip(&self.best).all(enough)
+    }
+
+    fn event(&mut self, columns: &Columns, row: usize) {
+        self.looked_at += 1;
+        let thread = columns.thread[row];
+        let process = self.definitions.threads.get(thread as usize).map_or(u32::MAX, |thread| thread.process);
+        if let Some(life) = self.lives.get_mut(process as usize) {
+            life.first_ns = life.first_ns.min(columns.time_ns[row]);
+            life.last_ns = columns.time_ns[row];
+        }
+        let site = columns.site[row] as usize;
+        let Some(uses) = self.uses.get(site).filter(|uses| !uses.is_empty()) else { return };
+        let parent = self.definitions.processes.get(process as usize).map_or(0, |process| process.parent_pid);
+        let (arity, args) = arguments(columns, row, &self.definitions.sites[site].args);
+        for &(stage, is_end) in uses {
+            if self.current[stage].len() < ENOUGH {
+                self.current[stage].push(Fired { is_end, thread, process, parent, arity, args });
+            }
+        }
+    }
+
+    /// Events are missing here: what stands before is not paired with what comes.
+    fn gap(&mut self) {
+        for (current, best) in self.current.iter_mut().zip(&mut self.best) {
+            if current.len() > best.len() {
+                std::mem::swap(current, best);
+            }
+            current.clear();
+        }
+    }
+}
+
+/// The arguments that may be part of a key.
+fn arguments(columns: &Columns, row: usize, kinds: &[ArgKind]) -> (u8, [Option<i64>; ARGS]) {
+    let mut args = [None; ARGS];
+    let mut arity = 0;
+    let unreadable = columns.row_unreadable(row);
+    for (at, (&bits, kind)) in columns.row_values(row).iter().zip(kinds).take(ARGS).enumerate() {
+        arity += 1;
+        args[at] = match kind {
+            _ if unreadable >> at & 1 != 0 => None,
+            ArgKind::Signed(_) | ArgKind::Unsigned(_) => Some(bits.cast_signed()),
+            ArgKind::Str => columns.string(bits).map(number_of),
+            ArgKind::Float(_) | ArgKind::Unknown(_) => None,
+        };
+    }
+    (arity, args)
+}

@@ -1,0 +1,71 @@
+//! One key for the stages of a provider: what a stage keyed by thread would miss is its buffer's way to the others.
+//!
+//! If one stage needs a key that reaches over processes, or if every stage is begun with a count of buffers, the others
+//! take that key too, where it pairs the same events.
+
+use super::candidate::Candidate;
+use super::decision::Decision;
+use super::sample::Sample;
+use super::trial::{FEW, Trial};
+use crate::stage::Scope;
+
+/// Share of the pairs that may change.
+const CHANGED: f64 = 0.001;
+/// Share of the begins that must count on.
+const COUNTING: f64 = 0.8;
+/// The next number is at most so much greater than the greatest before.
+const STEP: i64 = 16;
+
+/// Gives the stages of one provider, each with its sample and what was decided, one key where that changes nothing.
+pub fn widen(stages: &mut [(Sample<'_>, Decision)]) {
+    let Some(wide) = wide_key(stages) else { return };
+    for (sample, decision) in stages.iter_mut() {
+        let Ok(key) = decision.key else { continue };
+        if key == wide {
+            continue;
+        }
+        let (now, widened) = (Trial::new(sample, key), Trial::new(sample, wide));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a thousandth of a count"
+        )]
+        let few = 2.max((CHANGED * now.pairs as f64) as usize);
+        let crosses = widened.crossing == now.crossing || key.scope > Scope::Pid;
+        if now.missing_in(&widened) <= few && widened.pairs + few >= now.pairs && crosses {
+            *decision = Decision::chosen(sample, &widened);
+        }
+    }
+}
+
+/// The key that the stages of a provider may share.
+fn wide_key(stages: &[(Sample<'_>, Decision)]) -> Option<Candidate> {
+    let keys = || stages.iter().filter_map(|(_, decision)| decision.key.as_ref().ok());
+    let needed: Vec<&Candidate> = keys().filter(|key| key.scope >= Scope::Ppid).collect();
+    let uses = |key: &Candidate| needed.iter().filter(|other| **other == key).count();
+    if let Some(&&key) = needed.iter().rev().max_by_key(|key| uses(key)) {
+        // The parent was chosen for a reason.
+        let by_parent = key.in_scope(Scope::Ppid);
+        return Some(if uses(&by_parent) > 0 { by_parent } else { key });
+    }
+    let paired = |decision: &Decision| decision.counts.0 > 0 && decision.counts.1 > 0;
+    let mut whole = stages.iter().filter(|(_, decision)| paired(decision)).peekable();
+    whole.peek()?;
+    let counts = whole.all(|(sample, decision)| decision.key.is_ok() && counts_up(sample));
+    counts.then(|| Candidate::new(Scope::Trace, &[(0, 0)]))
+}
+
+/// Whether the first argument counts buffers: a value of its own each, mostly one more than the greatest before.
+fn counts_up(sample: &Sample<'_>) -> bool {
+    let (mut greatest, mut begins, mut counting) = (None, 0_usize, 0_usize);
+    for fired in sample.fired.iter().filter(|fired| !fired.is_end) {
+        let Some(value) = fired.args[0] else { return false };
+        begins += 1;
+        let next = |greatest: i64| value > greatest && value.saturating_sub(greatest) <= STEP;
+        counting += usize::from(greatest.is_none_or(next));
+        greatest = Some(greatest.map_or(value, |greatest: i64| greatest.max(value)));
+    }
+    begins >= FEW
+        && counting as f64 >= COUNTING * begins as f64
+        && Trial::new(sample, Candidate::new(Scope::Trace, &[(0, 0)])).is_identity()
+}
