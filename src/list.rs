@@ -23,7 +23,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
     }
     let programs: Result<Vec<_>, _> = args.programs.iter().map(|text| pattern::program(text)).collect();
     let filter = Filter { requests, pids: args.pids.clone(), programs: programs.map_err(usage)? };
-    let scan = Discovery::new(filter).scan();
+    let scan = Discovery::new(filter).scan_settled();
     for found in &scan.found {
         list::write(&mut out, &found.binary, &found.pids)?;
     }

@@ -6,7 +6,9 @@
 pub mod binary;
 pub mod discover;
 pub mod elf;
-mod library;
+mod known;
+pub(crate) mod launch;
 pub mod list;
 mod mapping;
 pub mod pattern;
+mod root;

@@ -11,3 +11,4 @@ pub(crate) mod meter;
 pub mod program;
 pub mod raw;
 pub(crate) mod signal;
+pub(crate) mod twin;

@@ -3,7 +3,6 @@
 mod target;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -119,7 +118,7 @@ fn libraries_are_found_where_they_are_mapped() {
     let path = compile(&folder, "uses-library", main, &options);
 
     let mut discovery = Discovery::new(filter("t_library:*"));
-    let scan = discovery.command(path.as_os_str()).unwrap();
+    let scan = discovery.command(&[path.clone().into()]).unwrap();
     assert_eq!((paths(&scan), scan.pids.len()), (vec![library.as_path()], 0), "known before it starts");
 
     let running = Running::start(&mut Command::new(&path));
@@ -230,10 +229,10 @@ fn a_file_that_was_written_over_is_read_again() {
     let folder = Folder::new("rewritten");
     let path = waiting(&folder, "t_before");
     let mut discovery = Discovery::new(filter("t_after:*"));
-    assert!(discovery.command(path.as_os_str()).unwrap().found.is_empty());
+    assert!(discovery.command(&[path.clone().into()]).unwrap().found.is_empty());
     // The same inode, as a compiler that reuses a freed one gives it.
     std::fs::write(&path, std::fs::read(waiting(&folder, "t_after")).unwrap()).unwrap();
-    assert_eq!(discovery.command(path.as_os_str()).unwrap().found.len(), 1);
+    assert_eq!(discovery.command(&[path.clone().into()]).unwrap().found.len(), 1);
 }
 
 #[test]
@@ -248,6 +247,6 @@ fn a_file_that_the_user_names_must_be_a_program() {
     assert_eq!(message("/proc"), "cannot read /proc");
     assert_eq!(message("/dev/zero"), "cannot read /dev/zero", "a device is not opened");
     let message =
-        Discovery::new(Filter::default()).command(OsStr::new("no-such\x1bprogram")).unwrap_err().to_string();
+        Discovery::new(Filter::default()).command(&["no-such\x1bprogram".into()]).unwrap_err().to_string();
     assert_eq!(message, "command no-such\\x1bprogram: not found in PATH, expected a program that can be run");
 }

@@ -357,3 +357,59 @@ fn a_compiled_program_with_changed_headers_notes_and_symbols_is_survived() {
     }
     assert!((100..19_900).contains(&refused), "{refused}: changes must hit, but not always");
 }
+
+/// The file without section headers, and with a segment that holds its notes of probes and its build id.
+fn without_sections(mut file: Vec<u8>) -> Vec<u8> {
+    let number = |file: &[u8], at: usize, len: usize| {
+        file[at..at + len].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let headers = usize::try_from(number(&file, 40, 8)).unwrap();
+    let of_notes = (headers..file.len()).step_by(64).filter(|header| number(&file, header + 4, 4) == 7);
+    let places: Vec<(u64, u64)> =
+        of_notes.map(|at| (number(&file, at + 24, 8), number(&file, at + 32, 8))).collect();
+    file[40..48].fill(0);
+    file[58..64].fill(0);
+    for (segment, (offset, len)) in places.iter().enumerate() {
+        let at = 64 + 56 * (2 + segment);
+        file[at..at + 4].copy_from_slice(&4_u32.to_le_bytes());
+        file[at + 8..at + 16].copy_from_slice(&offset.to_le_bytes());
+        file[at + 32..at + 40].copy_from_slice(&len.to_le_bytes());
+    }
+    file[56] = u8::try_from(2 + places.len()).unwrap();
+    file
+}
+
+#[test]
+fn notes_are_found_by_program_headers_where_there_are_no_sections() {
+    let place = |offset: u64| LOADED_AT + offset;
+    let notes = note([place(CODE_OFFSET), 0, place(DATA_OFFSET)], "app\0begin\0-8@%rdi\0");
+    let whole = elf(&Parts { notes, ..Parts::default() });
+    let bare = without_sections(whole.clone());
+    assert_eq!(read(&bare), read(&whole));
+    assert_eq!(read(&bare).build_id, BUILD_ID);
+    // Damaged section headers are as good as none, as long as the notes are found.
+    let mut damaged = bare;
+    damaged[40..48].fill(0x7f);
+    assert_eq!(read(&damaged), read(&whole));
+    let mut lost = whole;
+    lost[40..48].fill(0x7f);
+    assert!(refused(&lost).to_string().starts_with("section header"), "there may be probes");
+}
+
+#[test]
+fn notes_are_found_in_a_section_of_another_name() {
+    let mut file = elf(&Parts::default());
+    let at = file.windows(13).position(|bytes| bytes == b".note.stapsdt").unwrap();
+    file[at..at + 13].copy_from_slice(b".note.merged\0");
+    assert_eq!(read(&file), read(&elf(&Parts::default())));
+}
+
+#[test]
+fn sites_that_the_program_may_write_over_are_left_out() {
+    let mut file = elf(&Parts::default());
+    file[68] = 7;
+    let found = read(&file);
+    assert_eq!(found.sites, []);
+    let expected = "app:begin at 0x400200 is in a writable segment, where the kernel puts no breakpoint, left out (and 1 more like it)";
+    assert_eq!(found.problem.as_deref(), Some(expected));
+}

@@ -8,9 +8,12 @@ mod tool;
 
 mod command;
 mod exception;
+mod identity;
+mod launch;
 mod namespace;
 mod processes;
 mod python;
 mod semaphore;
 mod sites;
 mod user;
+mod view;

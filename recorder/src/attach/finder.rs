@@ -2,9 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -48,8 +46,8 @@ pub(crate) struct Finder {
     kernel: (u32, u32),
     /// By device and inode: a file that was written anew is attached to instead of what it was.
     links: HashMap<(u64, u64), Link>,
-    /// When a process of this program was last looked at, by device and inode of its executable.
-    looked: HashMap<(u64, u64), Instant>,
+    /// When a process that maps the same files was last looked at, by [`Launch::identity`](crate::find::launch::Launch::identity).
+    looked: HashMap<u64, Instant>,
 }
 
 /// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
@@ -182,30 +180,23 @@ impl Finder {
     ) -> Result<()> {
         let pid = started.pid;
         let now = Instant::now();
+        if !self.is_wanted(pid) {
+            return Ok(());
+        }
         // It may be gone already, or not have its new name yet; another one will be of the same file.
         let executable = process::executable(pid).unwrap_or_default();
         let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
-        let facts = fs::metadata(format!("/proc/{pid}/exe")).or_else(|_| fs::metadata(&path));
-        let Ok(facts) = facts else { return Ok(()) };
-        let program = (facts.dev(), facts.ino());
-        let remembered = self.looked.get(&program).is_some_and(|at| now.duration_since(*at) < REMEMBERED);
-        if remembered || !self.is_wanted(pid) {
+        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(()) };
+        let identity = launch.identity();
+        if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
             return Ok(());
         }
         if self.looked.len() >= MAX_REMEMBERED {
             self.looked.clear();
         }
-        self.looked.insert(program, now);
-        if started.is_held {
-            // It is there, whatever root it has.
-            let scan = self.discovery.scan_process(pid);
-            self.attach_later(scan, announce, tell)?;
-        }
-        // One that has a root of its own gives a path that means another file here, or is gone.
-        if process::has_our_root(pid) {
-            let scan = self.discovery.starting(pid, path);
-            self.attach_later(scan, announce, tell)?;
-        }
+        self.looked.insert(identity, now);
+        let scan = self.discovery.files(launch);
+        self.attach_later(scan, announce, tell)?;
         if looks.len() < MAX_REMEMBERED {
             looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
         }

@@ -110,8 +110,16 @@ impl Binary {
 /// # Errors
 /// If the file is damaged, over a limit, or of an unknown machine.
 pub fn contents(source: &dyn FileExt, requests: &[Request]) -> Result<Option<Contents>, Damage> {
-    let Some(elf) = Elf::read(source)? else { return Ok(None) };
+    let (elf, damage) = match Elf::read(source) {
+        Ok(elf) => (elf, None),
+        // Neither the kernel nor the loader looks at section headers: the program may run all the same.
+        Err(damage) => (Elf::read_header(source)?, Some(damage)),
+    };
+    let Some(elf) = elf else { return Ok(None) };
     let mut notes = note::read(&elf)?;
+    if let Some(damage) = damage.filter(|_| notes.is_empty()) {
+        return Err(damage);
+    }
     notes.retain(|note| requested(requests, &note.provider, &note.probe).is_some());
     if notes.is_empty() {
         return Ok(Some(Contents::default()));
@@ -120,10 +128,10 @@ pub fn contents(source: &dyn FileExt, requests: &[Request]) -> Result<Option<Con
     let sites = notes.into_iter().filter_map(|note| reader.site(note, requests)).collect();
     let problem = match reader.problems {
         0 => None,
-        1 => Some(reader.first_problem),
+        1 => Some(reader.first_problem.clone()),
         count => Some(format!("{} (and {} more like it)", reader.first_problem, count - 1)),
     };
-    Ok(Some(Contents { sites, build_id: build_id(&elf), problem }))
+    Ok(Some(Contents { sites, build_id: build_id(&elf, &reader.segments), problem }))
 }
 
 /// What it takes to make sites of notes.
@@ -196,6 +204,13 @@ impl<'a> SiteReader<'a> {
             self.report(format!("{name} at {:#x} is not in an executable segment, left out", note.address));
             return None;
         };
+        if file_offset(&self.segments, note.address, Access::Both).is_some() {
+            self.report(format!(
+                "{name} at {:#x} is in a writable segment, where the kernel puts no breakpoint, left out",
+                note.address
+            ));
+            return None;
+        }
         let semaphore_offset = match note.semaphore {
             0 => 0,
             address => match file_offset(&self.segments, address, Access::Write) {
@@ -253,9 +268,9 @@ fn set_strings(arguments: &mut [Argument], strings: u16) -> Option<String> {
 }
 
 /// Build id of a file; empty if it has none that can be read.
-fn build_id(elf: &Elf<'_>) -> Vec<u8> {
-    let read = |section| {
-        let bytes = elf.section_bytes(section, "build id", MAX_BUILD_ID_SECTION_BYTES).ok()?;
+fn build_id(elf: &Elf<'_>, segments: &[ProgramHeader64<LE>]) -> Vec<u8> {
+    let read = |(offset, len)| {
+        let bytes = elf.bytes("build id", offset, len, MAX_BUILD_ID_SECTION_BYTES).ok()?;
         let mut notes = NoteIterator::<elf::FileHeader64<LE>>::new(LE, 4, &bytes).ok()?;
         while let Some(note) = notes.next().ok()? {
             if note.name() == elf::ELF_NOTE_GNU && note.n_type(LE) == elf::NT_GNU_BUILD_ID {
@@ -264,5 +279,9 @@ fn build_id(elf: &Elf<'_>) -> Vec<u8> {
         }
         None
     };
-    elf.sections(".note.gnu.build-id").find_map(read).unwrap_or_default()
+    let sections = elf.sections(".note.gnu.build-id");
+    let in_sections = sections.map(|section| (section.sh_offset.get(LE), section.sh_size.get(LE)));
+    let of_notes = segments.iter().filter(|segment| segment.p_type.get(LE) == elf::PT_NOTE);
+    let in_segments = of_notes.map(|segment| (segment.p_offset.get(LE), segment.p_filesz.get(LE)));
+    in_sections.chain(in_segments).find_map(read).unwrap_or_default()
 }

@@ -5,26 +5,30 @@
 //! only into files that are new or were changed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use glob::Pattern;
 
 use crate::error::{Damage, Error, Result};
 use crate::find::binary::Binary;
-use crate::find::library;
-use crate::find::mapping::{self, Mapping};
+use crate::find::known::{self, FileId, KnownFiles, Standing};
+use crate::find::launch::{self, Launch};
+use crate::find::mapping::{self, MappedPart, Mapping, view};
 use crate::find::pattern::Request;
+use crate::find::root::{self, Identity};
 use crate::host::process;
 use tracer_format::log::escape;
 
-/// `OVERLAYFS_SUPER_MAGIC` of the kernel's `linux/magic.h`.
-const OVERLAY_MAGIC: i64 = 0x794c_7630;
-
 /// Problems that are remembered, so that none is told twice.
 const MAX_PROBLEMS: usize = 10_000;
+
+/// How long the loader may take to map a file bit by bit.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// What to look for, and where.
 #[derive(Debug, Clone, Default)]
@@ -70,47 +74,23 @@ pub struct Scan {
 #[derive(Debug)]
 pub struct Discovery {
     filter: Filter,
-    /// Files by device and inode.
-    known: HashMap<FileId, KnownFile>,
+    known: KnownFiles,
     told: HashSet<String>,
+    /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
+    doubtful: HashSet<(u32, FileId)>,
     /// Whether all processes were looked at before; those that the user named may end after that.
     scanned: bool,
-}
-
-/// Device and inode.
-type FileId = (u64, u64);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct KnownFile {
-    version: Version,
-    has_probes: bool,
-    overlay: bool,
-    /// The file itself, or the one found first where two containers show the same file as two: the kernel attaches to
-    /// what lies below both, so attaching to each would give every event twice.
-    original: FileId,
-}
-
-/// What tells a file from one that took its inode later, or was written over it.
-///
-/// Not the time of the last status change: deleting a running program changes that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    modified: (i64, i64),
-    size: u64,
-}
-
-impl Version {
-    fn of(facts: &Metadata) -> Self {
-        Version { modified: (facts.mtime(), facts.mtime_nsec()), size: facts.size() }
-    }
 }
 
 /// One pass over some processes.
 struct Pass<'a> {
     discovery: &'a mut Discovery,
     scan: Scan,
-    /// Files looked at in this pass, as `/proc/PID/maps` names them, and the file that was found there.
-    seen: HashMap<FileId, FileId>,
+    /// Files looked at in this pass, as `/proc/PID/maps` names them to processes with the same root and mounts, and the file
+    /// that was found there.
+    mapped: HashMap<(Identity, FileId, PathBuf), FileId>,
+    /// Files looked at in this pass.
+    seen: HashSet<FileId>,
     /// Positions in `scan.found`.
     positions: HashMap<FileId, usize>,
     /// Processes that may not be looked into.
@@ -123,13 +103,29 @@ impl Discovery {
     /// Starts with nothing seen.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
-        Discovery { filter, known: HashMap::new(), told: HashSet::new(), scanned: false }
+        Discovery {
+            filter,
+            known: KnownFiles::default(),
+            told: HashSet::new(),
+            doubtful: HashSet::new(),
+            scanned: false,
+        }
     }
 
     /// Looks at all processes that pass the filter.
     pub fn scan(&mut self) -> Scan {
         let listed = if self.filter.pids.is_empty() { process::pids() } else { Ok(self.filter.pids.clone()) };
         self.scan_listed(listed)
+    }
+
+    /// As [`scan`](Self::scan), and again where a process does not show its files as it should: for a caller that looks only once.
+    pub fn scan_settled(&mut self) -> Scan {
+        let mut scan = self.scan();
+        if !self.doubtful.is_empty() {
+            std::thread::sleep(SETTLING);
+            scan.problems.extend(self.scan().problems);
+        }
+        scan
     }
 
     /// Looks at these processes, whatever the filter's pids are.
@@ -143,15 +139,16 @@ impl Discovery {
             Ok(mut pids) => {
                 pids.sort_unstable();
                 pids.dedup();
+                pass.discovery.doubtful.retain(|(pid, _)| pids.binary_search(pid).is_ok());
                 pids.into_iter().for_each(|pid| pass.process(pid));
             }
             Err(error) => pass.tell(format!("cannot list processes: /proc: {error}")),
         }
-        // Files that nobody maps any more are forgotten, so that memory stays bounded by what runs.
-        let alive: HashSet<FileId> = pass.seen.iter().flat_map(|(link, file)| [*link, *file]).collect();
+        // Files that nothing maps any more are forgotten, so that memory stays bounded by what runs.
+        let alive = std::mem::take(&mut pass.seen);
         let scan = pass.finish();
         self.scanned = true;
-        self.known.retain(|file, known| known.has_probes || alive.contains(file));
+        self.known.keep(|file| alive.contains(file));
         scan
     }
 
@@ -162,39 +159,31 @@ impl Discovery {
         pass.finish()
     }
 
-    /// Looks at the executable of a command that is yet to start, and the shared libraries that it will load; the
+    /// Looks at the files that a command will map when it is started: the executable, what runs it, and shared libraries. The
     /// filter's pids and programs do not count.
     ///
     /// # Errors
-    /// [`Error::Command`] if there is no such program in `PATH`.
-    pub fn command(&mut self, name: &std::ffi::OsStr) -> Result<Scan> {
-        Ok(self.files(library::of_command(name)?))
+    /// [`Error::Command`] if there is no such program in `PATH`, [`Error::File`] if it cannot be read.
+    pub fn command(&mut self, command: &[OsString]) -> Result<Scan> {
+        Ok(self.files(Launch::of_command(command)?))
     }
 
-    /// Looks at the program at `path`, which process `pid` has just begun to run, and the shared libraries that it will
-    /// load, if it passes the filter. The process may be gone already, or be stopped before its first instruction.
-    pub fn starting(&mut self, pid: u32, path: PathBuf) -> Scan {
-        let program = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !self.filter.wants(&program) || !path.is_file() {
-            return Scan::default();
-        }
-        self.files(library::of_process(pid, path))
+    /// The program at `path`, which process `pid` has just begun to run, if it passes the filter. The process may be gone
+    /// already, or be stopped before its first instruction.
+    pub(crate) fn launch(&self, pid: u32, path: &Path) -> Option<Launch> {
+        let program = path.file_name().unwrap_or_default().to_string_lossy();
+        if self.filter.wants(&program) { Launch::of_process(pid, path) } else { None }
     }
 
-    fn files(&mut self, paths: Vec<PathBuf>) -> Scan {
+    /// Looks at the files that a program will map.
+    pub(crate) fn files(&mut self, launch: Launch) -> Scan {
         let mut pass = self.pass();
-        for path in paths {
-            if let Err(error) = pass.file(&path, &path) {
-                pass.tell(format!("{}: {error}", shown(&path)));
+        launch.files(&mut |path, file| {
+            if let Err(error) = pass.file(file, path) {
+                pass.tell(format!("{}: {error}", shown(path)));
             }
-        }
+        });
         pass.finish()
-    }
-
-    /// The file with these facts, if it was looked at and has not changed since.
-    fn recall(&self, facts: &Metadata) -> Option<FileId> {
-        let known = self.known.get(&id(facts)).filter(|known| known.version == Version::of(facts))?;
-        Some(known.original)
     }
 
     fn pass(&mut self) -> Pass<'_> {
@@ -202,7 +191,8 @@ impl Discovery {
         Pass {
             discovery: self,
             scan: Scan::default(),
-            seen: HashMap::new(),
+            mapped: HashMap::new(),
+            seen: HashSet::new(),
             positions: HashMap::new(),
             forbidden: 0,
             first,
@@ -216,10 +206,10 @@ impl Discovery {
 /// # Errors
 /// If the file cannot be opened, is no ELF file, or is damaged. No matching probe is no error: the list is empty.
 pub fn file(path: &Path, requests: &[Request]) -> Result<(Option<Binary>, Option<String>)> {
-    let program = if path.exists() { None } else { library::find_program(path.as_os_str()) };
+    let program = if path.exists() { None } else { launch::find_program(path.as_os_str()) };
     let path = program.as_deref().unwrap_or(path);
     let refused = |source| Error::File { path: path.to_owned(), source };
-    let (file, _) = open(path).map_err(refused)?;
+    let file = root::open(path).map_err(refused)?;
     let mut magic = [0; 4];
     let read = std::os::unix::fs::FileExt::read_at(&file, &mut magic, 0).map_err(refused)?;
     if read < magic.len() || magic != object::elf::ELFMAG {
@@ -233,22 +223,26 @@ pub fn file(path: &Path, requests: &[Request]) -> Result<(Option<Binary>, Option
 impl Pass<'_> {
     /// Looks at one process. It may vanish at any moment, which is not worth a word.
     fn process(&mut self, pid: u32) {
-        let executable = match process::executable(pid) {
-            Ok(path) => path,
+        let folder = process::folder(pid);
+        let executable = match fs::read_link(folder.join("exe")) {
+            Ok(path) => process::undeleted(&path),
             Err(error) => return self.tell_no_executable(pid, &error),
         };
         if !self.discovery.filter.wants(&executable.file_name().unwrap_or_default().to_string_lossy()) {
             return;
         }
-        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let mappings = mapping::read(&folder).unwrap_or_default();
         // In most cases it is mapped as well, but it comes first.
-        let mut files: BTreeSet<FileId> = self.file(&folder.join("exe"), &executable).into_iter().collect();
-        for mapping in mapping::read(pid).unwrap_or_default() {
-            let known = self.seen.get(&mapping.file).copied();
-            match known.map_or_else(|| self.mapped_file(&folder, &mapping), Ok) {
+        let own = self.link(&folder.join("exe"), &executable).ok();
+        let mut files: Vec<(FileId, &[MappedPart])> = Vec::new();
+        let root = root::identity(&pid.to_string());
+        for mapping in mappings.iter().filter(|mapping| mapping.is_executable()) {
+            let key = (root, mapping.file, mapping.path.clone());
+            let known = self.mapped.get(&key).copied();
+            match known.map_or_else(|| self.mapped_file(&folder, mapping), Ok) {
                 Ok(file) => {
-                    self.seen.insert(mapping.file, file);
-                    files.insert(file);
+                    self.mapped.insert(key, file);
+                    files.push((file, &mapping.parts));
                 }
                 // A device, or the process is gone.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput || is_gone(&folder, &error) => {}
@@ -257,12 +251,42 @@ impl Pass<'_> {
                 }
             }
         }
-        let known = &self.discovery.known;
-        for file in files.into_iter().filter(|file| known.get(file).is_some_and(|known| known.has_probes)) {
+        if let Some(own) = own.filter(|own| files.iter().all(|(file, _)| file != own)) {
+            let mapped = mappings.iter().find(|mapping| mapping.path == executable);
+            files.push((own, mapped.map_or(&[], |mapping| &mapping.parts)));
+        }
+        files.retain(|(file, _)| self.discovery.known.has_probes(*file));
+        let distinct: BTreeSet<FileId> = files.iter().map(|(file, _)| *file).collect();
+        for file in distinct {
             self.scan.pids.insert(pid);
             if let Some(position) = self.positions.get(&file) {
                 self.scan.found[*position].pids.push(pid);
             }
+        }
+        if !mappings.is_empty() {
+            files.into_iter().for_each(|(file, parts)| self.check_view(pid, file, parts));
+        }
+    }
+
+    /// Tells of probes of a file that the kernel cannot reach in a process, once that was seen twice: the loader maps a file
+    /// bit by bit.
+    fn check_view(&mut self, pid: u32, file: FileId, parts: &[MappedPart]) {
+        let doubt = (pid, file);
+        match view::problem(self.discovery.known.places(file), parts) {
+            None => {
+                self.discovery.doubtful.remove(&doubt);
+            }
+            Some(problem) if self.discovery.doubtful.contains(&doubt) => {
+                let path = self.discovery.known.path(file);
+                // One process is enough to know.
+                if self.discovery.told.insert(format!("{file:?} {problem}")) {
+                    self.tell(format!("{path}: process {pid} {problem}"));
+                }
+            }
+            Some(_) if self.discovery.doubtful.len() < MAX_PROBLEMS => {
+                self.discovery.doubtful.insert(doubt);
+            }
+            Some(_) => {}
         }
     }
 
@@ -284,14 +308,14 @@ impl Pass<'_> {
     /// its path if that is still the same.
     fn mapped_file(&mut self, folder: &Path, mapping: &Mapping) -> io::Result<FileId> {
         let link = folder.join("map_files").join(&mapping.range);
-        self.file(&link, &mapping.path).or_else(|error| {
+        self.link(&link, &mapping.path).or_else(|error| {
             let denied = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound);
             let Some(path) = mapping.path.strip_prefix("/").ok().filter(|_| denied) else {
                 return Err(error);
             };
             let link = folder.join("root").join(path);
             if fs::metadata(&link)?.ino() == mapping.file.1 {
-                self.file(&link, &mapping.path)
+                self.link(&link, &mapping.path)
             } else {
                 Err(error)
             }
@@ -299,29 +323,36 @@ impl Pass<'_> {
     }
 
     /// Reads the file behind `link` unless it is known; `path` is its name for the user.
-    fn file(&mut self, link: &Path, path: &Path) -> io::Result<FileId> {
-        let facts = fs::metadata(link)?;
-        if let Some(file) = self.discovery.recall(&facts) {
-            self.seen.insert(id(&facts), file);
+    fn link(&mut self, link: &Path, path: &Path) -> io::Result<FileId> {
+        if let Some(file) = self.recall(&fs::metadata(link)?) {
             return Ok(file);
         }
-        let (file, facts) = open(link)?;
-        let (id, version) = (id(&facts), Version::of(&facts));
-        let overlay = is_overlay(&file);
+        self.file(root::open(link)?, path)
+    }
+
+    fn recall(&mut self, facts: &Metadata) -> Option<FileId> {
+        let file = self.discovery.known.recall(facts)?;
+        self.seen.extend([known::id(facts), file]);
+        Some(file)
+    }
+
+    /// Reads an open file unless it is known; `path` is its name for the user.
+    fn file(&mut self, file: File, path: &Path) -> io::Result<FileId> {
+        let facts = file.metadata()?;
+        if let Some(file) = self.recall(&facts) {
+            return Ok(file);
+        }
+        let again = file.try_clone()?;
         let binary = self.read(file, path);
-        let has_probes = binary.is_some();
-        let twin = self.discovery.known.iter().find(|(other, known)| {
-            overlay
-                && has_probes
-                && known.overlay
-                && known.has_probes
-                && known.version == version
-                && other.1 == id.1
-        });
-        let original = twin.map_or(id, |(_, known)| known.original);
-        self.discovery.known.insert(id, KnownFile { version, has_probes, overlay, original });
-        self.seen.insert(id, original);
-        if let Some(binary) = binary.filter(|_| original == id) {
+        let (standing, result) = self.discovery.known.enrol(&again, &facts, binary.as_ref());
+        if let Err(error) = result {
+            let what = "cannot tell whether it is the same file as another one, its events may come twice";
+            self.tell(format!("{}: {what}: {error}", shown(path)));
+        }
+        let id = known::id(&facts);
+        let original = if let Standing::Seen(original) = standing { original } else { id };
+        self.seen.extend([id, original]);
+        if let Some(binary) = binary.filter(|_| standing == Standing::New) {
             self.positions.insert(id, self.scan.found.len());
             self.scan.found.push(FoundFile { binary, pids: Vec::new() });
         }
@@ -371,31 +402,6 @@ impl Pass<'_> {
 /// Whether the process is gone, or is ending: it has no memory any more then.
 fn is_gone(folder: &Path, error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) || !folder.exists()
-}
-
-/// Opens a regular file for reading without waiting for anything.
-fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    // Opening a device can have effects, so it is asked for first and, as paths change, checked again.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok((file, facts))
-}
-
-/// Device and inode.
-fn id(facts: &Metadata) -> FileId {
-    (facts.dev(), facts.ino())
-}
-
-/// Whether a file is on an overlay file system, as the images of containers are.
-fn is_overlay(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|facts| facts.f_type == OVERLAY_MAGIC)
 }
 
 fn shown(path: &Path) -> String {

@@ -37,6 +37,8 @@ pub enum Access {
     Execute,
     /// Variables.
     Write,
+    /// Instructions that the program may overwrite.
+    Both,
     /// Anything that is in the file.
     Any,
 }
@@ -67,12 +69,23 @@ pub struct Elf<'a> {
 }
 
 impl<'a> Elf<'a> {
-    /// Reads the file header and the section headers; `None` if the bytes are no ELF file, or one without sections.
+    /// Reads the file header and the section headers, of which a program that runs needs none; `None` if the bytes are no
+    /// ELF file.
     ///
     /// # Errors
     /// If the headers are cut off, contradict each other or are over a limit, or if it is an ELF file of another
     /// class or byte order.
     pub fn read(source: &'a dyn FileExt) -> Result<Option<Self>, Damage> {
+        let Some(mut found) = Self::read_header(source)? else { return Ok(None) };
+        found.read_sections()?;
+        Ok(Some(found))
+    }
+
+    /// Reads the file header only, as the kernel and the loader do; `None` if the bytes are no ELF file.
+    ///
+    /// # Errors
+    /// If it is cut off, or of another class or byte order.
+    pub fn read_header(source: &'a dyn FileExt) -> Result<Option<Self>, Damage> {
         let mut start = [0; size_of::<FileHeader64<LE>>()];
         let len = fill_at(source, &mut start, 0)?;
         if !start.starts_with(&elf::ELFMAG) || len < 20 {
@@ -87,9 +100,7 @@ impl<'a> Elf<'a> {
         let header: FileHeader64<LE> = *pod::from_bytes(&start)
             .map(|(header, _)| header)
             .map_err(|()| Damage::Content("file header"))?;
-        let mut found = Elf { source, header, sections: Vec::new(), section_names: Vec::new() };
-        found.read_sections()?;
-        Ok((!found.sections.is_empty()).then_some(found))
+        Ok(Some(Elf { source, header, sections: Vec::new(), section_names: Vec::new() }))
     }
 
     fn read_sections(&mut self) -> Result<(), Damage> {
@@ -129,6 +140,18 @@ impl<'a> Elf<'a> {
             let found = self.section_names.get(start..).and_then(|tail| tail.strip_prefix(name.as_bytes()));
             found.is_some_and(|tail| tail.first() == Some(&0)) && section.sh_type.get(LE) != elf::SHT_NOBITS
         })
+    }
+
+    /// Whether there are section headers; a program runs without.
+    #[must_use]
+    pub fn has_sections(&self) -> bool {
+        !self.sections.is_empty()
+    }
+
+    /// Virtual address of the first instruction; 0 in most libraries.
+    #[must_use]
+    pub(crate) fn entry(&self) -> u64 {
+        self.header.e_entry.get(LE)
     }
 
     /// Bytes of a section.
@@ -242,6 +265,7 @@ pub fn file_offset(segments: &[ProgramHeader64<LE>], address: u64, access: Acces
     let flags = match access {
         Access::Execute => elf::PF_X,
         Access::Write => elf::PF_W,
+        Access::Both => elf::PF_X | elf::PF_W,
         Access::Any => 0,
     };
     segments.iter().find_map(|segment| {
@@ -294,7 +318,23 @@ mod tests {
         {
             assert!(Elf::read(&Bytes(bytes)).unwrap().is_none());
         }
-        assert!(Elf::read(&Bytes(&header())).unwrap().is_none(), "no section headers: nothing to look at");
+    }
+
+    #[test]
+    fn a_program_without_section_headers_is_one() {
+        let bytes = header();
+        let source = Bytes(&bytes);
+        let elf = Elf::read(&source).unwrap().unwrap();
+        assert!(!elf.has_sections() && elf.segments().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_look_at_does_not_keep_from_the_header() {
+        let mut bytes = header();
+        bytes[40..48].copy_from_slice(&(u64::MAX - 3).to_le_bytes());
+        bytes[58] = 64;
+        assert!(Elf::read(&Bytes(&bytes)).is_err());
+        assert_eq!(Elf::read_header(&Bytes(&bytes)).unwrap().unwrap().machine(), Ok(Machine::X86_64));
     }
 
     #[test]

@@ -1,37 +1,87 @@
-//! Files that a process has mapped for execution, from `/proc/PID/maps`.
+//! Files that a process has mapped, from `/proc/PID/maps`.
 
-use std::collections::HashSet;
+pub(crate) mod view;
+
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::host::process;
 
 /// Bytes of a maps file that are read: 65 530 mappings (the kernel's default limit) with long paths.
 const MAX_MAPS_BYTES: u64 = 64 << 20;
 
-/// An executable mapping of a file.
+/// A file that a process has mapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mapping {
-    /// Address range as the kernel names it in `map_files`, such as `7f0c00-7f0d00`.
+    /// Address range as the kernel names it in `map_files`, such as `7f0c00-7f0d00`; of an executable part if there is one.
     pub(crate) range: String,
-    /// Device and inode as the kernel prints them; on some file systems not those that `stat` gives.
+    /// Device and inode as the kernel prints them; on some file systems not those that `stat` gives, and not always different
+    /// for different files.
     pub(crate) file: (u64, u64),
     /// Path as the process sees it, without the kernel's mark of a deleted file.
     pub(crate) path: PathBuf,
+    /// What of the file is mapped, in address order.
+    pub(crate) parts: Vec<MappedPart>,
 }
 
-/// Executable file mappings of a process, in address order, each file once.
+/// A part of a file in the memory of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MappedPart {
+    /// Offset in the file, bytes.
+    pub(crate) offset: u64,
+    /// Bytes.
+    pub(crate) len: u64,
+    pub(crate) is_executable: bool,
+    pub(crate) is_writable: bool,
+    /// Whether what is written goes to the file.
+    pub(crate) is_shared: bool,
+}
+
+impl MappedPart {
+    pub(crate) fn covers(&self, offset: u64) -> bool {
+        offset.checked_sub(self.offset).is_some_and(|within| within < self.len)
+    }
+
+    /// Whether the kernel puts breakpoints there.
+    pub(crate) fn takes_breakpoints(&self) -> bool {
+        self.is_executable && !self.is_writable && !self.is_shared
+    }
+}
+
+impl Mapping {
+    /// Whether instructions of the file are mapped.
+    pub(crate) fn is_executable(&self) -> bool {
+        self.parts.iter().any(|part| part.is_executable)
+    }
+}
+
+/// Files that a process has mapped, in the order of their first addresses, each once; `folder` is its folder in `/proc`.
 ///
 /// # Errors
-/// If the process is gone or belongs to somebody else.
-pub(crate) fn read(pid: u32) -> io::Result<Vec<Mapping>> {
+/// If the process is gone or belongs to another user.
+pub(crate) fn read(folder: &Path) -> io::Result<Vec<Mapping>> {
     let mut text = Vec::new();
-    fs::File::open(format!("/proc/{pid}/maps"))?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
-    let mut seen = HashSet::new();
-    let mappings = text.split(|byte| *byte == b'\n').filter_map(parse);
-    Ok(mappings.filter(|mapping| seen.insert(mapping.file)).collect())
+    fs::File::open(folder.join("maps"))?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
+    let mut places: HashMap<((u64, u64), PathBuf), usize> = HashMap::new();
+    let mut files: Vec<Mapping> = Vec::new();
+    for mapping in text.split(|byte| *byte == b'\n').filter_map(parse) {
+        let place = *places.entry((mapping.file, mapping.path.clone())).or_insert(files.len());
+        match files.get_mut(place) {
+            None => files.push(mapping),
+            Some(file) => {
+                if mapping.is_executable() && !file.is_executable() {
+                    file.range = mapping.range;
+                }
+                file.parts.extend(mapping.parts);
+            }
+        }
+    }
+    Ok(files)
 }
 
-/// Parses `START-END PERMISSIONS OFFSET MAJOR:MINOR INODE PATH`; `None` unless it maps a file for execution.
+/// Parses `START-END PERMISSIONS OFFSET MAJOR:MINOR INODE PATH`; `None` unless it maps a file.
 fn parse(line: &[u8]) -> Option<Mapping> {
     let mut rest = line;
     let mut field = || {
@@ -41,17 +91,22 @@ fn parse(line: &[u8]) -> Option<Mapping> {
         rest = tail;
         str::from_utf8(field).ok()
     };
-    let (range, permissions, _, device, inode) = (field()?, field()?, field()?, field()?, field()?);
-    let inode = inode.parse().ok().filter(|inode| *inode != 0 && permissions.contains('x'))?;
+    let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (range, permissions, offset, device, inode) = (field()?, field()?, field()?, field()?, field()?);
+    let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
+    let (start, end) = range.split_once('-')?;
+    let part = MappedPart {
+        offset: hexadecimal(offset)?,
+        len: hexadecimal(end)?.checked_sub(hexadecimal(start)?)?,
+        is_executable: permissions.contains('x'),
+        is_writable: permissions.contains('w'),
+        is_shared: permissions.contains('s'),
+    };
     let (major, minor) = device.split_once(':')?;
     let device =
         rustix::fs::makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
-    let path = unescape(rest.trim_ascii_start());
-    Some(Mapping {
-        range: range.to_owned(),
-        file: (device, inode),
-        path: crate::host::process::undeleted(&path),
-    })
+    let path = process::undeleted(&unescape(rest.trim_ascii_start()));
+    Some(Mapping { range: range.to_owned(), file: (device, inode), path, parts: vec![part] })
 }
 
 /// Path as it is; the kernel writes a newline in it as `\012`.
@@ -75,14 +130,20 @@ mod tests {
         parse(line.as_bytes())
     }
 
+    fn part(offset: u64, len: u64, permissions: &str) -> MappedPart {
+        let has = |letter| permissions.contains(letter);
+        MappedPart { offset, len, is_executable: has('x'), is_writable: has('w'), is_shared: has('s') }
+    }
+
     #[test]
-    fn executable_file_mappings_are_kept() {
+    fn file_mappings_are_kept() {
         let line =
             "7f8a0c000000-7f8a0c022000 r-xp 00001000 fd:1f 4711                       /usr/lib/libc.so.6";
         let expected = Mapping {
             range: "7f8a0c000000-7f8a0c022000".into(),
             file: (rustix::fs::makedev(0xfd, 0x1f), 4711),
             path: "/usr/lib/libc.so.6".into(),
+            parts: vec![part(0x1000, 0x22000, "x")],
         };
         assert_eq!(parsed(line), Some(expected));
     }
@@ -99,7 +160,9 @@ mod tests {
     fn other_mappings_and_odd_lines_are_skipped() {
         for line in [
             "",
-            "1-2 r--p 0 00:01 5 /data",
+            "1 r--p 0 00:01 5 /data",
+            "2-1 r-xp 0 00:01 5 /a",
+            "1-2 r-xp zero 00:01 5 /a",
             "1-2 r-xp 0 00:00 0 [vdso]",
             "1-2 r-xp 0 00:01",
             "1-2 r-xp 0 0001 5 /a",
@@ -111,10 +174,23 @@ mod tests {
     }
 
     #[test]
-    fn this_process_maps_its_own_executable_once() {
+    fn breakpoints_go_where_code_is_and_nothing_is_written() {
+        for (permissions, expected) in [("x", true), ("wx", false), ("xs", false), ("", false), ("w", false)]
+        {
+            assert_eq!(part(0, 1, permissions).takes_breakpoints(), expected, "{permissions}");
+        }
+        let part = part(0x1000, 0x100, "x");
+        let covered = [0xfff, 0x1000, 0x10ff, 0x1100].map(|offset| part.covers(offset));
+        assert_eq!(covered, [false, true, true, false]);
+    }
+
+    #[test]
+    fn this_process_maps_its_own_executable_in_parts() {
         let executable = std::env::current_exe().unwrap();
-        let mappings = read(std::process::id()).unwrap();
-        assert_eq!(mappings.iter().filter(|mapping| mapping.path == executable).count(), 1);
-        assert!(read(u32::MAX).is_err());
+        let mappings = read(Path::new("/proc/self")).unwrap();
+        let own: Vec<_> = mappings.iter().filter(|mapping| mapping.path == executable).collect();
+        let [own] = &own[..] else { panic!("{own:?}") };
+        assert!(own.is_executable() && own.parts.len() > 1, "{own:?}");
+        assert!(read(Path::new("/proc/0")).is_err());
     }
 }

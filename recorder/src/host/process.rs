@@ -14,7 +14,19 @@ const MAX_COMMAND_BYTES: u64 = 64 << 10;
 /// Facts of process `pid`, or `None` if there is no such process any more; `host` is left 0.
 #[must_use]
 pub fn read(pid: u32) -> Option<Process> {
-    read_in(&Path::new("/proc").join(pid.to_string()), pid)
+    let stat = parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+    let folder = folder(pid);
+    let executable = fs::read_link(folder.join("exe")).map(|path| undeleted(&path)).unwrap_or_default();
+    let program = executable.file_name().map(|name| name.to_string_lossy().into_owned());
+    Some(Process {
+        pid,
+        parent_pid: stat.parent_pid,
+        start_ns: nanoseconds(stat.start_ticks),
+        program: program.unwrap_or(stat.name),
+        executable: executable.to_string_lossy().into_owned(),
+        command: command(&folder),
+        ..Process::default()
+    })
 }
 
 /// Process ids that exist, in ascending order.
@@ -28,27 +40,26 @@ pub fn pids() -> std::io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+/// The folder in `/proc` that shows what process `pid` runs and maps: its own, or where its main thread has ended, that of one
+/// of its other threads.
+#[must_use]
+pub(crate) fn folder(pid: u32) -> PathBuf {
+    let own = PathBuf::from(format!("/proc/{pid}"));
+    let is_over = || fs::read(own.join("stat")).ok().and_then(|stat| Some(parse_stat(&stat)?.state == b'Z'));
+    if fs::read_link(own.join("exe")).is_ok() || is_over() != Some(true) {
+        return own;
+    }
+    let threads = fs::read_dir(own.join("task")).into_iter().flatten();
+    let folders = threads.filter_map(|entry| Some(Path::new("/proc").join(entry.ok()?.file_name())));
+    folders.into_iter().find(|folder| fs::read_link(folder.join("exe")).is_ok()).unwrap_or(own)
+}
+
 /// Path of the executable of `pid` as the process sees it, without the kernel's mark of a deleted file.
 ///
 /// # Errors
-/// If the process is gone, is a kernel thread (no executable), or belongs to somebody else.
+/// If the process is gone, is a kernel thread (no executable), or belongs to another user.
 pub fn executable(pid: u32) -> std::io::Result<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path))
-}
-
-/// Whether paths mean the same files to `pid` as to this process, as far as can be said: also if it is gone.
-#[must_use]
-pub(crate) fn has_our_root(pid: u32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let root = |process: &str| {
-        fs::metadata(format!("/proc/{process}/root/")).map(|facts| (facts.dev(), facts.ino()))
-    };
-    let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
-    let differ = |theirs: Option<bool>| theirs == Some(false);
-    let pid = pid.to_string();
-    let same_root = root(&pid).ok().zip(root("self").ok()).map(|(theirs, ours)| theirs == ours);
-    let same_mounts = mounts(&pid).ok().zip(mounts("self").ok()).map(|(theirs, ours)| theirs == ours);
-    !differ(same_root) && !differ(same_mounts)
+    fs::read_link(folder(pid).join("exe")).map(|path| undeleted(&path))
 }
 
 /// Path without the ` (deleted)` that the kernel puts behind paths of files that are gone.
@@ -58,23 +69,9 @@ pub(crate) fn undeleted(path: &Path) -> PathBuf {
     text.map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-fn read_in(folder: &Path, pid: u32) -> Option<Process> {
-    let stat = parse_stat(&fs::read(folder.join("stat")).ok()?)?;
-    let executable = fs::read_link(folder.join("exe")).map(|path| undeleted(&path)).unwrap_or_default();
-    let program = executable.file_name().map(|name| name.to_string_lossy().into_owned());
-    Some(Process {
-        pid,
-        parent_pid: stat.parent_pid,
-        start_ns: nanoseconds(stat.start_ticks),
-        program: program.unwrap_or(stat.name),
-        executable: executable.to_string_lossy().into_owned(),
-        command: command(folder),
-        ..Process::default()
-    })
-}
-
 struct Stat {
     name: String,
+    state: u8,
     parent_pid: u32,
     start_ticks: u64,
 }
@@ -86,9 +83,10 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let name = String::from_utf8_lossy(&text[start..end]).into_owned();
     // Behind the name is field 3.
     let mut fields = str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
-    let parent_pid = fields.nth(1)?.parse().ok()?;
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent_pid = fields.next()?.parse().ok()?;
     let start_ticks = fields.nth(22 - 5)?.parse().ok()?;
-    Some(Stat { name, parent_pid, start_ticks })
+    Some(Stat { name, state, parent_pid, start_ticks })
 }
 
 /// A time in ns, cut to whole clock ticks as those in `/proc` are.
@@ -136,6 +134,30 @@ mod tests {
         let age_s = up_s - std::time::Duration::from_nanos(process.start_ns).as_secs_f64();
         assert!((0.0..3600.0).contains(&(age_s + 0.02)), "{age_s}");
         assert!(pids().unwrap().contains(&process.pid));
+    }
+
+    #[test]
+    fn a_process_whose_main_thread_has_ended_is_seen_through_another_thread() {
+        assert_eq!(folder(std::process::id()), Path::new("/proc").join(std::process::id().to_string()));
+        // A shell cannot end its main thread alone; Python can.
+        let script = "import ctypes,threading,time,sys\n\
+            threading.Thread(target=time.sleep,args=(60,)).start()\n\
+            print('runs',flush=True)\n\
+            ctypes.CDLL(None).syscall(60,0)";
+        let mut command = std::process::Command::new("python3");
+        let child = command.args(["-c", script]).stdout(std::process::Stdio::piped()).spawn();
+        let Ok(mut child) = child else { return eprintln!("skipped: needs python3") };
+        let pid = child.id();
+        let begun = std::time::Instant::now();
+        while fs::read_link(format!("/proc/{pid}/exe")).is_ok() {
+            assert!(begun.elapsed().as_secs() < 60, "the main thread does not end");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let found = (read(pid).unwrap(), folder(pid));
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(found.0.program.starts_with("python3") && found.0.command.len() == 3, "{found:?}");
+        assert_ne!(found.1, Path::new("/proc").join(pid.to_string()));
     }
 
     #[test]

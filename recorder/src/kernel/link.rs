@@ -107,7 +107,7 @@ fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io:
     let room = DescriptorRoom::make();
     let link = |place: &Place| {
         // The link keeps the event, which so needs no descriptor of its own.
-        let event = open_perf_event(pmu, path, place)?;
+        let event = open_perf_event(pmu, path, place, Meets::All)?;
         room.move_up(bpf::link_perf(program, event.as_fd(), u64::from(place.site))?)
     };
     places.iter().map(link).collect()
@@ -149,12 +149,26 @@ fn perf_uprobe_type() -> io::Result<u32> {
     text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-fn open_perf_event(pmu: u32, path: &CString, place: &Place) -> io::Result<OwnedFd> {
+/// Puts a breakpoint at `offset` of a file that only this process would meet, and that does nothing.
+///
+/// # Errors
+/// When the kernel does not allow it, or cannot put one on this instruction.
+pub(crate) fn open_own_breakpoint(path: &CString, offset: u64) -> io::Result<OwnedFd> {
+    open_perf_event(perf_uprobe_type()?, path, &Place { offset, semaphore_offset: 0, site: 0 }, Meets::Us)
+}
+
+/// Which processes meet a breakpoint.
+#[derive(Clone, Copy)]
+enum Meets {
+    All,
+    Us,
+}
+
+fn open_perf_event(pmu: u32, path: &CString, place: &Place, meets: Meets) -> io::Result<OwnedFd> {
     /// `PERF_UPROBE_REF_CTR_OFFSET_SHIFT` of kernel/events/core.c: the upper half of `config`.
     const SEMAPHORE_SHIFT: u32 = 32;
     const FD_CLOEXEC: libc::c_ulong = 8;
-    const ANY_PROCESS: libc::pid_t = -1;
-    const FIRST_CPU: c_int = 0;
+    const ANY: c_int = -1;
     const NO_GROUP: c_int = -1;
 
     let semaphore = u32::try_from(place.semaphore_offset).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -165,17 +179,14 @@ fn open_perf_event(pmu: u32, path: &CString, place: &Place) -> io::Result<OwnedF
     attr.config = u64::from(semaphore) << SEMAPHORE_SHIFT;
     attr.__bindgen_anon_3.uprobe_path = path.as_ptr().expose_provenance() as u64;
     attr.__bindgen_anon_4.probe_offset = place.offset;
-    // SAFETY: `attr` and the path it points to live until the call returns, and the kernel only reads them. With any
-    // process, one CPU is as good as another: a uprobe with a BPF program runs on all of them.
+    // With any process, one CPU is as good as another: a uprobe with a BPF program runs on all of them. This process is 0.
+    let (process, cpu): (libc::pid_t, c_int) = match meets {
+        Meets::All => (ANY, 0),
+        Meets::Us => (0, ANY),
+    };
+    // SAFETY: `attr` and the path it points to live until the call returns, and the kernel only reads them.
     let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attr,
-            ANY_PROCESS,
-            FIRST_CPU,
-            NO_GROUP,
-            FD_CLOEXEC,
-        )
+        libc::syscall(libc::SYS_perf_event_open, &raw const attr, process, cpu, NO_GROUP, FD_CLOEXEC)
     };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the call returned a new descriptor, which nothing else owns.

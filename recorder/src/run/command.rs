@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::drain::Drain;
 use crate::error::{Error, Result};
+use crate::find::launch;
 use crate::kernel::signal;
 use crate::run::stop::Signals;
 use crate::run::user::User;
@@ -26,10 +27,14 @@ impl Running {
         };
         let mut command = Command::new(name);
         command.args(arguments);
-        let child = match user {
-            Some(user) => user.spawn(&mut command)?,
-            None => command.spawn().map_err(|source| Error::System { doing: "start the command", source })?,
-        };
+        let child = match spawn(&mut command, user) {
+            // As `execvp`, shells, `env` and `nohup` have it: what is in no form that the kernel knows is a script.
+            Err(Error::System { source, .. }) if source.raw_os_error() == Some(libc::ENOEXEC) => {
+                let script = launch::find_script(name).ok_or(Error::System { doing: START, source })?;
+                spawn(Command::new(launch::SHELL).arg(script).args(arguments), user)
+            }
+            spawned => spawned,
+        }?;
         let end = signal::child_end(child.id());
         let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
         drain.watch(end.as_fd())?;
@@ -77,6 +82,15 @@ impl Running {
                 Err(source) => return Err(Error::System { doing: "wait for the command", source }),
             }
         }
+    }
+}
+
+const START: &str = "start the command";
+
+fn spawn(command: &mut Command, user: Option<&User>) -> Result<Child> {
+    match user {
+        Some(user) => user.spawn(command),
+        None => command.spawn().map_err(|source| Error::System { doing: START, source }),
     }
 }
 

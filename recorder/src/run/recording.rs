@@ -280,8 +280,10 @@ fn give_up(
 
 /// Looks for probes: in what runs, and in what the command will run.
 fn first_scan(discovery: &mut Discovery, options: &RecordOptions) -> Result<Scan> {
-    let Some(command) = options.command.first() else { return Ok(discovery.scan()) };
-    let mut scan = discovery.command(command)?;
+    if options.command.is_empty() {
+        return Ok(discovery.scan());
+    }
+    let mut scan = discovery.command(&options.command)?;
     let running = if options.everyone {
         discovery.scan()
     } else {

@@ -5,6 +5,7 @@
 //! `.stapsdt.base` against the base in the note tells by how much.
 
 use object::LittleEndian as LE;
+use object::elf::{self, SectionHeader64};
 
 use crate::error::Damage;
 use crate::find::elf::Elf;
@@ -44,25 +45,57 @@ pub struct Note {
 
 /// All notes of a file in their order there, with addresses as linked now.
 ///
+/// They are in the section that `sys/sdt.h` names; where a linker script merged it with others, in another section of notes;
+/// and where there are no section headers, in a segment of notes.
+///
 /// # Errors
-/// If a note section is cut off, over a limit, or holds a note that cannot be understood.
+/// If the notes of probes are cut off, over a limit, or one of them cannot be understood.
 pub fn read(elf: &Elf<'_>) -> Result<Vec<Note>, Damage> {
+    let place = |section: &SectionHeader64<LE>| (section.sh_offset.get(LE), section.sh_size.get(LE));
+    let named: Vec<_> = elf.sections(SECTION).map(place).collect();
     let mut notes = Vec::new();
-    // Sections may overlap, so it is the sum that is limited.
-    let mut total: u64 = 0;
-    for section in elf.sections(SECTION) {
-        let what = "size of .note.stapsdt";
-        total = total.saturating_add(section.sh_size.get(LE));
-        if total > MAX_NOTES_BYTES {
-            return Err(Damage::Limit { what, found: total, max: MAX_NOTES_BYTES });
-        }
-        let bytes = elf.section_bytes(section, what, MAX_NOTES_BYTES)?;
-        parse(&bytes, &mut notes)?;
+    if !named.is_empty() {
+        read_places(elf, &named, &mut notes)?;
+    } else if elf.has_sections() {
+        let places: Vec<_> = elf.sections_of_type(elf::SHT_NOTE).map(place).collect();
+        read_any(elf, &places, &mut notes)?;
+    } else {
+        let segments = elf.segments()?;
+        let of_notes = segments.iter().filter(|segment| segment.p_type.get(LE) == elf::PT_NOTE);
+        let places: Vec<_> =
+            of_notes.map(|segment| (segment.p_offset.get(LE), segment.p_filesz.get(LE))).collect();
+        read_any(elf, &places, &mut notes)?;
     }
     if let Some(base) = elf.sections(BASE_SECTION).next().filter(|_| !notes.is_empty()) {
         notes.iter_mut().for_each(|note| rebase(note, base.sh_addr.get(LE)));
     }
     Ok(notes)
+}
+
+/// Reads places, as offset and length, that may hold the notes of probes: what is wrong with them counts only where they do.
+fn read_any(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> Result<(), Damage> {
+    for place in places {
+        let before = notes.len();
+        match read_places(elf, std::slice::from_ref(place), notes) {
+            Err(damage) if notes.len() > before => return Err(damage),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn read_places(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> Result<(), Damage> {
+    // Places may overlap, so it is the sum that is limited.
+    let mut total: u64 = 0;
+    for &(offset, len) in places {
+        let what = "size of .note.stapsdt";
+        total = total.saturating_add(len);
+        if total > MAX_NOTES_BYTES {
+            return Err(Damage::Limit { what, found: total, max: MAX_NOTES_BYTES });
+        }
+        parse(&elf.bytes(what, offset, len, MAX_NOTES_BYTES)?, notes)?;
+    }
+    Ok(())
 }
 
 /// Appends the notes in the bytes of one section; notes of other owners are skipped.

@@ -1,0 +1,225 @@
+//! The files that a program will map before its first instruction: executable, interpreter of a script, shared libraries.
+//!
+//! It follows what the kernel and `ld.so` do without running anything. Where the loader would choose among variants of a library
+//! by processor features, all variants are named: one too many costs nothing, one too few loses events.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::find::elf::dynamic::{self, Dynamic};
+use crate::find::root::Root;
+
+/// Files that one program maps.
+const MAX_FILES: usize = 1024;
+/// Bytes of a list of libraries or folders in a file.
+const MAX_LIST_BYTES: u64 = 64 << 10;
+/// Bytes of the loader's cache.
+const MAX_CACHE_BYTES: u64 = 32 << 20;
+const CACHE: &str = "/etc/ld.so.cache";
+const CACHE_MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+const CACHE_HEADER_BYTES: usize = 48;
+const CACHE_LINE_BYTES: usize = 24;
+/// Libraries that the loader adds to every program.
+const PRELOAD: &str = "/etc/ld.so.preload";
+/// Where musl has its folders.
+const MUSL_FOLDERS: [&str; 2] = ["/etc/ld-musl-x86_64.path", "/etc/ld-musl-aarch64.path"];
+/// Folders that glibc and musl search last, on Debian, Fedora, Arch and Alpine.
+const DEFAULT_FOLDERS: [&str; 9] = [
+    "/lib64",
+    "/usr/lib64",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib",
+    "/usr/local/lib",
+    "/usr/lib",
+];
+/// Where a folder may hold variants for newer processors.
+const VARIANTS: [&str; 4] =
+    ["", "glibc-hwcaps/x86-64-v2", "glibc-hwcaps/x86-64-v3", "glibc-hwcaps/x86-64-v4"];
+
+/// What the environment, or the loader's command line, tells the loader.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Settings {
+    /// `LD_PRELOAD`: libraries that are added.
+    pub(crate) preload: Vec<u8>,
+    /// `LD_AUDIT`: libraries that watch the loader.
+    pub(crate) audit: Vec<u8>,
+    /// `LD_LIBRARY_PATH`: folders that come first.
+    pub(crate) folders: Vec<u8>,
+}
+
+/// Where the loader of a program looks for libraries.
+pub(crate) struct Search<'a> {
+    root: &'a Root,
+    /// Libraries that the environment and the system add to the program.
+    added: Vec<OsString>,
+    /// Folders that the environment puts first.
+    folders: Vec<PathBuf>,
+    /// Paths by library name, from the loader's cache.
+    cache: HashMap<Vec<u8>, Vec<PathBuf>>,
+    /// Folders that are searched last.
+    last: Vec<PathBuf>,
+}
+
+/// A library that is to be found.
+struct Wanted {
+    name: OsString,
+    /// Folders that those which need it, directly and indirectly, hand on; they come before the environment's, but not where the
+    /// one that needs it has folders of its own.
+    chain: Rc<[PathBuf]>,
+    /// Folders of the one that needs it, after the environment's.
+    runpath: Rc<[PathBuf]>,
+}
+
+impl Wanted {
+    /// Those that a file needs, which was itself needed by files with these folders.
+    fn by(file: &Dynamic, chain: &Rc<[PathBuf]>) -> Vec<Self> {
+        let chain = if file.runpath.is_empty() && !file.rpath.is_empty() {
+            file.rpath.iter().chain(chain.iter()).cloned().collect()
+        } else {
+            chain.clone()
+        };
+        let runpath: Rc<[PathBuf]> = file.runpath.clone().into();
+        let wanted =
+            |name: &OsString| Self { name: name.clone(), chain: chain.clone(), runpath: runpath.clone() };
+        file.needed.iter().map(wanted).collect()
+    }
+}
+
+/// A library that was found: its path, the open file, and what it tells the loader.
+pub(crate) type Library = (PathBuf, File, Dynamic);
+
+impl<'a> Search<'a> {
+    /// For a program in the folder `origin`.
+    pub(crate) fn new(root: &'a Root, settings: &Settings, origin: &Path) -> Self {
+        let read = |path: &str, max| -> Option<Vec<u8>> {
+            let mut bytes = Vec::new();
+            root.open(Path::new(path)).ok()?.take(max).read_to_end(&mut bytes).ok()?;
+            Some(bytes)
+        };
+        let cache = read(CACHE, MAX_CACHE_BYTES).and_then(|bytes| parse_cache(&bytes)).unwrap_or_default();
+        let musl = MUSL_FOLDERS.iter().filter_map(|path| read(path, MAX_LIST_BYTES));
+        let musl = musl.flat_map(|list| words(&list, b":\n"));
+        let last = musl.chain(DEFAULT_FOLDERS.map(PathBuf::from)).collect();
+        let of_system = read(PRELOAD, MAX_LIST_BYTES).unwrap_or_default();
+        let lists = [(&settings.audit, &b":"[..]), (&settings.preload, b": "), (&of_system, b": \t\n")];
+        let paths = lists.into_iter().flat_map(|(list, separators)| words(list, separators));
+        let added = paths.flat_map(|path| dynamic::expand(path.as_os_str().as_bytes(), origin));
+        Search {
+            root,
+            folders: dynamic::folders(&settings.folders, b":;", origin),
+            added: added.map(OsString::from_vec).collect(),
+            cache,
+            last,
+        }
+    }
+
+    /// Hands shared libraries that a program needs, directly and indirectly, nearest first, to `found`.
+    pub(crate) fn libraries(&self, program: &Dynamic, found: &mut dyn FnMut(PathBuf, File)) {
+        let mut asked: HashSet<OsString> = HashSet::new();
+        let added = Dynamic { needed: self.added.clone(), ..program.clone() };
+        let mut queue = VecDeque::from(Wanted::by(&added, &Rc::default()));
+        queue.extend(Wanted::by(program, &Rc::default()));
+        let mut count = 0;
+        while let Some(wanted) = queue.pop_front() {
+            if count >= MAX_FILES || !asked.insert(wanted.name.clone()) {
+                continue;
+            }
+            for (path, file, library) in self.variants(&wanted, program) {
+                queue.extend(Wanted::by(&library, &wanted.chain));
+                found(path, file);
+                count += 1;
+            }
+        }
+    }
+
+    /// A program that the loader was asked to run by a name without a slash: it looks for it as for a library.
+    pub(crate) fn program(&self, name: &OsStr, loader: &Dynamic) -> Option<Library> {
+        let wanted = Wanted { name: name.to_owned(), chain: Rc::default(), runpath: Rc::default() };
+        self.variants(&wanted, loader).into_iter().next()
+    }
+
+    /// The library of this name in the first folder that has it for the right machine, in all its variants.
+    fn variants(&self, wanted: &Wanted, program: &Dynamic) -> Vec<Library> {
+        let usable = |path: PathBuf| {
+            let file = self.root.open(&path).ok()?;
+            let library = dynamic::read(&file, dynamic::origin(&path))?;
+            (library.machine == program.machine).then_some((path, file, library))
+        };
+        let name = &wanted.name;
+        if name.as_bytes().contains(&b'/') {
+            return usable(PathBuf::from(name)).into_iter().collect();
+        }
+        let in_folder = |folder: &PathBuf| -> Vec<Library> {
+            VARIANTS.iter().filter_map(|variant| usable(folder.join(variant).join(name))).collect()
+        };
+        let first = |folders: &[PathBuf]| folders.iter().map(in_folder).find(|found| !found.is_empty());
+        let cached = || {
+            let paths = self.cache.get(name.as_bytes())?;
+            Some(paths.iter().cloned().filter_map(usable).collect())
+                .filter(|found: &Vec<_>| !found.is_empty())
+        };
+        let chain = if wanted.runpath.is_empty() { &wanted.chain[..] } else { &[] };
+        first(chain)
+            .or_else(|| first(&self.folders))
+            .or_else(|| first(&wanted.runpath))
+            .or_else(cached)
+            .or_else(|| first(&self.last))
+            .unwrap_or_default()
+    }
+}
+
+fn words(list: &[u8], separators: &[u8]) -> Vec<PathBuf> {
+    let words = list.split(|byte| separators.contains(byte)).filter(|word| !word.is_empty());
+    words.map(|word| PathBuf::from(OsStr::from_bytes(word))).collect()
+}
+
+/// Paths by library name in the bytes of the loader's cache; see `sysdeps/generic/dl-cache.h` of glibc 2.36.
+fn parse_cache(bytes: &[u8]) -> Option<HashMap<Vec<u8>, Vec<PathBuf>>> {
+    // The format of libc5 may come before it.
+    let start = (0..bytes.len()).step_by(4).find(|start| bytes[*start..].starts_with(CACHE_MAGIC))?;
+    let bytes = &bytes[start..];
+    let word =
+        |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(|word| u32::from_le_bytes(word) as usize);
+    let string = |at: usize| bytes.get(at..)?.split(|byte| *byte == 0).next();
+    let mut paths: HashMap<Vec<u8>, Vec<PathBuf>> = HashMap::new();
+    let lines = bytes.len().saturating_sub(CACHE_HEADER_BYTES) / CACHE_LINE_BYTES;
+    for line in 0..word(20)?.min(lines) {
+        let line = CACHE_HEADER_BYTES + line * CACHE_LINE_BYTES;
+        let (name, path) = (string(word(line + 4)?)?, string(word(line + 8)?)?);
+        paths.entry(name.to_vec()).or_default().push(PathBuf::from(OsStr::from_bytes(path)));
+    }
+    Some(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_gives_all_paths_of_a_name() {
+        let strings = b"libz.so.1\0/lib/libz.so.1\0/lib/v3/libz.so.1\0";
+        let at = |offset: usize| {
+            u32::try_from(CACHE_HEADER_BYTES + 2 * CACHE_LINE_BYTES + offset).unwrap().to_le_bytes()
+        };
+        let line = |path: usize| [&[3, 3, 0, 0][..], &at(0), &at(path), &[0; 12]].concat();
+        let header = [CACHE_MAGIC, &[2, 0, 0, 0], &[0; 24]].concat();
+        let cache = [header, line(10), line(25), strings.to_vec()].concat();
+        let paths = parse_cache(&cache).unwrap();
+        let expected = ["/lib/libz.so.1", "/lib/v3/libz.so.1"].map(PathBuf::from);
+        assert_eq!(paths[&b"libz.so.1"[..]], expected);
+        let behind_old = [b"ld.so-1.7.0\0\0\0\0\0", &cache[..]].concat();
+        assert_eq!(parse_cache(&behind_old).unwrap(), paths);
+        for len in 0..cache.len() {
+            // A cut-off cache gives nothing or less, and no panic.
+            assert!(parse_cache(&cache[..len]).is_none_or(|found| found.len() <= 1));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Files by the paths of a process, which may have another root folder and other mounts than the recorder, and works in a
+//! folder of its own.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+
+/// Where the paths of a process begin.
+#[derive(Debug)]
+pub(crate) struct Root {
+    /// The root folder; `None` for that of this process.
+    folder: Option<OwnedFd>,
+    /// The path of the root folder here: what the kernel puts before the paths of a process whose root was changed.
+    prefix: PathBuf,
+    /// What relative paths begin with.
+    working: PathBuf,
+}
+
+impl Root {
+    /// Paths as this process sees them.
+    pub(crate) fn own() -> Self {
+        Self { folder: None, prefix: PathBuf::from("/"), working: PathBuf::new() }
+    }
+
+    /// Paths as process `pid` sees them, as far as that can be said: those of this process if it is gone.
+    pub(crate) fn of_process(pid: u32) -> Self {
+        let link = |name: &str| PathBuf::from(format!("/proc/{pid}/{name}"));
+        let working = link("cwd");
+        if is_ours(pid) {
+            return Self { working, ..Self::own() };
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, link("root"), flags, Mode::empty()).ok();
+        Self { folder, prefix: fs::read_link(link("root")).unwrap_or_default(), working }
+    }
+
+    /// Opens the regular file at `path` for reading, without waiting for anything. Symbolic links lead where they lead the
+    /// process.
+    ///
+    /// # Errors
+    /// If there is none, or it may not be read; [`io::ErrorKind::InvalidInput`] for a device, a pipe or the like.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        let place = self.place(path)?;
+        open(&PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd())))
+    }
+
+    /// Whether a regular file that may be executed is at `path`.
+    pub(crate) fn is_program(&self, path: &Path) -> bool {
+        let facts = self.place(path).and_then(|place| Ok(fstat(place)?));
+        facts.is_ok_and(|facts| {
+            FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile && facts.st_mode & 0o111 != 0
+        })
+    }
+
+    fn place(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Ok(match &self.folder {
+            Some(folder) if path.is_absolute() => {
+                openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?
+            }
+            _ => openat(CWD, self.working.join(path), flags, Mode::empty())?,
+        })
+    }
+
+    /// The path of a file of the process, which the kernel told this one, as the process sees it.
+    pub(crate) fn inside(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.prefix).map_or_else(|_| path.to_owned(), |inside| Path::new("/").join(inside))
+    }
+}
+
+/// Opens a regular file for reading without waiting for anything.
+///
+/// # Errors
+/// As [`Root::open`].
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    // Opening a device can have effects, so it is asked for first and, as paths change, checked again.
+    if !fs::metadata(path)?.is_file() {
+        return Err(refused());
+    }
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
+}
+
+/// What tells the roots and mounts of processes apart: the root folder's device and inode, and the mount namespace; zeros where
+/// the process is gone.
+pub(crate) type Identity = (u64, u64, u64);
+
+/// Root and mounts of a process.
+pub(crate) fn identity(pid: &str) -> Identity {
+    let root = fs::metadata(format!("/proc/{pid}/root/")).map_or((0, 0), |facts| (facts.dev(), facts.ino()));
+    let mounts = fs::metadata(format!("/proc/{pid}/ns/mnt")).map_or(0, |facts| facts.ino());
+    (root.0, root.1, mounts)
+}
+
+/// Whether paths mean the same files to `pid` as to this process, as far as can be said: also if it is gone.
+fn is_ours(pid: u32) -> bool {
+    let (theirs, ours) = (identity(&pid.to_string()), identity("self"));
+    let differ = |theirs: u64, ours: u64| theirs != 0 && ours != 0 && theirs != ours;
+    !differ(theirs.0, ours.0) && !differ(theirs.1, ours.1) && !differ(theirs.2, ours.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_lead_where_they_lead_the_process() {
+        let folder = std::env::temp_dir().join(format!("tracer-root-{}", std::process::id()));
+        fs::create_dir_all(folder.join("etc")).unwrap();
+        fs::write(folder.join("etc/file"), "inside").unwrap();
+        symlink("/etc/file", folder.join("link")).unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let root = Root {
+            folder: Some(openat(CWD, &folder, flags, Mode::empty()).unwrap()),
+            prefix: folder.clone(),
+            working: folder.join("etc"),
+        };
+        for path in ["/etc/file", "/link", "/../../link", "file"] {
+            let mut text = String::new();
+            root.open(Path::new(path)).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "inside", "{path}");
+        }
+        assert!(root.open(Path::new("/proc/self/exe")).is_err(), "outside of the root");
+        assert_eq!(root.open(Path::new("/etc")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(root.inside(&folder.join("bin/app")), Path::new("/bin/app"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn this_process_has_our_root() {
+        assert!(is_ours(std::process::id()) && is_ours(u32::MAX));
+        assert!(Root::of_process(std::process::id()).folder.is_none());
+        assert_eq!(Root::own().inside(Path::new("/bin/app")), Path::new("/bin/app"));
+    }
+}
