@@ -7,51 +7,25 @@
 mod say;
 
 mod cli;
-mod diff;
+mod done;
+mod file;
 #[cfg(target_os = "linux")]
-mod doctor;
-mod export;
-mod follow;
-mod input;
-#[cfg(target_os = "linux")]
-mod list;
-mod open;
-mod output;
-#[cfg(target_os = "linux")]
-mod quantity;
-mod read;
-#[cfg(target_os = "linux")]
-mod record;
-mod rewrite;
-#[cfg(target_os = "linux")]
-mod when;
+mod recording;
+mod verb;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Verb};
-
-/// How a verb that did not fail ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    /// Everything asked for was done.
-    All,
-    /// Done, but data was lost, skipped or damaged; it was said how much.
-    Lossy,
-    /// The command that was recorded ended with this code.
-    Command(u8),
-}
-
-impl Done {
-    /// The worse of two ends.
-    fn and(self, other: Self) -> Self {
-        if self == Self::All { other } else { self }
-    }
-}
+use done::Done;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().verb) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::report(&error),
+    };
+    match run(cli.verb) {
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::Lossy) => ExitCode::from(3),
         Ok(Done::Command(code)) => ExitCode::from(code),
@@ -66,24 +40,24 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> anyhow::Result<Done> {
     match verb {
         #[cfg(target_os = "linux")]
-        Verb::Record(args) => record::record(args),
+        Verb::Record(args) => verb::record::record(args),
         #[cfg(target_os = "linux")]
-        Verb::List(args) => list::list(&args),
-        Verb::Replay(args) => read::replay(&args),
-        Verb::Analyze(args) => read::analyze(&args),
-        Verb::Diff(args) => diff::diff(&args),
-        Verb::Info(args) => read::info(&args),
-        Verb::Verify(args) => read::verify(&args),
-        Verb::Export(args) => export::export(&args),
-        Verb::Open(args) => open::open(&args),
-        Verb::Cut(args) => rewrite::cut(&args),
-        Verb::Merge(args) => rewrite::merge(&args),
-        Verb::Repair(args) => rewrite::repair(&args),
-        Verb::Import(args) => rewrite::import(&args),
+        Verb::List(args) => verb::list::list(&args),
+        Verb::Replay(args) => verb::replay::replay(&args),
+        Verb::Analyze(args) => verb::analyze::analyze(&args),
+        Verb::Diff(args) => verb::diff::diff(&args),
+        Verb::Info(args) => verb::info::info(&args),
+        Verb::Verify(args) => verb::verify::verify(&args),
+        Verb::Export(args) => verb::export::export(&args),
+        Verb::Open(args) => verb::open::open(&args),
+        Verb::Cut(args) => verb::rewrite::cut(&args),
+        Verb::Merge(args) => verb::rewrite::merge(&args),
+        Verb::Repair(args) => verb::rewrite::repair(&args),
+        Verb::Import(args) => verb::rewrite::import(&args),
         #[cfg(target_os = "linux")]
-        Verb::Doctor(args) => doctor::doctor(&args),
-        Verb::Completions { shell } => cli::completions(shell),
-        Verb::Man => cli::man(),
+        Verb::Doctor(args) => verb::doctor::doctor(&args),
+        Verb::Completions { shell } => verb::manual::completions(shell),
+        Verb::Man => verb::manual::man(),
     }
 }
 
@@ -103,5 +77,5 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Whether the command line is at fault.
 fn is_usage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(tracer_analyzer::Error::Usage { .. })) || error.is::<cli::Usage>()
+    matches!(error.downcast_ref(), Some(tracer_analyzer::Error::Usage(_))) || error.is::<cli::Mistake>()
 }

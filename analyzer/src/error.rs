@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tracer_format::grammar::Malformed;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -15,15 +17,8 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] tracer_format::log::ParseError),
     /// A filter or a stage is not written as it should be: a usage error.
-    #[error("{what} \"{found}\": expected {expected}")]
-    Usage {
-        /// What was given: the option or the part of it.
-        what: &'static str,
-        /// The text given.
-        found: String,
-        /// What it should have been.
-        expected: String,
-    },
+    #[error(transparent)]
+    Usage(#[from] Malformed),
     /// A file with stages has a line that is none.
     #[error("line {line}: found {found:?}: {problem}")]
     StageFile {

@@ -7,7 +7,6 @@ mod loss;
 mod moment;
 mod outcome;
 
-pub use filter::{Filter, KeyRange, ProbeGlob, ProgramGlob, Selection};
+pub use filter::{Filter, Selection};
 pub(crate) use loss::LossTimes;
-pub use moment::Moment;
 pub use outcome::Outcome;

@@ -33,6 +33,7 @@
 use std::io::Write;
 use std::str::FromStr;
 
+use tracer_format::grammar::Malformed;
 use tracer_format::{Batch, Trace};
 
 use crate::analysis::analyze;
@@ -84,11 +85,7 @@ impl FromStr for Format {
             "parquet" => Ok(Self::Parquet),
             "arrow" => Ok(Self::Arrow),
             "csv" => Ok(Self::Csv),
-            _ => Err(Error::Usage {
-                what: "table format",
-                found: text.to_owned(),
-                expected: "parquet, arrow or csv".to_owned(),
-            }),
+            _ => Err(Malformed::new("table format", text, "parquet, arrow or csv").into()),
         }
     }
 }

@@ -140,16 +140,6 @@ fn wall_time_needs_clock_anchors() {
     assert_eq!(error.to_string(), expected);
 }
 
-#[test]
-fn wrong_filters_say_what_is_right() {
-    let keys = |text: &str| text.parse::<tracer_analyzer::select::KeyRange>().unwrap_err().to_string();
-    let expected = "sequence numbers \"5..3\": expected N, A..B (both included), A.. or ..B";
-    assert_eq!(keys("5..3"), expected);
-    assert_eq!(keys("x"), expected.replace("5..3", "x"));
-    let probe = "beg".parse::<tracer_analyzer::select::ProbeGlob>().unwrap_err().to_string();
-    assert!(probe.starts_with("probe \"beg\": expected PROVIDER:PROBE, "), "{probe}");
-}
-
 /// Part of a trace, of more than one share: a gap and a probe found late in each third; blocks of all sizes.
 fn large_part(start_ns: u64, trace_id: u64) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions { trace_id, ..WriterOptions::default() }).unwrap();

@@ -31,12 +31,14 @@
 //! | `write` | makes a trace: from events as they come, or from other traces |
 //! | `read` | opens a trace, walks its events in order of time |
 //! | `log` | the documented log: one line an event, both ways |
+//! | `grammar` | what users write on a command line: probes, programs, sequence numbers, times |
 //!
-//! Each uses only those above it, and `log` only `limits` and `model`. The format itself follows.
+//! Each uses only those above it; `log` only `limits` and `model`, `grammar` only `limits`. The format itself follows.
 //!
 #![doc = include_str!("../SPEC.md")]
 #![forbid(unsafe_code)]
 
+pub mod grammar;
 pub mod limits;
 pub mod log;
 

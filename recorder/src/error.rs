@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why something the user asked for cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An argument of `-e`, `-x` or `--key` cannot be understood; the text says what was expected.
+    /// What the user asks for cannot be had here; the text says why and what to do.
     #[error("{0}")]
     Request(String),
     /// A file that the user named cannot be opened or read.

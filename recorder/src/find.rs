@@ -10,5 +10,4 @@ mod known;
 pub(crate) mod launch;
 pub mod list;
 mod mapping;
-pub mod pattern;
 mod root;

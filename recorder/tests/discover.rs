@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 
 use target::{Folder, compile};
 use tracer_recorder::find::discover::{self, Discovery, Filter, Scan};
-use tracer_recorder::find::pattern::program;
 
 /// Says that it runs, then waits until it is killed.
 const WAITS: &str = r#"
@@ -127,7 +126,7 @@ fn libraries_are_found_where_they_are_mapped() {
     let scan = Discovery::new(filter("t_library:*")).scan();
     assert_eq!((paths(&scan), &scan.found[0].pids), (vec![library.as_path()], &vec![running.pid()]));
 
-    let by_program = |name: &str| Filter { programs: vec![program(name).unwrap()], ..filter("t_library:*") };
+    let by_program = |name: &str| Filter { programs: vec![name.parse().unwrap()], ..filter("t_library:*") };
     assert_eq!(Discovery::new(by_program("uses-*")).scan().found.len(), 1, "a library counts by who maps it");
     assert_eq!(Discovery::new(by_program("libwork.so")).scan().found.len(), 0);
 

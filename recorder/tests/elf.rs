@@ -12,6 +12,7 @@ use fixture::{BUILD_ID, CODE_OFFSET, DATA_OFFSET, LOADED_AT, Parts, elf, note};
 use proptest::prelude::*;
 use target::{Folder, compile};
 use tracer_format::ArgKind;
+use tracer_format::grammar::Request;
 use tracer_recorder::arch::machine::Machine;
 use tracer_recorder::arch::nop::NopForm;
 use tracer_recorder::error::Damage;
@@ -19,7 +20,6 @@ use tracer_recorder::find::binary::{Contents, contents};
 use tracer_recorder::find::elf::note::{MAX_NOTES_BYTES, MAX_SITES};
 use tracer_recorder::find::elf::symbol::{MAX_NAME_BYTES, MAX_TABLE_BYTES};
 use tracer_recorder::find::elf::{Bytes, STEP_BYTES};
-use tracer_recorder::find::pattern::Request;
 use tracer_recorder::site::argument::{self, Location, SpecContext};
 
 fn requests(text: &str) -> Vec<Request> {

@@ -8,6 +8,7 @@ mod tool;
 mod diff;
 #[cfg(target_os = "linux")]
 mod follow;
+mod grammar;
 #[cfg(target_os = "linux")]
 mod hostile_file;
 mod keys;

@@ -4,104 +4,28 @@
 //! their headers, then rows.
 
 use std::ops::Range;
-use std::str::FromStr;
 
-use glob::Pattern;
-use tracer_format::{BlockRef, Columns, Definitions, Gap, Skipped, Trace};
+use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
+use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, Site, Skipped, Trace};
 
-use super::moment::{Moment, monotonic_ns};
-use crate::{Error, Result};
+use super::moment::monotonic_ns;
+use crate::Result;
 
 /// What the user asked for; empty lists and `None` let everything through.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Probes; an event must fit one of them.
-    pub probes: Vec<ProbeGlob>,
+    /// Probes; an event must fit one of them. How arguments are to be recorded means nothing here.
+    pub probes: Vec<Request>,
     /// Process ids.
     pub pids: Vec<u32>,
     /// Programs of processes.
-    pub programs: Vec<ProgramGlob>,
-    /// Keys.
-    pub keys: Option<KeyRange>,
+    pub programs: Vec<ProgramPattern>,
+    /// Keys, as the log prints them.
+    pub keys: Option<SeqRange>,
     /// Events before it are left out.
     pub from: Option<Moment>,
     /// Events at it and after it are left out.
     pub to: Option<Moment>,
-}
-
-/// A glob for providers and one for probes, such as `buffer_tracker:beg_*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeGlob {
-    provider: Pattern,
-    probe: Pattern,
-}
-
-impl ProbeGlob {
-    /// Whether a probe fits.
-    #[must_use]
-    pub fn matches(&self, provider: &str, probe: &str) -> bool {
-        self.provider.matches(provider) && self.probe.matches(probe)
-    }
-}
-
-impl FromStr for ProbeGlob {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::Usage {
-            what: "probe",
-            found: text.to_owned(),
-            expected: "PROVIDER:PROBE, each a name or a glob such as \"buffer_tracker:beg_*\"".to_owned(),
-        };
-        let (provider, probe) = text.split_once(':').ok_or_else(wrong)?;
-        let pattern = |text| Pattern::new(text).map_err(|_| wrong());
-        Ok(Self { provider: pattern(provider)?, probe: pattern(probe)? })
-    }
-}
-
-/// A glob for programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProgramGlob(Pattern);
-
-impl FromStr for ProgramGlob {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let expected = "a name or a glob such as \"worker*\"".to_owned();
-        let wrong = |_| Error::Usage { what: "program", found: text.to_owned(), expected };
-        Pattern::new(text).map(Self).map_err(wrong)
-    }
-}
-
-/// Keys from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyRange {
-    /// Lowest key.
-    pub first: i64,
-    /// Highest key.
-    pub last: i64,
-}
-
-/// `N`, `A..B` (both included), `A..` or `..B`.
-impl FromStr for KeyRange {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::Usage {
-            what: "sequence numbers",
-            found: text.to_owned(),
-            expected: "N, A..B (both included), A.. or ..B".to_owned(),
-        };
-        let number = |text: &str| text.parse::<i64>().map_err(|_| wrong());
-        let Some((first, last)) = text.split_once("..") else {
-            return number(text).map(|key| Self { first: key, last: key });
-        };
-        let range = Self {
-            first: if first.is_empty() { i64::MIN } else { number(first)? },
-            last: if last.is_empty() { i64::MAX } else { number(last)? },
-        };
-        if range.first <= range.last { Ok(range) } else { Err(wrong()) }
-    }
 }
 
 /// What a [`Filter`] means in one trace.
@@ -115,7 +39,7 @@ pub struct Selection {
     threads: Vec<bool>,
     /// What was not recorded, by id; empty if all.
     skipped: Vec<bool>,
-    keys: Option<KeyRange>,
+    keys: Option<SeqRange>,
     from_ns: u64,
     to_ns: u64,
 }
@@ -138,14 +62,13 @@ impl Selection {
     /// What `filter` means in `trace`.
     ///
     /// # Errors
-    /// [`Error::Missing`] for wall time in a trace without clock anchors.
+    /// [`crate::Error::Missing`] for wall time in a trace without clock anchors.
     pub fn new(filter: &Filter, trace: &Trace<'_>) -> Result<Self> {
         let definitions = &trace.definitions;
         let mut selection = Self { keys: filter.keys, ..Self::all() };
         if !filter.probes.is_empty() {
-            let fits = |glob: &ProbeGlob, (provider, probe): (&str, &str)| glob.matches(provider, probe);
-            let sites = definitions.sites.iter().map(|site| (&site.provider[..], &site.probe[..]));
-            selection.sites = sites.map(|site| filter.probes.iter().any(|glob| fits(glob, site))).collect();
+            let wanted = |site: &Site| requested(&filter.probes, &site.provider, &site.probe).is_some();
+            selection.sites = definitions.sites.iter().map(wanted).collect();
         }
         if !filter.pids.is_empty() || !filter.programs.is_empty() {
             let processes: Vec<bool> = definitions
@@ -154,7 +77,7 @@ impl Selection {
                 .map(|process| {
                     (filter.pids.is_empty() || filter.pids.contains(&process.pid))
                         && (filter.programs.is_empty()
-                            || filter.programs.iter().any(|glob| glob.0.matches(&process.program)))
+                            || filter.programs.iter().any(|pattern| pattern.matches(&process.program)))
                 })
                 .collect();
             let fits = |process: u32| processes.get(process as usize).copied().unwrap_or_default();
@@ -186,7 +109,7 @@ impl Selection {
     /// Whether the block may have selected events.
     #[must_use]
     pub fn wants(&self, block: &BlockRef) -> bool {
-        let keyed = |keys: KeyRange| block.key_min <= keys.last && keys.first <= block.key_max;
+        let keyed = |keys: SeqRange| keys.overlaps(block.key_min..=block.key_max);
         block.last_ns >= self.from_ns && block.first_ns < self.to_ns.max(1) && self.keys.is_none_or(keyed)
     }
 
@@ -210,8 +133,8 @@ impl Selection {
         } else {
             &skipped.program
         };
-        let is_of_probe = filter.probes.iter().any(|glob| glob.matches(provider, probe));
-        let is_of_program = filter.programs.iter().any(|glob| glob.0.matches(program));
+        let is_of_probe = requested(&filter.probes, provider, probe).is_some();
+        let is_of_program = filter.programs.iter().any(|pattern| pattern.matches(program));
         (filter.probes.is_empty() || probe.is_empty() || is_of_probe)
             && (filter.pids.is_empty() || skipped.pid == 0 || filter.pids.contains(&skipped.pid))
             && (filter.programs.is_empty() || program.is_empty() || is_of_program)
@@ -266,9 +189,11 @@ impl Selection {
             && listed(&self.sites, columns.site[row])
             && listed(&self.threads, columns.thread[row])
             && self.keys.is_none_or(|keys| {
-                columns
-                    .key(row, &trace.definitions)
-                    .is_some_and(|key| (keys.first..=keys.last).contains(&key))
+                let key = columns.key(row, &trace.definitions);
+                let site = trace.definitions.sites.get(columns.site[row] as usize);
+                let kind = site.and_then(|site| site.args.get(usize::from(site.key_arg)));
+                let unsigned = matches!(kind, Some(ArgKind::Unsigned(_)));
+                key.is_some_and(|bits| keys.contains(bits, unsigned))
             })
     }
 }

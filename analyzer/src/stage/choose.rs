@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use tracer_format::Definitions;
+use tracer_format::grammar::Malformed;
 
 use super::definition::Stage;
 use super::draft::Draft;
 use super::learn::learn;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The stages to analyze: those given; else those that the recording was given; else those that the names tell.
 ///
 /// # Errors
-/// [`Error::Usage`] if two stages have one name, or a stage in the trace is not one.
+/// [`crate::Error::Usage`] if two stages have one name, or a stage in the trace is not one.
 pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> {
     let stages = if !given.is_empty() {
         given.to_vec()
@@ -27,11 +28,9 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     };
     let mut names = BTreeSet::new();
     match stages.iter().find(|draft| !names.insert(&draft.stage.name)) {
-        Some(stage) => Err(Error::Usage {
-            what: "stage",
-            found: stage.to_string(),
-            expected: "a name that no other stage has".to_owned(),
-        }),
+        Some(stage) => {
+            Err(Malformed::new("stage", &stage.to_string(), "a name that no other stage has").into())
+        }
         None => Ok(stages),
     }
 }

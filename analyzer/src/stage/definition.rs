@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tracer_format::StageDef;
+use tracer_format::grammar::Malformed;
 
 use super::key::{Key, KeyPart, Scope};
 use crate::{Error, Result};
@@ -80,12 +81,10 @@ impl FromStr for Stage {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::Usage {
-            what: "stage",
-            found: text.to_owned(),
-            expected: "NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, such as \
-                       \"total = camera:grab -> display:show by seq\""
-                .to_owned(),
+        let wrong = || {
+            let expected = "NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, such as \
+                            \"total = camera:grab -> display:show by seq\"";
+            Error::Usage(Malformed::new("stage", text, expected))
         };
         let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
         let (begins, rest) = rest.split_once("->").ok_or_else(wrong)?;

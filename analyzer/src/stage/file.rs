@@ -8,6 +8,7 @@
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use tracer_format::grammar::Malformed;
 
 use super::definition::Stage;
 use super::draft::Draft;
@@ -74,7 +75,7 @@ fn stage(name: &str, value: &Spanned<DeValue<'_>>) -> std::result::Result<Draft,
     let form = || "expected NAME = \"PROVIDER:FROM -> PROVIDER:TO by KEY\"".to_owned();
     let DeValue::String(text) = value.get_ref() else { return Err(form()) };
     let mut draft: Draft = format!("stage = {text}").parse().map_err(|error| match error {
-        Error::Usage { what: "key", expected, .. } => format!("expected a key such as {expected}"),
+        Error::Usage(Malformed { what: "key", expected, .. }) => format!("expected a key such as {expected}"),
         _ => form(),
     })?;
     draft.stage.name = name.trim().to_owned();

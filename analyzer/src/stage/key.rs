@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tracer_format::grammar::Malformed;
+
 use crate::{Error, Result};
 
 /// Numbers that the value of a key has at most: one for the scope, and one for each part.
@@ -71,11 +73,10 @@ impl FromStr for Key {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::Usage {
-            what: "key",
-            found: text.to_owned(),
-            expected: "seq, arg0 to arg11, str, pid, tid or ppid, or up to four of them with commas between"
-                .to_owned(),
+        let wrong = || {
+            let expected =
+                "seq, arg0 to arg11, str, pid, tid or ppid, or up to four of them with commas between";
+            Error::Usage(Malformed::new("key", text, expected))
         };
         let mut key = Self { scope: Scope::Trace, parts: Vec::new() };
         let mut words = 0;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tracer_format::Site;
+use tracer_format::grammar::{KeyArgument, key_argument};
 use tracer_format::log::escape;
 
 use crate::arch::nop;
@@ -17,8 +18,6 @@ use crate::drain::Started;
 use crate::error::{Error, Result};
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
-use crate::find::pattern;
-use crate::find::pattern::Key;
 use crate::host;
 use crate::host::process;
 use crate::kernel::link::{self, AttachMode, Link, Place};
@@ -31,7 +30,7 @@ pub(crate) struct AttachOptions {
     /// How to attach.
     pub(crate) mode: AttachMode,
     /// Arguments that are keys.
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<KeyArgument>,
     /// Processes that the user named; empty for all.
     pub(crate) pids: Vec<u32>,
     /// Whether only processes that the program admits are looked at.
@@ -257,7 +256,7 @@ impl Finder {
             semaphore_offset: site.semaphore_offset,
             spec: site.spec.clone(),
             args: site.arguments.iter().map(|argument| argument.kind).collect(),
-            key_arg: pattern::key_argument(&self.options.keys, &site.provider, &site.probe),
+            key_arg: key_argument(&self.options.keys, &site.provider, &site.probe),
             announced: true,
             found_ns: 0,
         }

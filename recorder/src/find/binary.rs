@@ -16,8 +16,8 @@ use crate::error::Damage;
 use crate::find::elf::note::{self, Note};
 use crate::find::elf::symbol;
 use crate::find::elf::{Access, Elf, file_offset};
-use crate::find::pattern::{Request, requested};
 use crate::site::argument::{self, Argument, Location, SpecContext};
+use tracer_format::grammar::{Request, requested};
 use tracer_format::log::escape;
 
 /// Bytes of the section that holds the build id; the id itself has 20.

@@ -12,16 +12,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use glob::Pattern;
-
 use crate::error::{Damage, Error, Result};
 use crate::find::binary::Binary;
 use crate::find::known::{self, FileId, KnownFiles, Standing};
 use crate::find::launch::{self, Launch};
 use crate::find::mapping::{self, MappedPart, Mapping, view};
-use crate::find::pattern::Request;
 use crate::find::root::{self, Identity};
 use crate::host::process;
+use tracer_format::grammar::{ProgramPattern, Request};
 use tracer_format::log::escape;
 
 /// Problems that are remembered, so that none is told twice.
@@ -38,7 +36,7 @@ pub struct Filter {
     /// Process ids; empty for all.
     pub pids: Vec<u32>,
     /// Globs for the file name of the executable; empty for all.
-    pub programs: Vec<Pattern>,
+    pub programs: Vec<ProgramPattern>,
 }
 
 impl Filter {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::attach::finder::AttachOptions;
 use crate::find::discover::Filter;
-use crate::find::pattern::Key;
 use crate::host;
 use crate::kernel::link::AttachMode;
 use crate::run::user::User;
+use tracer_format::grammar::KeyArgument;
 
 /// What to record, and how.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct RecordOptions {
     /// Probes and processes.
     pub filter: Filter,
     /// Arguments that are keys.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyArgument>,
     /// How to attach.
     pub attach: AttachMode,
     /// Bytes of the ring buffer of each CPU: a power of two.

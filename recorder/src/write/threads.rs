@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use glob::Pattern;
+use tracer_format::grammar::ProgramPattern;
 use tracer_format::{Definition, Exit, Process, Result, Thread, Writer};
 
 use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK};
@@ -18,7 +18,7 @@ use crate::kernel::raw::Raw;
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
     /// Programs to record; empty for all.
-    programs: Vec<Pattern>,
+    programs: Vec<ProgramPattern>,
     /// Whether `/proc` has other pids than events.
     is_contained: bool,
     /// CLOCK_BOOTTIME less CLOCK_MONOTONIC, ns.
@@ -46,7 +46,7 @@ struct KnownProcess {
 
 impl Threads {
     /// Knows nobody; records `programs`, or all if there are none. `/proc` of a PID namespace has other pids than events.
-    pub(crate) fn new(programs: Vec<Pattern>, is_contained: bool) -> Self {
+    pub(crate) fn new(programs: Vec<ProgramPattern>, is_contained: bool) -> Self {
         Self { programs, is_contained, ..Self::default() }
     }
 
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_asked_for_has_no_id() {
-        let mut threads = Threads::new(vec![Pattern::new("work*").unwrap()], false);
+        let mut threads = Threads::new(vec!["work*".parse().unwrap()], false);
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
         take(&mut threads, &mut writer, &fork(10, TICK_NS));
         assert_eq!(fired(11, &mut threads, &mut writer), None);

@@ -17,9 +17,9 @@ use tracer_analyzer::Filter;
 use tracer_analyzer::replay::Live;
 use tracer_format::Rest;
 
-use crate::Done;
-use crate::input::{self, name};
-use crate::read;
+use crate::done::Done;
+use crate::file::input::{self, name};
+use crate::file::trace;
 
 /// A writer that writes nothing for so long has written all of a flush.
 const POLL: Duration = Duration::from_millis(50);
@@ -68,7 +68,7 @@ pub(crate) fn follow(path: &Path, filter: &Filter) -> anyhow::Result<Done> {
     }
     // Who ends the following of a file knows that it goes on.
     outcome.incomplete &= !(is_file && interrupted.load(Ordering::Relaxed));
-    Ok(read::done(path, &outcome))
+    Ok(trace::done(path, &outcome))
 }
 
 /// An error of the trace names it; that of the output does not.

@@ -3,26 +3,23 @@
 use std::io::{self, Write};
 
 use tracer_recorder::find::discover::{self, Discovery, Filter};
-use tracer_recorder::find::{list, pattern};
+use tracer_recorder::find::list;
 
-use crate::Done;
-use crate::cli::{ListArgs, Usage};
+use crate::cli::ListArgs;
+use crate::done::Done;
 
 pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
-    let usage = |error: tracer_recorder::Error| Usage(error.to_string());
-    let requests: Result<Vec<pattern::Request>, _> = args.events.iter().map(|text| text.parse()).collect();
-    let requests = requests.map_err(usage)?;
     let mut out = io::stdout().lock();
     if let Some(path) = &args.file {
-        let (binary, problem) = discover::file(path, &requests)?;
+        let (binary, problem) = discover::file(path, &args.events)?;
         match &binary {
             Some(binary) => list::write(&mut out, binary, &[])?,
             None => say!("{}: no matching USDT probe", path.display()),
         }
         return Ok(finish(problem.as_slice()));
     }
-    let programs: Result<Vec<_>, _> = args.programs.iter().map(|text| pattern::program(text)).collect();
-    let filter = Filter { requests, pids: args.pids.clone(), programs: programs.map_err(usage)? };
+    let (requests, programs) = (args.events.clone(), args.programs.clone());
+    let filter = Filter { requests, pids: args.pids.clone(), programs };
     let scan = Discovery::new(filter).scan_settled();
     for found in &scan.found {
         list::write(&mut out, &found.binary, &found.pids)?;

@@ -9,16 +9,16 @@ use tracer_analyzer::tables::{self, Format, Rows};
 use tracer_analyzer::{Outcome, Selection};
 use tracer_format::Trace;
 
-use crate::Done;
-use crate::cli::{ExportArgs, ExportFormat, TableArg, Usage};
-use crate::input::Input;
-use crate::output::{Output, cannot_write};
-use crate::read;
+use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg};
+use crate::done::Done;
+use crate::file::input::Input;
+use crate::file::output::{Output, cannot_write};
+use crate::file::{stages, trace};
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
     let format = format(args)?;
     let input = Input::open(&args.file)?;
-    let trace = read::open(&input, &args.file)?;
+    let trace = trace::open(&input, &args.file)?;
     let output = Output::create(&args.target.output, args.target.force)?;
     let made = output.made();
     let result = write(args, format, &trace, output);
@@ -29,14 +29,14 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
         let _ = std::fs::remove_file(made);
     }
     let (outcome, refused) = result?;
-    Ok(read::done(&args.file, &outcome).and(read::refused(&args.file, &refused)))
+    Ok(trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused)))
 }
 
 /// Writes all events of the trace at `path` to `table`.
 #[cfg(target_os = "linux")]
 pub(crate) fn to_parquet(path: &Path, table: Output) -> anyhow::Result<()> {
     let input = Input::open(path)?;
-    let trace = read::open(&input, path)?;
+    let trace = trace::open(&input, path)?;
     let mut out = BufWriter::with_capacity(1 << 18, table);
     tables::write(&trace, &Selection::all(), Rows::Events, Format::Parquet, &mut out)?;
     Ok(out.flush()?)
@@ -48,11 +48,11 @@ fn write(
     trace: &Trace<'_>,
     output: Output,
 ) -> anyhow::Result<(Outcome, Vec<Refused>)> {
-    let selection = Selection::new(&read::filter(&args.filter)?, trace)?;
+    let selection = Selection::new(&(&args.filter).into(), trace)?;
     let has_spans =
         matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) || args.table == TableArg::Spans;
     let Chosen { stages, refused, .. } =
-        if has_spans { read::stages(&args.stages, trace, &selection)? } else { Chosen::default() };
+        if has_spans { stages::of(&args.stages, trace, &selection)? } else { Chosen::default() };
     let rows = match args.table {
         TableArg::Events => Rows::Events,
         TableArg::Spans => Rows::Spans(&stages),
@@ -75,7 +75,7 @@ fn write(
 }
 
 /// The format asked for, or the one that the file name says.
-fn format(args: &ExportArgs) -> Result<ExportFormat, Usage> {
+fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
     let by_name = |path: &Path| match path.extension()?.to_str()? {
         "json" => Some(ExportFormat::Chrome),
         "pftrace" | "perfetto-trace" => Some(ExportFormat::Perfetto),
@@ -86,12 +86,12 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Usage> {
     };
     let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
         let name = args.target.output.display();
-        Usage(format!(
+        Mistake(format!(
             "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format"
         ))
     })?;
     if matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) && args.table != TableArg::Events {
-        return Err(Usage("--table goes with parquet, arrow and csv".to_owned()));
+        return Err(Mistake("--table goes with parquet, arrow and csv".to_owned()));
     }
     Ok(format)
 }

@@ -7,11 +7,11 @@ use tracer_analyzer::file;
 use tracer_analyzer::{Error, Outcome, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
-use crate::Done;
 use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
-use crate::input::{Input, name};
-use crate::output::{Output, cannot_write};
-use crate::read;
+use crate::done::Done;
+use crate::file::input::{Input, name};
+use crate::file::output::{Output, cannot_write};
+use crate::file::trace;
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
@@ -26,12 +26,12 @@ pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
 
 pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
-    let trace = read::open(&input, &args.file)?;
-    let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
+    let trace = trace::open(&input, &args.file)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [file::Input { trace: &trace, selection }];
     let outcome = copy(&args.target, id, &inputs)?;
-    Ok(read::done(&args.file, &outcome))
+    Ok(trace::done(&args.file, &outcome))
 }
 
 pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
@@ -40,13 +40,13 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
     let traces: Vec<Trace<'_>> = inputs
         .iter()
         .zip(&args.files)
-        .map(|(input, path)| read::open(input, path))
+        .map(|(input, path)| trace::open(input, path))
         .collect::<anyhow::Result<_>>()?;
     let sources: Vec<_> =
         traces.iter().map(|trace| file::Input { trace, selection: Selection::all() }).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
     let outcome = copy(&args.target, identity(ids), &sources)?;
-    Ok(read::done(&args.target.output, &outcome))
+    Ok(trace::done(&args.target.output, &outcome))
 }
 
 pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
@@ -57,7 +57,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let id = identity((&trace.trace_ids, "repaired"));
     let outcome = copy(&args.target, id, &inputs)?;
     say!("{}: {} events", name(&args.target.output), outcome.events);
-    Ok(read::done(&args.file, &outcome))
+    Ok(trace::done(&args.file, &outcome))
 }
 
 /// A number that tells a trace from others and is the same for the same input; never 0.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::input::is_standard;
+use super::input::is_standard;
 
 /// A file being written, or standard output.
 #[derive(Debug)]

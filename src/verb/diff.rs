@@ -12,18 +12,18 @@ use tracer_analyzer::stage::{self, Draft, Stage};
 use tracer_analyzer::{Selection, screen};
 use tracer_format::log::escape;
 
-use crate::Done;
-use crate::cli::{DiffArgs, PercentileArg, ReportFormat, Usage};
-use crate::input::{Input, is_standard};
-use crate::read::{done, filter, given_stages, open, refused};
+use crate::cli::{DiffArgs, Mistake, PercentileArg, ReportFormat};
+use crate::done::Done;
+use crate::file::input::{Input, is_standard};
+use crate::file::{stages, trace};
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     if is_standard(&args.base) && is_standard(&args.new) {
-        return Err(Usage("only one of the two traces can come from standard input".to_owned()).into());
+        return Err(Mistake("only one of the two traces can come from standard input".to_owned()).into());
     }
     let (base, keys) = analyze(args, &args.base, None)?;
     let (new, _) = analyze(args, &args.new, Some(&keys))?;
-    let left_out = refused(&args.base, &base.refused).and(refused(&args.new, &new.refused));
+    let left_out = trace::refused(&args.base, &base.refused).and(trace::refused(&args.new, &new.refused));
     let by = |percentile: &PercentileArg| match percentile {
         PercentileArg::P50 => Percentile::P50,
         PercentileArg::P90 => Percentile::P90,
@@ -42,8 +42,8 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     };
     io::stdout().write_all(report.as_bytes())?;
     // What was lost is told also where a slower stage decides.
-    done(&args.base, &diff.base);
-    done(&args.new, &diff.new);
+    trace::done(&args.base, &diff.base);
+    trace::done(&args.new, &diff.new);
     let slower = diff.with(Verdict::Slower);
     if !slower.is_empty() {
         bail!("{} got slower: {}", counted(slower.len() as u64, "stage"), names(&slower));
@@ -64,9 +64,9 @@ fn names(stages: &[&str]) -> String {
 /// Analyzes the trace at `path`, by the keys of the base where they are known.
 fn analyze(args: &DiffArgs, path: &Path, keys: Option<&Chosen>) -> anyhow::Result<(Analysis, Chosen)> {
     let input = Input::open(path)?;
-    let trace = open(&input, path)?;
-    let selection = Selection::new(&filter(&args.filter)?, &trace)?;
-    let mut drafts = stage::choose(&given_stages(&args.stages)?, &trace.definitions)?;
+    let trace = trace::open(&input, path)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace)?;
+    let mut drafts = stage::choose(&stages::given(&args.stages)?, &trace.definitions)?;
     for draft in &mut drafts {
         let same = |stage: &&Stage| {
             let (theirs, ours) = (*stage, &draft.stage);

@@ -1,34 +1,13 @@
 //! `record --when 'STAGE > TIME'`: watches a recording for the first buffer that takes too long.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tracer_analyzer::stage::{self, Draft, Key, ProbeName, Stage};
 use tracer_format::{Columns, Definitions};
 
-use crate::quantity::Time;
-
-/// A stage and how long it may take.
-#[derive(Debug, Clone)]
-pub(crate) struct When {
-    stage: String,
-    limit: Duration,
-}
-
-impl FromStr for When {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected 'STAGE > TIME' such as 'awe > 50ms'".to_owned();
-        let (stage, limit) = text.split_once('>').ok_or_else(wrong)?;
-        let Time(limit) = limit.trim().parse().map_err(|_| wrong())?;
-        let stage = stage.trim().to_owned();
-        if stage.is_empty() { Err(wrong()) } else { Ok(Self { stage, limit }) }
-    }
-}
+use crate::cli::When;
 
 /// Begins that wait for their end; more than this, and the oldest knowledge is forgotten.
 const MAX_BEGUN: usize = 1 << 20;
@@ -139,15 +118,5 @@ mod tests {
         let mut watcher = Watcher::new("wrok > 1us".parse().expect("sound"), Vec::new());
         assert!(!watcher.watch(&definitions(), &columns(&[(0, 0, 1), (9000, 1, 1)])));
         assert!(!watcher.seen().load(Ordering::Relaxed));
-    }
-
-    #[test]
-    fn what_is_no_condition_is_refused() {
-        for text in ["work", "work > fast", "> 5ms"] {
-            assert_eq!(
-                text.parse::<When>().expect_err("refused"),
-                "expected 'STAGE > TIME' such as 'awe > 50ms'"
-            );
-        }
     }
 }

@@ -16,10 +16,10 @@ use anyhow::Context;
 use tracer_analyzer::picture::perfetto;
 use tracer_analyzer::{Outcome, Selection};
 
-use crate::Done;
 use crate::cli::OpenArgs;
-use crate::input::Input;
-use crate::read;
+use crate::done::Done;
+use crate::file::input::Input;
+use crate::file::{stages, trace};
 
 /// Bytes of a request's head; browsers send some hundred.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -52,15 +52,15 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     }
     say!("waiting for the Perfetto UI to fetch the trace; Ctrl-C to stop");
     end.recv().context("the server ended")?;
-    Ok(read::done(&args.file, &outcome))
+    Ok(trace::done(&args.file, &outcome))
 }
 
 /// The trace in Perfetto's format, in a file without a name.
 fn export(args: &OpenArgs) -> anyhow::Result<(File, Outcome)> {
     let input = Input::open(&args.file)?;
-    let trace = read::open(&input, &args.file)?;
-    let selection = Selection::new(&read::filter(&args.filter)?, &trace)?;
-    let stages = read::stages(&args.stages, &trace, &selection)?.stages;
+    let trace = trace::open(&input, &args.file)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace)?;
+    let stages = stages::of(&args.stages, &trace, &selection)?.stages;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
     let outcome = perfetto::export(&trace, &selection, &stages, &mut out)?.outcome;
     Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, outcome))

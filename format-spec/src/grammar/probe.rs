@@ -1,12 +1,12 @@
-//! What the user asks for: `-e 'PROVIDER:PROBE'`, `-x PROGRAM`, `--key 'PROVIDER:PROBE=argN'`, with globs.
+//! Which probes: `-e 'PROVIDER:PROBE'` and `--key 'PROVIDER:PROBE=argN'`, with globs.
 
 use std::fmt;
 use std::str::FromStr;
 
 use glob::Pattern;
-use tracer_format::limits::MAX_ARGUMENTS;
 
-use crate::error::{Error, Result};
+use super::Malformed;
+use crate::limits::MAX_ARGUMENTS;
 
 /// Probes to record, and which of their arguments are strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Request {
 
 /// A probe's argument that is its key (sequence number).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct KeyArgument {
     /// Provider and probe.
     pub probe: ProbePattern,
     /// Position of the argument, from 0.
@@ -58,72 +58,68 @@ pub fn requested(requests: &[Request], provider: &str, probe: &str) -> Option<u1
 
 /// Position of the argument that is a probe's key: as the last matching `--key` says, otherwise the first.
 #[must_use]
-pub fn key_argument(keys: &[Key], provider: &str, probe: &str) -> u8 {
+pub fn key_argument(keys: &[KeyArgument], provider: &str, probe: &str) -> u8 {
     keys.iter().rev().find(|key| key.probe.matches(provider, probe)).map_or(0, |key| key.argument)
-}
-
-/// Parses a glob for names of programs.
-///
-/// # Errors
-/// [`Error::Request`] if it is empty or malformed.
-pub fn program(text: &str) -> Result<Pattern> {
-    glob(text, "-x", text, "a program name such as 'nginx' or 'worker-*'")
 }
 
 const PROBE_EXAMPLES: &str =
     "'buffer_tracker:*', 'python:function__entry' or 'python:function__entry(arg0:str,arg1:str)'";
 const KEY_EXAMPLES: &str = "'PROVIDER:PROBE=argN' such as 'buffer_tracker:beg_*=arg1'";
 
+impl FromStr for ProbePattern {
+    type Err = Malformed;
+
+    /// Parses `PROVIDER:PROBE` or `PROVIDER` (all its probes).
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = |problem: String| Malformed::new("probe", text, PROBE_EXAMPLES).because(problem);
+        probe(text).map_err(malformed)
+    }
+}
+
 impl FromStr for Request {
-    type Err = Error;
+    type Err = Malformed;
 
     /// Parses `PROVIDER:PROBE`, `PROVIDER` (all its probes), either with `(arg0:str,...)` or `(str,_,str)` behind it.
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = |problem: String| Malformed::new("probe", text, PROBE_EXAMPLES).because(problem);
         let (name, arguments) = match text.split_once('(') {
             None => (text, ""),
             Some((name, rest)) => match rest.trim_end().strip_suffix(')') {
                 Some(arguments) => (name, arguments),
-                None => {
-                    return Err(refuse(
-                        "-e",
-                        text,
-                        "the argument list does not end with ')'",
-                        PROBE_EXAMPLES,
-                    ));
-                }
+                None => return Err(malformed("the argument list does not end with ')'".to_owned())),
             },
         };
-        let probe = probe(name, "-e", text, PROBE_EXAMPLES)?;
+        let probe = probe(name).map_err(malformed)?;
         let mut strings = 0;
         for (position, argument) in arguments.split(',').map(str::trim).enumerate() {
             if arguments.trim().is_empty() {
                 break;
             }
-            let string = string_position(position, argument)
-                .map_err(|what| refuse("-e", text, &what, PROBE_EXAMPLES))?;
+            let string = string_position(position, argument).map_err(malformed)?;
             strings |= string.map_or(0, |position| 1 << position);
         }
         Ok(Request { probe, strings })
     }
 }
 
-impl FromStr for Key {
-    type Err = Error;
+impl FromStr for KeyArgument {
+    type Err = Malformed;
 
     /// Parses `PROVIDER:PROBE=argN`.
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed =
+            |problem: String| Malformed::new("argument of a probe", text, KEY_EXAMPLES).because(problem);
         let Some((name, argument)) = text.rsplit_once('=') else {
-            return Err(refuse("--key", text, "it has no '='", KEY_EXAMPLES));
+            return Err(malformed("it has no '='".to_owned()));
         };
-        let probe = probe(name, "--key", text, KEY_EXAMPLES)?;
-        let argument =
-            argument_position(argument.trim()).map_err(|what| refuse("--key", text, &what, KEY_EXAMPLES))?;
-        Ok(Key { probe, argument })
+        let probe = probe(name).map_err(malformed)?;
+        let argument = argument_position(argument.trim()).map_err(malformed)?;
+        Ok(KeyArgument { probe, argument })
     }
 }
 
 /// Position of a string argument: `argN:str` says it, `str` has it; `_` is no string.
-fn string_position(position: usize, text: &str) -> std::result::Result<Option<u8>, String> {
+fn string_position(position: usize, text: &str) -> Result<Option<u8>, String> {
     match text.split_once(':') {
         Some((argument, kind)) if kind.trim() == "str" => argument_position(argument.trim()).map(Some),
         Some((_, kind)) => Err(format!("type '{}' is unknown, only str can be asked for", kind.trim())),
@@ -133,7 +129,7 @@ fn string_position(position: usize, text: &str) -> std::result::Result<Option<u8
     }
 }
 
-fn argument_position(text: &str) -> std::result::Result<u8, String> {
+fn argument_position(text: &str) -> Result<u8, String> {
     let digits = text.strip_prefix("arg").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let position = digits
         .and_then(|digits| digits.parse().ok())
@@ -141,26 +137,19 @@ fn argument_position(text: &str) -> std::result::Result<u8, String> {
     position.ok_or_else(|| format!("argument '{text}' is not one of arg0 to arg{}", MAX_ARGUMENTS - 1))
 }
 
-fn probe(name: &str, option: &str, text: &str, examples: &str) -> Result<ProbePattern> {
+fn probe(name: &str) -> Result<ProbePattern, String> {
     let (provider, probe) = name.trim().split_once(':').unwrap_or((name.trim(), "*"));
     if probe.contains(':') {
-        return Err(refuse(option, text, "it has more than one ':'", examples));
+        return Err("it has more than one ':'".to_owned());
     }
-    Ok(ProbePattern {
-        provider: glob(provider, option, text, examples)?,
-        probe: glob(probe, option, text, examples)?,
-    })
+    Ok(ProbePattern { provider: glob(provider)?, probe: glob(probe)? })
 }
 
-fn glob(pattern: &str, option: &str, text: &str, examples: &str) -> Result<Pattern> {
+fn glob(pattern: &str) -> Result<Pattern, String> {
     if pattern.is_empty() {
-        return Err(refuse(option, text, "a name is empty (use * for any)", examples));
+        return Err("a name is empty (use * for any)".to_owned());
     }
-    Pattern::new(pattern).map_err(|error| refuse(option, text, &format!("bad glob: {}", error.msg), examples))
-}
-
-fn refuse(option: &str, text: &str, what: &str, examples: &str) -> Error {
-    Error::Request(format!("{option} '{text}': {what}; expected {examples}"))
+    Pattern::new(pattern).map_err(|error| format!("bad glob: {}", error.msg))
 }
 
 #[cfg(test)]
@@ -171,7 +160,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn message<T: FromStr<Err = Error> + std::fmt::Debug>(text: &str) -> String {
+    fn message<T: FromStr<Err = Malformed> + std::fmt::Debug>(text: &str) -> String {
         text.parse::<T>().unwrap_err().to_string()
     }
 
@@ -202,7 +191,7 @@ mod tests {
         assert_eq!(requested(&requests, "p", "n"), Some(0b11));
         assert_eq!(requested(&requests, "p", "other"), Some(0));
         assert_eq!(requested(&requests, "q", "n"), None);
-        let keys: [Key; 2] = ["p:*=arg1".parse().unwrap(), "p:n=arg2".parse().unwrap()];
+        let keys: [KeyArgument; 2] = ["p:*=arg1".parse().unwrap(), "p:n=arg2".parse().unwrap()];
         assert_eq!(["n", "other"].map(|probe| key_argument(&keys, "p", probe)), [2, 1]);
         assert_eq!(key_argument(&keys, "q", "n"), 0);
     }
@@ -222,14 +211,13 @@ mod tests {
             ("a:b(str,)", "argument '' is neither argN:str, str nor _"),
             ("a:b(_,_,_,_,_,_,_,_,_,_,_,_,str)", "argument 'arg12' is not one of arg0 to arg11"),
         ] {
-            assert_eq!(message::<Request>(text), format!("-e '{text}': {what}; expected {PROBE_EXAMPLES}"));
+            assert_eq!(
+                message::<Request>(text),
+                format!("probe \"{text}\": {what}; expected {PROBE_EXAMPLES}")
+            );
         }
-        assert!(
-            message::<Key>("a:b")
-                .starts_with("--key 'a:b': it has no '='; expected 'PROVIDER:PROBE=argN' such as")
-        );
-        assert!(message::<Key>("a:b=seq").contains("argument 'seq' is not one of arg0 to arg11"));
-        assert!(program("").unwrap_err().to_string().starts_with("-x '': a name is empty"));
-        assert!(program("work*").unwrap().matches("worker"));
+        let malformed = "argument of a probe \"a:b\": it has no '='; expected 'PROVIDER:PROBE=argN' such as";
+        assert!(message::<KeyArgument>("a:b").starts_with(malformed));
+        assert!(message::<KeyArgument>("a:b=seq").contains("argument 'seq' is not one of arg0 to arg11"));
     }
 }

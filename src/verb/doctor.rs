@@ -7,8 +7,8 @@ use anyhow::bail;
 use serde_json::json;
 use tracer_recorder::doctor::{self, Check, Verdict};
 
-use crate::Done;
 use crate::cli::{DoctorArgs, TextFormat};
+use crate::done::Done;
 
 /// Version of the JSON form; it grows when a member changes its meaning or goes away, not when one is added.
 const VERSION: u32 = 1;

@@ -1,0 +1,130 @@
+//! What the verbs take that read a trace and print.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::select::{FilterArgs, StageArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Trace to read; - for standard input: what comes out of a pipe is printed as it comes
+    pub(crate) file: PathBuf,
+    /// Print the events of a trace that is being written, or that does not exist yet, until it is finished
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Print each event when it is due: 1 for the time that the recording took, 10 for a tenth of it
+    #[arg(long, value_name = "TIMES", conflicts_with = "follow", value_parser = speed)]
+    pub(crate) speed: Option<f64>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Write the stages with the keys that were chosen to this file, which --stages takes
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) stages_out: Option<PathBuf>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_HELP)]
+pub(crate) struct DiffArgs {
+    /// Trace to compare with; - for standard input
+    pub(crate) base: PathBuf,
+    /// Trace to judge; - for standard input
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Least change of a percentile that counts
+    #[arg(long, value_name = "PERCENT", default_value = "10%")]
+    pub(crate) threshold: Percent,
+    /// Complete spans that a stage needs in both traces to be judged
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub(crate) min_spans: u64,
+    /// Percentiles that stages are judged by: p50, p90, p99
+    #[arg(long, value_name = "PERCENTILE", default_value = "p50", value_delimiter = ',')]
+    pub(crate) by: Vec<PercentileArg>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+const DIFF_HELP: &str = "\
+    A stage is slower if a judged percentile of its complete spans grew by more than the threshold, and by more than chance \
+    within the runs explains: the 99 % confidence ranges of the two percentiles, from the ranks of the spans around them, do \
+    not touch. That takes spans to be independent, and says nothing of what differs between two runs of one program, such as \
+    another load on the machine: compare two runs of the base to choose a threshold. A p99 needs about 1000 spans.\n\n\
+    Exit codes: 0 no stage got slower; 1 a stage did; 2 usage; 3 none got slower as far as can be said: events were lost, or a \
+    stage is gone or has too few spans.";
+
+/// A share in percent: `10%`, `2.5`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl std::str::FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
+        let number = number.ok().filter(|number| number.is_finite() && *number >= 0.0);
+        number.map(Self).ok_or_else(|| "expected a percentage such as 10%".to_owned())
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum PercentileArg {
+    P50,
+    P90,
+    P99,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// Read all events and count those of each probe and process
+    #[arg(long)]
+    pub(crate) counts: bool,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum TextFormat {
+    Text,
+    Json,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
+    speed.ok_or_else(|| "expected a number above 0".to_owned())
+}

@@ -1,0 +1,107 @@
+//! What the verbs take that write a file from a trace.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::select::{FilterArgs, StageArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Format, if it is not the one that the end of the file name says
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ExportFormat>,
+    /// What the rows of a table are
+    #[arg(long, value_name = "TABLE", default_value = "events")]
+    pub(crate) table: TableArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Chrome JSON (.json), which Perfetto and chrome://tracing open
+    Chrome,
+    /// Perfetto's own format (.pftrace): smaller, loads faster
+    Perfetto,
+    Parquet,
+    Arrow,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TableArg {
+    Events,
+    Spans,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Print the address, and leave it to you to open it
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Port on 127.0.0.1; the public Perfetto UI reads from 9001 only
+    #[arg(long, value_name = "PORT", default_value = "9001")]
+    pub(crate) port: u16,
+    /// Perfetto UI to open it in
+    #[arg(long, value_name = "URL", default_value = "https://ui.perfetto.dev")]
+    pub(crate) ui: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CutArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Traces to read; times are those of the first one's clock
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// Trace to read; it is not changed
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// Where to write.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    /// File to write; - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Overwrite an existing file
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Log to read; - for standard input
+    pub(crate) log: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}

@@ -1,0 +1,75 @@
+//! A recording as the command line asks for it: options for the recorder, files, what it says on the way and at the end.
+
+mod files;
+mod options;
+mod screen;
+mod summary;
+mod when;
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use tracer_format::{Columns, Definitions};
+use tracer_recorder::Error;
+
+use crate::cli::{Mistake, RecordArgs};
+use crate::done::Done;
+use crate::file::input::is_standard;
+use crate::file::output::Output;
+use crate::file::stages;
+use screen::Screen;
+use when::Watcher;
+
+/// Records into a trace, and says what came of it.
+pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
+    if args.print && is_standard(&args.output) {
+        return Err(Mistake("--print and -o - both want standard output; give -o a file".to_owned()).into());
+    }
+    if (args.rotate.is_some() || args.last.is_some()) && is_standard(&args.output) {
+        return Err(Mistake("--rotate and --last write files; give -o a file name".to_owned()).into());
+    }
+    let options = options::options(args)?;
+    let given = stages::given(&args.stages)?;
+    let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
+    let watcher = args.when.clone().map(|when| Watcher::new(when, given));
+    let seen = watcher.as_ref().map(Watcher::seen);
+    // A file that is in the way is told now, not when the first event comes.
+    let first = Output::create(&args.output, args.force)?.synced(args.sync);
+    let made = first.made();
+    let output = tracer_recorder::Output {
+        open: files::files(args, first),
+        print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
+        watch: watcher.map(|mut watcher| {
+            Box::new(move |definitions: &Definitions, columns: &Columns| watcher.watch(definitions, columns))
+                as _
+        }),
+        stages,
+        flush: args.flush.0,
+        bounds: options::bounds(args),
+    };
+    let mut screen = Screen::new(args);
+    let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
+    screen.bar.finish_and_clear();
+    if seen.is_some_and(|seen| !seen.load(Ordering::Relaxed)) && result.is_ok() {
+        say!("--when: the stage was never seen; tracer analyze shows those there are, --stage gives one");
+    }
+    match result {
+        Ok(summary) => {
+            if !args.quiet {
+                summary::say(args, &summary);
+            }
+            Ok(summary::done(&summary))
+        }
+        Err(error) => {
+            // A trace that could not be finished is kept; one that was never begun is not.
+            if !matches!(error, Error::Trace(_))
+                && !screen.ready
+                && let Some(made) = made
+            {
+                let _ = std::fs::remove_file(made);
+            }
+            Err(error).with_context(|| format!("cannot record to {}", args.output.display()))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the command line asks of the recorder.
+
+use tracer_format::grammar::Rotation;
+use tracer_recorder::find::discover::Filter;
+use tracer_recorder::kernel::link::AttachMode;
+use tracer_recorder::run::user::User;
+use tracer_recorder::{Bounds, Flight, RecordOptions};
+
+use crate::cli::{AttachArg, Mistake, RecordArgs};
+
+pub(super) fn bounds(args: &RecordArgs) -> Bounds {
+    let (rotate_bytes, rotate_after) = match args.rotate {
+        Some(Rotation::Size(bytes)) => (Some(bytes), None),
+        Some(Rotation::Time(time)) => (None, Some(time)),
+        None => (None, None),
+    };
+    let max_bytes = usize::try_from(args.memory.0).unwrap_or(usize::MAX);
+    Bounds {
+        max_bytes: args.max_size.map(|size| size.0),
+        max_events: args.max_events,
+        rotate_bytes,
+        rotate_after,
+        flight: args.last.map(|last| Flight { last: last.0, max_bytes }),
+    }
+}
+
+pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
+    let ring_size = args.ring_size.map_or_else(default_ring_size, |size| size.0);
+    let ring_bytes = u32::try_from(ring_size).unwrap_or(u32::MAX);
+    if !ring_bytes.is_power_of_two() || ring_bytes < 4096 {
+        let found = ring_size;
+        return Err(Mistake(format!("--ring-size {found}: expected a power of two from 4K to 2G")).into());
+    }
+    Ok(RecordOptions {
+        filter: Filter {
+            requests: args.events.clone(),
+            pids: args.pids.clone(),
+            programs: args.programs.clone(),
+        },
+        keys: args.keys.clone(),
+        attach: match args.attach {
+            AttachArg::Auto => AttachMode::Auto,
+            AttachArg::Multi => AttachMode::Multi,
+            AttachArg::Perf => AttachMode::Perf,
+        },
+        ring_bytes,
+        duration: args.duration.map(|time| time.0),
+        command: args.command.clone(),
+        everyone: args.all,
+        user: args.user.as_deref().map(User::find).transpose()?,
+        wait: args.wait,
+        command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+    })
+}
+
+/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB.
+fn default_ring_size() -> u64 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let most = (256 << 20) / cpus.next_power_of_two();
+    most.clamp(256 << 10, 4 << 20)
+}

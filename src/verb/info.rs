@@ -1,0 +1,25 @@
+//! `tracer info`: what a trace holds, and what is missing.
+
+use std::io::{self, Write};
+
+use tracer_analyzer::file::info;
+use tracer_analyzer::{Outcome, Selection};
+
+use crate::cli::{InfoArgs, TextFormat};
+use crate::done::Done;
+use crate::file::input::Input;
+use crate::file::trace;
+
+pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let trace = trace::open(&input, &args.file)?;
+    let counts = args.counts.then(|| info::count(&trace));
+    let report = match args.format {
+        TextFormat::Text => info::text(&trace, counts.as_ref()),
+        TextFormat::Json => info::json(&trace, counts.as_ref()),
+    };
+    io::stdout().write_all(report.as_bytes())?;
+    // What is missing is part of the report.
+    let outcome = counts.map_or_else(|| Outcome::of(&trace, &Selection::all()), |counts| counts.outcome);
+    Ok(if outcome.is_lossy() { Done::Lossy } else { Done::All })
+}
