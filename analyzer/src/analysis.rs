@@ -2,11 +2,13 @@
 
 pub mod diff;
 
+mod edge_map;
 mod latency;
 mod summary;
 mod tally;
 mod walk;
 
+pub(crate) use edge_map::EdgeMap;
 pub use latency::{EXACT, Latency, Summary};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
 pub use walk::analyze;

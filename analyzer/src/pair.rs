@@ -1,14 +1,19 @@
 //! Which events belong together: begins and ends become spans, and spans of one key hand on to each other.
 
 mod cell;
-mod edge_map;
 mod hand_off;
+mod identity;
+mod keyed;
+mod nested;
+mod out;
 mod pairer;
+mod remembered;
 mod sink;
 mod slots;
+mod source;
 mod span;
 
-pub(crate) use edge_map::EdgeMap;
-pub use pairer::{Pairer, RECENT_KEYS, WAITING_SLOTS};
+pub use pairer::{Pairer, WAITING_SLOTS};
+pub use remembered::RECENT_KEYS;
 pub use sink::Sink;
 pub use span::{Class, Edge, HandOff, Point, Side, Span};

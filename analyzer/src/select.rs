@@ -8,5 +8,5 @@ mod moment;
 mod outcome;
 
 pub use filter::{Filter, Selection};
-pub(crate) use loss::LossTimes;
+pub(crate) use loss::{LossTimes, time_of_damage};
 pub use outcome::Outcome;

@@ -26,6 +26,8 @@ pub struct Analysis {
     pub refused: Vec<Refused>,
     /// Ways between the stages, in the order of the stages.
     pub hand_offs: Vec<HandOffReport>,
+    /// Keys that were given up, to bound memory, before all of their stages were seen: a hand-off may be missing.
+    pub keys_given_up: u64,
 }
 
 impl Analysis {
@@ -95,10 +97,10 @@ pub struct StageReport {
     pub stage: Stage,
     /// How sure its key is.
     pub evidence: Evidence,
-    /// Events of each probe that ends it.
-    pub ends: Vec<(ProbeName, u64)>,
     /// Spans of each class.
     pub classes: Classes,
+    /// Complete spans that each of the probes ended that may end the stage, in their order.
+    pub ends: Vec<(ProbeName, u64)>,
     /// Complete spans that a later one overtook.
     pub reordered: u64,
     /// Events that have no key: it is missing, unreadable, or no integer.

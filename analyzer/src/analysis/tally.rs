@@ -6,18 +6,18 @@ use std::ops::Range;
 
 use tracer_format::{Columns, DamagedRange, Gap, Trace};
 
+use super::edge_map::EdgeMap;
 use super::latency::Latency;
 use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
-use crate::pair::{Class, EdgeMap, HandOff, Pairer, Sink, Span};
+use crate::pair::{Class, HandOff, Pairer, Sink, Span};
 use crate::select::clock::{anchors, realtime_ns};
-use crate::select::{LossTimes, Outcome, Selection};
+use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::stage::choice::Evidence;
 
 /// Counts what passes on its way to a sink.
 pub(super) struct Tally<'a, S> {
     sink: &'a mut S,
-    pub(super) loss: LossTimes,
     site_events: Vec<u64>,
     time_ns: Option<(u64, u64)>,
     stages: Vec<StageReport>,
@@ -25,11 +25,11 @@ pub(super) struct Tally<'a, S> {
 }
 
 impl<'a, S: Sink> Tally<'a, S> {
-    pub(super) fn new(trace: &Trace<'_>, selection: &Selection, stages: &[Stage], sink: &'a mut S) -> Self {
+    pub(super) fn new(trace: &Trace<'_>, stages: &[Stage], sink: &'a mut S) -> Self {
         let report = |stage: &Stage| StageReport {
             stage: stage.clone(),
             evidence: Evidence { chosen: false, confirmed: true, few: false },
-            ends: Vec::new(),
+            ends: stage.ends.iter().map(|end| (end.clone(), 0)).collect(),
             classes: Classes::default(),
             reordered: 0,
             without_key: 0,
@@ -42,7 +42,6 @@ impl<'a, S: Sink> Tally<'a, S> {
         };
         Self {
             sink,
-            loss: LossTimes::new(trace, selection),
             site_events: vec![0; trace.definitions.sites.len()],
             time_ns: None,
             stages: stages.iter().map(report).collect(),
@@ -81,15 +80,16 @@ impl<'a, S: Sink> Tally<'a, S> {
         let realtime_ns =
             self.time_ns.and_then(|(first_ns, last_ns)| Some((wall(first_ns)?, wall(last_ns)?)));
         let hand_offs = self.hand_offs.into_values();
-        let refused = Vec::new();
-        let mut analysis =
-            Analysis { outcome, time_ns: self.time_ns, realtime_ns, probes, stages, refused, hand_offs };
-        for at in 0..analysis.stages.len() {
-            let ends = &analysis.stages[at].stage.ends;
-            analysis.stages[at].ends =
-                ends.iter().map(|name| (name.clone(), analysis.events_of(name))).collect();
+        Analysis {
+            outcome,
+            time_ns: self.time_ns,
+            realtime_ns,
+            probes,
+            stages,
+            refused: Vec::new(),
+            hand_offs,
+            keys_given_up: pairer.keys_given_up,
         }
-        analysis
     }
 }
 
@@ -120,18 +120,11 @@ impl<S: Sink> Sink for Tally<'_, S> {
             (Class::Inverted, Some(latency_ns)) => report.inverted.add(latency_ns),
             _ => {}
         }
-        let begin_ns = span.begin.or(span.end).map_or(0, |point| point.time_ns);
-        let end_ns = span.end.or(span.begin).map_or(0, |point| point.time_ns);
-        let near_loss = match span.class {
-            // The end may come until the trace ends, and the begin may have come from its start on.
-            Class::Open => self.loss.touch(begin_ns, u64::MAX),
-            Class::OrphanEnd => self.loss.touch(0, end_ns),
-            _ => self.loss.touch(begin_ns.min(end_ns), begin_ns.max(end_ns)),
-        };
         if span.class == Class::Complete {
-            report.complete_near_loss += u64::from(near_loss);
+            report.ends[usize::from(span.ended_by)].1 += 1;
+            report.complete_near_loss += u64::from(span.near_loss);
         } else {
-            report.other_near_loss += u64::from(near_loss);
+            report.other_near_loss += u64::from(span.near_loss);
         }
         self.sink.span(span)
     }
@@ -145,8 +138,7 @@ impl<S: Sink> Sink for Tally<'_, S> {
             latency: Latency::default(),
         });
         report.latency.add(hand_off.latency_ns());
-        let (left_ns, arrived_ns) = (hand_off.left.time_ns, hand_off.arrived.time_ns);
-        report.near_loss += u64::from(self.loss.touch(left_ns.min(arrived_ns), left_ns.max(arrived_ns)));
+        report.near_loss += u64::from(hand_off.near_loss);
         self.sink.hand_off(hand_off)
     }
 

@@ -8,7 +8,7 @@ use super::summary::Analysis;
 use super::tally::Tally;
 use crate::Result;
 use crate::pair::{Pairer, Sink};
-use crate::select::Selection;
+use crate::select::{LossTimes, Selection, time_of_damage};
 use crate::stage::Stage;
 
 /// Threads that decode; more are quicker than the pairing on one.
@@ -24,8 +24,10 @@ pub fn analyze(
     stages: &[Stage],
     sink: &mut impl Sink,
 ) -> Result<Analysis> {
-    let mut pairer = Pairer::new(stages, &trace.definitions);
-    let mut tally = Tally::new(trace, selection, stages, sink);
+    let mut pairer = Pairer::new(stages);
+    pairer.define(&trace.definitions);
+    pairer.expect_loss(LossTimes::new(trace, selection));
+    let mut tally = Tally::new(trace, stages, sink);
     let mut damage: Vec<DamagedRange> = Vec::new();
     trace.walk(
         |block| selection.wants(block),
@@ -36,10 +38,14 @@ pub fn analyze(
                     tally.events(columns, rows.clone())?;
                     pairer.events(columns, rows, &mut tally)
                 })?,
-                Batch::Gap(gap) if selection.wants_gap(&gap) => tally.gap(&gap)?,
+                Batch::Gap(gap) if selection.wants_gap(&gap) => {
+                    pairer.lost(gap.from_ns, gap.to_ns);
+                    tally.gap(&gap)?;
+                }
                 Batch::Gap(_) => {}
                 Batch::Damaged(range) => {
-                    tally.loss.add(&range, trace);
+                    let (from_ns, to_ns) = time_of_damage(&range, trace);
+                    pairer.lost(from_ns, to_ns);
                     damage.push(range);
                 }
             }

@@ -99,6 +99,12 @@ impl<E: Copy + Default> Slots<E> {
         &mut self.entries[position * self.width..][..self.width]
     }
 
+    /// The key and the entries of a slot.
+    pub(crate) fn both_mut(&mut self, position: usize) -> (&[i64], &mut [E]) {
+        let key = &self.keys[position * self.parts..][..self.parts];
+        (key, &mut self.entries[position * self.width..][..self.width])
+    }
+
     fn enter(&mut self, position: usize) {
         let mask = self.index.len() - 1;
         let mut at = hash(self.key(position)) & mask;

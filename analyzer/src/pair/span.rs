@@ -20,11 +20,11 @@ pub enum Class {
     Open,
     /// An end without a begin.
     OrphanEnd,
-    /// A begin while the stage had begun for this key already: which end is whose cannot be told.
+    /// A begin while the stage had begun for this key already: which end is whose cannot be told. Not in stages by thread.
     RepeatedBegin,
     /// An end while the stage had ended for this key already, or one of several begins'.
     RepeatedEnd,
-    /// An end, and the only begin after it: a clock or causality violation.
+    /// An end, and later the only begin: a clock or causality violation.
     Inverted,
 }
 
@@ -62,6 +62,10 @@ pub struct Span {
     pub begin: Option<Point>,
     /// Where it ended, if that was seen.
     pub end: Option<Point>,
+    /// Which of the stage's probes ended it, if its end was seen: a position in [`Stage::ends`](crate::stage::Stage).
+    pub ended_by: u16,
+    /// Whether events were lost that may have made it what it is.
+    pub near_loss: bool,
 }
 
 impl Span {
@@ -103,6 +107,8 @@ pub struct HandOff {
     pub left: Point,
     /// Where it arrived.
     pub arrived: Point,
+    /// Whether events were lost on the way.
+    pub near_loss: bool,
 }
 
 impl HandOff {

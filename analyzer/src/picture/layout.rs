@@ -112,6 +112,8 @@ mod tests {
                 key: KeyValue::new(&[]),
                 begin: Some(begin),
                 end: Some(end),
+                ended_by: 0,
+                near_loss: false,
             };
             layout.span(&span).unwrap();
         }

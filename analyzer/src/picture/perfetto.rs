@@ -32,8 +32,8 @@ use super::layout::{Layout, Shape};
 use super::tracks::Tracks;
 use super::{gap_name, start_ns};
 use crate::Result;
-use crate::analysis::{Analysis, HandOffReport, analyze};
-use crate::pair::{Class, Edge, EdgeMap, HandOff, Point, Side, Sink, Span};
+use crate::analysis::{Analysis, EdgeMap, HandOffReport, analyze};
+use crate::pair::{Class, Edge, HandOff, Point, Side, Sink, Span};
 use crate::select::Selection;
 use crate::stage::{KeyValue, Stage};
 use event::{
@@ -308,7 +308,7 @@ impl<W: Write> Sink for Perfetto<'_, W> {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         let Some(last) = self.last else { return Ok(()) };
-        let HandOff { from, to, left, arrived, ref key } = *hand_off;
+        let HandOff { from, to, left, arrived, ref key, .. } = *hand_off;
         let way = *self.ways.get_or_insert(from, to, || 0);
         // Of the two spans, one is the last that was complete.
         let is_to = to.stage == last.stage;

@@ -35,6 +35,7 @@ pub fn json(analysis: &Analysis) -> String {
             .chain(analysis.refused.iter().map(|refused| refused_stage(refused, analysis)))
             .collect::<Vec<_>>(),
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
+        "keys_given_up": analysis.keys_given_up,
     });
     if !analysis.outcome.skipped.is_empty() {
         let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
@@ -121,8 +122,13 @@ fn refused_stage(refused: &Refused, analysis: &Analysis) -> Value {
     })
 }
 
+/// Counts by the probe that ends the stage.
 fn ends(ends: &[(ProbeName, u64)]) -> Value {
-    ends.iter().map(|(name, events)| (name.probe.clone(), Value::from(*events))).collect()
+    let name = |end: &ProbeName| {
+        let is_alone = ends.iter().filter(|(other, _)| other.probe == end.probe).count() == 1;
+        if is_alone { end.probe.clone() } else { end.to_string() }
+    };
+    ends.iter().map(|(end, count)| (name(end), Value::from(*count))).collect()
 }
 
 fn span(span: &Span) -> Value {
@@ -134,6 +140,7 @@ fn span(span: &Span) -> Value {
         "key": key,
         "class": span.class.name(),
         "reordered": span.reordered,
+        "near_loss": span.near_loss,
         "begin_ns": span.begin.map(|point| point.time_ns),
         "end_ns": span.end.map(|point| point.time_ns),
         "latency_ns": span.latency_ns(),

@@ -157,6 +157,12 @@ pub(crate) fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&Stag
         }
     }
     notes.extend(key_notes(analysis, fired));
+    if analysis.keys_given_up > 0 {
+        let keys = counted(analysis.keys_given_up, "key");
+        notes.push(format!(
+            "{keys} forgotten before all stages were seen, to bound memory: hand-offs may be missing"
+        ));
+    }
     if !silent.is_empty() {
         let names: Vec<_> = silent.iter().map(|report| escape(&report.stage.name)).collect();
         notes.push(format!("no events of the stages {}", names.join(", ")));

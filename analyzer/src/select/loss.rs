@@ -16,15 +16,18 @@ impl LossTimes {
         let mut times = Self::default();
         let gaps = trace.gaps.iter().filter(|gap| selection.wants_gap(gap));
         times.ranges.extend(gaps.map(|gap| (gap.from_ns, gap.to_ns)));
-        times.ranges.extend(trace.damage.iter().map(|range| time_of(range, trace)));
+        times.ranges.extend(trace.damage.iter().map(|range| time_of_damage(range, trace)));
         times.merge();
         times
     }
 
-    /// Adds the time of a block that turned out to be damaged.
-    pub(crate) fn add(&mut self, range: &DamagedRange, trace: &Trace<'_>) {
-        self.ranges.push(time_of(range, trace));
-        self.merge();
+    /// Adds a range, if it is not there.
+    pub(crate) fn add(&mut self, from_ns: u64, to_ns: u64) {
+        let before = self.ranges.partition_point(|&(start_ns, _)| start_ns <= from_ns);
+        if before.checked_sub(1).is_none_or(|last| self.ranges[last].1 < to_ns) {
+            self.ranges.push((from_ns, to_ns));
+            self.merge();
+        }
     }
 
     /// Whether a time from `from_ns` to `to_ns` touches one of the ranges.
@@ -46,7 +49,7 @@ impl LossTimes {
 }
 
 /// The time of damaged bytes: the block's own, if its header is sound, else all between its neighbors in the file.
-fn time_of(range: &DamagedRange, trace: &Trace<'_>) -> (u64, u64) {
+pub(crate) fn time_of_damage(range: &DamagedRange, trace: &Trace<'_>) -> (u64, u64) {
     let own = trace.blocks.iter().find(|block| block.offset == range.offset);
     if let Some(block) = own {
         return (block.first_ns, block.last_ns);

@@ -4,8 +4,8 @@ use serde_json::Value;
 use tracer_format::log::{push_signed, push_unsigned};
 use tracer_format::{Arg, ArgKind, Columns, Definitions, Site};
 
-use crate::analysis::hand_off_name;
-use crate::pair::{Class, Edge, EdgeMap};
+use crate::analysis::{EdgeMap, hand_off_name};
+use crate::pair::{Class, Edge};
 use crate::picture::irregular_name;
 use crate::picture::tracks::Tracks;
 use crate::stage::{KeyValue, Stage};

@@ -1,6 +1,6 @@
 //! A map from hand-offs to what is known of them: few ways leave each edge, so a short search finds them.
 
-use super::span::{Edge, Side};
+use crate::pair::{Edge, Side};
 
 /// Values by the two edges of a hand-off.
 #[derive(Debug, Clone)]

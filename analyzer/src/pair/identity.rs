@@ -1,0 +1,208 @@
+//! Which threads, processes and parents are the same: a pid alone does not tell, it is used again.
+//!
+//! A process is known by host, pid and start time, so it stays the same when it runs another program. A parent is the
+//! process that had the parent's pid when the child started.
+
+use std::collections::HashMap;
+
+use tracer_format::{Definitions, Process};
+
+use crate::stage::Scope;
+
+/// Numbers for the threads of a trace and for what they belong to; they stay as they are while definitions are added.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    /// Of each thread.
+    threads: Vec<Ids>,
+    /// Of each process.
+    processes: Vec<ProcessIds>,
+    known_threads: HashMap<(i64, u32), i64>,
+    known_processes: HashMap<(u32, u32), Vec<(u64, i64)>>,
+    known_parents: HashMap<(u32, u32, u64), i64>,
+    known_programs: HashMap<String, u32>,
+    /// The number that is shown for each: tid, pid, pid of the parent.
+    tids: Vec<i64>,
+    pids: Vec<i64>,
+    parent_pids: Vec<i64>,
+    /// Threads of each process, by its number.
+    threads_of: Vec<Vec<u32>>,
+    /// Times of each thread's first and last event; `u64::MAX` and 0 before there is one.
+    lives: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ids {
+    thread: i64,
+    process: i64,
+    parent: i64,
+    program: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ProcessIds {
+    process: i64,
+    parent: i64,
+    program: u32,
+}
+
+impl Identities {
+    /// Takes the threads and processes that were added to `definitions`.
+    pub(super) fn define(&mut self, definitions: &Definitions) {
+        for process in definitions.processes.iter().skip(self.processes.len()) {
+            let ids = self.process(process);
+            self.processes.push(ids);
+        }
+        for thread in definitions.threads.iter().skip(self.threads.len()) {
+            let known = self.processes.get(thread.process as usize).copied();
+            let of = known.unwrap_or_else(|| self.process(&Process { host: u32::MAX, ..Process::default() }));
+            let next = number(self.tids.len());
+            let id = *self.known_threads.entry((of.process, thread.tid)).or_insert(next);
+            if id == next {
+                self.tids.push(thread.tid.into());
+            }
+            let index = u32::try_from(self.threads.len()).unwrap_or(u32::MAX);
+            self.threads_of[position(of.process)].push(index);
+            self.threads.push(Ids {
+                thread: id,
+                process: of.process,
+                parent: of.parent,
+                program: of.program,
+            });
+            self.lives.push((u64::MAX, 0));
+        }
+    }
+
+    fn process(&mut self, process: &Process) -> ProcessIds {
+        let next = number(self.pids.len());
+        let lives = self.known_processes.entry((process.host, process.pid)).or_default();
+        let id = match lives.iter().find(|(start_ns, _)| *start_ns == process.start_ns) {
+            Some(&(_, id)) => id,
+            None => {
+                lives.push((process.start_ns, next));
+                self.pids.push(process.pid.into());
+                self.threads_of.push(Vec::new());
+                next
+            }
+        };
+        let parents = self.known_processes.get(&(process.host, process.parent_pid));
+        let before = parents.into_iter().flatten().filter(|(start_ns, _)| *start_ns <= process.start_ns);
+        let parent_start_ns = before.map(|&(start_ns, _)| start_ns).max().unwrap_or_default();
+        let next = number(self.parent_pids.len());
+        let parent = (process.host, process.parent_pid, parent_start_ns);
+        let parent = *self.known_parents.entry(parent).or_insert(next);
+        if parent == next {
+            self.parent_pids.push(process.parent_pid.into());
+        }
+        let next = u32::try_from(self.known_programs.len()).unwrap_or(u32::MAX);
+        let program = *self.known_programs.entry(process.program.clone()).or_insert(next);
+        ProcessIds { process: id, parent, program }
+    }
+
+    /// The number that stands for what `thread` belongs to in `scope`.
+    pub(super) fn of(&self, thread: u32, scope: Scope) -> Option<i64> {
+        let ids = self.threads.get(thread as usize)?;
+        Some(match scope {
+            Scope::Tid => ids.thread,
+            Scope::Pid => ids.process,
+            Scope::Ppid => ids.parent,
+            Scope::Trace => 0,
+        })
+    }
+
+    /// The number that is shown for `id`: the tid, pid or parent's pid.
+    pub(super) fn shown(&self, id: i64, scope: Scope) -> i64 {
+        let numbers = match scope {
+            Scope::Tid => &self.tids,
+            Scope::Pid => &self.pids,
+            Scope::Ppid | Scope::Trace => &self.parent_pids,
+        };
+        numbers.get(position(id)).copied().unwrap_or(id)
+    }
+
+    /// Notes that `thread` fired at `time_ns`.
+    pub(super) fn fired(&mut self, thread: u32, time_ns: u64) {
+        if let Some(life) = self.lives.get_mut(thread as usize) {
+            life.0 = life.0.min(time_ns);
+            life.1 = time_ns;
+        }
+    }
+
+    /// Whether `old` and `new` are threads of two lives of one program: the process of `old` fired nothing since that of
+    /// `new` fired first.
+    pub(super) fn is_next_life(&self, old: u32, new: u32) -> bool {
+        let (Some(old), Some(new)) = (self.threads.get(old as usize), self.threads.get(new as usize)) else {
+            return false;
+        };
+        if old.process == new.process || old.program != new.program {
+            return false;
+        }
+        let lives = |process: i64| {
+            let threads = &self.threads_of[position(process)];
+            threads.iter().map(|&thread| self.lives[thread as usize])
+        };
+        let last_ns = lives(old.process).map(|(_, last_ns)| last_ns).max();
+        let first_ns = lives(new.process).map(|(first_ns, _)| first_ns).min();
+        last_ns < first_ns
+    }
+}
+
+fn number(index: usize) -> i64 {
+    i64::try_from(index).expect("there is memory for less than 2^63")
+}
+
+fn position(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_format::Thread;
+
+    use super::*;
+
+    fn process(pid: u32, start_ns: u64, parent_pid: u32) -> Process {
+        Process { pid, start_ns, parent_pid, program: "p".into(), ..Process::default() }
+    }
+
+    #[test]
+    fn lives_of_one_pid_are_told_apart_and_an_exec_is_none() {
+        let processes = vec![
+            process(7, 10, 1),
+            process(7, 20, 1),
+            process(7, 20, 1),
+            process(8, 30, 7),
+            process(9, 15, 7),
+        ];
+        let threads = (0..5).map(|process| Thread { process, tid: if process < 3 { 7 } else { 70 } });
+        let definitions = Definitions { processes, threads: threads.collect(), ..Definitions::default() };
+        let mut identities = Identities::default();
+        identities.define(&definitions);
+        let of = |scope| (0..5).map(|thread| identities.of(thread, scope).unwrap()).collect::<Vec<_>>();
+        assert_eq!(of(Scope::Pid), [0, 1, 1, 2, 3]);
+        assert_eq!(of(Scope::Tid), [0, 1, 1, 2, 3]);
+        // The parents of the last two are the two lives of 7.
+        assert_eq!(of(Scope::Ppid), [0, 0, 0, 1, 2]);
+        assert_eq!([0, 1, 2].map(|id| identities.shown(id, Scope::Ppid)), [1, 7, 7]);
+        assert_eq!([0, 3].map(|id| identities.shown(id, Scope::Tid)), [7, 70]);
+        assert_eq!(identities.of(5, Scope::Tid), None);
+    }
+
+    #[test]
+    fn a_life_is_over_when_nothing_fires_after_the_next_began() {
+        let definitions = Definitions {
+            processes: vec![process(1, 0, 0), process(2, 0, 0)],
+            threads: [0, 0, 1].map(|process| Thread { process, tid: 5 + process }).to_vec(),
+            ..Definitions::default()
+        };
+        let mut identities = Identities::default();
+        identities.define(&definitions);
+        for (thread, time_ns) in [(0, 10), (1, 20), (2, 30)] {
+            identities.fired(thread, time_ns);
+        }
+        assert!(
+            identities.is_next_life(0, 2) && !identities.is_next_life(2, 0) && !identities.is_next_life(0, 1)
+        );
+        identities.fired(1, 40);
+        assert!(!identities.is_next_life(0, 2));
+    }
+}

@@ -1,0 +1,301 @@
+//! Stages whose keys mean the same across threads: of each key, one thing at a time.
+//!
+//! An end belongs to the one begin before it that is still open. Only where a key has an end and, later, one begin, and
+//! nothing more, is the pair inverted; of a begin and an end at the same time, the begin counts as the earlier. Where a
+//! begin repeats, all begins of the key are repeated until as many ends were seen: which is whose cannot be told.
+//! But a begin of a process whose program ran before, and fired nothing since the new process came, closes the older as
+//! open: the program was started again.
+
+use std::io;
+
+use super::cell::{Cell, CellState};
+use super::hand_off::{hand_offs, keep_before};
+use super::out::{KeyRef, Out, Seen};
+use super::remembered::{Leaving, Remembered};
+use super::sink::Sink;
+use super::span::{Class, Point, Side};
+use crate::stage::Scope;
+
+/// Stages of which a key has one slot in all of them.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    stages: Vec<u32>,
+    scope: Scope,
+    slots: Remembered<Cell>,
+    /// Latest begin of a complete span, for each stage.
+    last_begin_ns: Vec<u64>,
+}
+
+/// An event on its way into a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arriving {
+    /// Position of the stage in its group.
+    pub(super) local: usize,
+    /// What the event is to the stage.
+    pub(super) side: Side,
+    /// When and where.
+    pub(super) point: Point,
+    /// Position of its probe among those that may end the stage.
+    pub(super) alternative: u16,
+    /// Whether events of its site both end and begin the stage.
+    pub(super) is_both: bool,
+}
+
+impl Keyed {
+    /// For `stages`, whose keys have `words` numbers; at most `waiting` keys wait for what is missing.
+    pub(super) fn new(stages: Vec<u32>, scope: Scope, words: usize, waiting: usize) -> Self {
+        let width = stages.len();
+        let slots = Remembered::new(words, width, waiting);
+        Self { slots, last_begin_ns: vec![0; width], stages, scope }
+    }
+
+    /// Takes an event of `key`.
+    pub(super) fn event(
+        &mut self,
+        key: &[i64],
+        event: Arriving,
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
+        let (stages, scope) = (&self.stages[..], self.scope);
+        let leave = |leaving, words: &[i64], slot: &mut [Cell]| {
+            let key = KeyRef { words, scope };
+            match leaving {
+                Leaving::Recent => retire(stages, key, slot, out),
+                Leaving::Waiting => give_up(stages, key, slot, out).map(|()| false),
+            }
+        };
+        let slot = self.slots.slot(key, leave)?;
+        let key = KeyRef { words: key, scope };
+        let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key };
+        match event.side {
+            Side::Begin => step.begin(event, out),
+            Side::End => step.end(event, out),
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let (stages, scope) = (&self.stages, self.scope);
+        self.slots.for_each(|words, slot| {
+            let key = KeyRef { words, scope };
+            slot.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
+        })
+    }
+}
+
+/// A key is not among the latest any more: inverted pairs are decided. Whether it goes on waiting: for the other end of
+/// an event, or for a stage that it has not seen, to which it may be handed on.
+fn retire(
+    stages: &[u32],
+    key: KeyRef<'_>,
+    slot: &mut [Cell],
+    out: &mut Out<'_, impl Sink>,
+) -> io::Result<bool> {
+    for (cell, &stage) in slot.iter_mut().zip(stages) {
+        if cell.state == CellState::Swapped {
+            last_word(cell, stage, key, out)?;
+            cell.state = CellState::Closed;
+        }
+    }
+    Ok(slot.iter().any(Cell::waits) || may_be_handed_on(slot))
+}
+
+/// Whether a stage is complete and another was not seen.
+fn may_be_handed_on(slot: &[Cell]) -> bool {
+    let is = |state| slot.iter().any(|cell| cell.state == state);
+    is(CellState::Unseen) && is(CellState::Complete)
+}
+
+fn give_up(stages: &[u32], key: KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+    *out.keys_given_up += u64::from(may_be_handed_on(slot));
+    for (cell, &stage) in slot.iter().zip(stages) {
+        out.given_up[stage as usize] += u64::from(cell.waits());
+        last_word(cell, stage, key, out)?;
+    }
+    Ok(())
+}
+
+/// What becomes of a cell when nothing more comes.
+fn last_word(cell: &Cell, stage: u32, key: KeyRef<'_>, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+    match cell.state {
+        CellState::Begun => out.span(stage, Class::Open, key, Seen::open(cell.begin(), u64::MAX)),
+        CellState::Ended => out.span(stage, Class::OrphanEnd, key, cell.orphan()),
+        CellState::Swapped => {
+            // The begin of the end and the end of the begin may have been lost.
+            let seen =
+                Seen { reach_ns: (0, u64::MAX), ..Seen::pair(cell.begin(), cell.end(), cell.ended_by) };
+            out.span(stage, Class::Inverted, key, seen)
+        }
+        CellState::Unseen | CellState::Complete | CellState::Closed | CellState::Tangled => Ok(()),
+    }
+}
+
+impl Cell {
+    /// Its end, whose begin was never seen.
+    fn orphan(&self) -> Seen {
+        Seen::orphan(self.end(), self.ended_by, 0)
+    }
+}
+
+/// The slot of a key, and what taking an event into it needs.
+struct Step<'a> {
+    stages: &'a [u32],
+    last_begin_ns: &'a mut [u64],
+    slot: &'a mut [Cell],
+    key: KeyRef<'a>,
+}
+
+impl Step<'_> {
+    fn end(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let Arriving { local, point, alternative, .. } = event;
+        let (stage, key, cell) = (self.stages[local], self.key, &mut self.slot[local]);
+        match cell.state {
+            CellState::Begun => self.complete(local, point, alternative, out),
+            CellState::Swapped => {
+                out.span(stage, Class::OrphanEnd, key, cell.orphan())?;
+                self.complete(local, point, alternative, out)
+            }
+            CellState::Unseen => {
+                cell.set_end(point);
+                (cell.state, cell.ended_by) = (CellState::Ended, alternative);
+                Ok(())
+            }
+            CellState::Ended => {
+                cell.state = CellState::Closed;
+                out.span(stage, Class::OrphanEnd, key, cell.orphan())?;
+                let repeated = Seen::orphan(point, alternative, cell.end().time_ns);
+                cell.set_end(point);
+                out.span(stage, Class::RepeatedEnd, key, repeated)
+            }
+            CellState::Complete => {
+                let repeated = Seen::orphan(point, alternative, cell.end().time_ns);
+                out.span(stage, Class::RepeatedEnd, key, repeated)
+            }
+            CellState::Closed => {
+                let repeated = Seen::orphan(point, alternative, cell.end().time_ns);
+                cell.set_end(point);
+                out.span(stage, Class::RepeatedEnd, key, repeated)
+            }
+            CellState::Tangled => {
+                cell.depth -= 1;
+                if cell.depth == 0 {
+                    cell.state = CellState::Closed;
+                    cell.set_end(point);
+                }
+                let repeated = Seen::orphan(point, alternative, cell.begin().time_ns);
+                out.span(stage, Class::RepeatedEnd, key, repeated)
+            }
+        }
+    }
+
+    fn begin(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let Arriving { local, point, .. } = event;
+        let (stage, key, cell) = (self.stages[local], self.key, self.slot[local]);
+        match cell.state {
+            CellState::Unseen | CellState::Closed => self.set_begin(local, point, CellState::Begun),
+            CellState::Complete => {
+                self.begin_again(local);
+                self.set_begin(local, point, CellState::Begun);
+            }
+            CellState::Ended => {
+                let end = cell.end();
+                if event.is_both && end == point {
+                    self.set_begin(local, point, CellState::Begun);
+                    return out.span(stage, Class::OrphanEnd, key, cell.orphan());
+                }
+                self.set_begin(local, point, CellState::Swapped);
+                if end.time_ns == point.time_ns {
+                    return self.complete(local, end, cell.ended_by, out);
+                }
+            }
+            CellState::Begun | CellState::Swapped => {
+                if cell.state == CellState::Swapped {
+                    out.span(stage, Class::OrphanEnd, key, cell.orphan())?;
+                }
+                let before = cell.begin();
+                if out.identities.is_next_life(before.thread, point.thread) {
+                    self.end_lap();
+                    self.set_begin(local, point, CellState::Begun);
+                    return out.span(stage, Class::Open, key, Seen::open(before, point.time_ns));
+                }
+                let cell = &mut self.slot[local];
+                (cell.state, cell.depth) = (CellState::Tangled, 2);
+                out.span(stage, Class::RepeatedBegin, key, Seen::open(before, point.time_ns))?;
+                return self.repeated_begin(local, point, out);
+            }
+            CellState::Tangled if out.identities.is_next_life(cell.begin().thread, point.thread) => {
+                self.end_lap();
+                self.set_begin(local, point, CellState::Begun);
+            }
+            CellState::Tangled => {
+                self.slot[local].depth = cell.depth.saturating_add(1);
+                return self.repeated_begin(local, point, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_begin(&mut self, local: usize, point: Point, state: CellState) {
+        let cell = &mut self.slot[local];
+        cell.set_begin(point);
+        cell.state = state;
+        if self.stages.len() > 1 {
+            keep_before(self.slot, local);
+        }
+    }
+
+    fn repeated_begin(&mut self, local: usize, point: Point, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        // What was lost since the first of these begins may have been its end.
+        let since_ns = self.slot[local].begin().time_ns;
+        let seen = Seen { reach_ns: (since_ns, point.time_ns), ..Seen::open(point, point.time_ns) };
+        out.span(self.stages[local], Class::RepeatedBegin, self.key, seen)
+    }
+
+    /// Stage `local`, which is complete, begins again. What was inside of it is over with it. If it was the first of the
+    /// key's lap, and nothing is open, a new lap begins: what comes is handed on by nothing of the lap before.
+    fn begin_again(&mut self, local: usize) {
+        let again = self.slot[local];
+        let begin_ns = again.begin().time_ns;
+        let inside = |cell: &Cell| {
+            cell.state == CellState::Complete
+                && cell.begin().time_ns > begin_ns
+                && cell.end().time_ns <= again.end().time_ns
+        };
+        self.slot.iter_mut().filter(|cell| inside(cell)).for_each(|cell| cell.state = CellState::Closed);
+        let goes_on = |cell: &Cell| match cell.state {
+            CellState::Begun | CellState::Swapped | CellState::Tangled => true,
+            CellState::Complete => cell.begin().time_ns < begin_ns,
+            CellState::Unseen | CellState::Ended | CellState::Closed => false,
+        };
+        if !self.slot.iter().any(goes_on) {
+            self.end_lap();
+        }
+    }
+
+    /// Nothing complete hands on any more.
+    fn end_lap(&mut self) {
+        for cell in self.slot.iter_mut().filter(|cell| cell.state == CellState::Complete) {
+            cell.state = CellState::Closed;
+        }
+    }
+
+    fn complete(
+        &mut self,
+        local: usize,
+        end: Point,
+        alternative: u16,
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
+        let (stages, key) = (self.stages, self.key);
+        let cell = &mut self.slot[local];
+        cell.set_end(end);
+        (cell.state, cell.ended_by) = (CellState::Complete, alternative);
+        let begin = cell.begin();
+        let latest = &mut self.last_begin_ns[local];
+        let reordered = begin.time_ns < *latest;
+        *latest = begin.time_ns.max(*latest);
+        let seen = Seen { reordered, ..Seen::pair(begin, end, alternative) };
+        out.span(stages[local], Class::Complete, key, seen)?;
+        hand_offs(stages, self.slot, local, |hand_off| out.hand_off(key, hand_off))
+    }
+}

@@ -1,0 +1,82 @@
+//! What is known of keys, in bounded memory: the latest keys whole, older ones while something may still come.
+
+use super::slots::Slots;
+
+/// Keys that are remembered whole.
+pub const RECENT_KEYS: usize = 4096;
+
+/// Slots of keys: all of the latest, and of older ones those that wait.
+#[derive(Debug)]
+pub(super) struct Remembered<E> {
+    recent: Slots<E>,
+    waiting: Slots<E>,
+}
+
+/// What happens to a slot that makes place for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// It is not among the latest any more.
+    Recent,
+    /// It is given up.
+    Waiting,
+}
+
+impl<E: Copy + Default> Remembered<E> {
+    /// For keys of `parts` numbers with `width` entries each, of which at most `waiting` wait.
+    pub(super) fn new(parts: usize, width: usize, waiting: usize) -> Self {
+        Self { recent: Slots::new(parts, width, RECENT_KEYS), waiting: Slots::new(parts, width, waiting) }
+    }
+
+    /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether
+    /// it goes on waiting, and, if that makes another one leave for good, what is said of it.
+    pub(super) fn slot<X>(
+        &mut self,
+        key: &[i64],
+        mut leave: impl FnMut(Leaving, &[i64], &mut [E]) -> Result<bool, X>,
+    ) -> Result<&mut [E], X> {
+        if let Some(position) = self.recent.find(key) {
+            return Ok(self.recent.slot_mut(position));
+        }
+        if let Some(position) = self.waiting.find(key) {
+            return Ok(self.waiting.slot_mut(position));
+        }
+        if self.recent.is_full() {
+            self.retire(&mut leave)?;
+        }
+        let position = self.recent.insert(key);
+        Ok(self.recent.slot_mut(position))
+    }
+
+    fn retire<X>(
+        &mut self,
+        leave: &mut impl FnMut(Leaving, &[i64], &mut [E]) -> Result<bool, X>,
+    ) -> Result<(), X> {
+        let position = self.recent.oldest();
+        let (key, slot) = self.recent.both_mut(position);
+        if !leave(Leaving::Recent, key, slot)? {
+            return Ok(());
+        }
+        if self.waiting.is_full() {
+            let oldest = self.waiting.oldest();
+            let (key, slot) = self.waiting.both_mut(oldest);
+            leave(Leaving::Waiting, key, slot)?;
+        }
+        let moved = self.waiting.insert(self.recent.key(position));
+        self.waiting.slot_mut(moved).copy_from_slice(self.recent.slot(position));
+        Ok(())
+    }
+
+    /// Calls `found` with all slots, oldest first.
+    pub(super) fn for_each<X>(
+        &mut self,
+        mut found: impl FnMut(&[i64], &mut [E]) -> Result<(), X>,
+    ) -> Result<(), X> {
+        for slots in [&mut self.waiting, &mut self.recent] {
+            for position in (slots.oldest()..slots.len()).chain(0..slots.oldest()) {
+                let (key, slot) = slots.both_mut(position);
+                found(key, slot)?;
+            }
+        }
+        Ok(())
+    }
+}
