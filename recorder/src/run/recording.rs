@@ -30,6 +30,7 @@ use crate::write::control::Control;
 use crate::write::output::Output;
 use crate::write::progress::Progress;
 use crate::write::threads::Threads;
+use crate::write::trace::Surroundings;
 
 /// Most sites of one recording.
 pub const MAX_SITES: u32 = 64 * 1024;
@@ -117,15 +118,16 @@ impl<'o> Attached<'o> {
         let Recording { options, signals, program, watch, finder, threads, .. } = self.recording;
         let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
         let longest = output.flush / 4;
-        let facts = host::facts(options.command_line.clone());
-        let mut trace = TraceWriter::new(output, facts, threads, control.clone(), progress.clone())?;
+        let host = host::facts(options.command_line.clone());
+        let surroundings = Surroundings { host, threads, read_clocks: host::clocks };
+        let mut trace = TraceWriter::new(output, surroundings, control.clone(), progress.clone())?;
         let announced: Vec<Site> =
             self.sites.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
         trace.add_sites(self.sites)?;
         notify(Notice::Found(&announced));
         let drain = Drain::new(&program)?;
         drain.watch(signals.as_fd())?;
-        trace.begin(host::clocks())?;
+        trace.begin()?;
 
         let started = Instant::now();
         let (command, guard) = start_command(options, &program, &drain)?;
@@ -176,7 +178,7 @@ impl Ended<'_, '_> {
             lost: progress.lost(),
             duration,
             bytes: progress.bytes(),
-            sites: trace.sites.iter().map(SiteTotal::of).collect(),
+            sites: trace.sites().iter().map(SiteTotal::of).collect(),
             command: command.end(&mut signals, &mut told)?,
             malformed: trace.malformed(),
             lost_processes: program.lost_processes()?,

@@ -1,0 +1,274 @@
+//! The writing thread's work: batches become traces.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+
+use tracer_format::{ClockAnchor, Cost, Definition, Definitions, Host, Result, Site, Writer};
+
+use crate::abi::KIND_SITE;
+use crate::drain::Batch;
+use crate::drain::merge::Merge;
+use crate::site::plan::PlannedSite;
+use crate::write::bound::Bound;
+use crate::write::control::Control;
+use crate::write::convert::{Converter, WrittenSite};
+use crate::write::output::Output;
+use crate::write::print::Printer;
+use crate::write::progress::{Ending, Progress};
+use crate::write::rotate::Rotation;
+use crate::write::seal::Sealer;
+use crate::write::sink::Sink;
+use crate::write::threads::Threads;
+
+/// Turns batches into traces.
+pub struct TraceWriter<'a> {
+    control: Arc<Control>,
+    progress: Arc<Progress>,
+    merge: Merge,
+    convert: Converter,
+    printer: Printer<'a>,
+    sealer: Sealer<'a>,
+    rotation: Rotation<'a>,
+    bound: Bound,
+    writer: Writer<Sink<'a>>,
+    read_clocks: fn() -> ClockAnchor,
+    /// When the clocks were written last, CLOCK_MONOTONIC ns.
+    clock_ns: u64,
+    /// Every probe was attached by then: what some fired before is not part of the recording.
+    from_ns: u64,
+    /// Every event up to this time has been written; 0 before the recording begins.
+    complete_ns: u64,
+}
+
+/// Where a recording is made.
+pub(crate) struct Surroundings {
+    pub(crate) host: Host,
+    pub(crate) threads: Threads,
+    pub(crate) read_clocks: fn() -> ClockAnchor,
+}
+
+/// Clock anchors are written this often, ns.
+const CLOCK_INTERVAL_NS: u64 = 10_000_000_000;
+
+impl<'a> TraceWriter<'a> {
+    /// Opens the first trace; sites come with [`add_sites`](Self::add_sites).
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub(crate) fn new(
+        output: Output<'a>,
+        surroundings: Surroundings,
+        control: Arc<Control>,
+        progress: Arc<Progress>,
+    ) -> Result<Self> {
+        let Output { open, print, watch, stages, flush, bounds } = output;
+        let mut rotation = Rotation::new(open, surroundings.host, stages, &bounds);
+        Ok(Self {
+            control,
+            progress,
+            merge: Merge::default(),
+            convert: Converter::new(surroundings.threads),
+            printer: Printer::new(print),
+            sealer: Sealer::new(flush, watch),
+            bound: Bound::new(&bounds),
+            writer: rotation.start()?,
+            rotation,
+            read_clocks: surroundings.read_clocks,
+            clock_ns: 0,
+            from_ns: 0,
+            complete_ns: 0,
+        })
+    }
+
+    /// What is defined so far.
+    #[must_use]
+    pub fn definitions(&self) -> &Definitions {
+        self.writer.definitions()
+    }
+
+    /// How far the recording is.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// All sites, with what was recorded and lost of them.
+    #[must_use]
+    pub fn sites(&self) -> &[WrittenSite] {
+        &self.convert.sites
+    }
+
+    /// Raw events that contradicted themselves: 0 unless the kernel is broken.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.merge.malformed
+    }
+
+    /// Why the log could not be printed, if so; that ends a recording, but the trace is whole.
+    pub fn print_failure(&mut self) -> Option<io::Error> {
+        self.printer.failure.take()
+    }
+
+    /// Defines sites; their events come later.
+    ///
+    /// # Errors
+    /// When the trace cannot be written.
+    pub fn add_sites(&mut self, sites: Vec<PlannedSite>) -> Result<()> {
+        for mut planned in sites {
+            // 0 before the recording begins; a flight recorder's log has no place for it.
+            planned.site.found_ns = if self.rotation.is_flight() { 0 } else { self.complete_ns };
+            self.writer.define(Definition::Site(planned.site.clone()))?;
+            self.convert.add_site(planned);
+        }
+        if self.complete_ns > 0 {
+            self.printer.announce(self.writer.definitions());
+        }
+        Ok(())
+    }
+
+    /// Writes what must stand before the first event: the log's header, the first clock anchor.
+    ///
+    /// # Errors
+    /// When the trace or the log cannot be written.
+    pub fn begin(&mut self) -> Result<()> {
+        let anchor = (self.read_clocks)();
+        self.printer.header(self.writer.definitions());
+        self.rotation.begun_ns = anchor.monotonic_ns;
+        self.from_ns = anchor.monotonic_ns;
+        self.complete_ns = anchor.monotonic_ns;
+        self.clock(anchor)?;
+        self.seal()
+    }
+
+    /// Moves the events of a batch out of it, writes those that are complete, and seals and rotates what is due at
+    /// `now_ns`.
+    ///
+    /// # Errors
+    /// When the trace cannot be written.
+    pub fn write(&mut self, batch: &mut Batch, now_ns: u64) -> Result<()> {
+        self.merge.push(batch);
+        self.convert.add_losses(&mut batch.losses);
+        self.release(batch.complete_ns)?;
+        self.complete_ns = batch.complete_ns;
+        if now_ns.saturating_sub(self.clock_ns) > CLOCK_INTERVAL_NS {
+            self.clock((self.read_clocks)())?;
+        }
+        if self.sealer.is_due(&self.writer, now_ns) {
+            self.seal()?;
+        }
+        if self.control.take_snapshot() {
+            self.snapshot()?;
+        }
+        if self.rotation.is_due(now_ns, self.writer.written_bytes()) { self.rotate() } else { Ok(()) }
+    }
+
+    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost.
+    ///
+    /// # Errors
+    /// When the trace cannot be written.
+    pub fn end(&mut self, cost: Cost) -> Result<()> {
+        self.release(u64::MAX)?;
+        self.seal()?;
+        self.printer.finish(self.writer.definitions());
+        self.clock((self.read_clocks)())?;
+        self.writer.define(Definition::Cost(cost))?;
+        if self.rotation.is_flight() {
+            return self.snapshot();
+        }
+        // Nothing is written any more, so nothing is opened either.
+        let done =
+            std::mem::replace(&mut self.writer, Writer::new(Sink::Memory(Vec::new()), Default::default())?);
+        self.finish(done)
+    }
+
+    fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
+        self.clock_ns = anchor.monotonic_ns;
+        self.convert.threads.set_slept(anchor.boottime_ns.saturating_sub(anchor.monotonic_ns));
+        self.writer.clock(anchor)
+    }
+
+    /// Writes all gaps and events up to `until_ns`.
+    fn release(&mut self, until_ns: u64) -> Result<()> {
+        let span = self.from_ns..=self.control.ended_ns().unwrap_or(u64::MAX);
+        for gap in self.convert.gaps(until_ns, &span) {
+            self.progress.add_lost(gap.count);
+            self.printer.gap(&gap);
+            self.writer.gap(gap)?;
+        }
+        let room = self.bound.room(self.progress.events());
+        let mut events = 0;
+        while let Some(raw) = self.merge.next(until_ns) {
+            if raw.kind != KIND_SITE {
+                self.convert.threads.take(&raw, &mut self.writer)?;
+            } else if span.contains(&raw.time_ns)
+                && events < room
+                && self.convert.event(&raw, &mut self.writer)?
+            {
+                events += 1;
+                if self.writer.is_full() {
+                    self.seal()?;
+                }
+            }
+        }
+        self.progress.add_events(events);
+        if events == room {
+            self.progress.end(Ending::Enough);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        let block_bytes = self.sealer.seal(&mut self.writer, &mut self.printer, &self.progress)?;
+        let bytes = self.rotation.file_bytes(self.writer.written_bytes());
+        self.progress.set_bytes(bytes);
+        if self.bound.is_reached(bytes, block_bytes) {
+            self.progress.end(Ending::Enough);
+        }
+        Ok(())
+    }
+
+    /// Finishes the trace that is being written and begins another one.
+    fn rotate(&mut self) -> Result<()> {
+        self.seal()?;
+        self.clock((self.read_clocks)())?;
+        let mut next = self.rotation.start()?;
+        for site in &self.convert.sites {
+            next.define(Definition::Site(Site { found_ns: 0, ..site.site.clone() }))?;
+        }
+        let done = std::mem::replace(&mut self.writer, next);
+        // Ids are given anew in every trace.
+        self.convert.threads.forget_ids();
+        let anchor = (self.read_clocks)();
+        self.rotation.begun_ns = anchor.monotonic_ns;
+        self.finish(done)?;
+        self.clock(anchor)?;
+        self.seal()
+    }
+
+    fn finish(&mut self, writer: Writer<Sink<'a>>) -> Result<()> {
+        self.rotation.finish(writer, self.present_ns())?;
+        self.progress.set_bytes(self.rotation.file_bytes(0));
+        Ok(())
+    }
+
+    /// Writes what the flight recorder has in memory to a file.
+    fn snapshot(&mut self) -> Result<()> {
+        if !self.rotation.is_flight() {
+            return Ok(());
+        }
+        self.rotate()?;
+        self.rotation.snapshot(self.present_ns())?;
+        self.progress.set_bytes(self.rotation.file_bytes(0));
+        Ok(())
+    }
+
+    /// The moment from which a flight recorder looks back, CLOCK_MONOTONIC ns: when the trace that is being written began, but
+    /// not after the recording ended, as detaching may take longer than what is kept.
+    fn present_ns(&self) -> u64 {
+        let begun_ns = self.rotation.begun_ns;
+        self.control.ended_ns().map_or(begun_ns, |ended_ns| ended_ns.min(begun_ns))
+    }
+}
