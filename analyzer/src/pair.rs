@@ -16,4 +16,5 @@ mod span;
 pub use pairer::{Pairer, WAITING_SLOTS};
 pub use remembered::RECENT_KEYS;
 pub use sink::Sink;
+pub(crate) use span::difference_ns;
 pub use span::{Class, Edge, HandOff, Point, Side, Span};

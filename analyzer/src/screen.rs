@@ -2,9 +2,11 @@
 
 pub mod diff;
 
+mod diagnosis;
 mod json;
 mod markdown;
 mod text;
+mod verdict;
 
 pub use json::{VERSION, json};
 pub use markdown::markdown;

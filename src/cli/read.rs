@@ -28,12 +28,12 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
+    /// Slowest buffers to list, with what made each slow
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) worst: usize,
     /// Write the stages with the keys that were chosen to this file, which --stages takes
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) stages_out: Option<PathBuf>,
-    /// With --stages-out: overwrite an existing file
-    #[arg(short, long, requires = "stages_out")]
-    pub(crate) force: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,

@@ -1,15 +1,15 @@
 //! `tracer analyze`: stage latencies, hand-offs, anomalies and loss.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::{Selection, analysis, screen, stage};
 
 use crate::cli::{AnalyzeArgs, ReportFormat};
 use crate::done::Done;
 use crate::file::input::{Input, name};
-use crate::file::output::Output;
 use crate::file::{stages, trace};
 
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
@@ -18,13 +18,11 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let chosen = stages::of(&args.stages, &trace, &selection)?;
     if let Some(path) = &args.stages_out {
-        let inputs: Vec<&Path> =
-            args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
-        let mut output = Output::create(path, args.force, &inputs)?;
-        let written = output.write_all(stage::write(&chosen.stages).as_bytes());
-        written.and_then(|()| output.finish()).with_context(|| format!("cannot write {}", name(path)))?;
+        fs::write(path, stage::write(&chosen.stages)).with_context(|| name(path))?;
     }
-    let analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut ())?.chosen_by(chosen);
+    let mut watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
+    let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut watch)?.chosen_by(chosen);
+    analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     let report = match args.format {
         ReportFormat::Text => screen::text(&analysis),
         ReportFormat::Json => screen::json(&analysis),

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use tracer_format::log::skipped_text;
 use tracer_recorder::find::discover::{self, Discovery, Filter};
 use tracer_recorder::find::list;
 
@@ -29,8 +28,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
     if scan.found.is_empty() {
         say!("no running process has a matching USDT probe");
     }
-    let skipped: Vec<String> = scan.skipped.iter().map(skipped_text).chain(scan.notes).collect();
-    Ok(finish(&skipped))
+    Ok(finish(&scan.problems))
 }
 
 /// Says what was skipped.

@@ -13,5 +13,4 @@ mod grammar;
 mod hostile_file;
 mod keys;
 mod open;
-mod replace;
 mod verbs;

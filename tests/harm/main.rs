@@ -9,7 +9,6 @@ mod tool;
 
 mod crash;
 mod disk;
-mod force;
 mod hostile_elf;
 mod hostile_name;
 mod leak;

@@ -1,5 +1,6 @@
 //! What an analysis comes down to: plain counts and distributions.
 
+use super::diagnosis::Diagnosis;
 use super::latency::Latency;
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::Outcome;
@@ -28,6 +29,8 @@ pub struct Analysis {
     pub hand_offs: Vec<HandOffReport>,
     /// Keys that were given up, to bound memory, before all of their stages were seen: a hand-off may be missing.
     pub keys_given_up: u64,
+    /// What it says beyond its figures, if that was asked for.
+    pub diagnosis: Option<Diagnosis>,
 }
 
 impl Analysis {

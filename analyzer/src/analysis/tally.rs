@@ -89,6 +89,7 @@ impl<'a, S: Sink> Tally<'a, S> {
             refused: Vec::new(),
             hand_offs,
             keys_given_up: pairer.keys_given_up,
+            diagnosis: None,
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::diagnosis::diagnosed;
 use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::clock::rfc3339;
 use crate::stage::choice::Refused;
-use crate::stage::{ProbeName, Stage};
+use crate::stage::{KeyValue, ProbeName, Stage};
 
 /// Version of the form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;
@@ -37,6 +38,9 @@ pub fn json(analysis: &Analysis) -> String {
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
         "keys_given_up": analysis.keys_given_up,
     });
+    if let (Some(diagnosis), Value::Object(members)) = (&analysis.diagnosis, &mut document) {
+        members.append(&mut diagnosed(diagnosis, &stages));
+    }
     if !analysis.outcome.skipped.is_empty() {
         let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
         document["loss"]["skipped"] = skipped.collect();
@@ -131,13 +135,17 @@ fn ends(ends: &[(ProbeName, u64)]) -> Value {
     ends.iter().map(|(end, count)| (name(end), Value::from(*count))).collect()
 }
 
-fn span(span: &Span) -> Value {
-    let key = match span.key.words() {
+/// A number; a list of them if the key has several parts.
+pub(super) fn key(key: &KeyValue) -> Value {
+    match key.words() {
         [one] => Value::from(*one),
-        parts => Value::from(parts),
-    };
+        words => Value::from(words),
+    }
+}
+
+fn span(span: &Span) -> Value {
     json!({
-        "key": key,
+        "key": key(&span.key),
         "class": span.class.name(),
         "reordered": span.reordered,
         "near_loss": span.near_loss,

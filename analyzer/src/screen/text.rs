@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tracer_format::log::{escape, skipped_text};
+use tracer_format::log::escape;
 
+use super::verdict::{path, verdict};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::Class;
 use crate::report::{Align, Table, counted, duration, latency};
 use crate::stage::Stage;
 
-/// How much of what was not recorded is shown; `info` has all.
-const SHOWN_SKIPPED: usize = 10;
 /// Mark of a figure that lost events may have touched.
 const LOSS_MARK: &str = "*";
 
@@ -19,6 +18,7 @@ const LOSS_MARK: &str = "*";
 #[must_use]
 pub fn text(analysis: &Analysis) -> String {
     let mut out = head(analysis);
+    out.push_str(&verdict(analysis));
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
         analysis.stages.iter().partition(|report| has_events(report, analysis));
     if fired.is_empty() && analysis.refused.is_empty() {
@@ -33,6 +33,7 @@ pub fn text(analysis: &Analysis) -> String {
         out.push('\n');
         out.push_str(&hand_off_table(analysis, false).text());
     }
+    out.push_str(&path(analysis, false));
     let irregular = class_table(&fired, false);
     if !irregular.is_empty() {
         out.push('\n');
@@ -50,19 +51,13 @@ pub(crate) fn head(analysis: &Analysis) -> String {
     let duration = analysis.time_ns.map(|(first_ns, last_ns)| duration(last_ns - first_ns));
     let over = duration.map(|duration| format!(" in {duration}")).unwrap_or_default();
     writeln!(out, "{events} of {probes}{over}").expect("a string takes every write");
-    match analysis.outcome.holes_text() {
+    match analysis.outcome.loss_text() {
         None => out.push_str("no events lost\n"),
         Some(loss) => {
-            let marked = "figures that this may touch are marked *";
-            writeln!(out, "{loss}; {marked}").expect("a string takes every write");
+            let marked =
+                if analysis.outcome.has_holes() { "; figures that this may touch are marked *" } else { "" };
+            writeln!(out, "{loss}{marked}").expect("a string takes every write");
         }
-    }
-    let skipped = &analysis.outcome.skipped;
-    for skipped in skipped.iter().take(SHOWN_SKIPPED) {
-        writeln!(out, "not recorded: {}", skipped_text(skipped)).expect("a string takes every write");
-    }
-    if let Some(more @ 1..) = skipped.len().checked_sub(SHOWN_SKIPPED) {
-        writeln!(out, "and {more} more, which tracer info lists").expect("a string takes every write");
     }
     out
 }

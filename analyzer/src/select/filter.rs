@@ -106,6 +106,14 @@ impl Selection {
         Self { all, sites: Vec::new(), keys: None, ..self.clone() }
     }
 
+    /// The selected part of the time from the first to the last event of `trace`, ns.
+    #[must_use]
+    pub fn time_range(&self, trace: &Trace<'_>) -> (u64, u64) {
+        let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
+        let first_ns = first_ns.max(self.from_ns);
+        (first_ns, last_ns.min(self.to_ns).max(first_ns))
+    }
+
     /// Whether the block may have selected events.
     #[must_use]
     pub fn wants(&self, block: &BlockRef) -> bool {

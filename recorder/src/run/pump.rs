@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use tracer_format::{Site, Skipped};
+use tracer_format::Site;
 
 use crate::attach::finder::Finder;
 use crate::drain::{Batch, Drain, Started, Wake};
@@ -38,13 +38,11 @@ enum Step {
     Batch(Batch),
     /// Sites of programs that were started meanwhile; their events come later.
     Sites(Vec<PlannedSite>),
-    /// Something that was found and is not recorded.
-    Skipped(Skipped),
 }
 
 /// What the thread that looks for new programs has to say.
 enum News {
-    Skipped(Skipped),
+    Problem(String),
     Found(Vec<Site>),
 }
 
@@ -117,7 +115,7 @@ fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notic
     let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
     loop {
         match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
-            Ok(News::Skipped(skipped)) => notify(Notice::Skipped(&skipped)),
+            Ok(News::Problem(problem)) => notify(Notice::Problem(&problem)),
             Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
             Err(RecvTimeoutError::Timeout) => {
                 notify(Notice::progress(progress));
@@ -146,11 +144,10 @@ fn look(
         let _ = steps.send(Step::Sites(sites.to_vec()));
         let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
     };
-    let mut skip = |skipped: Skipped| {
-        let _ = steps.send(Step::Skipped(skipped.clone()));
-        let _ = say.send(News::Skipped(skipped));
+    let mut tell = |problem| {
+        let _ = say.send(News::Problem(problem));
     };
-    let result = finder.keep_looking(started, &mut announce, &mut skip);
+    let result = finder.keep_looking(started, &mut announce, &mut tell);
     if result.is_err() {
         // Without this thread nobody is held any more, and the recording ends.
         progress.end(Ending::Enough);
@@ -287,7 +284,6 @@ fn write_steps<'a>(
                 let _ = free.send(batch);
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
-            Step::Skipped(skipped) => trace.skip(skipped)?,
         }
     }
     Ok(trace)

@@ -137,7 +137,7 @@ fn crossing(sample: &Sample<'_>, begin_of: &[u32]) -> usize {
     pairs.filter(|(begin, end)| sample.fired[**begin as usize - 1].process != end.process).count()
 }
 
-type Whole = (u32, [i64; 2]);
+type ScopedKey = (u32, [i64; 2]);
 
 /// What is open of a key without the thread.
 enum Open {
@@ -150,10 +150,10 @@ enum Open {
 struct Pairing<'a> {
     sample: &'a Sample<'a>,
     begin_of: Vec<u32>,
-    stacks: HashMap<Whole, Vec<u32>>,
-    open: HashMap<Whole, Open>,
+    stacks: HashMap<ScopedKey, Vec<u32>>,
+    open: HashMap<ScopedKey, Open>,
     /// Ends that may be those of a later begin.
-    early: HashMap<Whole, u32>,
+    early: HashMap<ScopedKey, u32>,
     inverted: Vec<(u32, u32)>,
     repeated: usize,
     deep: usize,
@@ -173,19 +173,19 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    fn push(&mut self, key: Whole, at: u32) {
+    fn push(&mut self, key: ScopedKey, at: u32) {
         let stack = self.stacks.entry(key).or_default();
         stack.push(at);
         self.deep += usize::from(stack.len() > 1);
     }
 
-    fn pop(&mut self, key: Whole, at: u32) {
+    fn pop(&mut self, key: ScopedKey, at: u32) {
         if let Some(begin) = self.stacks.get_mut(&key).and_then(Vec::pop) {
             self.begin_of[at as usize] = begin + 1;
         }
     }
 
-    fn begin(&mut self, key: Whole, at: u32) {
+    fn begin(&mut self, key: ScopedKey, at: u32) {
         let process = |at: u32| self.sample.fired[at as usize].process;
         match self.open.get_mut(&key) {
             None => {
@@ -210,7 +210,7 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    fn end(&mut self, key: Whole, at: u32) {
+    fn end(&mut self, key: ScopedKey, at: u32) {
         match self.open.get_mut(&key) {
             None => {
                 self.early.insert(key, at);

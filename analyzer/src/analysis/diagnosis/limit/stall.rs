@@ -1,0 +1,193 @@
+//! Stalls: a process stood still while buffers were in it or waited for it.
+
+use std::collections::BTreeMap;
+
+use tracer_format::Definitions;
+use tracer_format::log::escape;
+
+use super::super::path::buffers::Buffers;
+use super::intervals::within;
+use super::quantile::{median, quantile, quantile_of_sorted};
+use super::resource::process_of;
+use super::silence::{Silence, Silences};
+use crate::stage::KeyValue;
+
+/// Fewer silences, or buffers, than this tell nothing of a process.
+const LEAST: usize = 20;
+/// A silence is a stall from so many times the usual time of a buffer in the process on.
+const TIMES: f64 = 5.0;
+/// Standard deviations of the logarithm of that time, for processes in which it varies.
+const DEVIATIONS: f64 = 6.0;
+/// Least standard deviation of the logarithm.
+const LEAST_DEVIATION: f64 = 0.1;
+/// Share of a silence that a buffer must be held for: some buffer, for it to be a stall; and each, to be counted.
+const INSIDE: f64 = 0.5;
+const HELD: f64 = 0.2;
+/// Share of a silence of one process in which all are silent, for it to be a silence of the machine.
+const ALL: f64 = 0.8;
+/// Buffers that a stall must hold, and how many times the usual end-to-end time it must last, to be worth a line.
+const HEADLINE_HELD: usize = 3;
+const HEADLINE_TIMES: f64 = 5.0;
+/// Stalls that tell a period.
+const PERIODIC: usize = 5;
+
+/// A time in which a process stood still.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stall {
+    /// The program; empty if all processes were silent: the machine stood still.
+    pub(crate) program: String,
+    /// Index of the process.
+    pub(crate) process: u32,
+    /// Where it begins and how long it is.
+    pub(crate) silence: Silence,
+    /// Keys of the buffers that it held, in the order in which they entered.
+    pub(crate) held: Vec<KeyValue>,
+    /// Buffers of these buffers.
+    pub(crate) rows: Vec<usize>,
+    /// Whether it is worth a line of its own.
+    pub(crate) is_headline: bool,
+}
+
+impl Stall {
+    /// What stood still.
+    pub(crate) fn name(&self) -> std::borrow::Cow<'_, str> {
+        if self.program.is_empty() { "the machine".into() } else { escape(&self.program) }
+    }
+}
+
+/// Stalls that come again and again.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StallPeriod {
+    /// Program.
+    pub(crate) program: String,
+    /// From stall to stall, ns.
+    pub(crate) period_ns: f64,
+    /// Stalls.
+    pub(crate) count: usize,
+    /// Their median length, ns.
+    pub(crate) len_ns: f64,
+}
+
+/// The stalls of the processes whose silences are `silences`, longest first; `all` are the silences of all together.
+pub(crate) fn stalls(
+    rows: &Buffers,
+    definitions: &Definitions,
+    silences: &BTreeMap<u32, Silences>,
+    all: &Silences,
+) -> Vec<Stall> {
+    let totals: Vec<f64> = (0..rows.len()).map(|row| rows.total_ns(row) as f64).collect();
+    let usual_ns = quantile(&totals, 0.25);
+    let of_all = all.longest();
+    let mut found: Vec<Stall> = Vec::new();
+    for (&process, own) in silences.iter().filter(|(_, own)| own.events > LEAST as u64) {
+        let visits = Visits::new(rows, definitions, process);
+        let Some(limit_ns) = visits.limit_ns() else { continue };
+        for silence in own.longest().into_iter().filter(|silence| silence.len_ns as f64 >= limit_ns) {
+            let Some(held) = visits.held(silence) else { continue };
+            let covers = |of_all: &Silence| {
+                let bounds = (silence.from_ns, silence.to_ns());
+                within((of_all.from_ns, of_all.to_ns()), bounds)
+                    .is_some_and(|(from_ns, to_ns)| (to_ns - from_ns) as f64 >= ALL * silence.len_ns as f64)
+            };
+            let program = if silences.len() > 1 && of_all.iter().any(covers) {
+                String::new()
+            } else {
+                let process = definitions.processes.get(process as usize);
+                process.map(|process| process.program.clone()).unwrap_or_default()
+            };
+            let is_headline =
+                held.len() >= HEADLINE_HELD && silence.len_ns as f64 >= HEADLINE_TIMES * usual_ns;
+            let keys = held.iter().map(|&row| *rows.key(row)).collect();
+            found.push(Stall { program, process, silence, held: keys, rows: held, is_headline });
+        }
+    }
+    found.sort_by_key(|stall| std::cmp::Reverse(stall.silence));
+    // One silence of all is one stall.
+    let mut kept: Vec<Stall> = Vec::new();
+    for stall in found {
+        let same = |other: &Stall| {
+            other.program.is_empty()
+                && stall.program.is_empty()
+                && other.silence.from_ns.abs_diff(stall.silence.from_ns) < other.silence.len_ns
+        };
+        if !kept.iter().any(same) {
+            kept.push(stall);
+        }
+    }
+    kept
+}
+
+/// When buffers arrived at a process and left it.
+struct Visits {
+    /// Row, arrival and leaving, ns; in the order of the rows.
+    stays: Vec<(usize, u64, u64)>,
+    /// Logarithms of the times that they were in it, in order.
+    logs: Vec<f64>,
+}
+
+impl Visits {
+    fn new(rows: &Buffers, definitions: &Definitions, process: u32) -> Self {
+        let (mut stays, mut logs) = (Vec::new(), Vec::new());
+        for (row, hits) in rows.all_hits().enumerate() {
+            let is_here = |at: &usize| process_of(hits[*at].thread, definitions) == process;
+            let mut here = (0..hits.len()).filter(is_here);
+            let Some(first) = here.next().filter(|&first| first > 0) else { continue };
+            let last = here.next_back().unwrap_or(first);
+            let (arrived_ns, left_ns) = (hits[first - 1].time_ns, hits[last].time_ns);
+            let began_ns = if last > first { hits[first].time_ns } else { arrived_ns };
+            stays.push((row, arrived_ns, left_ns));
+            logs.push((left_ns.saturating_sub(began_ns).max(1) as f64).ln());
+        }
+        logs.sort_by(f64::total_cmp);
+        Self { stays, logs }
+    }
+
+    /// The least length of a silence that is a stall. What stalls do to the times does not move it: it depends on the
+    /// lower quartile and on what is below.
+    fn limit_ns(&self) -> Option<f64> {
+        if self.logs.len() < LEAST {
+            return None;
+        }
+        let [low, middle] = [0.05, 0.25].map(|share| quantile_of_sorted(&self.logs, share));
+        let deviation = ((middle - low) / 0.97).max(LEAST_DEVIATION);
+        Some((TIMES * middle.exp()).max((middle + DEVIATIONS * deviation).exp()))
+    }
+
+    /// The rows that a silence held; `None` if it held none for long.
+    fn held(&self, silence: Silence) -> Option<Vec<usize>> {
+        let len_ns = silence.len_ns as f64;
+        let share = |&(_, arrived_ns, left_ns): &(usize, u64, u64)| {
+            let held = within((arrived_ns, left_ns), (silence.from_ns, silence.to_ns()));
+            held.map_or(0.0, |(from_ns, to_ns)| (to_ns - from_ns) as f64 / len_ns)
+        };
+        self.stays
+            .iter()
+            .any(|stay| share(stay) >= INSIDE)
+            .then(|| self.stays.iter().filter(|stay| share(stay) >= HELD).map(|&(row, ..)| row).collect())
+    }
+}
+
+/// Whether the stalls of a program come again and again.
+pub(crate) fn period(stalls: &[Stall]) -> Option<StallPeriod> {
+    let mut by_process: BTreeMap<u32, Vec<Silence>> = BTreeMap::new();
+    for stall in stalls.iter().filter(|stall| !stall.program.is_empty()) {
+        by_process.entry(stall.process).or_default().push(stall.silence);
+    }
+    by_process.into_iter().find_map(|(process, mut silences)| {
+        silences.sort_unstable_by_key(|silence| silence.from_ns);
+        if silences.len() < PERIODIC {
+            return None;
+        }
+        let apart: Vec<f64> =
+            silences.windows(2).map(|two| (two[1].from_ns - two[0].from_ns) as f64).collect();
+        let period_ns = median(&apart);
+        let fits = |apart: &&f64| {
+            let times = (**apart / period_ns).round();
+            (1.0..=3.0).contains(&times) && (**apart - times * period_ns).abs() <= 0.1 * period_ns
+        };
+        let lens: Vec<f64> = silences.iter().map(|silence| silence.len_ns as f64).collect();
+        let program = stalls.iter().find(|stall| stall.process == process)?.program.clone();
+        let regular = apart.iter().filter(fits).count() as f64 >= 0.8 * apart.len() as f64;
+        regular.then(|| StallPeriod { program, period_ns, count: silences.len(), len_ns: median(&lens) })
+    })
+}

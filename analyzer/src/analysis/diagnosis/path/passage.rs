@@ -1,0 +1,220 @@
+//! Buffers on their way: the probes that each has passed, collected from the spans of its stages.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::pair::{Class, Edge, Point, Side, Span};
+use crate::stage::KeyValue;
+
+/// Buffers that are remembered while they are under way.
+const UNDER_WAY: usize = 1 << 17;
+/// Stages of a path, at most: a bit stands for each of their probes.
+pub(crate) const MAX_STAGES: usize = 32;
+
+/// The bit of a probe of the stage at position `stage`.
+pub(crate) fn bit(stage: usize, side: Side) -> u64 {
+    1 << (2 * stage + usize::from(side == Side::End))
+}
+
+/// The probes that a buffer has passed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passage {
+    points: Vec<Point>,
+    passed: u64,
+    /// Repeated begins and ends of each stage; empty if there are none.
+    repeated: Vec<[u32; 2]>,
+}
+
+impl Passage {
+    /// When it passed a probe of the stage at position `stage`.
+    pub(crate) fn at(&self, stage: usize, side: Side) -> Option<Point> {
+        let has_passed = self.passed & bit(stage, side) != 0;
+        has_passed.then(|| self.points[2 * stage + usize::from(side == Side::End)])
+    }
+
+    /// The probes passed, in the order of time; `stages` are the stages' numbers.
+    pub(crate) fn order(&self, stages: &[u32]) -> Vec<Edge> {
+        let mut passed: Vec<(u64, usize, Edge)> = Vec::new();
+        for (local, &stage) in stages.iter().enumerate() {
+            for side in [Side::Begin, Side::End] {
+                if let Some(point) = self.at(local, side) {
+                    passed.push((point.time_ns, passed.len(), Edge { stage, side }));
+                }
+            }
+        }
+        passed.sort_unstable();
+        passed.into_iter().map(|(.., edge)| edge).collect()
+    }
+
+    /// Whether an event of a stage came more often than once.
+    pub(crate) fn is_repeated(&self, stage: usize, side: Side) -> bool {
+        let [begins, ends] = self.repeated.get(stage).copied().unwrap_or_default();
+        match side {
+            Side::Begin => begins > 1,
+            // Of several begins' ends, the first is none too many.
+            Side::End => ends > u32::from(begins > 1),
+        }
+    }
+}
+
+/// The buffers that are under way, each in a slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Passages {
+    stages: usize,
+    slots: HashMap<KeyValue, usize, BuildHasherDefault<Mix>>,
+    points: Vec<Point>,
+    passed: Vec<u64>,
+    /// How often a slot was given back.
+    uses: Vec<u32>,
+    free: Vec<usize>,
+    repeated: HashMap<usize, Vec<[u32; 2]>>,
+    /// Buffers in the order in which they came, with slot and use.
+    order: VecDeque<(KeyValue, usize, u32)>,
+}
+
+impl Passages {
+    pub(crate) fn new(stages: usize) -> Self {
+        Self {
+            stages,
+            slots: HashMap::default(),
+            points: Vec::new(),
+            passed: Vec::new(),
+            uses: Vec::new(),
+            free: Vec::new(),
+            repeated: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn find(&self, key: &KeyValue) -> Option<usize> {
+        self.slots.get(key).copied()
+    }
+
+    /// The slot of a buffer, a new one if it has none.
+    pub(crate) fn slot(&mut self, key: KeyValue) -> usize {
+        if let Some(&slot) = self.slots.get(&key) {
+            return slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.points.resize(self.points.len() + 2 * self.stages, Point::default());
+            self.passed.push(0);
+            self.uses.push(0);
+            self.passed.len() - 1
+        });
+        self.passed[slot] = 0;
+        self.slots.insert(key, slot);
+        self.order.push_back((key, slot, self.uses[slot]));
+        slot
+    }
+
+    /// Whether `span` begins another lap: its stage was complete already.
+    pub(crate) fn is_again(&self, slot: usize, stage: usize, span: &Span) -> bool {
+        span.class == Class::Complete && self.passed[slot] & bit(stage, Side::Begin) != 0
+    }
+
+    /// Notes what `span`, of the stage at position `stage`, tells.
+    pub(crate) fn add(&mut self, slot: usize, stage: usize, span: &Span) {
+        for (side, point) in [(Side::Begin, span.begin), (Side::End, span.end)] {
+            let at = 2 * (slot * self.stages + stage) + usize::from(side == Side::End);
+            if let Some(point) = point.filter(|_| self.passed[slot] & bit(stage, side) == 0) {
+                self.passed[slot] |= bit(stage, side);
+                self.points[at] = point;
+            }
+        }
+        let side = match span.class {
+            Class::RepeatedBegin => 0,
+            Class::RepeatedEnd => 1,
+            _ => return,
+        };
+        self.repeated.entry(slot).or_insert_with(|| vec![[0; 2]; self.stages])[stage][side] += 1;
+    }
+
+    /// The probes that the buffer in `slot` has passed, a bit each.
+    pub(crate) fn passed(&self, slot: usize) -> u64 {
+        self.passed[slot]
+    }
+
+    /// When the buffer in `slot` passed each probe; what it has not passed is of some other buffer.
+    pub(crate) fn points(&self, slot: usize) -> &[Point] {
+        &self.points[2 * slot * self.stages..][..2 * self.stages]
+    }
+
+    /// Whether an event of the buffer in `slot` was repeated.
+    pub(crate) fn has_repeated(&self, slot: usize) -> bool {
+        !self.repeated.is_empty() && self.repeated.contains_key(&slot)
+    }
+
+    /// What is known of the buffer in `slot`.
+    pub(crate) fn get(&self, slot: usize) -> Passage {
+        Passage {
+            points: self.points(slot).to_vec(),
+            passed: self.passed[slot],
+            repeated: self.repeated.get(&slot).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Gives the slot of a buffer back.
+    pub(crate) fn remove(&mut self, key: &KeyValue, slot: usize) {
+        self.slots.remove(key);
+        self.uses[slot] = self.uses[slot].wrapping_add(1);
+        self.free.push(slot);
+        if !self.repeated.is_empty() {
+            self.repeated.remove(&slot);
+        }
+    }
+
+    /// The oldest, if there are too many.
+    pub(crate) fn too_many(&mut self) -> Option<(KeyValue, usize)> {
+        while self.slots.len() > UNDER_WAY || self.order.len() > 2 * UNDER_WAY {
+            let (key, slot, used) = self.order.pop_front()?;
+            if self.uses[slot] != used {
+                continue;
+            }
+            if self.slots.len() > UNDER_WAY {
+                return Some((key, slot));
+            }
+            // It is old, but there is room.
+            self.order.push_back((key, slot, used));
+            if self.slots.len() >= self.order.len() {
+                break;
+            }
+        }
+        None
+    }
+
+    /// All that are under way, the oldest first.
+    pub(crate) fn all(&self) -> Vec<(KeyValue, usize)> {
+        let live = |(_, slot, used): &&(KeyValue, usize, u32)| self.uses[*slot] == *used;
+        self.order.iter().filter(live).map(|&(key, slot, _)| (key, slot)).collect()
+    }
+}
+
+/// Mixes the numbers of a key: the library's hasher, which resists attacks, takes longer than the rest of the pass.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.write_u64(word.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)));
+        }
+        words.remainder().iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(29) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}

@@ -1,0 +1,97 @@
+//! Buffers for what needs their neighbours: all of them in a small trace, runs that are spread evenly over a large one.
+
+use super::buffers::Buffers;
+use crate::pair::Point;
+use crate::stage::KeyValue;
+
+/// Buffers in a run.
+const RUN: usize = 4096;
+/// Runs that are kept.
+const RUNS: usize = 16;
+
+/// Keeps at most [`RUNS`] runs of [`RUN`] rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Sampler {
+    width: usize,
+    runs: Vec<Buffers>,
+    /// Buffers so far.
+    pub(crate) count: u64,
+    /// Every how many runs one is kept.
+    every: u64,
+}
+
+impl Sampler {
+    pub(crate) fn new(width: usize) -> Self {
+        Self { width, runs: Vec::new(), count: 0, every: 1 }
+    }
+
+    pub(crate) fn push(&mut self, key: KeyValue, hits: &[Point]) {
+        let (run, first) = (self.count / RUN as u64, self.count.is_multiple_of(RUN as u64));
+        self.count += 1;
+        if !run.is_multiple_of(self.every) {
+            return;
+        }
+        if first {
+            if self.runs.len() == RUNS {
+                let mut at = 0;
+                self.runs.retain(|_| {
+                    at += 1;
+                    at % 2 == 1
+                });
+                self.every *= 2;
+                if !run.is_multiple_of(self.every) {
+                    return;
+                }
+            }
+            self.runs.push(Buffers::new(self.width));
+        }
+        if let Some(rows) = self.runs.last_mut() {
+            rows.push(key, hits);
+        }
+    }
+
+    /// The rows, each run in the order in which its buffers entered. Runs that follow each other become one.
+    pub(crate) fn buffers(&self) -> Buffers {
+        let mut all = Buffers::new(self.width);
+        let mut joined: Vec<Vec<(&Buffers, usize)>> = Vec::new();
+        for rows in &self.runs {
+            let these = (0..rows.len()).map(|row| (rows, row));
+            match joined.last_mut() {
+                Some(last) if self.every == 1 => last.extend(these),
+                _ => joined.push(these.collect()),
+            }
+        }
+        for mut run in joined {
+            run.sort_by_key(|(rows, row)| rows.entered_ns(*row));
+            let start = all.len();
+            run.iter().for_each(|(rows, row)| all.push(*rows.key(*row), rows.hits(*row)));
+            all.end_run(start);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampled(count: u64) -> Buffers {
+        let mut sampler = Sampler::new(1);
+        for at in 0..count {
+            sampler.push(KeyValue::new(&[]), &[Point { time_ns: at, thread: 0 }]);
+        }
+        sampler.buffers()
+    }
+
+    #[test]
+    fn all_rows_are_kept_of_a_few_and_even_runs_of_many() {
+        let few = sampled(10_000);
+        assert_eq!((few.len(), few.runs.len()), (10_000, 1));
+        let many = sampled(1_000_000);
+        assert!((RUNS / 2 * RUN..=RUNS * RUN).contains(&many.len()), "{}", many.len());
+        let starts: Vec<u64> = many.runs.iter().map(|run| many.entered_ns(run.start)).collect();
+        let apart: Vec<u64> = starts.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(apart.windows(2).all(|two| two[0] == two[1]), "{starts:?}");
+        assert!(many.runs.iter().all(|run| run.len() <= RUN));
+    }
+}
