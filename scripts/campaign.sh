@@ -2,7 +2,7 @@
 # The proof campaign: damages traces in every way, fuzzes what reads them, kills recorders, fills disks, and counts. Prints a row
 # for each; ends with an error if one of them found anything. A whole run fills the table of docs/campaign.md.
 # usage: scripts/campaign.sh [--short] [damage|hostile|fuzz|kill|disk]...      default: all
-#   --short            a minute of it, for those who change the code; docs/campaign.md stays as it is
+#   --short            a minute of it, while working on the code; docs/campaign.md stays as it is
 #   FUZZ_SECONDS=60    for each of the eight targets
 #   KILLS=100          recorders that are killed
 #   DISKS=16           disks that are filled, of 4 KiB to 1 MiB

@@ -59,11 +59,13 @@ lint() {
   done
 }
 
-# The analyzer and the format build anywhere, without eBPF and without the recorder; those two do not see each other.
+# The analyzer and the format build anywhere, without eBPF and without the recorder; those two do not see each other. Within
+# a crate, a room uses only the rooms declared for it.
 layers() {
   without tracer-format 'aya|tracer-'
   without tracer-analyzer 'aya|tracer-recorder|tracer-probes'
   without tracer-recorder 'tracer-analyzer'
+  python3 scripts/rooms.py
 }
 
 # without PACKAGE NAMES: the package depends on nothing whose name starts so (itself aside).

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Checks the rooms of each crate: the folders of its source, and which room uses which.
 
+Checks as well that the files and folders that ARCHITECTURE.md names exist.
+
 A room is the first component of a module's path under `src/`; what stands in `lib.rs` or `main.rs` itself is the
 door. Edges are read from the source (`use crate::...` and paths that begin with `crate::` or `super::`), tests left
 out, and compared with the edges declared in scripts/rooms.txt. Fails on an edge that is not declared, a declared one
@@ -195,8 +197,15 @@ def declarations():
     return crates
 
 
+def missing_paths():
+    """Paths in ARCHITECTURE.md that are not there: what stands in backticks and has a slash."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    paths = sorted(set(re.findall(r"`([\w.-]+(?:/[\w.-]*)+)(?: [^`]*)?`", text)))
+    return [f"ARCHITECTURE.md: there is no {path}" for path in paths if not (ROOT / path).exists()]
+
+
 def main():
-    problems = []
+    problems = missing_paths()
     for name, (folder, declared) in declarations().items():
         crate = Crate(name, folder)
         crate.compare(declared)

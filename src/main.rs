@@ -1,6 +1,6 @@
 //! Records USDT probes of a multi-process pipeline, replays and analyzes them: parse, call a library, render, exit code.
 
-// Either macro panics when nobody reads what it writes.
+// Either macro panics when its output is closed.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 #[macro_use]

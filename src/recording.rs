@@ -7,11 +7,12 @@ mod summary;
 mod when;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use tracer_format::{Columns, Definitions};
-use tracer_recorder::Error;
+use tracer_recorder::Notice;
 
 use crate::cli::{Mistake, RecordArgs};
 use crate::done::Done;
@@ -34,9 +35,10 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given));
     let seen = watcher.as_ref().map(Watcher::seen);
+    let inputs: Vec<&Path> = args.stages.stages_file.as_deref().into_iter().collect();
     // A file that is in the way is told now, not when the first event comes.
-    let first = Output::create(&args.output, args.force)?.synced(args.sync);
-    let made = first.made();
+    let first = Output::create(&args.output, args.force, &inputs)?.synced(args.sync);
+    let placing = first.placing();
     let output = tracer_recorder::Output {
         open: files::files(args, first),
         print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
@@ -49,7 +51,12 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
         bounds: options::bounds(args),
     };
     let mut screen = Screen::new(args);
-    let result = tracer_recorder::record(&options, output, &mut |notice| screen.show(&notice));
+    let result = tracer_recorder::record(&options, output, &mut |notice| {
+        if matches!(notice, Notice::Ready { .. }) && args.last.is_none() {
+            placing.place();
+        }
+        screen.show(&notice);
+    });
     screen.bar.finish_and_clear();
     if seen.is_some_and(|seen| !seen.load(Ordering::Relaxed)) && result.is_ok() {
         say!("--when: the stage was never seen; tracer analyze shows those there are, --stage gives one");
@@ -61,15 +68,6 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
             }
             Ok(summary::done(&summary))
         }
-        Err(error) => {
-            // A trace that could not be finished is kept; one that was never begun is not.
-            if !matches!(error, Error::Trace(_))
-                && !screen.ready
-                && let Some(made) = made
-            {
-                let _ = std::fs::remove_file(made);
-            }
-            Err(error).with_context(|| format!("cannot record to {}", args.output.display()))
-        }
+        Err(error) => Err(error).with_context(|| format!("cannot record to {}", args.output.display())),
     }
 }

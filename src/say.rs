@@ -1,6 +1,6 @@
 //! What the tool says to its user, on standard error.
 
-/// Writes a line to standard error, behind `tracer: `. Where nobody reads it any more, the work goes on.
+/// Writes a line to standard error, behind `tracer: `. If standard error is closed, the work goes on.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::say::line(&format!("tracer: {}", format_args!($($text)*)))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use target::{Folder, compile};
+use tracer_format::log::skipped_text;
 use tracer_recorder::find::discover::{self, Discovery, Filter, Scan};
 
 /// Says that it runs, then waits until it is killed.
@@ -59,6 +60,11 @@ fn filter(request: &str) -> Filter {
 
 fn paths(scan: &Scan) -> Vec<&Path> {
     scan.found.iter().map(|found| found.binary.path.as_path()).collect()
+}
+
+/// What a scan could not look into, in words.
+fn skipped(scan: &Scan) -> Vec<String> {
+    scan.skipped.iter().map(skipped_text).collect()
 }
 
 #[test]
@@ -148,9 +154,9 @@ fn pids_that_were_not_asked_for_are_left_alone() {
     // Who names a process means it.
     assert_eq!(discovery.scan_process(running[1].pid()).pids, [running[1].pid()].into());
     let mut discovery = Discovery::new(Filter { pids: vec![u32::MAX], ..filter("*") });
-    let expected = format!("process {} does not exist, expected the pid of a running process", u32::MAX);
-    assert_eq!(discovery.scan().problems, [expected]);
-    assert!(discovery.scan().problems.is_empty(), "told once");
+    let expected = format!("process {}: does not exist, expected the pid of a running process", u32::MAX);
+    assert_eq!(skipped(&discovery.scan()), [expected]);
+    assert!(discovery.scan().skipped.is_empty(), "told once");
 }
 
 #[test]
@@ -218,8 +224,8 @@ fn a_bad_file_is_reported_once_and_ends_nothing() {
     let scan = discovery.scan();
     assert_eq!(paths(&scan), [&good]);
     let shown = bad.to_str().unwrap().replace('\x1b', "\\x1b");
-    assert_eq!(scan.problems, [format!("{shown}: note at byte 0 of .note.stapsdt: it is cut off")]);
-    assert!(discovery.scan().problems.is_empty(), "told once");
+    assert_eq!(skipped(&scan), [format!("{shown}: note at byte 0 of .note.stapsdt: it is cut off")]);
+    assert!(discovery.scan().skipped.is_empty(), "told once");
 }
 
 #[test]

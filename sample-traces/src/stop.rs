@@ -32,8 +32,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Lets the kernel send SIGTERM when the launcher dies, if there is one: without it nobody would end a source that
-    /// has no count.
+    /// Lets the kernel send SIGTERM when the launcher dies, if there is one: without it, a source
+    /// that has no count would go on for ever.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -130,7 +130,7 @@ fn buffers_pass_the_probes_in_order_and_threads_do_one_thing_at_a_time() {
             }
             match site {
                 3 => assert_eq!(writing.replace(seq), None, "one worker writes at a time"),
-                4 => assert_eq!(writing.take(), Some(seq), "who writes ends"),
+                4 => assert_eq!(writing.take(), Some(seq), "the worker that writes ends"),
                 _ => {}
             }
         }

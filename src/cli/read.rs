@@ -34,6 +34,9 @@ pub(crate) struct AnalyzeArgs {
     /// Write the stages with the keys that were chosen to this file, which --stages takes
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) stages_out: Option<PathBuf>,
+    /// With --stages-out: overwrite an existing file
+    #[arg(short, long, requires = "stages_out")]
+    pub(crate) force: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,

@@ -1,6 +1,6 @@
 //! Files to read: mapped into memory, or collected first where they cannot be, as standard input.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Seek};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use memmap2::Mmap;
 /// The bytes of a file.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A file with content.
-    Mapped(Arc<Mmap>),
+    /// A file with content, from the first byte that was not read yet.
+    Mapped(Arc<Mmap>, usize),
     /// An empty one, which cannot be mapped.
     Empty,
 }
@@ -35,31 +35,34 @@ impl Input {
                 format!("cannot keep what {name} holds in a file in {}", folder.display())
             })?
         };
-        Self::map(&file).with_context(|| format!("cannot map {name}"))
+        Self::map(file).with_context(|| format!("cannot map {name}"))
     }
 
-    fn map(file: &File) -> io::Result<Self> {
-        if file.metadata()?.len() == 0 {
+    fn map(mut file: File) -> io::Result<Self> {
+        // Whoever hands standard input on may have read a part of it.
+        let begin = file.stream_position()?;
+        if file.metadata()?.len() <= begin {
             return Ok(Self::Empty);
         }
+        let begin = usize::try_from(begin).map_err(io::Error::other)?;
         #[cfg(unix)]
         say_if_cut()?;
         // SAFETY: traces are append-only and `tracer` never truncates or rewrites one, it replaces files by new ones. A
         // foreign process that truncates the file while it is read ends this one with SIGBUS, as with every tool that
         // maps its input; it cannot make safe code misbehave, because all content is parsed as untrusted bytes.
-        let map = Arc::new(unsafe { Mmap::map(file) }?);
+        let map = Arc::new(unsafe { Mmap::map(&file) }?);
         #[cfg(target_os = "linux")]
         if map.len() > KEPT_BYTES {
             let map = Arc::clone(&map);
             std::thread::spawn(move || forget_pages(&map));
         }
-        Ok(Self::Mapped(map))
+        Ok(Self::Mapped(map, begin))
     }
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Mapped(bytes) => bytes,
+            Self::Mapped(bytes, begin) => bytes.get(*begin..).unwrap_or_default(),
             Self::Empty => &[],
         }
     }
@@ -127,6 +130,23 @@ pub(crate) fn is_pipe(path: &Path) -> bool {
 /// Whether `path` stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Whether the file at `path`, or standard input if that is a file, is the one that `facts` are of.
+pub(crate) fn is_same(path: &Path, facts: &Metadata) -> bool {
+    let own =
+        if is_standard(path) { open(path).and_then(|file| file.metadata()) } else { std::fs::metadata(path) };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        own.is_ok_and(|own| own.is_file() && (own.dev(), own.ino()) == (facts.dev(), facts.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        // Two files of one length that were made and written at the same moments are taken for one.
+        let times = |facts: &Metadata| (facts.len(), facts.created().ok(), facts.modified().ok());
+        own.is_ok_and(|own| own.is_file() && times(&own) == times(facts))
+    }
 }
 
 /// The name of an input for messages.

@@ -6,19 +6,24 @@ use std::path::{Path, PathBuf};
 use tracer_recorder::write::sink::Open;
 
 use crate::cli::RecordArgs;
-use crate::file::output::Output;
+use crate::file::output::{Output, Place};
 
 /// Opens the files of a recording: the first is there already, later ones have a number.
 pub(super) fn files<'a>(args: &RecordArgs, first: Output) -> Open<'a> {
     let (path, force, sync, keep) = (args.output.clone(), args.force, args.sync, args.keep);
-    let mut first = Some(first);
+    // A snapshot is written in one go; a further file is part of a recording that has begun.
+    let place = if args.last.is_some() { Place::AtEnd } else { Place::AtFlush };
+    let mut first = Some(if args.last.is_some() { first.placed(place) } else { first });
     Box::new(move |part| {
         let output = match first.take() {
             Some(output) => output,
-            None => Output::create(&numbered(&path, part), force).map_err(io::Error::other)?.synced(sync),
+            None => {
+                let output = Output::create(&numbered(&path, part), force, &[]).map_err(io::Error::other)?;
+                output.synced(sync).placed(place)
+            }
         };
         if let Some(old) = keep.and_then(|keep| part.checked_sub(keep)) {
-            // Somebody may have taken it away already.
+            // It may be gone already.
             let _ = std::fs::remove_file(numbered(&path, old));
         }
         Ok(Box::new(output) as Box<dyn Write + Send>)

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use tracer_format::log::LogWriter;
+use tracer_format::log::{LogWriter, skipped_text};
 use tracer_format::{Definitions, Site};
 use tracer_recorder::Notice;
 
@@ -45,6 +45,9 @@ impl Screen {
     pub(super) fn show(&mut self, notice: &Notice<'_>) {
         match *notice {
             Notice::Problem(text) => self.line(&format!("tracer: {text}")),
+            Notice::Skipped(skipped) => {
+                self.line(&format!("tracer: not recorded: {}", skipped_text(skipped)));
+            }
             Notice::Found(sites) => self.found(sites),
             Notice::Ready { probes } => {
                 self.ready = true;

@@ -20,20 +20,12 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary) {
         seconds(summary.duration),
         summary.bytes,
     );
-    if summary.malformed > 0 {
-        say!("{} raw events contradicted themselves and were left out", summary.malformed);
-    }
-    if summary.lost_processes > 0 {
-        say!(
-            "{} begins and ends of processes were lost: a reused process id may stand for two processes",
-            summary.lost_processes
-        );
-    }
     if summary.sites.is_empty() {
         let others = if args.all { "" } else { "; -a records every process" };
         say!("no matching probe was found: the command and its children have none{others}; see tracer list");
     }
-    let silent: Vec<_> = summary.sites.iter().filter(|site| site.recorded + site.lost == 0).collect();
+    let silent: Vec<_> =
+        summary.sites.iter().filter(|site| site.recorded + site.lost == 0 && !site.skipped).collect();
     let fired =
         |name: &str| summary.sites.iter().any(|site| site.name == name && site.recorded + site.lost > 0);
     let mut names: Vec<_> = silent.iter().map(|site| &site.name[..]).filter(|name| !fired(name)).collect();
@@ -59,9 +51,5 @@ pub(super) fn done(summary: &Summary) -> Done {
         });
         return Done::Command(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
     }
-    if summary.lost > 0 || summary.malformed > 0 || summary.lost_processes > 0 {
-        Done::Lossy
-    } else {
-        Done::All
-    }
+    if summary.lost > 0 || !summary.skipped.is_empty() { Done::Lossy } else { Done::All }
 }

@@ -1,7 +1,7 @@
 //! `tracer analyze`: stage latencies, hand-offs, anomalies and loss.
 
-use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
@@ -10,6 +10,7 @@ use tracer_analyzer::{Selection, analysis, screen, stage};
 use crate::cli::{AnalyzeArgs, ReportFormat};
 use crate::done::Done;
 use crate::file::input::{Input, name};
+use crate::file::output::Output;
 use crate::file::{stages, trace};
 
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
@@ -18,7 +19,11 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let chosen = stages::of(&args.stages, &trace, &selection)?;
     if let Some(path) = &args.stages_out {
-        fs::write(path, stage::write(&chosen.stages)).with_context(|| name(path))?;
+        let inputs: Vec<&Path> =
+            args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
+        let mut output = Output::create(path, args.force, &inputs)?;
+        let written = output.write_all(stage::write(&chosen.stages).as_bytes());
+        written.and_then(|()| output.finish()).with_context(|| format!("cannot write {}", name(path)))?;
     }
     let mut watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut watch)?.chosen_by(chosen);

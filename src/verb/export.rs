@@ -1,7 +1,7 @@
 //! `tracer export`: a trace in the formats of other tools.
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 use tracer_analyzer::picture::{chrome, perfetto};
 use tracer_analyzer::stage::choice::{Chosen, Refused};
@@ -12,23 +12,14 @@ use tracer_format::Trace;
 use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg};
 use crate::done::Done;
 use crate::file::input::Input;
-use crate::file::output::{Output, cannot_write};
+use crate::file::output::{self, Output, cannot_write};
 use crate::file::{stages, trace};
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
     let format = format(args)?;
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let output = Output::create(&args.target.output, args.target.force)?;
-    let made = output.made();
-    let result = write(args, format, &trace, output);
-    if result.is_err()
-        && let Some(made) = made
-    {
-        // Half an export would be taken for a whole one.
-        let _ = std::fs::remove_file(made);
-    }
-    let (outcome, refused) = result?;
+    let (outcome, refused) = write(args, format, &trace)?;
     Ok(trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused)))
 }
 
@@ -39,14 +30,13 @@ pub(crate) fn to_parquet(path: &Path, table: Output) -> anyhow::Result<()> {
     let trace = trace::open(&input, path)?;
     let mut out = BufWriter::with_capacity(1 << 18, table);
     tables::write(&trace, &Selection::all(), Rows::Events, Format::Parquet, &mut out)?;
-    Ok(out.flush()?)
+    Ok(output::finish(out)?)
 }
 
 fn write(
     args: &ExportArgs,
     format: ExportFormat,
     trace: &Trace<'_>,
-    output: Output,
 ) -> anyhow::Result<(Outcome, Vec<Refused>)> {
     let selection = Selection::new(&(&args.filter).into(), trace)?;
     let has_spans =
@@ -57,6 +47,9 @@ fn write(
         TableArg::Events => Rows::Events,
         TableArg::Spans => Rows::Spans(&stages),
     };
+    let inputs: Vec<&Path> =
+        args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
+    let output = Output::create(&args.target.output, args.target.force, &inputs)?;
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
         ExportFormat::Chrome => {
@@ -69,7 +62,7 @@ fn write(
         ExportFormat::Arrow => tables::write(trace, &selection, rows, Format::Arrow, &mut out),
         ExportFormat::Csv => tables::write(trace, &selection, rows, Format::Csv, &mut out),
     };
-    let written = outcome.and_then(|outcome| Ok(out.flush().map(|()| outcome)?));
+    let written = outcome.and_then(|outcome| Ok(output::finish(out).map(|()| outcome)?));
     let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
     Ok((outcome, refused))
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use tracer_format::log::skipped_text;
 use tracer_recorder::find::discover::{self, Discovery, Filter};
 use tracer_recorder::find::list;
 
@@ -28,7 +29,8 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
     if scan.found.is_empty() {
         say!("no running process has a matching USDT probe");
     }
-    Ok(finish(&scan.problems))
+    let skipped: Vec<String> = scan.skipped.iter().map(skipped_text).chain(scan.notes).collect();
+    Ok(finish(&skipped))
 }
 
 /// Says what was skipped.

@@ -19,11 +19,9 @@ pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
         .into());
     }
     // A Parquet file without its end is lost, so a trace is recorded, and converted once it is complete.
-    let table = Output::create(&args.output, args.force)?;
-    let made = table.made();
+    let table = Output::create(&args.output, args.force, &[])?;
     let journal = args.output.with_extension("parquet.trace");
     let target = std::mem::replace(&mut args.output, journal);
-    args.force = true;
     let journal = &args.output;
     let result = recording::record(&args).and_then(|done| {
         export::to_parquet(journal, table).with_context(|| {
@@ -37,9 +35,6 @@ pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
     });
     if result.is_ok() {
         std::fs::remove_file(journal).with_context(|| format!("cannot remove {}", journal.display()))?;
-    } else if let Some(made) = made {
-        // Half a table would be taken for a whole one.
-        let _ = std::fs::remove_file(made);
     }
     result
 }

@@ -1,6 +1,7 @@
 //! The verbs that write a new trace from what they read; their input is never changed.
 
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tracer_analyzer::file;
@@ -10,12 +11,12 @@ use tracer_format::{Trace, Writer, WriterOptions};
 use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
 use crate::done::Done;
 use crate::file::input::{Input, name};
-use crate::file::output::{Output, cannot_write};
+use crate::file::output::{self, Output, cannot_write};
 use crate::file::trace;
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
-    write(&args.target, identity(input.bytes()), |writer| {
+    write(&args.target, &[&args.log], identity(input.bytes()), |writer| {
         file::import(input.bytes(), writer).map(drop).map_err(|error| match error {
             error @ Error::Log(_) => anyhow::Error::new(error).context(name(&args.log)),
             error => cannot_write(error, &args.target.output),
@@ -30,7 +31,7 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [file::Input { trace: &trace, selection }];
-    let outcome = copy(&args.target, id, &inputs)?;
+    let outcome = copy(&args.target, &[&args.file], id, &inputs)?;
     Ok(trace::done(&args.file, &outcome))
 }
 
@@ -44,8 +45,9 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         .collect::<anyhow::Result<_>>()?;
     let sources: Vec<_> =
         traces.iter().map(|trace| file::Input { trace, selection: Selection::all() }).collect();
+    let files: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
-    let outcome = copy(&args.target, identity(ids), &sources)?;
+    let outcome = copy(&args.target, &files, identity(ids), &sources)?;
     Ok(trace::done(&args.target.output, &outcome))
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
     let inputs = [file::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
-    let outcome = copy(&args.target, id, &inputs)?;
+    let outcome = copy(&args.target, &[&args.file], id, &inputs)?;
     say!("{}: {} events", name(&args.target.output), outcome.events);
     Ok(trace::done(&args.file, &outcome))
 }
@@ -67,35 +69,30 @@ fn identity(of: impl std::hash::Hash) -> u64 {
     std::hash::Hasher::finish(&hasher).max(1)
 }
 
-/// Writes what is selected of the inputs to the target.
-fn copy(target: &TargetArgs, trace_id: u64, inputs: &[file::Input<'_, '_>]) -> anyhow::Result<Outcome> {
-    write(target, trace_id, |writer| {
+/// Writes what is selected of the inputs, which are read from `files`, to the target.
+fn copy(
+    target: &TargetArgs,
+    files: &[&Path],
+    trace_id: u64,
+    inputs: &[file::Input<'_, '_>],
+) -> anyhow::Result<Outcome> {
+    write(target, files, trace_id, |writer| {
         file::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
     })
 }
 
-/// Writes a trace to the target; takes the file away again if `fill` fails.
+/// Writes a trace to the target, which is none of the `files`.
 fn write<T>(
     target: &TargetArgs,
+    files: &[&Path],
     trace_id: u64,
     fill: impl FnOnce(&mut Writer<BufWriter<Output>>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let output = Output::create(&target.output, target.force)?;
-    let made = output.made();
-    let write = || {
-        let failed = |error: tracer_format::Error| cannot_write(error.into(), &target.output);
-        let options = WriterOptions { trace_id, ..WriterOptions::default() };
-        let mut writer = Writer::new(BufWriter::new(output), options).map_err(failed)?;
-        let filled = fill(&mut writer)?;
-        writer.finish().and_then(|mut out| Ok(out.flush()?)).map_err(failed)?;
-        Ok(filled)
-    };
-    let result = write();
-    if result.is_err()
-        && let Some(made) = made
-    {
-        // Half a trace would be taken for a whole one.
-        let _ = std::fs::remove_file(made);
-    }
-    result
+    let output = Output::create(&target.output, target.force, files)?;
+    let failed = |error: tracer_format::Error| cannot_write(error.into(), &target.output);
+    let options = WriterOptions { trace_id, ..WriterOptions::default() };
+    let mut writer = Writer::new(BufWriter::new(output), options).map_err(failed)?;
+    let filled = fill(&mut writer)?;
+    writer.finish().and_then(|out| Ok(output::finish(out)?)).map_err(failed)?;
+    Ok(filled)
 }

@@ -13,4 +13,5 @@ mod grammar;
 mod hostile_file;
 mod keys;
 mod open;
+mod replace;
 mod verbs;

@@ -31,14 +31,21 @@ fn a_ten_byte_nop_does_not_cost_the_other_probes_of_a_running_program() {
         let args = ["record", "-f", "-o", "run.trace", "-e", "mixed:*", "-x", "mixed", "--attach", mode];
         let output = folder.tracer(&[&args[..], &["--max-events", "5"]].concat());
         let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(0), "{mode}: {said}");
-        assert!(said.contains("mixed:ten in "), "{said}");
+        assert_eq!(output.status.code(), Some(3), "{mode}: {said}");
+        assert!(said.contains("tracer: not recorded: mixed:ten in "), "{said}");
+        assert!(!said.contains("never fired"), "{said}");
         assert!(
             said.contains(": the kernel cannot attach to the probe's ten-byte nop; left out\n"),
             "{said}"
         );
-        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
         assert!(events(&log).iter().any(|event| event.3 == "mixed:plain"), "{mode}: {said}");
+        for verb in ["info", "analyze"] {
+            let report = stdout(&folder.tracer(&[verb, "run.trace"]), 3);
+            assert!(report.contains("mixed:ten in "), "{report}");
+        }
+        let other = ["replay", "run.trace", "-e", "mixed:plain"];
+        stdout(&folder.tracer(&other), 0);
     }
     let _ = running.kill();
     let _ = running.wait();

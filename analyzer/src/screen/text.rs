@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tracer_format::log::escape;
+use tracer_format::log::{escape, skipped_text};
 
 use super::verdict::{path, verdict};
 use crate::analysis::{Analysis, Latency, StageReport};
@@ -11,6 +11,8 @@ use crate::pair::Class;
 use crate::report::{Align, Table, counted, duration, latency};
 use crate::stage::Stage;
 
+/// How much of what was not recorded is shown; `info` has all.
+const SHOWN_SKIPPED: usize = 10;
 /// Mark of a figure that lost events may have touched.
 const LOSS_MARK: &str = "*";
 
@@ -51,13 +53,19 @@ pub(crate) fn head(analysis: &Analysis) -> String {
     let duration = analysis.time_ns.map(|(first_ns, last_ns)| duration(last_ns - first_ns));
     let over = duration.map(|duration| format!(" in {duration}")).unwrap_or_default();
     writeln!(out, "{events} of {probes}{over}").expect("a string takes every write");
-    match analysis.outcome.loss_text() {
+    match analysis.outcome.holes_text() {
         None => out.push_str("no events lost\n"),
         Some(loss) => {
-            let marked =
-                if analysis.outcome.has_holes() { "; figures that this may touch are marked *" } else { "" };
-            writeln!(out, "{loss}{marked}").expect("a string takes every write");
+            let marked = "figures that this may touch are marked *";
+            writeln!(out, "{loss}; {marked}").expect("a string takes every write");
         }
+    }
+    let skipped = &analysis.outcome.skipped;
+    for skipped in skipped.iter().take(SHOWN_SKIPPED) {
+        writeln!(out, "not recorded: {}", skipped_text(skipped)).expect("a string takes every write");
+    }
+    if let Some(more @ 1..) = skipped.len().checked_sub(SHOWN_SKIPPED) {
+        writeln!(out, "and {more} more, which tracer info lists").expect("a string takes every write");
     }
     out
 }

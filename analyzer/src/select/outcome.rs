@@ -56,9 +56,20 @@ impl Outcome {
         self.damage.iter().map(|range| range.len_bytes).sum()
     }
 
-    /// What is missing, in words; `None` if nothing is.
+    /// What is missing, in words; `None` if nothing is. Of what was not recorded, the first.
     #[must_use]
     pub fn loss_text(&self) -> Option<String> {
+        let mut parts: Vec<String> = self.holes_text().into_iter().collect();
+        if let [first, rest @ ..] = &self.skipped[..] {
+            let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
+            parts.push(format!("not recorded: {}{more}", skipped_text(first)));
+        }
+        if parts.is_empty() { None } else { Some(parts.join("; ")) }
+    }
+
+    /// What is missing among the events, in words; `None` if nothing is.
+    #[must_use]
+    pub fn holes_text(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.lost > 0 || self.gaps > 0 {
             let (events, gaps) = (counted(self.lost, "event"), counted(self.gaps, "gap"));
@@ -71,10 +82,6 @@ impl Outcome {
         }
         if self.incomplete {
             parts.push("the file is incomplete: the recorder died or is still at work".to_owned());
-        }
-        if let [first, rest @ ..] = &self.skipped[..] {
-            let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-            parts.push(format!("not recorded: {}{more}", skipped_text(first)));
         }
         if parts.is_empty() { None } else { Some(parts.join("; ")) }
     }

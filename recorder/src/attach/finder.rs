@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tracer_format::Site;
 use tracer_format::grammar::{KeyArgument, key_argument};
-use tracer_format::log::escape;
+use tracer_format::{Site, Skipped, SkippedKind};
 
 use crate::arch::nop;
 use crate::attach::prepared::Prepared;
@@ -88,13 +87,13 @@ impl Finder {
     pub(crate) fn prepare(
         &mut self,
         found: Vec<FoundFile>,
-        tell: &mut dyn FnMut(String),
+        skip: &mut dyn FnMut(Skipped),
     ) -> Result<Vec<Prepared>> {
         let mut prepared = Vec::with_capacity(found.len());
         for FoundFile { binary, .. } in found {
             let (mut places, mut sites) = (Vec::new(), Vec::new());
             for site in &binary.sites {
-                if self.is_harmful(site, &binary, tell) {
+                if self.is_harmful(site, &binary, skip) {
                     continue;
                 }
                 let (plan, spec) = Plan::new(&site.arguments);
@@ -110,7 +109,7 @@ impl Finder {
     }
 
     /// Attaches to a file; false, and a word about it, if the kernel refuses.
-    pub(crate) fn attach(&mut self, prepared: &Prepared, tell: &mut dyn FnMut(String)) -> Result<bool> {
+    pub(crate) fn attach(&mut self, prepared: &Prepared, skip: &mut dyn FnMut(Skipped)) -> Result<bool> {
         let binary = &prepared.binary;
         let file = (binary.dev, binary.ino);
         self.links.remove(&file);
@@ -121,7 +120,8 @@ impl Finder {
                 Ok(true)
             }
             Err(Error::Attach { source, .. }) => {
-                tell(format!("cannot attach to {}: {source}", escape(&binary.path.to_string_lossy())));
+                let count = binary.sites.len() as u64;
+                skip(Skipped { count, ..in_file(binary, format!("cannot attach: {source}")) });
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -135,7 +135,7 @@ impl Finder {
         &mut self,
         started: &Receiver<Vec<Started>>,
         announce: &mut dyn FnMut(&[PlannedSite]),
-        tell: &mut dyn FnMut(String),
+        skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let mut looks = Looks::new();
         let mut scan_at = Instant::now() + SCAN_INTERVAL;
@@ -146,7 +146,7 @@ impl Finder {
                     let mut result = Ok(());
                     for started in list {
                         if result.is_ok() {
-                            result = self.look_at_started(&started, &mut looks, announce, tell);
+                            result = self.look_at_started(&started, &mut looks, announce, skip);
                         }
                         started.release();
                     }
@@ -159,11 +159,11 @@ impl Finder {
             while let Some(Reverse((_, pid))) = looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
                 looks.pop();
                 let scan = self.discovery.scan_process(pid);
-                self.attach_later(scan, announce, tell)?;
+                self.attach_later(scan, announce, skip)?;
             }
             if scan_at <= now {
                 let scan = self.scan();
-                self.attach_later(scan, announce, tell)?;
+                self.attach_later(scan, announce, skip)?;
                 scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
             }
         }
@@ -175,7 +175,7 @@ impl Finder {
         started: &Started,
         looks: &mut Looks,
         announce: &mut dyn FnMut(&[PlannedSite]),
-        tell: &mut dyn FnMut(String),
+        skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let pid = started.pid;
         let now = Instant::now();
@@ -195,7 +195,7 @@ impl Finder {
         }
         self.looked.insert(identity, now);
         let scan = self.discovery.files(launch);
-        self.attach_later(scan, announce, tell)?;
+        self.attach_later(scan, announce, skip)?;
         if looks.len() < MAX_REMEMBERED {
             looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
         }
@@ -216,32 +216,38 @@ impl Finder {
         &mut self,
         scan: Scan,
         announce: &mut dyn FnMut(&[PlannedSite]),
-        tell: &mut dyn FnMut(String),
+        skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
-        scan.problems.into_iter().for_each(&mut *tell);
+        scan.skipped.into_iter().for_each(&mut *skip);
         let mut found = scan.found;
         let mut room = self.program.room() as usize;
         found.retain(|FoundFile { binary, .. }| {
-            let (path, sites) = (binary.path.to_string_lossy(), binary.sites.len());
+            let sites = binary.sites.len();
             if sites > room {
-                tell(format!("{}: left out: {sites} sites, there is room for {room} more", escape(&path)));
+                let reason = format!("there is room for {room} more");
+                skip(Skipped { count: sites as u64, ..in_file(binary, reason) });
                 return false;
             }
             room -= sites;
             true
         });
-        for prepared in self.prepare(found, tell)? {
+        for prepared in self.prepare(found, skip)? {
             announce(&prepared.sites);
-            self.attach(&prepared, tell)?;
+            self.attach(&prepared, skip)?;
         }
         Ok(())
     }
 
-    fn is_harmful(&self, site: &binary::Site, binary: &Binary, tell: &mut dyn FnMut(String)) -> bool {
+    fn is_harmful(&self, site: &binary::Site, binary: &Binary, skip: &mut dyn FnMut(Skipped)) -> bool {
         let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
         let Some(hazard) = hazard else { return false };
-        let (provider, probe, path) = (&site.provider, &site.probe, binary.path.to_string_lossy());
-        tell(format!("{}:{} in {}: {hazard}; left out", escape(provider), escape(probe), escape(&path)));
+        skip(Skipped {
+            count: 1,
+            provider: site.provider.clone(),
+            probe: site.probe.clone(),
+            offset: site.offset,
+            ..in_file(binary, format!("{hazard}; left out"))
+        });
         true
     }
 
@@ -260,5 +266,16 @@ impl Finder {
             announced: true,
             found_ns: 0,
         }
+    }
+}
+
+/// Sites of a file that are not recorded.
+fn in_file(binary: &Binary, reason: String) -> Skipped {
+    Skipped {
+        kind: SkippedKind::Sites,
+        program: binary.program.clone(),
+        path: binary.path.to_string_lossy().into_owned(),
+        reason,
+        ..Skipped::default()
     }
 }

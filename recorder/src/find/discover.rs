@@ -20,7 +20,8 @@ use crate::find::mapping::{self, MappedPart, Mapping, view};
 use crate::find::root::{self, Identity};
 use crate::host::process;
 use tracer_format::grammar::{ProgramPattern, Request};
-use tracer_format::log::escape;
+use tracer_format::log::{escape, skipped_text};
+use tracer_format::{Skipped, SkippedKind};
 
 /// Problems that are remembered, so that none is told twice.
 const MAX_PROBLEMS: usize = 10_000;
@@ -64,8 +65,10 @@ pub struct Scan {
     pub found: Vec<FoundFile>,
     /// Processes that pass the filter and map any file with requested probes, found now or earlier.
     pub pids: BTreeSet<u32>,
-    /// What could not be looked into, one line each, at most one for a file, none told before.
-    pub problems: Vec<String>,
+    /// What could not be looked into, at most one for a file, none told before.
+    pub skipped: Vec<Skipped>,
+    /// Words about what may be missing, though nothing that was asked for is known to be.
+    pub notes: Vec<String>,
 }
 
 /// Looks for probes again and again, and remembers what it has seen.
@@ -121,7 +124,9 @@ impl Discovery {
         let mut scan = self.scan();
         if !self.doubtful.is_empty() {
             std::thread::sleep(SETTLING);
-            scan.problems.extend(self.scan().problems);
+            let after = self.scan();
+            scan.skipped.extend(after.skipped);
+            scan.notes.extend(after.notes);
         }
         scan
     }
@@ -140,7 +145,7 @@ impl Discovery {
                 pass.discovery.doubtful.retain(|(pid, _)| pids.binary_search(pid).is_ok());
                 pids.into_iter().for_each(|pid| pass.process(pid));
             }
-            Err(error) => pass.tell(format!("cannot list processes: /proc: {error}")),
+            Err(error) => pass.skip_process(0, format!("cannot list /proc: {error}")),
         }
         // Files that nothing maps any more are forgotten, so that memory stays bounded by what runs.
         let alive = std::mem::take(&mut pass.seen);
@@ -178,7 +183,7 @@ impl Discovery {
         let mut pass = self.pass();
         launch.files(&mut |path, file| {
             if let Err(error) = pass.file(file, path) {
-                pass.tell(format!("{}: {error}", shown(path)));
+                pass.skip_file(path, error.to_string());
             }
         });
         pass.finish()
@@ -245,7 +250,7 @@ impl Pass<'_> {
                 // A device, or the process is gone.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput || is_gone(&folder, &error) => {}
                 Err(error) => {
-                    self.tell(format!("{}: mapped but cannot be opened: {error}", shown(&mapping.path)))
+                    self.skip_file(&mapping.path, format!("mapped but cannot be opened: {error}"));
                 }
             }
         }
@@ -275,10 +280,11 @@ impl Pass<'_> {
                 self.discovery.doubtful.remove(&doubt);
             }
             Some(problem) if self.discovery.doubtful.contains(&doubt) => {
-                let path = self.discovery.known.path(file);
+                let path = self.discovery.known.path(file).to_owned();
                 // One process is enough to know.
                 if self.discovery.told.insert(format!("{file:?} {problem}")) {
-                    self.tell(format!("{path}: process {pid} {problem}"));
+                    let reason = problem.to_string();
+                    self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
                 }
             }
             Some(_) if self.discovery.doubtful.len() < MAX_PROBLEMS => {
@@ -294,11 +300,11 @@ impl Pass<'_> {
         if !self.discovery.filter.pids.contains(&pid) {
             self.forbidden += usize::from(denied);
         } else if denied {
-            self.tell(format!("process {pid}: {error} (needs CAP_SYS_PTRACE)"));
+            self.skip_process(pid, format!("{error} (needs CAP_SYS_PTRACE)"));
         } else if self.first && Path::new(&format!("/proc/{pid}")).exists() {
-            self.tell(format!("process {pid} has no executable: a kernel thread, or it is ending"));
+            self.skip_process(pid, "has no executable: a kernel thread, or it is ending".to_owned());
         } else if self.first {
-            self.tell(format!("process {pid} does not exist, expected the pid of a running process"));
+            self.skip_process(pid, "does not exist, expected the pid of a running process".to_owned());
         }
     }
 
@@ -345,7 +351,7 @@ impl Pass<'_> {
         let (standing, result) = self.discovery.known.enrol(&again, &facts, binary.as_ref());
         if let Err(error) = result {
             let what = "cannot tell whether it is the same file as another one, its events may come twice";
-            self.tell(format!("{}: {what}: {error}", shown(path)));
+            self.scan.notes.push(format!("{}: {what}: {error}", shown(path)));
         }
         let id = known::id(&facts);
         let original = if let Standing::Seen(original) = standing { original } else { id };
@@ -362,25 +368,35 @@ impl Pass<'_> {
         match Binary::read(file, path, &self.discovery.filter.requests) {
             Ok((binary, problem)) => {
                 if let Some(problem) = problem {
-                    self.tell(format!("{}: {problem}", shown(path)));
+                    self.skip_file(path, problem);
                 }
                 return binary;
             }
             // There may be hundreds of them, and one is enough to know.
             Err(damage @ Damage::Class) => {
                 if self.discovery.told.insert(damage.to_string()) {
-                    self.tell(format!("{}: {damage} (further ones are skipped without a word)", shown(path)));
+                    self.skip_file(path, format!("{damage} (further ones are skipped without a word)"));
                 }
             }
-            Err(damage) => self.tell(format!("{}: {damage}", shown(path))),
+            Err(damage) => self.skip_file(path, damage.to_string()),
         }
         None
     }
 
-    /// Notes a problem that was not told before.
-    fn tell(&mut self, problem: String) {
-        if self.discovery.told.len() < MAX_PROBLEMS && self.discovery.told.insert(problem.clone()) {
-            self.scan.problems.push(problem);
+    fn skip_file(&mut self, path: &Path, reason: String) {
+        let path = path.to_string_lossy().into_owned();
+        self.skip(Skipped { kind: SkippedKind::Files, count: 1, path, reason, ..Skipped::default() });
+    }
+
+    fn skip_process(&mut self, pid: u32, reason: String) {
+        let count = u64::from(pid != 0);
+        self.skip(Skipped { kind: SkippedKind::Processes, count, pid, reason, ..Skipped::default() });
+    }
+
+    /// Notes what was not noted before.
+    fn skip(&mut self, skipped: Skipped) {
+        if self.discovery.told.len() < MAX_PROBLEMS && self.discovery.told.insert(skipped_text(&skipped)) {
+            self.scan.skipped.push(skipped);
         }
     }
 
@@ -388,10 +404,10 @@ impl Pass<'_> {
         if self.forbidden > 0 && self.discovery.told.insert("forbidden".to_owned()) {
             let count = self.forbidden;
             let processes = if count == 1 { "process" } else { "processes" };
-            let problem = format!(
+            let note = format!(
                 "{count} {processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)"
             );
-            self.scan.problems.push(problem);
+            self.scan.notes.push(note);
         }
         self.scan
     }

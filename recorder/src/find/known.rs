@@ -10,8 +10,6 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use tracer_format::log::escape;
-
 use crate::find::binary::Binary;
 use crate::kernel::twin;
 
@@ -142,7 +140,7 @@ impl KnownFiles {
             Ok(original) => (original.unwrap_or(id), Ok(())),
             Err(error) => (id, Err(error)),
         };
-        let path = escape(&binary.path.to_string_lossy()).into_owned();
+        let path = binary.path.to_string_lossy().into_owned();
         let probed = Probed { path, content, is_overlay, anchor: twin::Anchor::of(file).ok() };
         self.files.insert(id, KnownFile { version, original, probed: Some(probed) });
         (if original == id { Standing::New } else { Standing::Seen(original) }, result)

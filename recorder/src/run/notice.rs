@@ -1,14 +1,16 @@
 //! What the recorder tells its user on the way.
 
-use tracer_format::Site;
+use tracer_format::{Site, Skipped};
 
 use crate::write::progress::Progress;
 
 /// What the recorder tells its user on the way.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// Something could not be looked into or attached to; the recording goes on.
+    /// A word to the user; nothing is missing because of it.
     Problem(&'a str),
+    /// Something is not recorded, which stands in the trace, too.
+    Skipped(&'a Skipped),
     /// Probes were found, before the recording began or meanwhile.
     Found(&'a [Site]),
     /// Every probe is attached: from now on nothing is missed.

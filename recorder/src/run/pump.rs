@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use tracer_format::Site;
+use tracer_format::{Site, Skipped};
 
 use crate::attach::finder::Finder;
 use crate::drain::{Batch, Drain, Started, Wake};
@@ -38,11 +38,13 @@ enum Step {
     Batch(Batch),
     /// Sites of programs that were started meanwhile; their events come later.
     Sites(Vec<PlannedSite>),
+    /// Something that was found and is not recorded.
+    Skipped(Skipped),
 }
 
 /// What the thread that looks for new programs has to say.
 enum News {
-    Problem(String),
+    Skipped(Skipped),
     Found(Vec<Site>),
 }
 
@@ -115,7 +117,7 @@ fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notic
     let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
     loop {
         match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
-            Ok(News::Problem(problem)) => notify(Notice::Problem(&problem)),
+            Ok(News::Skipped(skipped)) => notify(Notice::Skipped(&skipped)),
             Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
             Err(RecvTimeoutError::Timeout) => {
                 notify(Notice::progress(progress));
@@ -144,10 +146,11 @@ fn look(
         let _ = steps.send(Step::Sites(sites.to_vec()));
         let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
     };
-    let mut tell = |problem| {
-        let _ = say.send(News::Problem(problem));
+    let mut skip = |skipped: Skipped| {
+        let _ = steps.send(Step::Skipped(skipped.clone()));
+        let _ = say.send(News::Skipped(skipped));
     };
-    let result = finder.keep_looking(started, &mut announce, &mut tell);
+    let result = finder.keep_looking(started, &mut announce, &mut skip);
     if result.is_err() {
         // Without this thread nobody is held any more, and the recording ends.
         progress.end(Ending::Enough);
@@ -284,6 +287,7 @@ fn write_steps<'a>(
                 let _ = free.send(batch);
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
+            Step::Skipped(skipped) => trace.skip(skipped)?,
         }
     }
     Ok(trace)

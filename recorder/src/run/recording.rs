@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::thread::CapabilitySet;
-use tracer_format::{Cost, Site};
+use tracer_format::{Cost, Site, Skipped, SkippedKind};
 
 use crate::attach::finder::Finder;
 use crate::drain::Drain;
@@ -59,34 +59,38 @@ struct Recording<'o> {
     watch: Vec<OwnedFd>,
     finder: Finder,
     found: Vec<FoundFile>,
+    /// What is not recorded, as far as it is known.
+    skipped: Vec<Skipped>,
     threads: Threads,
 }
 
 impl<'o> Recording<'o> {
     fn prepare(options: &'o RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Self> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
-        look_outside(options, notify)?;
+        let mut skipped = Vec::new();
+        look_outside(options, &mut skipped, notify)?;
         let mut discovery = Discovery::new(options.filter.clone());
-        let Scan { mut found, problems, .. } = first_scan(&mut discovery, options)?;
-        let mut tell = |problem: String| notify(Notice::Problem(&problem));
+        let Scan { mut found, skipped: first_skipped, notes, .. } = first_scan(&mut discovery, options)?;
+        notes.iter().for_each(|note| notify(Notice::Problem(note)));
         let program = Arc::new(load(options, site_count(&found).saturating_add(LATER_SITES).min(MAX_SITES))?);
-        let watch = watch(&program, options.only_tree(), &mut tell)?;
+        let watch = watch(&program, options.only_tree(), notify)?;
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
         // Second scan: catches processes started before the tracepoints were attached.
         let second = finder.scan();
         found.extend(second.found);
-        problems.into_iter().chain(second.problems).for_each(&mut tell);
+        first_skipped.into_iter().chain(second.skipped).for_each(|it| skip(it, &mut skipped, notify));
         let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
         second.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
-        Ok(Self { options, signals, program, watch, finder, found, threads })
+        Ok(Self { options, signals, program, watch, finder, found, skipped, threads })
     }
 
     /// Attaches to all that was found.
     fn attach(mut self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Attached<'o>> {
-        let mut tell = |problem: String| notify(Notice::Problem(&problem));
+        let skipped = &mut self.skipped;
+        let mut skip = |it: Skipped| skip(it, skipped, notify);
         let (mut sites, mut probes) = (Vec::new(), 0);
-        for mut prepared in self.finder.prepare(std::mem::take(&mut self.found), &mut tell)? {
-            if self.finder.attach(&prepared, &mut tell)? {
+        for mut prepared in self.finder.prepare(std::mem::take(&mut self.found), &mut skip)? {
+            if self.finder.attach(&prepared, &mut skip)? {
                 probes += prepared.probes();
             } else {
                 prepared.sites.iter_mut().for_each(|site| site.site.announced = false);
@@ -115,7 +119,7 @@ struct Attached<'o> {
 impl<'o> Attached<'o> {
     /// Starts the command, if there is one, and records until something ends it.
     fn run<'a>(self, output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'o, 'a>> {
-        let Recording { options, signals, program, watch, finder, threads, .. } = self.recording;
+        let Recording { options, signals, program, watch, finder, skipped, threads, .. } = self.recording;
         let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
         let longest = output.flush / 4;
         let host = host::facts(options.command_line.clone());
@@ -124,6 +128,7 @@ impl<'o> Attached<'o> {
         let announced: Vec<Site> =
             self.sites.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
         trace.add_sites(self.sites)?;
+        skipped.into_iter().try_for_each(|skipped| trace.skip(skipped))?;
         notify(Notice::Found(&announced));
         let drain = Drain::new(&program)?;
         drain.watch(signals.as_fd())?;
@@ -158,7 +163,9 @@ impl Ended<'_, '_> {
         let Self { options, program, drain, end, trace, drained } = self;
         let End { mut signals, command, .. } = end;
         let ended = trace.and_then(|mut trace| {
-            trace.end(cost(&drain, &program)?)?;
+            let known = trace.skipped().len();
+            trace.end(cost(&drain, &program)?, program.lost_processes()?)?;
+            trace.skipped()[known..].iter().for_each(|skipped| notify(Notice::Skipped(skipped)));
             if let Some(source) = trace.print_failure() {
                 return Err(Error::System { doing: "print the log", source });
             }
@@ -178,10 +185,9 @@ impl Ended<'_, '_> {
             lost: progress.lost(),
             duration,
             bytes: progress.bytes(),
-            sites: trace.sites().iter().map(SiteTotal::of).collect(),
+            sites: trace.sites().iter().map(|site| SiteTotal::of(site, trace.skipped())).collect(),
             command: command.end(&mut signals, &mut told)?,
-            malformed: trace.malformed(),
-            lost_processes: program.lost_processes()?,
+            skipped: trace.skipped().to_vec(),
         })
     }
 }
@@ -192,13 +198,25 @@ fn may_signal_any() -> bool {
     capabilities.is_ok_and(|sets| sets.effective.contains(CapabilitySet::KILL))
 }
 
+/// Tells the user of something that is not recorded, and keeps it for the trace.
+fn skip(it: Skipped, skipped: &mut Vec<Skipped>, notify: &mut dyn FnMut(Notice<'_>)) {
+    notify(Notice::Skipped(&it));
+    skipped.push(it);
+}
+
 /// Says what cannot be had without a capability, and inside of a PID namespace, where the kernel's programs see other pids
 /// than this process.
-fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
+fn look_outside(
+    options: &RecordOptions,
+    skipped: &mut Vec<Skipped>,
+    notify: &mut dyn FnMut(Notice<'_>),
+) -> Result<()> {
     if options.follows() && !may_signal_any() {
         let text = "without CAP_KILL the command's children are not stopped until their probes are attached: what \
                     they fire first may be missed";
-        notify(Notice::Problem(text));
+        let reason = text.to_owned();
+        let children = Skipped { kind: SkippedKind::Processes, reason, ..Skipped::default() };
+        skip(children, skipped, notify);
     }
     if !host::is_in_pid_namespace() {
         return Ok(());
@@ -229,7 +247,7 @@ fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
 }
 
 /// Watches processes if the kernel allows. Without, a recording is poorer, but a command's children cannot be followed.
-fn watch(program: &Program, follow: bool, tell: &mut dyn FnMut(String)) -> Result<Vec<OwnedFd>> {
+fn watch(program: &Program, follow: bool, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Vec<OwnedFd>> {
     match program.watch_processes() {
         Ok(links) => Ok(links),
         Err(source) if follow => Err(Error::Unsupported {
@@ -238,9 +256,10 @@ fn watch(program: &Program, follow: bool, tell: &mut dyn FnMut(String)) -> Resul
             source,
         }),
         Err(error) => {
-            tell(format!(
+            let text = format!(
                 "cannot watch processes: {error}; one whose id is reused will not be told from the next"
-            ));
+            );
+            notify(Notice::Problem(&text));
             Ok(Vec::new())
         }
     }
@@ -292,7 +311,8 @@ fn first_scan(discovery: &mut Discovery, options: &RecordOptions) -> Result<Scan
         discovery.scan_processes(options.filter.pids.clone())
     };
     scan.found.extend(running.found);
-    scan.problems.extend(running.problems);
+    scan.skipped.extend(running.skipped);
+    scan.notes.extend(running.notes);
     scan.pids.extend(running.pids);
     Ok(scan)
 }

@@ -3,6 +3,8 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use tracer_format::Skipped;
+
 use crate::write::WrittenSite;
 
 /// What a recording came to.
@@ -20,10 +22,8 @@ pub struct Summary {
     pub sites: Vec<SiteTotal>,
     /// How the command ended.
     pub command: Option<ExitStatus>,
-    /// Raw events that contradicted themselves: 0 unless the kernel is broken.
-    pub malformed: u64,
-    /// Begins and ends of processes that were lost: a pid that was reused then may stand for two processes.
-    pub lost_processes: u64,
+    /// What was not recorded; it stands in the trace, too.
+    pub skipped: Vec<Skipped>,
 }
 
 /// What one site recorded and lost.
@@ -37,11 +37,19 @@ pub struct SiteTotal {
     pub recorded: u64,
     /// Events lost.
     pub lost: u64,
+    /// Whether it was not recorded, or not all the time.
+    pub skipped: bool,
 }
 
 impl SiteTotal {
-    pub(crate) fn of(site: &WrittenSite) -> Self {
+    pub(crate) fn of(site: &WrittenSite, skipped: &[Skipped]) -> Self {
         let program = site.site.program.clone();
-        Self { name: site.site.name(), program, recorded: site.recorded, lost: site.lost }
+        Self {
+            name: site.site.name(),
+            program,
+            recorded: site.recorded,
+            lost: site.lost,
+            skipped: skipped.iter().any(|it| it.covers(&site.site)),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tracer_format::{Definition, Host, Result, StageDef, Writer, WriterOptions};
+use tracer_format::{Definition, Host, Result, Skipped, StageDef, Writer, WriterOptions};
 
 use crate::write::flight::{Flight, Memory};
 use crate::write::output::Bounds;
@@ -15,6 +15,8 @@ pub(super) struct Rotation<'a> {
     /// What every trace begins with.
     pub(super) host: Host,
     pub(super) stages: Vec<StageDef>,
+    /// What is not recorded.
+    pub(super) skipped: Vec<Skipped>,
     after: Option<Duration>,
     bytes: Option<u64>,
     flight: Option<(Flight, Memory)>,
@@ -32,6 +34,7 @@ impl<'a> Rotation<'a> {
             open,
             host,
             stages,
+            skipped: Vec::new(),
             after: bounds.flight.map(|flight| flight.segment()).or(bounds.rotate_after),
             bytes: bounds.rotate_bytes.filter(|_| bounds.flight.is_none()),
             flight: bounds.flight.map(|flight| (flight, Memory::default())),
@@ -68,6 +71,9 @@ impl<'a> Rotation<'a> {
         writer.define(Definition::Host(self.host.clone()))?;
         for stage in &self.stages {
             writer.define(Definition::Stage(stage.clone()))?;
+        }
+        for skipped in &self.skipped {
+            writer.define(Definition::Skipped(skipped.clone()))?;
         }
         Ok(writer)
     }

@@ -6,7 +6,9 @@ mod tests;
 use std::io;
 use std::sync::Arc;
 
-use tracer_format::{ClockAnchor, Cost, Definition, Definitions, Host, Result, Site, Writer};
+use tracer_format::{
+    ClockAnchor, Cost, Definition, Definitions, Host, Result, Site, Skipped, SkippedKind, Writer,
+};
 
 use crate::abi::KIND_SITE;
 use crate::drain::Batch;
@@ -49,6 +51,9 @@ pub(crate) struct Surroundings {
     pub(crate) threads: Threads,
     pub(crate) read_clocks: fn() -> ClockAnchor,
 }
+
+/// Facts about what is not recorded that one recording keeps; more of them say nothing new.
+const MAX_SKIPPED: usize = 4096;
 
 /// Clock anchors are written this often, ns.
 const CLOCK_INTERVAL_NS: u64 = 10_000_000_000;
@@ -101,12 +106,6 @@ impl<'a> TraceWriter<'a> {
         &self.convert.sites
     }
 
-    /// Raw events that contradicted themselves: 0 unless the kernel is broken.
-    #[must_use]
-    pub fn malformed(&self) -> u64 {
-        self.merge.malformed
-    }
-
     /// Why the log could not be printed, if so; that ends a recording, but the trace is whole.
     pub fn print_failure(&mut self) -> Option<io::Error> {
         self.printer.failure.take()
@@ -127,6 +126,25 @@ impl<'a> TraceWriter<'a> {
             self.printer.announce(self.writer.definitions());
         }
         Ok(())
+    }
+
+    /// Notes something that is not recorded: it stands in every file from now on.
+    ///
+    /// # Errors
+    /// When the trace cannot be written.
+    pub fn skip(&mut self, skipped: Skipped) -> Result<()> {
+        let known = &mut self.rotation.skipped;
+        if known.len() < MAX_SKIPPED && !known.contains(&skipped) {
+            self.writer.define(Definition::Skipped(skipped.clone()))?;
+            known.push(skipped);
+        }
+        Ok(())
+    }
+
+    /// What is not recorded, as far as it is known.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.rotation.skipped
     }
 
     /// Writes what must stand before the first event: the log's header, the first clock anchor.
@@ -165,12 +183,14 @@ impl<'a> TraceWriter<'a> {
         if self.rotation.is_due(now_ns, self.writer.written_bytes()) { self.rotate() } else { Ok(()) }
     }
 
-    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost.
+    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost, `lost_processes` the number
+    /// of begins and ends of processes that the kernel could not tell of.
     ///
     /// # Errors
     /// When the trace cannot be written.
-    pub fn end(&mut self, cost: Cost) -> Result<()> {
+    pub fn end(&mut self, cost: Cost, lost_processes: u64) -> Result<()> {
         self.release(u64::MAX)?;
+        self.skip_lost(lost_processes)?;
         self.seal()?;
         self.printer.finish(self.writer.definitions());
         self.clock((self.read_clocks)())?;
@@ -182,6 +202,22 @@ impl<'a> TraceWriter<'a> {
         let done =
             std::mem::replace(&mut self.writer, Writer::new(Sink::Memory(Vec::new()), Default::default())?);
         self.finish(done)
+    }
+
+    /// Notes what went wrong on the way from the kernel.
+    fn skip_lost(&mut self, lost_processes: u64) -> Result<()> {
+        let lost = [
+            (SkippedKind::Events, self.merge.malformed, "they contradicted themselves and were left out"),
+            (
+                SkippedKind::Processes,
+                lost_processes,
+                "their begin or end was lost: a process id that was used again may stand for two processes",
+            ),
+        ];
+        for (kind, count, reason) in lost.into_iter().filter(|(_, count, _)| *count > 0) {
+            self.skip(Skipped { kind, count, reason: reason.to_owned(), ..Skipped::default() })?;
+        }
+        Ok(())
     }
 
     fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {

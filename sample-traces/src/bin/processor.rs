@@ -51,7 +51,7 @@ fn run(options: &ProcessorOptions) -> Result<(), Error> {
     })
 }
 
-/// One worker: takes buffers until the input ends or somebody fails.
+/// One worker: takes buffers until the input ends or a worker fails.
 fn work(
     options: &ProcessorOptions,
     stop: &Stop,

@@ -1,6 +1,6 @@
-//! Who acts next: a tournament over the times at which the actors of a simulation want to act.
+//! Which actor of a simulation acts next: a tournament over the times at which they want to act.
 
-/// The next time of every actor, and who is first. Setting a time costs one comparison for each doubling of the actors.
+/// The next time of every actor, and which is first. Setting a time costs one comparison for each doubling of the actors.
 #[derive(Debug)]
 pub(super) struct Agenda {
     times_ns: Vec<u64>,
@@ -13,7 +13,7 @@ pub(super) struct Agenda {
 pub(super) const NEVER: u64 = u64::MAX;
 
 impl Agenda {
-    /// An agenda on which nobody acts yet.
+    /// An agenda without any action yet.
     pub(super) fn new(actors: usize) -> Self {
         let leaves = actors.next_power_of_two().max(2);
         let index = |leaf| u32::try_from(leaf).expect("there are at most a few thousand actors");
@@ -32,7 +32,7 @@ impl Agenda {
         while node > 1 {
             let rival = self.winners[node ^ 1];
             let rival_ns = self.times_ns[rival as usize];
-            // Both choices without a branch: who wins cannot be predicted.
+            // Both choices without a branch: the winner cannot be predicted.
             let rival_is_first = rival_ns < winner_ns;
             winner = if rival_is_first { rival } else { winner };
             winner_ns = winner_ns.min(rival_ns);

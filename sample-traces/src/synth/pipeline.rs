@@ -95,7 +95,7 @@ struct Pipeline<'p> {
     source_waits: bool,
     /// Workers without a buffer.
     idle: VecDeque<usize>,
-    /// Whether a worker writes, and who waits for the turn.
+    /// Whether a worker writes, and which workers wait for their turn.
     is_writing: bool,
     writers: VecDeque<usize>,
     /// Buffers between the workers and the sink, and when each can be read.

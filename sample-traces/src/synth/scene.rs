@@ -1,4 +1,4 @@
-//! Who takes part: the host, the processes, threads and sites of a plan, as a recorder would define them.
+//! What takes part: the host, the processes, threads and sites of a plan, as a recorder would define them.
 //!
 //! Threads are numbered as the actors of the simulation are: source, workers, sink.
 

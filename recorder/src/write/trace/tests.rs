@@ -145,7 +145,7 @@ impl Feeding {
 
     /// Ends it now.
     fn end(&mut self) -> Vec<Vec<(u64, u64)>> {
-        self.trace.end(Cost::default()).expect("written");
+        self.trace.end(Cost::default(), 0).expect("written");
         self.files.events()
     }
 }
@@ -249,6 +249,37 @@ Trace started. Ctrl-C to stop.
 [    100000000030] [PID:5000000] test         app:hit                        | Seq: 3
 ";
     assert_eq!(text, expected);
+}
+
+/// What is not recorded stands in every file from when it is known on, and a flight recorder's snapshot.
+#[test]
+fn what_is_not_recorded_stands_in_every_file() {
+    let skipped = |reason: &str| Skipped { reason: reason.to_owned(), ..Skipped::default() };
+    let after = Some(Duration::from_millis(500));
+    let flight = Flight { last: Duration::from_secs(1), max_bytes: 1 << 20 };
+    let all = [
+        (Bounds { rotate_after: after, ..Bounds::default() }, vec![vec!["first"], vec!["first", "second"]]),
+        (Bounds { flight: Some(flight), ..Bounds::default() }, vec![vec!["first", "second"]]),
+    ];
+    for (bounds, expected) in all {
+        let mut recording = Feeding::begin(bounds);
+        recording.trace.skip(skipped("first")).expect("written");
+        recording.feed_tenth(0);
+        recording.feed_tenth(6);
+        recording.trace.skip(skipped("second")).expect("written");
+        recording.trace.skip(skipped("first")).expect("written");
+        recording.feed_tenth(7);
+        recording.trace.end(Cost::default(), 3).expect("written");
+        let files = recording.files.0.lock().expect("no panic");
+        let mut reasons: Vec<Vec<String>> = files
+            .iter()
+            .map(|file| Trace::open(file).expect("a trace").definitions.skipped)
+            .map(|all| all.into_iter().map(|it| it.reason).collect())
+            .collect();
+        let last = reasons.last_mut().and_then(Vec::pop).expect("the lost processes");
+        assert!(last.starts_with("their begin or end was lost"), "{last}");
+        assert_eq!(reasons, expected);
+    }
 }
 
 /// Takes nothing.
