@@ -1,8 +1,12 @@
-//! What every report is made of: tables, and figures as they are written.
+//! What every report is made of: lines, tables, notes and figures; and its forms, text and Markdown.
 
 mod figure;
+mod markdown;
+mod model;
 pub(crate) mod skipped;
-mod table;
+mod text;
 
 pub use figure::{counted, duration, latency};
-pub(crate) use table::{Align, Table};
+pub use markdown::markdown;
+pub use model::{Align, Part, Report, Table};
+pub use text::text;

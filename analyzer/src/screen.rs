@@ -1,13 +1,12 @@
-//! An analysis as it is shown: for the terminal, as Markdown, and as JSON.
+//! What is shown of an analysis, and of two side by side: as a report, which has a form for the terminal and one in
+//! Markdown, and as JSON.
 
 pub mod diff;
 
+mod analysis;
 mod diagnosis;
 mod json;
-mod markdown;
-mod text;
 mod verdict;
 
+pub use analysis::report;
 pub use json::{VERSION, json};
-pub use markdown::markdown;
-pub use text::text;

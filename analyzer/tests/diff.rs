@@ -10,7 +10,8 @@ use schema::misfits;
 use serde_json::Value;
 use tracer_analyzer::analysis::diff::{Diff, Judgment, Percentile, Verdict, diff};
 use tracer_analyzer::analysis::{Analysis, analyze};
-use tracer_analyzer::screen::diff::{json, markdown, text};
+use tracer_analyzer::report::{markdown, text};
+use tracer_analyzer::screen::diff::{json, report};
 use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
@@ -108,7 +109,7 @@ fn a_base_of_zero_is_compared_without_a_ratio() {
     let some = spans("a", 0, around(1000, 100));
     assert_eq!(verdict(&zero, &zero, &judgment()).0, Verdict::Same);
     assert_eq!(verdict(&zero, &some, &judgment()).0, Verdict::Slower);
-    let shown = text(&compared(&zero, &some));
+    let shown = text(&report(&compared(&zero, &some)));
     let words: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
     assert_eq!(words, ["change", "-", "-", "-", "-", "slower", "(p50)"]);
 }
@@ -145,8 +146,8 @@ fn reports_of_a_comparison_are_these() {
         ("open", Verdict::New),
     ];
     assert_eq!(verdicts, expected);
-    golden("diff.txt", &text(&diff));
-    golden("diff.md", &markdown(&diff));
+    golden("diff.txt", &text(&report(&diff)));
+    golden("diff.md", &markdown(&report(&diff)));
     golden("diff.json", &json(&diff));
 }
 
@@ -182,7 +183,7 @@ fn a_name_cannot_drive_the_terminal() {
     let events = spans("a", 0, around(1000, 100));
     let log = log_of(&events).replace("_a", "_a\\x1b[2J");
     let diff = diff(&analyzed(&log), &analyzed(&log), &judgment());
-    for shown in [text(&diff), markdown(&diff), json(&diff)] {
+    for shown in [text(&report(&diff)), markdown(&report(&diff)), json(&diff)] {
         assert!(shown.contains("[2J") && !shown.contains('\x1b'), "{shown}");
     }
 }

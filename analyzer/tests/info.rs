@@ -4,7 +4,8 @@ mod mixed;
 
 use mixed::{mixed_trace, mixed_trace_of};
 use serde_json::{Value, json};
-use tracer_analyzer::file::info::{FileState, count, json as info_json, text};
+use tracer_analyzer::file::info::{FileState, count, json as info_json, report};
+use tracer_analyzer::report::text;
 use tracer_format::Trace;
 
 fn document(trace: &Trace<'_>) -> Value {
@@ -50,7 +51,7 @@ lost      from  length  cpu  probe
    9  1.500 us  100 ns    2    any
 "
     );
-    let found = text(&trace, Some(&count(&trace)));
+    let found = text(&report(&trace, Some(&count(&trace))));
     assert!(found == expected, "got:\n{found}\nexpected:\n{expected}");
 }
 
@@ -58,7 +59,7 @@ lost      from  length  cpu  probe
 fn counts_are_left_out_where_nothing_was_decoded() {
     let bytes = mixed_trace();
     let trace = Trace::open(&bytes).unwrap();
-    let found = text(&trace, None);
+    let found = text(&report(&trace, None));
     assert!(found.contains("\npid  program  started                      ended     command\n"), "{found}");
     assert!(found.contains("\np:none   bin          1                   no         beef\n"), "{found}");
     let document: Value = serde_json::from_str(&info_json(&trace, None)).unwrap();
@@ -108,14 +109,15 @@ fn a_cut_trace_is_incomplete_and_a_damaged_one_is_damaged() {
     let trace = Trace::open(cut).unwrap();
     assert_eq!(FileState::of(&trace), FileState::Incomplete);
     assert!(
-        text(&trace, None).starts_with("state       incomplete: the recorder died or is still at work\n")
+        text(&report(&trace, None))
+            .starts_with("state       incomplete: the recorder died or is still at work\n")
     );
     assert_eq!(document(&trace)["state"], "incomplete");
     let mut damaged = sound;
     damaged[40] ^= 1;
     let trace = Trace::scan(&damaged).unwrap();
     assert_eq!(FileState::of(&trace), FileState::Damaged);
-    let found = text(&trace, None);
+    let found = text(&report(&trace, None));
     assert!(found.contains("\nat byte  bytes  events  damage\n"), "{found}");
     assert_eq!(document(&trace)["loss"]["damage"][0]["offset"], 32);
 }
@@ -124,7 +126,7 @@ fn a_cut_trace_is_incomplete_and_a_damaged_one_is_damaged() {
 fn names_cannot_drive_the_terminal() {
     let bytes = mixed_trace_of("a\x1b[2J\nb");
     let trace = Trace::open(&bytes).unwrap();
-    let found = text(&trace, None);
+    let found = text(&report(&trace, None));
     assert!(found.contains("a\\x1b[2J\\nb"), "{found}");
     assert!(!found.contains('\x1b'), "{found}");
 }
@@ -134,7 +136,7 @@ fn an_empty_trace_has_no_time() {
     let bytes = made_empty();
     let trace = Trace::open(&bytes).unwrap();
     assert_eq!(document(&trace)["time"], Value::Null);
-    assert!(text(&trace, None).contains("\nevents      0\n"));
+    assert!(text(&report(&trace, None)).contains("\nevents      0\n"));
 }
 
 fn made_empty() -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
-use tracer_analyzer::{Selection, analysis, screen, stage};
+use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
 use crate::cli::{AnalyzeArgs, ReportFormat};
 use crate::done::Done;
@@ -29,9 +29,9 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut watch)?.chosen_by(chosen);
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     let report = match args.format {
-        ReportFormat::Text => screen::text(&analysis),
+        ReportFormat::Text => report::text(&screen::report(&analysis)),
         ReportFormat::Json => screen::json(&analysis),
-        ReportFormat::Markdown => screen::markdown(&analysis),
+        ReportFormat::Markdown => report::markdown(&screen::report(&analysis)),
     };
     io::stdout().write_all(report.as_bytes())?;
     Ok(trace::done(&args.file, &analysis.outcome).and(trace::refused(&args.file, &analysis.refused)))

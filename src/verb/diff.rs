@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use tracer_analyzer::analysis::diff::{self as analyzer_diff, Judgment, Percentile, Verdict};
 use tracer_analyzer::analysis::{self, Analysis};
-use tracer_analyzer::report::counted;
+use tracer_analyzer::report::{self, counted};
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
 use tracer_analyzer::stage::{self, Draft, Stage};
 use tracer_analyzer::{Selection, screen};
@@ -36,9 +36,9 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     };
     let diff = analyzer_diff::diff(&base, &new, &judgment);
     let report = match args.format {
-        ReportFormat::Text => screen::diff::text(&diff),
+        ReportFormat::Text => report::text(&screen::diff::report(&diff)),
         ReportFormat::Json => screen::diff::json(&diff),
-        ReportFormat::Markdown => screen::diff::markdown(&diff),
+        ReportFormat::Markdown => report::markdown(&screen::diff::report(&diff)),
     };
     io::stdout().write_all(report.as_bytes())?;
     // What was lost is told also where a slower stage decides.

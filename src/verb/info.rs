@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use tracer_analyzer::file::info;
-use tracer_analyzer::{Outcome, Selection};
+use tracer_analyzer::{Outcome, Selection, report};
 
 use crate::cli::{InfoArgs, TextFormat};
 use crate::done::Done;
@@ -15,7 +15,7 @@ pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<Done> {
     let trace = trace::open(&input, &args.file)?;
     let counts = args.counts.then(|| info::count(&trace));
     let report = match args.format {
-        TextFormat::Text => info::text(&trace, counts.as_ref()),
+        TextFormat::Text => report::text(&info::report(&trace, counts.as_ref())),
         TextFormat::Json => info::json(&trace, counts.as_ref()),
     };
     io::stdout().write_all(report.as_bytes())?;

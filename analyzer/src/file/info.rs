@@ -12,12 +12,12 @@ use tracer_format::{ArgKind, Batch, ClockAnchor, Exit, Process, Site, Trace};
 
 use crate::select::{Outcome, Selection, clock};
 
+mod facts;
 mod json;
-mod text;
 
+pub use facts::report;
 pub(crate) use json::damaged;
 pub use json::json;
-pub use text::text;
 
 /// Whether all that was recorded is in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

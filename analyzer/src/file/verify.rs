@@ -135,7 +135,7 @@ pub fn verify(bytes: &[u8]) -> Result<Verification> {
     let promised_events = parts.iter().map(|part| Some(part.footer?.events.get())).sum();
     if outcome.damage.is_empty() {
         // After damage the sums cannot fit.
-        outcome.damage.extend(parts.iter().filter_map(Part::contradiction));
+        outcome.damage.extend(parts.iter().filter_map(FilePart::contradiction));
         outcome.damage.extend(index_contradiction(&trace, &parts));
     }
     outcome.damage.sort_by_key(|range| range.offset);
@@ -210,7 +210,7 @@ fn check_keys(trace: &Trace<'_>, block: &BlockRef, columns: &Columns) -> std::re
 
 /// What the blocks of one part say, to be compared with its footer.
 #[derive(Debug, Clone, Default)]
-struct Part {
+struct FilePart {
     start: usize,
     end: usize,
     events: u64,
@@ -222,15 +222,15 @@ struct Part {
     footer: Option<Footer>,
 }
 
-fn parts(bytes: &[u8]) -> Result<Vec<Part>> {
+fn parts(bytes: &[u8]) -> Result<Vec<FilePart>> {
     let mut scanner = Scanner::default();
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<FilePart> = Vec::new();
     let mut position = 0;
     let mut blocks = 0;
     while let Some(found) = scanner.next(bytes)? {
         match found {
             Found::Header(_) => {
-                parts.push(Part { start: position, ..Part::default() });
+                parts.push(FilePart { start: position, ..FilePart::default() });
                 blocks = 0;
             }
             Found::Block { offset, header } => {
@@ -249,7 +249,7 @@ fn parts(bytes: &[u8]) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-impl Part {
+impl FilePart {
     /// Takes in a block with `blocks` before it.
     fn block(&mut self, offset: usize, header: &BlockHeader, blocks: u32, bytes: &[u8]) {
         match header.kind {
@@ -314,7 +314,7 @@ impl Part {
 }
 
 /// Whether a trace opened by its index is another than the one that walking the blocks gives.
-fn index_contradiction(walked: &Trace<'_>, parts: &[Part]) -> Option<DamagedRange> {
+fn index_contradiction(walked: &Trace<'_>, parts: &[FilePart]) -> Option<DamagedRange> {
     let last = parts.last().filter(|part| part.footer.is_some())?;
     let dropped = parts.iter().map(|part| Some(part.footer?.dropped.get())).sum::<Option<u64>>();
     if dropped.is_some_and(|dropped| dropped != walked.dropped()) {

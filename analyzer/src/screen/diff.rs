@@ -1,4 +1,4 @@
-//! A comparison as text, as Markdown for the summary of a CI job, and as JSON (`format-spec/diff.schema.json`).
+//! A comparison as a report and as JSON (`format-spec/diff.schema.json`).
 
 use serde_json::{Value, json as value};
 use tracer_format::log::escape;
@@ -7,42 +7,21 @@ use super::json::latency as latency_members;
 use crate::Outcome;
 use crate::analysis::diff::{Diff, Percentile, StageDiff, Verdict, not_complete};
 use crate::analysis::{StageReport, Summary};
-use crate::report::{Align, Table, counted, latency};
+use crate::report::{Align, Report, Table, counted, latency};
 
 /// Version of the JSON form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;
 
-/// Renders `diff` for the terminal.
+/// What is shown of `diff`.
 #[must_use]
-pub fn text(diff: &Diff) -> String {
-    let mut out = format!("{}\n", head(diff).join("\n"));
-    if !diff.stages.is_empty() {
-        out.push_str(&format!("\n{}", table(diff, false).text()));
-    }
-    for (position, note) in notes(diff).iter().enumerate() {
-        out.push_str(if position == 0 { "\n" } else { "" });
-        out.push_str(&format!("{note}\n"));
-    }
-    out
-}
-
-/// Renders `diff` as Markdown.
-#[must_use]
-pub fn markdown(diff: &Diff) -> String {
-    let mut out = format!("{}\n", head(diff).join("  \n").replace('*', "\\*"));
-    if !diff.stages.is_empty() {
-        out.push_str(&format!("\n{}", table(diff, true).text()));
-    }
-    for note in notes(diff) {
-        out.push_str(&format!("\n- {note}"));
-    }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
+pub fn report(diff: &Diff) -> Report {
+    let mut report = Report { title: title(diff), notes: notes(diff), ..Report::default() };
+    report.table(table(diff));
+    report
 }
 
 /// What came of it all, and what was compared.
-fn head(diff: &Diff) -> Vec<String> {
+fn title(diff: &Diff) -> Vec<String> {
     let mut lines = vec![sentence(diff)];
     for (name, outcome) in [("base", &diff.base), ("new", &diff.new)] {
         let loss = outcome.loss_text().unwrap_or_else(|| "no events lost".to_owned());
@@ -72,24 +51,24 @@ fn sentence(diff: &Diff) -> String {
 }
 
 /// Three rows for each stage: base, new, and the change with the verdict.
-fn table(diff: &Diff, markdown: bool) -> Table {
+fn table(diff: &Diff) -> Table {
     let columns =
         [("stage", Align::Left), ("", Align::Left), ("spans", Align::Right), ("mean", Align::Right)];
     let percentiles = ["p50", "p90", "p99"].map(|name| (name, Align::Right));
     let mut columns = [&columns[..], &percentiles].concat();
     columns.push(("verdict", Align::Left));
-    let mut table = Table::new(&columns, markdown);
+    let mut table = Table::new("", &columns);
     for stage in &diff.stages {
         let sides =
             [(escape(&stage.name).into_owned(), "base", &stage.base), (String::new(), "new", &stage.new)];
         for (name, side, report) in sides {
-            table.row(side_cells(name, side, report.as_ref()));
+            table.rows.push(side_cells(name, side, report.as_ref()));
         }
         let mut cells = vec![String::new(), "change".to_owned(), String::new()];
         let changes = changes(stage);
         cells.extend((0..4).map(|at| changes.map_or_else(|| "-".to_owned(), |changes| percent(changes[at]))));
         cells.push(verdict(stage));
-        table.row(cells);
+        table.rows.push(cells);
     }
     table
 }

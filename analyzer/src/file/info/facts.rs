@@ -1,18 +1,18 @@
-//! What a trace holds, as text for the terminal.
+//! What a trace holds, as a report.
 
 use tracer_format::log::{escape, skipped_text};
 use tracer_format::{Cost, DamagedRange, Gap, Skipped, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
-use crate::report::{Align, Table, counted, duration};
+use crate::report::{Align, Part, Report, Table, counted, duration};
 use crate::select::clock::rfc3339;
 
 /// Rows of a table that are shown; JSON has all.
 const SHOWN_ROWS: usize = 50;
 
-/// Renders what `trace` holds; with the events of each probe and process if `counts` are given.
+/// What is shown of what `trace` holds; with the events of each probe and process if `counts` are given.
 #[must_use]
-pub fn text(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
+pub fn report(trace: &Trace<'_>, counts: Option<&Counts>) -> Report {
     let mut lines = Vec::new();
     head(trace, &mut lines);
     size(trace, &mut lines);
@@ -21,23 +21,16 @@ pub fn text(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
     if let Some(cost) = &trace.definitions.cost {
         lines.push(("cost", cost_text(cost, trace.events())));
     }
-    let mut out: String = lines.iter().map(|(name, text)| format!("{name:<10}  {text}\n")).collect();
-    let tables = [
-        process_table(trace, counts),
-        probe_table(trace, counts),
-        stage_table(trace),
-        gap_table(trace),
-        skipped_table(trace),
-        damage_table(damage),
-    ];
-    for (table, left_out) in tables.into_iter().filter(|(table, _)| !table.is_empty()) {
-        out.push('\n');
-        out.push_str(&table.text());
-        if left_out > 0 {
-            out.push_str(&format!("and {left_out} more, which --format json lists\n"));
-        }
-    }
-    out
+    // One width for all traces: facts that are not there do not move the others.
+    let facts = lines.into_iter().map(|(name, fact)| (format!("{name:<10}"), fact));
+    let mut report = Report { parts: vec![Part::Facts(facts.collect())], ..Report::default() };
+    report.table(process_table(trace, counts));
+    report.table(probe_table(trace, counts));
+    report.table(stage_table(trace));
+    report.table(gap_table(trace));
+    report.table(skipped_table(trace));
+    report.table(damage_table(damage));
+    report
 }
 
 type Facts = Vec<(&'static str, String)>;
@@ -133,17 +126,17 @@ fn cost_text(cost: &Cost, events: u64) -> String {
     parts.join("; ")
 }
 
-/// A table, and how many rows are not in it.
-type Shown = (Table, usize);
-
 /// Makes the texts of those rows alone that are shown: a trace may have very many gaps.
-fn shown(mut table: Table, rows: impl ExactSizeIterator<Item = Vec<String>>) -> Shown {
+fn shown(mut table: Table, rows: impl ExactSizeIterator<Item = Vec<String>>) -> Table {
     let left_out = rows.len().saturating_sub(SHOWN_ROWS);
-    rows.take(SHOWN_ROWS).for_each(|row| table.row(row));
-    (table, left_out)
+    table.rows.extend(rows.take(SHOWN_ROWS));
+    if left_out > 0 {
+        table.below = format!("and {left_out} more, which --format json lists");
+    }
+    table
 }
 
-fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
+fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
     let mut columns = vec![("pid", Align::Right), ("program", Align::Left), ("started", Align::Left)];
     columns.push(("ended", Align::Left));
     if counts.is_some() {
@@ -167,10 +160,10 @@ fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
             row
         })
         .collect();
-    shown(Table::new(&columns, false), rows.into_iter())
+    shown(Table::new("Processes", &columns), rows.into_iter())
 }
 
-fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
+fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
     let mut columns = vec![("probe", Align::Left), ("program", Align::Left), ("sites", Align::Right)];
     columns.extend(["arguments", "semaphore", "build id"].map(|name| (name, Align::Left)));
     if counts.is_some() {
@@ -188,18 +181,18 @@ fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Shown {
         row.extend([argument_names(&site.args), semaphore.to_owned(), hex(&site.build_id)]);
         row
     };
-    shown(Table::new(&columns, false), probes(trace).iter().map(row))
+    shown(Table::new("Probes", &columns), probes(trace).iter().map(row))
 }
 
-fn stage_table(trace: &Trace<'_>) -> Shown {
-    let table = Table::new(&["stage", "from", "to", "key"].map(|name| (name, Align::Left)), false);
+fn stage_table(trace: &Trace<'_>) -> Table {
+    let table = Table::new("Stages", &["stage", "from", "to", "key"].map(|name| (name, Align::Left)));
     let row = |stage: &tracer_format::StageDef| {
         [&stage.name, &stage.from, &stage.to, &stage.key].map(|text| escape(text).into_owned()).into()
     };
     shown(table, trace.definitions.stages.iter().map(row))
 }
 
-fn gap_table(trace: &Trace<'_>) -> Shown {
+fn gap_table(trace: &Trace<'_>) -> Table {
     let columns = ["lost", "from", "length", "cpu", "probe"].map(|name| (name, Align::Right));
     let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);
     let row = |gap: &Gap| {
@@ -212,23 +205,23 @@ fn gap_table(trace: &Trace<'_>) -> Shown {
             site.map_or("any".to_owned(), |site| escape(&site.name()).into_owned()),
         ]
     };
-    shown(Table::new(&columns, false), trace.gaps.iter().map(row))
+    shown(Table::new("Gaps", &columns), trace.gaps.iter().map(row))
 }
 
-fn skipped_table(trace: &Trace<'_>) -> Shown {
+fn skipped_table(trace: &Trace<'_>) -> Table {
     let columns = [("not recorded", Align::Left)];
     let row = |skipped: &Skipped| vec![skipped_text(skipped)];
-    shown(Table::new(&columns, false), trace.definitions.skipped.iter().map(row))
+    shown(Table::new("Not recorded", &columns), trace.definitions.skipped.iter().map(row))
 }
 
-fn damage_table(damage: &[DamagedRange]) -> Shown {
+fn damage_table(damage: &[DamagedRange]) -> Table {
     let columns = [("at byte", Align::Right), ("bytes", Align::Right), ("events", Align::Right)];
     let columns = [&columns[..], &[("damage", Align::Left)]].concat();
     let row = |range: &DamagedRange| {
         let numbers = [range.offset, range.len_bytes, range.events.into()];
         numbers.iter().map(ToString::to_string).chain([range.damage.to_string()]).collect()
     };
-    shown(Table::new(&columns, false), damage.iter().map(row))
+    shown(Table::new("Damage", &columns), damage.iter().map(row))
 }
 
 fn joined(texts: &[std::borrow::Cow<'_, str>]) -> String {

@@ -1,14 +1,13 @@
-//! An analysis as text: tables for the terminal.
+//! An analysis as a report.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use tracer_format::log::{escape, skipped_text};
 
-use super::verdict::{path, verdict};
+use super::verdict::{slowest, steps, verdict};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::Class;
-use crate::report::{Align, Table, counted, duration, latency};
+use crate::report::{Align, Part, Report, Table, counted, duration, latency};
 use crate::stage::Stage;
 
 /// How much of what was not recorded is shown; `info` has all.
@@ -16,96 +15,85 @@ const SHOWN_SKIPPED: usize = 10;
 /// Mark of a figure that lost events may have touched.
 const LOSS_MARK: &str = "*";
 
-/// Renders `analysis`.
+/// What is shown of `analysis`.
 #[must_use]
-pub fn text(analysis: &Analysis) -> String {
-    let mut out = head(analysis);
-    out.push_str(&verdict(analysis));
+pub fn report(analysis: &Analysis) -> Report {
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
         analysis.stages.iter().partition(|report| has_events(report, analysis));
+    let mut report = Report { title: title(analysis), ..Report::default() };
     if fired.is_empty() && analysis.refused.is_empty() {
-        out.push_str(
-            "\nNo stage was seen. Give one with --stage 'NAME = PROVIDER:FROM -> PROVIDER:TO by KEY'.\n",
-        );
-    } else {
-        out.push('\n');
-        out.push_str(&stage_table(&fired, false).text());
+        let advice = "No stage was seen. Give one with --stage 'NAME = PROVIDER:FROM -> PROVIDER:TO by KEY'.";
+        report.parts.push(Part::Line(advice.to_owned()));
     }
-    if !analysis.hand_offs.is_empty() {
-        out.push('\n');
-        out.push_str(&hand_off_table(analysis, false).text());
+    if let Some(diagnosis) = &analysis.diagnosis {
+        report.facts(verdict(diagnosis));
     }
-    out.push_str(&path(analysis, false));
-    let irregular = class_table(&fired, false);
-    if !irregular.is_empty() {
-        out.push('\n');
-        out.push_str(&irregular.text());
+    report.table(stage_table(&fired));
+    report.table(hand_off_table(analysis));
+    if let Some(diagnosis) = &analysis.diagnosis {
+        report.table(steps(diagnosis));
+        report.table(slowest(diagnosis));
     }
-    out.push_str(&notes(analysis, &fired, &silent));
-    out
+    report.table(class_table(&fired));
+    report.notes = notes(analysis, &fired, &silent);
+    report
 }
 
 /// The lines above the tables.
-pub(crate) fn head(analysis: &Analysis) -> String {
-    let mut out = String::new();
+fn title(analysis: &Analysis) -> Vec<String> {
     let probes = analysis.probes.iter().filter(|count| count.events > 0).count();
     let (events, probes) = (counted(analysis.outcome.events, "event"), counted(probes as u64, "probe"));
     let duration = analysis.time_ns.map(|(first_ns, last_ns)| duration(last_ns - first_ns));
     let over = duration.map(|duration| format!(" in {duration}")).unwrap_or_default();
-    writeln!(out, "{events} of {probes}{over}").expect("a string takes every write");
-    match analysis.outcome.holes_text() {
-        None => out.push_str("no events lost\n"),
-        Some(loss) => {
-            let marked = "figures that this may touch are marked *";
-            writeln!(out, "{loss}; {marked}").expect("a string takes every write");
-        }
-    }
+    let holes = analysis.outcome.holes_text();
+    let loss = holes.map(|holes| format!("{holes}; figures that this may touch are marked *"));
+    let mut lines =
+        vec![format!("{events} of {probes}{over}"), loss.unwrap_or_else(|| "no events lost".to_owned())];
     let skipped = &analysis.outcome.skipped;
-    for skipped in skipped.iter().take(SHOWN_SKIPPED) {
-        writeln!(out, "not recorded: {}", skipped_text(skipped)).expect("a string takes every write");
-    }
+    let shown = skipped.iter().take(SHOWN_SKIPPED);
+    lines.extend(shown.map(|skipped| format!("not recorded: {}", skipped_text(skipped))));
     if let Some(more @ 1..) = skipped.len().checked_sub(SHOWN_SKIPPED) {
-        writeln!(out, "and {more} more, which tracer info lists").expect("a string takes every write");
+        lines.push(format!("and {more} more, which tracer info lists"));
     }
-    out
+    lines
 }
 
 /// Latencies of the stages.
-pub(crate) fn stage_table(reports: &[&StageReport], markdown: bool) -> Table {
-    let mut table = latency_table("stage", "spans", markdown);
+fn stage_table(reports: &[&StageReport]) -> Table {
+    let mut table = latency_table("Stages", "stage", "spans");
     for report in reports {
         let touched = report.complete_near_loss > 0;
         let name = escape(&report.stage.name);
         if report.is_usable() {
-            table.row(latency_cells(&name, &report.latency, touched));
+            table.rows.push(latency_cells(&name, &report.latency, touched));
         } else {
             let (begins, ends) = report.begins_and_ends();
             let mut cells = latency_cells(&name, &Latency::default(), touched);
             cells[1] = format!("{} of {}", report.latency.count(), begins.max(ends));
-            table.row(cells);
+            table.rows.push(cells);
         }
     }
     table
 }
 
 /// Latencies of the hand-offs.
-pub(crate) fn hand_off_table(analysis: &Analysis, markdown: bool) -> Table {
+fn hand_off_table(analysis: &Analysis) -> Table {
     let stages: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
-    let mut table = latency_table("hand-off", "count", markdown);
+    let mut table = latency_table("Hand-offs", "hand-off", "count");
     for report in &analysis.hand_offs {
         let name = report.name(&stages);
-        table.row(latency_cells(&escape(&name), &report.latency, report.near_loss > 0));
+        table.rows.push(latency_cells(&escape(&name), &report.latency, report.near_loss > 0));
     }
     table
 }
 
 /// Spans that are not complete, for the stages that have any, and those that were overtaken.
-pub(crate) fn class_table(reports: &[&StageReport], markdown: bool) -> Table {
+fn class_table(reports: &[&StageReport]) -> Table {
     let mut columns = vec![("not complete", Align::Left)];
     let classes = &Class::ALL[1..];
-    columns.extend(classes.iter().map(|class| (title(*class), Align::Right)));
+    columns.extend(classes.iter().map(|class| (class_title(*class), Align::Right)));
     columns.extend([("inverted by", Align::Right), ("reordered", Align::Right)]);
-    let mut table = Table::new(&columns, markdown);
+    let mut table = Table::new("Not complete", &columns);
     for report in reports {
         let counts: Vec<u64> = classes.iter().map(|&class| report.classes.of(class)).collect();
         if counts.iter().all(|&count| count == 0) && report.reordered == 0 {
@@ -119,12 +107,12 @@ pub(crate) fn class_table(reports: &[&StageReport], markdown: bool) -> Table {
             (least, most) => format!("{least} to {most}"),
         });
         cells.extend([by.unwrap_or_else(|| "-".to_owned()), report.reordered.to_string()]);
-        table.row(cells);
+        table.rows.push(cells);
     }
     table
 }
 
-fn title(class: Class) -> &'static str {
+fn class_title(class: Class) -> &'static str {
     match class {
         Class::Complete => "complete",
         Class::Open => "open",
@@ -135,11 +123,11 @@ fn title(class: Class) -> &'static str {
     }
 }
 
-fn latency_table(what: &'static str, count: &'static str, markdown: bool) -> Table {
+fn latency_table(title: &'static str, what: &'static str, count: &'static str) -> Table {
     let mut columns = vec![(what, Align::Left)];
     columns
         .extend([count, "min", "mean", "p50", "p90", "p99", "p99.9", "max"].map(|name| (name, Align::Right)));
-    Table::new(&columns, markdown)
+    Table::new(title, &columns)
 }
 
 fn latency_cells(name: &str, distribution: &Latency, touched: bool) -> Vec<String> {
@@ -153,7 +141,7 @@ fn latency_cells(name: &str, distribution: &Latency, touched: bool) -> Vec<Strin
 }
 
 /// The lines below the tables.
-pub(crate) fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -> String {
+fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -> Vec<String> {
     let mut notes = Vec::new();
     for report in fired {
         let name = escape(&report.stage.name);
@@ -182,7 +170,7 @@ pub(crate) fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&Stag
     if unused > 0 {
         notes.push(format!("no events of {unused} of {}", counted(analysis.probes.len() as u64, "probe")));
     }
-    if notes.is_empty() { String::new() } else { format!("\n{}\n", notes.join("\n")) }
+    notes
 }
 
 /// By which keys stages are paired, where that is not `seq` for all; and what is wrong with them.
@@ -221,7 +209,7 @@ fn key_notes(analysis: &Analysis, fired: &[&StageReport]) -> Vec<String> {
     notes
 }
 
-pub(crate) fn has_events(report: &StageReport, analysis: &Analysis) -> bool {
+fn has_events(report: &StageReport, analysis: &Analysis) -> bool {
     let of = || report.stage.begins.iter().chain(&report.stage.ends);
     let is_of = |provider: &str, probe: &str| of().any(|it| it.provider == provider && it.probe == probe);
     analysis.probes.iter().any(|count| count.events > 0 && is_of(&count.provider, &count.probe))

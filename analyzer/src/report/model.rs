@@ -1,0 +1,69 @@
+//! A report before it has a form: lines, tables and notes, made of words.
+
+/// A report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Lines above everything.
+    pub title: Vec<String>,
+    /// What the report is made of, in order.
+    pub parts: Vec<Part>,
+    /// Lines below everything.
+    pub notes: Vec<String>,
+}
+
+/// A part of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Names, each with what is said of it.
+    Facts(Vec<(String, String)>),
+    /// A table; one without rows is not shown.
+    Table(Table),
+    /// A line.
+    Line(String),
+}
+
+/// Where the words of a column stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// At the left.
+    Left,
+    /// At the right.
+    Right,
+}
+
+/// Rows below a head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// What stands above it where there is no other way to tell tables apart.
+    pub title: &'static str,
+    /// Names of the columns, and where their words stand.
+    pub columns: Vec<(&'static str, Align)>,
+    /// Rows, each with a cell for each column.
+    pub rows: Vec<Vec<String>>,
+    /// A line below the last row; empty if there is none.
+    pub below: String,
+}
+
+impl Report {
+    /// Adds facts, if there are any.
+    pub fn facts(&mut self, facts: Vec<(String, String)>) {
+        if !facts.is_empty() {
+            self.parts.push(Part::Facts(facts));
+        }
+    }
+
+    /// Adds a table, if it has rows.
+    pub fn table(&mut self, table: Table) {
+        if !table.rows.is_empty() {
+            self.parts.push(Part::Table(table));
+        }
+    }
+}
+
+impl Table {
+    /// A table without rows.
+    #[must_use]
+    pub fn new(title: &'static str, columns: &[(&'static str, Align)]) -> Self {
+        Self { title, columns: columns.to_vec(), ..Self::default() }
+    }
+}
