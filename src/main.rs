@@ -21,6 +21,10 @@ use cli::{Cli, Verb};
 use done::Done;
 
 fn main() -> ExitCode {
+    // Beyond the limit of `ulimit -f`, a write fails then, as on a full disk; otherwise it would end this process.
+    // SAFETY: the action does nothing.
+    #[cfg(unix)]
+    let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGXFSZ, || {}) };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return cli::report(&error),

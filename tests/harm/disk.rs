@@ -166,3 +166,21 @@ fn a_log_that_cannot_be_printed_ends_the_recording_but_costs_no_event() {
     assert!(failures(&output).last().is_some_and(|line| line.contains(expected)), "{}", stderr(&output));
     stdout(&folder.tracer(&["verify", "run.trace"]), 0);
 }
+
+/// The kernel ends a process that writes more, unless it asks to hear of it as of any other error.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_limit_to_the_size_of_files_is_one_line() {
+    let _alone = live();
+    let folder = Folder::new("file-limit");
+    let mut target = Target::start(&mut Command::new(guarded(&folder, "target")));
+    target.answer();
+    let args = ["-o", "run.trace", "-e", "target:hit"];
+    let recording = Recording::start_by(&folder, &["prlimit", "--fsize=30000"], &args);
+    let output = fire_until_it_ends(recording, &mut target);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = failures(&output);
+    assert!(matches!(&said[..], [line] if line.contains("File too large")), "{said:?}");
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
+    assert!(!of_process(&log, target.pid()).is_empty());
+}

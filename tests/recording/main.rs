@@ -12,3 +12,4 @@ mod flight;
 mod nop;
 mod output;
 mod pipeline;
+mod signals;

@@ -139,6 +139,11 @@ impl Recording {
         Self::begin(folder, &["prlimit", &format!("--nofile={descriptors}:4096")], args)
     }
 
+    /// The same, started by another program, whose words are `prefix`.
+    pub(crate) fn start_by(folder: &Folder, prefix: &[&str], args: &[&str]) -> Self {
+        Self::begin(folder, prefix, args)
+    }
+
     fn begin(folder: &Folder, prefix: &[&str], args: &[&str]) -> Self {
         // The shell opens the descriptor for the byte and then is the recorder.
         let mut command = Command::new("sh");

@@ -15,7 +15,7 @@ pub(crate) struct Signals {
     snapshots: UnixStream,
     /// Readable if one of them is.
     any: OwnedFd,
-    ids: Vec<signal_hook::SigId>,
+    caught: Vec<(i32, signal_hook::SigId)>,
 }
 
 /// Signals that came.
@@ -28,19 +28,20 @@ pub(crate) struct Came {
 }
 
 impl Signals {
-    /// Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 until this is dropped.
+    /// Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 until this is dropped. A SIGHUP that is ignored, as `nohup` has it, stays so.
     ///
     /// # Errors
     /// When descriptors are short.
     pub(crate) fn catch() -> io::Result<Self> {
-        let mut ids = Vec::new();
-        let ends = pipe(&[SIGINT, SIGTERM, SIGHUP], &mut ids)?;
-        let snapshots = pipe(&[SIGUSR1], &mut ids)?;
+        let hangup: &[i32] = if is_ignored(SIGHUP) { &[] } else { &[SIGHUP] };
+        let mut caught = Vec::new();
+        let ends = pipe(&[&[SIGINT, SIGTERM], hangup].concat(), &mut caught)?;
+        let snapshots = pipe(&[SIGUSR1], &mut caught)?;
         let any = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for pipe in [&ends, &snapshots] {
             epoll::add(&any, pipe, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         }
-        Ok(Self { ends, snapshots, any, ids })
+        Ok(Self { ends, snapshots, any, caught })
     }
 
     /// What came since the last call.
@@ -52,13 +53,21 @@ impl Signals {
 }
 
 /// A pipe that gets a byte for each of `signals` that comes.
-fn pipe(signals: &[i32], ids: &mut Vec<signal_hook::SigId>) -> io::Result<UnixStream> {
+fn pipe(signals: &[i32], caught: &mut Vec<(i32, signal_hook::SigId)>) -> io::Result<UnixStream> {
     let (pipe, end) = UnixStream::pair()?;
     pipe.set_nonblocking(true)?;
     for &signal in signals {
-        ids.push(signal_hook::low_level::pipe::register(signal, end.try_clone()?)?);
+        caught.push((signal, signal_hook::low_level::pipe::register(signal, end.try_clone()?)?));
     }
     Ok(pipe)
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zero is a valid value of the struct, which the call only writes to; nothing is set.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    }
 }
 
 impl AsFd for Signals {
@@ -69,12 +78,10 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        for id in self.ids.drain(..) {
+        for (signal, id) in self.caught.drain(..) {
             signal_hook::low_level::unregister(id);
-        }
-        // Without this they would be ignored from now on, and what comes after the recording could not be ended.
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
-            // SAFETY: the default is no code of ours; nobody else in this crate handles these signals.
+            // Without this it would be ignored from now on, and what comes after the recording could not be ended.
+            // SAFETY: the default is no code of ours; nothing else in this crate handles these signals.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
     }
