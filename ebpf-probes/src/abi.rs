@@ -113,6 +113,8 @@ pub const CONTINUED_BIT: u64 = 1 << 62;
 pub const ID_BITS: u32 = 22;
 /// Bits of a site in a slot.
 pub const SITE_BITS: u32 = 20;
+/// Those of its place in a page of the maps `SITES` and `SITE_DROPS`; the others are the page.
+pub const SITE_PAGE_BITS: u32 = 12;
 
 /// Packs the result of `bpf_get_current_pid_tgid` and a site in one word: pid, tid, site from the top.
 #[inline(always)]

@@ -61,7 +61,7 @@ fn fire(ctx: &ProbeContext) {
     // SAFETY: every program of this type may ask for its cookie.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.regs.cast()) };
     let site = cookie as u32;
-    let Some(spec) = maps::SITES.get(site) else { return };
+    let Some(spec) = maps::site_spec(site) else { return };
     let pid_tid = bpf_get_current_pid_tgid();
     // SAFETY: a read of an initialised static; volatile, because the loader changes it after compilation.
     if unsafe { core::ptr::read_volatile(&raw const PID_FILTER) } != 0 {

@@ -2,17 +2,19 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::ptr;
 
 use aya_ebpf::bindings::bpf_map_def;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::helpers::generated::bpf_map_lookup_elem;
+use aya_ebpf::maps::{Array, HashMap, RingBuf};
 
-use crate::abi::{LaneControl, MAX_PAYLOAD_BYTES, SiteSpec};
+use crate::abi::{LaneControl, MAX_PAYLOAD_BYTES, SITE_PAGE_BITS, SiteSpec};
 
-/// What to read at a site, by its cookie.
+/// What to read at a site, by its cookie: pages of `SiteSpec`, which the recorder adds as it needs them.
 #[map]
-pub static SITES: Array<SiteSpec> = Array::with_max_entries(1, 0);
+static SITES: MapOfMaps = MapOfMaps::array();
 
 /// Process ids to record, when `PID_FILTER` is set.
 #[map]
@@ -22,9 +24,9 @@ pub static PIDS: HashMap<u32, u8> = HashMap::with_max_entries(1, 0);
 #[map]
 pub static LANES: Array<LaneControl> = Array::with_max_entries(1, 0);
 
-/// Lost events of each site, on each CPU.
+/// Lost events of each site, on each CPU: pages of `u64`.
 #[map]
-pub static SITE_DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+static SITE_DROPS: MapOfMaps = MapOfMaps::array();
 
 /// Where sites with strings assemble their event: `SCRATCH_PER_CPU` of them for each CPU.
 #[map]
@@ -41,6 +43,33 @@ pub static PROCESSES: RingBuf = RingBuf::with_byte_size(4096, 0);
 /// Events that `PROCESSES` had no room for.
 #[map]
 pub static PROCESS_DROPS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// What to read at a site.
+#[inline(always)]
+pub fn site_spec(site: u32) -> Option<&'static SiteSpec> {
+    // SAFETY: a value of an inner map of `SITES` is a `SiteSpec`; the recorder sets it before the site is attached.
+    unsafe { of_page(&SITES, site).cast::<SiteSpec>().as_ref() }
+}
+
+/// The counter of lost events of a site on this CPU; null if there is none.
+#[inline(always)]
+pub fn site_drops(site: u32) -> *mut u64 {
+    of_page(&SITE_DROPS, site).cast()
+}
+
+/// The value of a site in its page; null if there is no such page.
+#[inline(always)]
+fn of_page(pages: &MapOfMaps, site: u32) -> *mut c_void {
+    let (page, place) = (site >> SITE_PAGE_BITS, site & ((1 << SITE_PAGE_BITS) - 1));
+    // SAFETY: the keys of both maps are u32; the helper returns the inner map, then a value of it, or null.
+    unsafe {
+        let inner = bpf_map_lookup_elem(pages.as_ptr(), (&raw const page).cast());
+        if inner.is_null() {
+            return ptr::null_mut();
+        }
+        bpf_map_lookup_elem(inner, (&raw const place).cast())
+    }
+}
 
 /// A buffer with room for the largest event.
 #[repr(C)]

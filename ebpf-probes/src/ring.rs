@@ -138,7 +138,10 @@ pub fn lose(cpu: u32, site: u32) {
     // SAFETY: the helper has no precondition.
     let now_ns = unsafe { bpf_ktime_get_ns() };
     let Some(state) = maps::LANES.get_ptr_mut(cpu) else { return };
-    let Some(of_site) = maps::SITE_DROPS.get_ptr_mut(site) else { return };
+    let of_site = maps::site_drops(site);
+    if of_site.is_null() {
+        return;
+    }
     // SAFETY: both point to aligned map values, which stay valid while the program runs. The counters are atomic
     // because another task may preempt this one on the same CPU; the times are single stores.
     unsafe {

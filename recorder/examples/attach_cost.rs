@@ -23,11 +23,9 @@ fn main() {
         .zip(&sites)
         .map(|(site, found)| Place { offset: found.offset, semaphore_offset: 0, site })
         .collect();
-    let max_sites = u32::try_from(places.len()).expect("a thousand");
     let program = Program::load(&ProgramOptions {
         lane_slots: 4096,
         ring_bytes: 4096,
-        max_sites,
         only_admitted: false,
         hold: false,
     });

@@ -100,7 +100,6 @@ impl Drain {
             });
         }
         let lanes = Lanes::map(&program.lanes, program.lane_slots).map_err(system)?;
-        let site_drops = program.site_drops.try_clone().map_err(system)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| system(error.into()))?;
         for (cpu, tracked) in (0..).zip(&rings) {
             // Edge-triggered: a ring with events in it does not wake, only the program's wake-up does.
@@ -113,7 +112,7 @@ impl Drain {
             waiting: Part::default(),
             malformed: 0,
             started: Vec::new(),
-            losses: LossReader::new(lanes.clone(), site_drops),
+            losses: LossReader::new(lanes.clone(), program.sites.clone()),
             lanes,
             looked_at: None,
             losses_ns: 0,

@@ -11,4 +11,5 @@ pub(crate) mod meter;
 pub mod program;
 pub mod raw;
 pub(crate) mod signal;
+pub(crate) mod sites;
 pub(crate) mod twin;

@@ -60,3 +60,28 @@ fn there_may_be_more_perf_events_than_descriptors_by_default() {
     let _alone = live();
     check("perf", "sites:p97?", 970..980, 40);
 }
+
+/// Sites of one program that fires each of them once.
+const MANY: usize = 5000;
+/// Programs; they have more sites together than 16 bits can number.
+const PROGRAMS: usize = 14;
+
+/// Programs that nothing ran before, each with more sites than all that were there when the recording began.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn later_programs_may_have_any_number_of_sites() {
+    let _alone = live();
+    let folder = Folder::new("sites-later");
+    let lines = "STAP_PROBE1(later, tick, 7);\n".repeat(MANY);
+    let source = format!("#include <sys/sdt.h>\nint main(void) {{\n{lines}}}\n");
+    let program = compile_c(&folder, "later", &source, &["-O0"]);
+    for n in 0..PROGRAMS {
+        folder.copy_program(&program, format!("later{n}"));
+    }
+    let command = format!("for n in $(seq 0 {}); do ./later$n; done", PROGRAMS - 1);
+    let args = ["record", "-q", "-o", "run.trace", "-e", "later:*", "--", "sh", "-c", &command];
+    let output = folder.tracer(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(log.matches(" later:tick ").count(), MANY * PROGRAMS, "{}", stderr(&output));
+}

@@ -86,14 +86,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let sites = u32::try_from(HARMLESS.len() + LONG.len()).expect("a few");
-        let options = ProgramOptions {
-            lane_slots: 16 << 10,
-            ring_bytes: 256 << 10,
-            max_sites: sites,
-            only_admitted: false,
-            hold: false,
-        };
+        let options =
+            ProgramOptions { lane_slots: 16 << 10, ring_bytes: 256 << 10, only_admitted: false, hold: false };
         let program = Program::load(&options)?;
         let mut plans = Vec::new();
         for target in HARMLESS.iter().chain(LONG) {

@@ -1,10 +1,11 @@
 //! Events that the program had no room for: read from its maps as gaps with a CPU, a time range and a count.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::drain::lane::{LOST, LOST_FIRST, LOST_LAST, LOST_SEEN, Lanes};
-use crate::kernel::bpf::Map;
+use crate::kernel::sites::Sites;
 
 /// Events of one site that were lost on one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct LossReader {
     lanes: Lanes,
     /// Count and last time of each CPU when it was last read.
     before: Vec<(u64, u64)>,
-    site_drops: Map,
+    sites: Arc<Sites>,
     /// Counts of each site so far, `cpus` for each.
     counted: Vec<u64>,
     /// Of one site, as the system call returns it.
@@ -35,10 +36,10 @@ pub struct LossReader {
 }
 
 impl LossReader {
-    /// Takes the counters of the program: of the CPUs in `lanes`, of the sites in `site_drops`.
-    pub(crate) fn new(lanes: Lanes, site_drops: Map) -> Self {
+    /// Takes the counters of the program: of the CPUs in `lanes`, of its `sites`.
+    pub(crate) fn new(lanes: Lanes, sites: Arc<Sites>) -> Self {
         let cpus = lanes.cpus();
-        Self { lanes, before: vec![(0, 0); cpus], site_drops, counted: Vec::new(), value: vec![0; cpus * 8] }
+        Self { lanes, before: vec![(0, 0); cpus], sites, counted: Vec::new(), value: vec![0; cpus * 8] }
     }
 
     /// Whether anything was lost since [`LossReader::read`]; costs no system call.
@@ -57,7 +58,7 @@ impl LossReader {
         let ranges: Vec<(u64, u64)> = (0..cpus).map(|cpu| self.range(cpu)).collect();
         self.counted.resize(sites as usize * cpus, 0);
         for site in 0..sites {
-            self.site_drops.lookup(&site.to_le_bytes(), &mut self.value)?;
+            self.sites.drops(site, &mut self.value)?;
             for (cpu, range) in (0..).zip(&ranges) {
                 let bytes = self.value[usize::from(cpu) * 8..][..8].try_into().expect("eight bytes");
                 let count = u64::from_le_bytes(bytes);

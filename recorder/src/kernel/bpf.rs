@@ -193,11 +193,6 @@ impl Map {
         })
     }
 
-    /// Another handle of the same map.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, ..*self })
-    }
-
     /// The descriptor, for programs and other maps that refer to the map.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

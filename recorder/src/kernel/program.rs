@@ -6,14 +6,13 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
 use crate::abi::{
-    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU,
-    SITE_BITS, SiteSpec,
+    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec,
 };
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{
@@ -21,6 +20,7 @@ use crate::kernel::bpf::{
 };
 use crate::kernel::btf;
 use crate::kernel::code::{Code, refused, relocate};
+use crate::kernel::sites::{MAX_SITES, Sites};
 
 /// The object, aligned as the ELF parser wants it.
 #[repr(C, align(8))]
@@ -39,8 +39,6 @@ pub struct ProgramOptions {
     /// Bytes of the ring buffer of each CPU, which takes what a lane has no room for, and strings: a power of two, at
     /// least a memory page.
     pub ring_bytes: u32,
-    /// Most sites that [`Program::add_site`] will be called for.
-    pub max_sites: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
     /// Whether the children of followed processes are stopped when they begin to run another program, until
@@ -81,16 +79,13 @@ pub struct Program {
     pub(crate) single: OwnedFd,
     pub(crate) rings: Vec<Map>,
     pub(crate) lanes: Map,
-    pub(crate) site_drops: Map,
+    pub(crate) sites: Arc<Sites>,
     pub(crate) lane_slots: u32,
     /// The ring of what happens to processes, and the count of what it had no room for.
     pub(crate) processes: Map,
     pub(crate) process_drops: Map,
     /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
     watchers: io::Result<Vec<OwnedFd>>,
-    sites: Map,
-    /// Sites that were added.
-    site_count: AtomicU32,
     pub(crate) admitted: Map,
     /// Referred to by the program; kept for its life.
     _others: [Map; 3],
@@ -108,9 +103,6 @@ impl Program {
             lane_slots: options.lane_slots.next_power_of_two().clamp(MIN_LANE_SLOTS, MAX_LANE_SLOTS),
             ..*options
         };
-        if options.max_sites > 1 << SITE_BITS {
-            return Err(Error::Sites { found: options.max_sites.into(), max: 1 << SITE_BITS });
-        }
         let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
         let kernel = btf::kernel_layout();
         set_constants(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
@@ -120,11 +112,9 @@ impl Program {
         for (cpu, ring) in (0..cpus).zip(&rings) {
             set(&outer, cpu, &ring.as_fd().as_raw_fd().to_le_bytes())?;
         }
-        let max_sites = options.max_sites.max(1);
-        let sites = create(&layout(MapType::Array, 4, bytes_of::<SiteSpec>(), max_sites), cpus)?;
+        let sites = Arc::new(Sites::new(cpus)?);
         let lanes = layout(MapType::Array, 4, lane_bytes(options.lane_slots), cpus);
         let lanes = create(&MapLayout { flags: MAPPABLE, ..lanes }, cpus)?;
-        let site_drops = create(&layout(MapType::PerCpuArray, 4, 8, max_sites), cpus)?;
         let scratch = create(&layout(MapType::Array, 4, SCRATCH_BYTES, cpus * SCRATCH_PER_CPU), cpus)?;
         let admitted = create(&layout(MapType::Hash, 4, 1, MAX_ADMITTED), cpus)?;
         let process_ring_bytes =
@@ -135,10 +125,10 @@ impl Program {
 
         let by_name = [
             ("RINGS", &outer),
-            ("SITES", &sites),
+            ("SITES", &sites.specs),
             ("PIDS", &admitted),
             ("LANES", &lanes),
-            ("SITE_DROPS", &site_drops),
+            ("SITE_DROPS", &sites.drops),
             ("SCRATCH", &scratch),
             ("PROCESSES", &processes),
             ("PROCESS_DROPS", &process_drops),
@@ -161,13 +151,11 @@ impl Program {
             single,
             rings,
             lanes,
-            site_drops,
+            sites,
             lane_slots: options.lane_slots,
             processes,
             process_drops,
             watchers,
-            sites,
-            site_count: AtomicU32::new(0),
             admitted,
             _others: [outer, scratch, constants],
         })
@@ -177,27 +165,21 @@ impl Program {
     /// time.
     ///
     /// # Errors
-    /// [`Error::Sites`] when there are [`ProgramOptions::max_sites`] already.
+    /// [`Error::Sites`] when there are as many as an event can name.
     pub fn add_site(&self, spec: &SiteSpec) -> Result<u32> {
-        let site = self.site_count();
-        if self.room() == 0 {
-            return Err(Error::Sites { found: u64::from(site) + 1, max: u64::from(self.sites.entries()) });
-        }
-        set(&self.sites, site, &spec_bytes(spec))?;
-        self.site_count.store(site + 1, Ordering::Relaxed);
-        Ok(site)
+        self.sites.add(&spec_bytes(spec))
     }
 
     /// Sites that were added.
     #[must_use]
     pub fn site_count(&self) -> u32 {
-        self.site_count.load(Ordering::Relaxed)
+        self.sites.count()
     }
 
     /// Sites that can still be added.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.sites.entries() - self.site_count()
+        MAX_SITES - self.site_count()
     }
 
     /// Records process `pid` from now on; without effect unless [`ProgramOptions::only_admitted`].
@@ -344,15 +326,15 @@ fn create_constants(object: &Object, cpus: u32) -> Result<Map> {
     Ok(map)
 }
 
-fn layout(kind: MapType, key_bytes: u32, value_bytes: u32, entries: u32) -> MapLayout<'static> {
+pub(super) fn layout(kind: MapType, key_bytes: u32, value_bytes: u32, entries: u32) -> MapLayout<'static> {
     MapLayout { kind, key_bytes, value_bytes, entries, flags: 0, inner: None }
 }
 
-fn create(layout: &MapLayout<'_>, cpus: u32) -> Result<Map> {
+pub(super) fn create(layout: &MapLayout<'_>, cpus: u32) -> Result<Map> {
     Map::create(layout, cpus).map_err(|source| refused("create BPF maps", source))
 }
 
-fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
+pub(super) fn set(map: &Map, key: u32, value: &[u8]) -> Result<()> {
     map.update(&key.to_le_bytes(), value)
         .map_err(|source| Error::System { doing: "update a BPF map", source })
 }

@@ -32,12 +32,6 @@ use crate::write::progress::Progress;
 use crate::write::threads::Threads;
 use crate::write::trace::Surroundings;
 
-/// Most sites of one recording.
-pub const MAX_SITES: u32 = 64 * 1024;
-
-/// Room for sites of programs that are started while recording.
-const LATER_SITES: u32 = 4096;
-
 /// Records to `output` until something ends it; `notify` is called on this thread.
 ///
 /// # Errors
@@ -72,7 +66,7 @@ impl<'o> Recording<'o> {
         let mut discovery = Discovery::new(options.filter.clone());
         let Scan { mut found, skipped: first_skipped, notes, .. } = first_scan(&mut discovery, options)?;
         notes.iter().for_each(|note| notify(Notice::Problem(note)));
-        let program = Arc::new(load(options, site_count(&found).saturating_add(LATER_SITES).min(MAX_SITES))?);
+        let program = Arc::new(load(options)?);
         let watch = watch(&program, options.only_tree(), notify)?;
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
         // Second scan: catches processes started before the tracepoints were attached.
@@ -234,11 +228,10 @@ fn look_outside(
 }
 
 /// Loads the program, and admits the processes that the user named.
-fn load(options: &RecordOptions, max_sites: u32) -> Result<Program> {
+fn load(options: &RecordOptions) -> Result<Program> {
     let program = Program::load(&ProgramOptions {
         lane_slots: options.ring_bytes / 32,
         ring_bytes: options.ring_bytes,
-        max_sites,
         only_admitted: options.only_tree() || !options.filter.pids.is_empty(),
         hold: options.follows() && may_signal_any(),
     })?;
@@ -315,10 +308,6 @@ fn first_scan(discovery: &mut Discovery, options: &RecordOptions) -> Result<Scan
     scan.notes.extend(running.notes);
     scan.pids.extend(running.pids);
     Ok(scan)
-}
-
-fn site_count(found: &[FoundFile]) -> u32 {
-    u32::try_from(found.iter().map(|found| found.binary.sites.len()).sum::<usize>()).unwrap_or(u32::MAX)
 }
 
 fn nothing_found(options: &RecordOptions) -> String {

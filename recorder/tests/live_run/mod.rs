@@ -105,7 +105,6 @@ impl Recording {
         let program = Program::load(&ProgramOptions {
             lane_slots: settings.lane_slots,
             ring_bytes: settings.ring_bytes,
-            max_sites: 100,
             only_admitted: settings.only_admitted,
             hold: false,
         });

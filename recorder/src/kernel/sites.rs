@@ -1,0 +1,103 @@
+//! What the program knows of each site, and what it lost there: two maps of pages, so that there can be as many sites as a raw event
+//! can name, and memory is taken for those that there are.
+
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::abi::{SITE_BITS, SITE_PAGE_BITS, SiteSpec};
+use crate::error::{Error, Result};
+use crate::kernel::bpf::{Map, MapLayout, MapType, bytes_of};
+use crate::kernel::program::{create, layout, set};
+
+/// Sites of one page.
+const PAGE_SITES: u32 = 1 << SITE_PAGE_BITS;
+/// Most pages.
+const PAGES: u32 = 1 << (SITE_BITS - SITE_PAGE_BITS);
+/// Most sites of one recording.
+pub(crate) const MAX_SITES: u32 = 1 << SITE_BITS;
+
+/// The sites of a program.
+#[derive(Debug)]
+pub(crate) struct Sites {
+    /// The maps that the program refers to; their values are the maps of the pages.
+    pub(crate) specs: Map,
+    pub(crate) drops: Map,
+    pages: Mutex<Vec<SitePage>>,
+    count: AtomicU32,
+    cpus: u32,
+}
+
+/// `PAGE_SITES` sites.
+#[derive(Debug)]
+struct SitePage {
+    specs: Map,
+    drops: Map,
+}
+
+impl SitePage {
+    fn new(cpus: u32) -> Result<Self> {
+        let specs = create(&layout(MapType::Array, 4, bytes_of::<SiteSpec>(), PAGE_SITES), cpus)?;
+        let drops = create(&layout(MapType::PerCpuArray, 4, 8, PAGE_SITES), cpus)?;
+        Ok(Self { specs, drops })
+    }
+}
+
+impl Sites {
+    /// Has none, and room for a page of them.
+    pub(crate) fn new(cpus: u32) -> Result<Self> {
+        let first = SitePage::new(cpus)?;
+        let outer = |inner: &Map| {
+            let inner = Some(inner.as_fd());
+            create(&MapLayout { inner, ..layout(MapType::ArrayOfMaps, 4, 4, PAGES) }, cpus)
+        };
+        let (specs, drops) = (outer(&first.specs)?, outer(&first.drops)?);
+        let sites = Self { specs, drops, pages: Mutex::default(), count: AtomicU32::new(0), cpus };
+        sites.put(&mut sites.pages(), first)?;
+        Ok(sites)
+    }
+
+    /// Adds a site; gives its index. To be called by one thread at a time.
+    ///
+    /// # Errors
+    /// [`Error::Sites`] when there are [`MAX_SITES`] already.
+    pub(crate) fn add(&self, spec: &[u8]) -> Result<u32> {
+        let site = self.count();
+        if site == MAX_SITES {
+            return Err(Error::Sites { found: u64::from(site) + 1, max: MAX_SITES.into() });
+        }
+        let mut pages = self.pages();
+        let page = (site / PAGE_SITES) as usize;
+        if page == pages.len() {
+            let next = SitePage::new(self.cpus)?;
+            self.put(&mut pages, next)?;
+        }
+        set(&pages[page].specs, site % PAGE_SITES, spec)?;
+        self.count.store(site + 1, Ordering::Release);
+        Ok(site)
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Reads how many events were lost at a site: a number of 8 bytes for each CPU.
+    pub(crate) fn drops(&self, site: u32, value: &mut [u8]) -> std::io::Result<()> {
+        let pages = self.pages();
+        let page = pages.get((site / PAGE_SITES) as usize).ok_or(std::io::ErrorKind::NotFound)?;
+        page.drops.lookup(&(site % PAGE_SITES).to_le_bytes(), value)
+    }
+
+    fn put(&self, pages: &mut Vec<SitePage>, page: SitePage) -> Result<()> {
+        let index = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+        set(&self.specs, index, &page.specs.as_fd().as_raw_fd().to_le_bytes())?;
+        set(&self.drops, index, &page.drops.as_fd().as_raw_fd().to_le_bytes())?;
+        pages.push(page);
+        Ok(())
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Vec<SitePage>> {
+        // A page is complete before it is put there.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
