@@ -66,8 +66,10 @@ fn check(folder: &Folder, command: &str, expected: usize) {
     for command in [&words[..], &["sh", "-c", &in_shell]] {
         let args = ["record", "-f", "-o", "run.trace", "-e", "start:*", "--"];
         let output = folder.tracer(&[&args[..], command].concat());
-        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", stderr(&output));
-        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+        // What is wrong with a file is said.
+        let code = if in_shell.starts_with("./wrong") { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
+        let log = stdout(&folder.tracer(&["replay", "run.trace"]), code);
         assert_eq!(events(&log).len(), expected, "{command:?}: {}", stderr(&output));
     }
 }

@@ -66,7 +66,7 @@ fn code_that_was_moved_is_said_to_be_out_of_reach() {
     let mut target = Target::start(&mut Command::new(&program));
     assert_eq!(target.answer(), "moved");
     let pid = target.pid().to_string();
-    let expected = format!("moved: process {pid} has the code of 1 of 1 sites not mapped from the file");
+    let expected = format!("moved (process {pid}): the code of 1 of 1 sites is not mapped from the file");
     let listed = folder.tracer(&["list", "-p", &pid]);
     assert!(stderr(&listed).contains(&expected), "{}", stderr(&listed));
     assert_eq!(listed.status.code(), Some(3));
@@ -115,8 +115,8 @@ fn a_library_that_is_loaded_twice_is_named() {
     // It is said after a second look.
     std::thread::sleep(std::time::Duration::from_secs(1));
     let output = recording.stop();
-    let expected = format!("process {} has loaded it 2 times", target.pid());
+    let expected = format!("libtwice.so (process {}): it is loaded 2 times", target.pid());
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
-    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
     assert!(!events(&log).is_empty());
 }

@@ -21,17 +21,17 @@ impl fmt::Display for Problem {
         match self {
             Self::Moved { sites, of } => write!(
                 out,
-                "has the code of {sites} of {of} sites not mapped from the file (moved to other memory): the kernel cannot \
-                 attach there, they do not fire"
+                "the code of {sites} of {of} sites is not mapped from the file (moved to other memory), where the kernel cannot \
+                 attach"
             ),
             Self::Writable { sites, of } => write!(
                 out,
-                "has the code of {sites} of {of} sites in writable memory: the kernel cannot attach there, they do not fire"
+                "the code of {sites} of {of} sites is in writable memory, where the kernel cannot attach"
             ),
             Self::Copies(copies) => write!(
                 out,
-                "has loaded it {copies} times: the kernel switches on the semaphores of one copy only, probes of the others \
-                 that have one do not fire"
+                "it is loaded {copies} times, and the kernel switches the semaphores of one copy on; probes of the others that \
+                 have one do not fire"
             ),
         }
     }
