@@ -7,6 +7,8 @@ pub(crate) enum Done {
     All,
     /// Done, but data was lost, skipped or damaged; a message says how much.
     Lossy,
+    /// Done, but not what was required; a message says what is missing.
+    Failed,
     /// The command that was recorded ended with this code.
     Command(u8),
 }

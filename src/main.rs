@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     match run(cli.verb) {
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::Lossy) => ExitCode::from(3),
+        Ok(Done::Failed) => ExitCode::FAILURE,
         Ok(Done::Command(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,16 +2,16 @@
 
 mod files;
 mod options;
+mod rate;
 mod screen;
 mod summary;
 mod when;
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context;
-use tracer_format::{Columns, Definitions};
+use tracer_format::{Columns, Definitions, Site};
 use tracer_recorder::Notice;
 
 use crate::cli::{Mistake, RecordArgs};
@@ -19,6 +19,7 @@ use crate::done::Done;
 use crate::file::input::is_standard;
 use crate::file::output::Output;
 use crate::file::stages;
+use files::Opened;
 use screen::Screen;
 use when::Watcher;
 
@@ -33,14 +34,22 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     let options = options::options(args)?;
     let given = stages::given(&args.stages)?;
     let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
-    let watcher = args.when.clone().map(|when| Watcher::new(when, given));
-    let seen = watcher.as_ref().map(Watcher::seen);
+    let watcher = args.when.clone().map(|when| Watcher::new(when, given.clone()));
+    let fired = watcher.as_ref().map(Watcher::fired);
+    let opened = Opened::default();
     let inputs: Vec<&Path> = args.stages.stages_file.as_deref().into_iter().collect();
     // A file that is in the way is told now, not when the first event comes.
     let first = Output::create(&args.output, args.force, &inputs)?.synced(args.sync);
     let placing = first.placing();
     let output = tracer_recorder::Output {
-        open: files::files(args, first),
+        // What a command starts, and what is waited for, may have any probe.
+        accept: (args.command.is_empty() && !args.wait).then(|| {
+            Box::new(|sites: &[Site]| {
+                stages::known(&args.stages.stages, sites)?;
+                args.when.as_ref().map_or(Ok(()), |when| when::accept(when, &given, sites))
+            }) as _
+        }),
+        open: files::files(args, first, opened.clone()),
         print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
         watch: watcher.map(|mut watcher| {
             Box::new(move |definitions: &Definitions, columns: &Columns| watcher.watch(definitions, columns))
@@ -58,16 +67,17 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
         screen.show(&notice);
     });
     screen.bar.finish_and_clear();
-    if seen.is_some_and(|seen| !seen.load(Ordering::Relaxed)) && result.is_ok() {
-        say!("--when: the stage was never seen; tracer analyze shows those there are, --stage gives one");
-    }
-    match result {
-        Ok(summary) => {
-            if !args.quiet {
-                summary::say(args, &summary);
-            }
-            Ok(summary::done(&summary))
+    let summary = result.with_context(|| format!("cannot record to {}", args.output.display()))?;
+    if !args.quiet {
+        summary::say(args, &summary, &opened);
+        if let (Some(when), Some(fired)) = (&args.when, &fired) {
+            summary::say_fired(args, when, fired, &opened);
         }
-        Err(error) => Err(error).with_context(|| format!("cannot record to {}", args.output.display())),
     }
+    let lacks_events = summary::lacks_events(args, &summary, &opened);
+    Ok(match summary::done(&summary) {
+        Done::Command(code) => Done::Command(code),
+        _ if lacks_events => Done::Failed,
+        done => done,
+    })
 }

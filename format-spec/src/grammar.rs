@@ -3,12 +3,14 @@
 //! `record` and the verbs that read a trace take the same texts with the same meaning, so there is one parser for each
 //! kind of text and one form of error, [`Malformed`].
 
+mod nearest;
 mod probe;
 mod process;
 mod quantity;
 mod seq;
 mod time;
 
+pub use nearest::nearest;
 pub use probe::{KeyArgument, ProbePattern, Request, key_argument, requested};
 pub use process::{ProgramPattern, process_id};
 pub use quantity::{Rotation, Size};

@@ -63,6 +63,9 @@ pub(crate) struct RecordArgs {
     /// Flight recorder: keep this much time in memory; write it on SIGUSR1, at the end and when --when says so
     #[arg(long, value_name = "TIME", conflicts_with_all = ["rotate", "max_size", "max_events"])]
     pub(crate) last: Option<TimeSpan>,
+    /// Fail if fewer events than this were recorded; without a number, if none was
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) require_events: Option<u64>,
     /// With --last: end with a snapshot when a buffer takes longer in a stage, as in 'awe > 50ms'
     #[arg(long, value_name = "STAGE > TIME", requires = "last")]
     pub(crate) when: Option<When>,

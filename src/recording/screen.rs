@@ -2,18 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use tracer_format::log::{LogWriter, skipped_text};
 use tracer_format::{Definitions, Site};
 use tracer_recorder::Notice;
 
+use super::rate::Rate;
 use crate::cli::RecordArgs;
 use crate::say;
 
 /// The screen: lines, and below them how the recording goes on.
 pub(super) struct Screen {
     pub(super) bar: ProgressBar,
+    rate: Rate,
     quiet: bool,
     print: bool,
     pub(super) ready: bool,
@@ -33,6 +36,7 @@ impl Screen {
         bar.set_style(style.expect("a constant template"));
         Self {
             bar,
+            rate: Rate::new(Instant::now()),
             quiet: args.quiet,
             print: args.print,
             ready: false,
@@ -51,6 +55,7 @@ impl Screen {
             Notice::Found(sites) => self.found(sites),
             Notice::Ready { probes } => {
                 self.ready = true;
+                self.rate = Rate::new(Instant::now());
                 self.line(&format!("tracer: recording, PID {}, {probes} probes", std::process::id()));
                 if let Some(fd) = self.ready_fd
                     && let Err(error) = tell_ready(fd)
@@ -59,13 +64,7 @@ impl Screen {
                 }
             }
             Notice::Progress { events, lost, bytes } => {
-                let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a rate to look at"
-                )]
-                let rate = (events as f64 / seconds) as u64;
+                let rate = self.rate.per_second(Instant::now(), events);
                 let (events, lost, rate) = (HumanCount(events), HumanCount(lost), HumanCount(rate));
                 self.bar
                     .set_message(format!("{events} events, {rate}/s, {lost} lost, {}", HumanBytes(bytes)));

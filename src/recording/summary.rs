@@ -1,25 +1,43 @@
 //! What is said of a recording at its end.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tracer_analyzer::select::clock;
+use tracer_analyzer::{Outcome, Selection};
 use tracer_recorder::Summary;
 
-use crate::cli::RecordArgs;
+use super::files::Opened;
+use super::when::{Fired, Slow};
+use crate::cli::{RecordArgs, When};
 use crate::done::Done;
-use crate::file::input::is_standard;
+use crate::file::input::{Input, is_standard, name};
+use crate::file::trace;
 
-/// Says what was recorded, and what is missing.
-pub(super) fn say(args: &RecordArgs, summary: &Summary) {
-    let name =
-        if is_standard(&args.output) { "standard output".into() } else { args.output.display().to_string() };
-    let per_event = if summary.events == 0 { 0.0 } else { summary.bytes as f64 / summary.events as f64 };
-    say!(
-        "{name}: {} events, {} lost, {}, {} bytes ({per_event:.2} B/event)",
-        summary.events,
-        summary.lost,
-        seconds(summary.duration),
-        summary.bytes,
-    );
+/// Files that are described one by one.
+const MAX_SHOWN: usize = 10;
+
+/// Says what was recorded, and what is missing. Of several files each is described as it is.
+pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
+    let (events, lost, time) = (summary.events, summary.lost, seconds(summary.duration));
+    if args.last.is_some() || args.rotate.is_some() {
+        let (files, count) = (opened.paths(args), opened.count());
+        let what = if args.last.is_some() { "snapshots" } else { "files" };
+        say!("{events} events, {lost} lost, {time}; {what} written: {count}, there now: {}", files.len());
+        for path in files.iter().skip(files.len().saturating_sub(MAX_SHOWN)) {
+            match describe(path) {
+                Ok(text) => say!("{text}"),
+                Err(error) => say!("{error:#}"),
+            }
+        }
+    } else {
+        let name = if is_standard(&args.output) {
+            "standard output".into()
+        } else {
+            args.output.display().to_string()
+        };
+        say!("{name}: {events} events, {lost} lost, {time}, {}", bytes(summary.bytes, events));
+    }
     if summary.sites.is_empty() {
         let others = if args.all { "" } else { "; -a records every process" };
         say!("no matching probe was found: the command and its children have none{others}; see tracer list");
@@ -34,6 +52,64 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary) {
     if !names.is_empty() {
         say!("never fired: {}", names.join(", "));
     }
+}
+
+/// What a finished file holds.
+fn describe(path: &Path) -> anyhow::Result<String> {
+    let input = Input::open(path)?;
+    let trace = trace::open(&input, path)?;
+    let (events, lost) = (trace.events(), Outcome::of(&trace, &Selection::all()).lost);
+    let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
+    let time = seconds(Duration::from_nanos(last_ns - first_ns));
+    let bytes = bytes(input.bytes().len() as u64, events);
+    Ok(format!("{}: {events} events, {lost} lost, {time}, {bytes}", name(path)))
+}
+
+fn bytes(bytes: u64, events: u64) -> String {
+    let per_event = if events == 0 { 0.0 } else { bytes as f64 / events as f64 };
+    format!("{bytes} bytes ({per_event:.2} B/event)")
+}
+
+/// Says which buffer fired `--when`, when, and how long it took; or that none did.
+pub(super) fn say_fired(args: &RecordArgs, when: &When, fired: &Fired, opened: &Opened) {
+    if let Some(unknown) = fired.unknown(when) {
+        say!("{unknown}");
+        return;
+    }
+    let Some(Slow { key, took_ns, ended_ns }) = fired.slow() else {
+        say!("--when: no buffer took longer than {:?} in {}", when.limit, when.stage);
+        return;
+    };
+    let wall = opened.paths(args).last().and_then(|path| wall_time(path, ended_ns).ok().flatten());
+    let wall = wall.map_or_else(String::new, |wall| format!(", {wall}"));
+    let took = Duration::from_nanos(took_ns);
+    say!("--when: {} took {took:.3?} for key {key}, which left it at {ended_ns} ns{wall}", when.stage);
+}
+
+/// Wall time of a moment, by the clocks in the trace at `path`.
+fn wall_time(path: &Path, monotonic_ns: u64) -> anyhow::Result<Option<String>> {
+    let input = Input::open(path)?;
+    let trace = trace::open(&input, path)?;
+    Ok(clock::realtime_ns(&clock::anchors(&trace), monotonic_ns).map(clock::rfc3339))
+}
+
+/// Whether fewer events were recorded than are required, which is said.
+pub(super) fn lacks_events(args: &RecordArgs, summary: &Summary, opened: &Opened) -> bool {
+    let Some(required) = args.require_events else { return false };
+    let of_file = |path: &PathBuf| -> anyhow::Result<u64> {
+        let input = Input::open(path)?;
+        Ok(trace::open(&input, path)?.events())
+    };
+    // What a flight recorder saw and forgot is in no file.
+    let recorded = if args.last.is_some() {
+        opened.paths(args).iter().filter_map(|path| of_file(path).ok()).sum()
+    } else {
+        summary.events
+    };
+    if recorded < required {
+        say!("recorded {recorded} events, --require-events asks for {required}");
+    }
+    recorded < required
 }
 
 fn seconds(duration: Duration) -> String {

@@ -67,6 +67,10 @@ fn analyze(args: &DiffArgs, path: &Path, keys: Option<&Chosen>) -> anyhow::Resul
     let trace = trace::open(&input, path)?;
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let mut drafts = stage::choose(&stages::given(&args.stages)?, &trace.definitions)?;
+    // The new trace may lack a stage, which is a verdict.
+    if keys.is_none() {
+        stages::known(&args.stages.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
+    }
     for draft in &mut drafts {
         let same = |stage: &&Stage| {
             let (theirs, ours) = (*stage, &draft.stage);

@@ -201,6 +201,24 @@ fn stages_come_from_a_file_too() {
     assert!(stderr(&output).starts_with("tracer: s.toml: larger than 1048576 bytes"), "{}", stderr(&output));
 }
 
+#[test]
+fn a_stage_of_probes_that_are_not_there_is_refused_with_the_nearest() {
+    let folder = Folder::new("nearest");
+    let trace = imported(&folder);
+    let given = "work = demo:beg_wrok -> demo:end_work";
+    let expected = "tracer: --stage \"work\": there is no probe demo:beg_wrok; the nearest are demo:beg_work and demo:end_work\n";
+    for verb in [&["analyze"][..], &["export", "-o", "out.json"], &["diff", &trace]] {
+        let output = folder.tracer(&[verb, &[&trace, "--stage", given]].concat());
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), expected), "{verb:?}");
+    }
+    // A file may hold stages of other traces.
+    folder.write(
+        "s.toml",
+        "[stages]\nwork = \"demo:beg_work -> demo:end_work by seq\"\nother = \"a:b -> c:d by seq\"\n",
+    );
+    stdout(&folder.tracer(&["analyze", &trace, "--stages", "s.toml"]), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_is_looked_for_in_path() {

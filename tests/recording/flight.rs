@@ -17,11 +17,17 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked() {
     std::thread::sleep(Duration::from_millis(1500));
     recording.signal("USR1");
     until("the snapshot is there", || folder.tracer(&["verify", "run.trace"]).status.success());
-    assert_eq!(recording.stop().status.code(), Some(0));
+    let summary = recording.stop();
+    assert_eq!(summary.status.code(), Some(0));
+    let said = stderr(&summary);
+    assert!(said.contains("; snapshots written: 2, there now: 2\n"), "{said}");
     for file in ["run.trace", "run.1.trace"] {
         let log = stdout(&folder.tracer(&["replay", file]), 0);
         let events = events(&log);
         let (first, last) = (events.first().expect("events").0, events.last().expect("events").0);
+        let bytes = std::fs::metadata(folder.path(file)).expect("there").len();
+        let described = format!("tracer: {file}: {} events, 0 lost, ", events.len());
+        assert!(said.contains(&described) && said.contains(&format!(" s, {bytes} bytes (")), "{said}");
         assert!(last - first <= 550_000_000, "{file} covers {} ns", last - first);
         let entered = events.iter().filter(|event| event.3 == "buffer_tracker:beg_global");
         let keys: Vec<i64> = entered.map(|event| event.4.parse().expect("a number")).collect();
@@ -67,8 +73,50 @@ fn a_slow_buffer_ends_a_flight_recording_with_its_whole_path() {
         _ => None,
     });
     let slow = slow.expect("the slow buffer is in the snapshot");
+    // It says which one, when, and how long it took.
+    let said = stderr(&output);
+    let line = said.lines().find(|line| line.starts_with("tracer: --when: ")).expect("a line");
+    assert!(
+        line.starts_with("tracer: --when: awe took ") && line.contains(&format!(" for key {slow}, ")),
+        "{said}"
+    );
+    let end = events(&log).into_iter().find(|event| event.3 == "buffer_tracker:end_awe" && event.4 == slow);
+    let ended_ns = end.expect("there").0;
+    assert!(line.contains(&format!("which left it at {ended_ns} ns, 20")) && line.ends_with('Z'), "{said}");
     let path: Vec<_> =
         events(&log).into_iter().filter(|event| event.4 == slow).map(|event| event.3).collect();
     let expected = ["beg_global", "beg_awe", "end_awe", "beg_writing", "end_writing", "end_global"];
     assert_eq!(path, expected.map(|probe| format!("buffer_tracker:{probe}")));
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_name_that_means_nothing_is_refused_before_the_recording_begins() {
+    let _alone = live();
+    let folder = Folder::new("names");
+    let _pipeline = Pipeline::start(&["--rate", "100"]);
+    for (args, expected) in [
+        (
+            &["--last", "1s", "--when", "aew > 1ms"][..],
+            "--when: there is no stage \"aew\"; the nearest is awe; --stage gives one",
+        ),
+        (
+            &["--stage", "x = buffer_tracker:beg_aew -> buffer_tracker:end_awe"],
+            "--stage \"x\": there is no probe buffer_tracker:beg_aew; the nearest are buffer_tracker:beg_awe, ",
+        ),
+    ] {
+        let output = folder.tracer(&[&["record", "-o", "run.trace", "--duration", "60s"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        assert!(!folder.path("run.trace").exists());
+    }
+    // A command may start anything, so it is told at the end.
+    let args = ["record", "-o", "run.trace", "--last", "1s", "--when", "aew > 1ms", "-a", "--", "true"];
+    let output = folder.tracer(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("--when: there is no stage \"aew\"; the nearest is awe"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::target::pipeline::Pipeline;
 use crate::target::until;
-use crate::tool::{Folder, Recording, events, live, stderr, stdout};
+use crate::tool::{Folder, Recording, events, live, sample, stderr, stdout};
 
 #[test]
 #[ignore = "needs root and eBPF"]
@@ -44,9 +44,16 @@ fn rotation_keeps_the_newest_files_and_loses_nothing_between() {
     until("six files were begun", || folder.path(&name(5)).exists());
     let summary = recording.stop();
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+    let said = stderr(&summary);
     let parts: Vec<u32> = (0..100).filter(|n| folder.path(&name(*n)).exists()).collect();
     assert_eq!(parts.len(), 3, "{parts:?}");
+    let written = parts.last().expect("a file") + 1;
+    assert!(said.contains(&format!("; files written: {written}, there now: 3\n")), "{said}");
     let logs: Vec<_> = parts.iter().map(|n| stdout(&folder.tracer(&["replay", &name(*n)]), 0)).collect();
+    for (part, log) in parts.iter().zip(&logs) {
+        let expected = format!("tracer: {}: {} events, 0 lost, ", name(*part), events(log).len());
+        assert!(said.contains(&expected), "{expected}: {said}");
+    }
     let keys: Vec<i64> = logs
         .iter()
         .flat_map(|log| events(log))
@@ -55,6 +62,36 @@ fn rotation_keeps_the_newest_files_and_loses_nothing_between() {
         .collect();
     assert!(!keys.is_empty());
     assert!(keys.windows(2).all(|pair| pair[1] == pair[0] + 1), "a buffer is missing between two files");
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_recording_without_the_required_events_fails() {
+    let _alone = live();
+    let folder = Folder::new("required");
+    let hammer = sample("hammer");
+    let hammer = hammer.to_str().expect("UTF-8");
+    for (required, command, code, expected) in [
+        (&["--require-events"][..], &["true"][..], 1, "recorded 0 events, --require-events asks for 1"),
+        (
+            &["--require-events", "11"],
+            &[hammer, "--count", "10"],
+            1,
+            "recorded 10 events, --require-events asks for 11",
+        ),
+        (&["--require-events=10"], &[hammer, "--count", "10"], 0, "10 events, 0 lost"),
+        (&["--require-events"], &[hammer, "--count", "10"], 0, "10 events, 0 lost"),
+        (&["--require-events"], &["false"], 1, "recorded 0 events, "),
+        (&["--require-events"], &["sh", "-c", "exit 9"], 9, "recorded 0 events, "),
+    ] {
+        for name in ["run.trace", "run.parquet"] {
+            let args = ["record", "-f", "-o", name, "-e", "hammer:*"];
+            let output = folder.tracer(&[&args, required, &["--"], command].concat());
+            assert_eq!(output.status.code(), Some(code), "{required:?} {command:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+            assert!(folder.path(name).exists(), "what there is, is kept");
+        }
+    }
 }
 
 fn name(part: u32) -> String {

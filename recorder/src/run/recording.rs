@@ -112,15 +112,18 @@ struct Attached<'o> {
 
 impl<'o> Attached<'o> {
     /// Starts the command, if there is one, and records until something ends it.
-    fn run<'a>(self, output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'o, 'a>> {
+    fn run<'a>(self, mut output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'o, 'a>> {
         let Recording { options, signals, program, watch, finder, skipped, threads, .. } = self.recording;
         let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
         let longest = output.flush / 4;
         let host = host::facts(options.command_line.clone());
         let surroundings = Surroundings { host, threads, read_clocks: host::clocks };
-        let mut trace = TraceWriter::new(output, surroundings, control.clone(), progress.clone())?;
         let announced: Vec<Site> =
             self.sites.iter().filter(|it| it.site.announced).map(|it| it.site.clone()).collect();
+        if let Some(accept) = output.accept.take() {
+            accept(&announced).map_err(Error::Request)?;
+        }
+        let mut trace = TraceWriter::new(output, surroundings, control.clone(), progress.clone())?;
         trace.add_sites(self.sites)?;
         skipped.into_iter().try_for_each(|skipped| trace.skip(skipped))?;
         notify(Notice::Found(&announced));

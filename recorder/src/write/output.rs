@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tracer_format::{Columns, Definitions, StageDef};
+use tracer_format::{Columns, Definitions, Site, StageDef};
 
 use crate::write::flight::Flight;
 use crate::write::sink::Open;
@@ -11,8 +11,13 @@ use crate::write::sink::Open;
 /// Looks at the events of every block before it is sealed; true asks for a snapshot and the end of the recording.
 pub type Watch<'a> = Box<dyn FnMut(&Definitions, &Columns) -> bool + Send + 'a>;
 
+/// Looks at the sites that are attached before the recording begins; an error refuses to begin it.
+pub type Accept<'a> = Box<dyn FnOnce(&[Site]) -> std::result::Result<(), String> + 'a>;
+
 /// How much is written, and where.
 pub struct Output<'a> {
+    /// Agrees to the sites.
+    pub accept: Option<Accept<'a>>,
     /// Opens the files.
     pub open: Open<'a>,
     /// Gets the log.

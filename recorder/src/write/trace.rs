@@ -69,7 +69,7 @@ impl<'a> TraceWriter<'a> {
         control: Arc<Control>,
         progress: Arc<Progress>,
     ) -> Result<Self> {
-        let Output { open, print, watch, stages, flush, bounds } = output;
+        let Output { open, print, watch, stages, flush, bounds, accept: _ } = output;
         let mut rotation = Rotation::new(open, surroundings.host, stages, &bounds);
         Ok(Self {
             control,

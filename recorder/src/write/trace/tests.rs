@@ -92,6 +92,7 @@ impl Feeding {
         let mut output = Output {
             open: Box::new(move |_| Ok(open.next())),
             print: None,
+            accept: None,
             watch: None,
             stages: Vec::new(),
             flush: Duration::from_millis(200),
