@@ -4,4 +4,5 @@
 //! [`kernel`](crate::kernel). This room decides which sites are left out, gives sites their numbers and keeps the links.
 
 pub(crate) mod finder;
+mod links;
 pub(crate) mod prepared;

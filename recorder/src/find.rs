@@ -6,7 +6,7 @@
 pub mod binary;
 pub mod discover;
 pub mod elf;
-mod known;
+pub(crate) mod known;
 pub(crate) mod launch;
 pub mod list;
 mod mapping;

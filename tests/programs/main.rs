@@ -6,6 +6,7 @@ mod target;
 #[path = "../tool/mod.rs"]
 mod tool;
 
+mod alone;
 mod command;
 mod exception;
 mod identity;
@@ -13,6 +14,7 @@ mod launch;
 mod namespace;
 mod processes;
 mod python;
+mod refused;
 mod semaphore;
 mod sites;
 mod user;

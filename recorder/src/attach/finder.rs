@@ -9,17 +9,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tracer_format::grammar::{KeyArgument, key_argument};
-use tracer_format::{Site, Skipped, SkippedKind};
+use tracer_format::{Site, Skipped};
 
 use crate::arch::nop;
-use crate::attach::prepared::Prepared;
+use crate::attach::links::Links;
+use crate::attach::prepared::{Prepared, in_file};
 use crate::drain::Started;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::host;
 use crate::host::process;
-use crate::kernel::link::{self, AttachMode, Link, Place};
+use crate::kernel::link::{AttachMode, Place};
 use crate::kernel::program::Program;
 use crate::site::plan::{Plan, PlannedSite};
 
@@ -42,8 +43,7 @@ pub(crate) struct Finder {
     program: Arc<Program>,
     discovery: Discovery,
     kernel: (u32, u32),
-    /// By device and inode: a file that was written anew is attached to instead of what it was.
-    links: HashMap<(u64, u64), Link>,
+    links: Links,
     /// When a process that maps the same files was last looked at, by [`Launch::identity`](crate::find::launch::Launch::identity).
     looked: HashMap<u64, Instant>,
 }
@@ -71,7 +71,10 @@ type Looks = BinaryHeap<Reverse<(Instant, u32)>>;
 impl Finder {
     pub(crate) fn new(options: AttachOptions, program: Arc<Program>, discovery: Discovery) -> Self {
         let kernel = host::kernel_version();
-        Self { options, program, discovery, kernel, links: HashMap::new(), looked: HashMap::new() }
+        // With others to record than those that are named, the program tells them apart.
+        let alone = if options.only_admitted { Vec::new() } else { options.pids.clone() };
+        let links = Links::new(program.clone(), options.mode, alone);
+        Self { options, program, discovery, kernel, links, looked: HashMap::new() }
     }
 
     /// Looks at what runs now.
@@ -108,24 +111,13 @@ impl Finder {
         Ok(prepared)
     }
 
-    /// Attaches to a file; false, and a word about it, if the kernel refuses.
-    pub(crate) fn attach(&mut self, prepared: &Prepared, skip: &mut dyn FnMut(Skipped)) -> Result<bool> {
+    /// Attaches to a file, and says which sites are not recorded, or not whole.
+    pub(crate) fn attach(&mut self, prepared: &mut Prepared, skip: &mut dyn FnMut(Skipped)) -> Result<()> {
         let binary = &prepared.binary;
-        let file = (binary.dev, binary.ino);
-        self.links.remove(&file);
         let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
-        match link::attach(&self.program, self.options.mode, &path, &prepared.places) {
-            Ok(link) => {
-                self.links.insert(file, link);
-                Ok(true)
-            }
-            Err(Error::Attach { source, .. }) => {
-                let count = binary.sites.len() as u64;
-                skip(Skipped { count, ..in_file(binary, format!("cannot attach: {source}")) });
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
+        let refusals = self.links.attach((binary.dev, binary.ino), &path, &prepared.places)?;
+        prepared.refuse(&refusals).into_iter().chain(prepared.folded()).for_each(skip);
+        Ok(())
     }
 
     /// Looks at processes that begin to run a program, when they are `started`, and at all of them now and then, until
@@ -231,9 +223,9 @@ impl Finder {
             room -= sites;
             true
         });
-        for prepared in self.prepare(found, skip)? {
+        for mut prepared in self.prepare(found, skip)? {
             announce(&prepared.sites);
-            self.attach(&prepared, skip)?;
+            self.attach(&mut prepared, skip)?;
         }
         Ok(())
     }
@@ -266,16 +258,5 @@ impl Finder {
             announced: true,
             found_ns: 0,
         }
-    }
-}
-
-/// Sites of a file that are not recorded.
-fn in_file(binary: &Binary, reason: String) -> Skipped {
-    Skipped {
-        kind: SkippedKind::Sites,
-        program: binary.program.clone(),
-        path: binary.path.to_string_lossy().into_owned(),
-        reason,
-        ..Skipped::default()
     }
 }

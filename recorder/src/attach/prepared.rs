@@ -1,5 +1,10 @@
 //! A file whose sites the program knows, but is not attached to yet.
 
+use std::collections::BTreeMap;
+
+use tracer_format::{Site, Skipped, SkippedKind};
+
+use crate::attach::links::{Reason, Refusal};
 use crate::find::binary::Binary;
 use crate::kernel::link::Place;
 use crate::site::plan::PlannedSite;
@@ -13,11 +18,73 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Probes in the file; a probe may have several sites.
+    /// Probes that are attached, or will be; a probe may have several sites.
     pub(crate) fn probes(&self) -> usize {
-        let mut names: Vec<String> = self.sites.iter().map(|site| site.site.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
+        let attached = self.sites.iter().filter(|site| site.site.announced);
+        unique(attached.map(|site| site.site.name())).len()
+    }
+
+    /// Takes back what the kernel refused; gives what is not recorded by that.
+    pub(super) fn refuse(&mut self, refusals: &[Refusal]) -> Vec<Skipped> {
+        for Refusal { place, reason } in refusals {
+            self.sites[*place].site.announced &= !matches!(reason, Reason::Refused(_));
+        }
+        let reasons = unique(refusals.iter().map(|refusal| refusal.reason.to_string()));
+        if let [reason] = &reasons[..]
+            && refusals.len() == self.sites.len()
+        {
+            let count = refusals.len() as u64;
+            return vec![Skipped { count, ..in_file(&self.binary, reason.clone()) }];
+        }
+        let skipped =
+            |refusal: &Refusal| self.at(&self.sites[refusal.place].site, refusal.reason.to_string());
+        refusals.iter().map(skipped).collect()
+    }
+
+    /// The sites at an address that other probes have as well: nothing tells which of them fired.
+    pub(super) fn folded(&self) -> Vec<Skipped> {
+        let mut by_offset: BTreeMap<u64, Vec<&Site>> = BTreeMap::new();
+        for site in self.sites.iter().filter(|site| site.site.announced) {
+            by_offset.entry(site.site.offset).or_default().push(&site.site);
+        }
+        let folded = |sites: Vec<&Site>| {
+            let names = unique(sites.iter().map(|site| site.name()));
+            let reason = format!(
+                "at one address (identical code folding): each firing is recorded as {}",
+                names.join(" and as ")
+            );
+            let skipped = sites.into_iter().map(move |site| self.at(site, reason.clone()));
+            skipped.filter(|_| names.len() > 1).collect::<Vec<_>>()
+        };
+        by_offset.into_values().flat_map(folded).collect()
+    }
+
+    fn at(&self, site: &Site, reason: String) -> Skipped {
+        Skipped {
+            count: 1,
+            provider: site.provider.clone(),
+            probe: site.probe.clone(),
+            offset: site.offset,
+            ..in_file(&self.binary, reason)
+        }
+    }
+}
+
+/// The different texts, in order.
+fn unique(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.into_iter().collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// Sites of a file that are not recorded.
+pub(super) fn in_file(binary: &Binary, reason: String) -> Skipped {
+    Skipped {
+        kind: SkippedKind::Sites,
+        program: binary.program.clone(),
+        path: binary.path.to_string_lossy().into_owned(),
+        reason,
+        ..Skipped::default()
     }
 }

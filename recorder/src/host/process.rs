@@ -62,6 +62,14 @@ pub fn executable(pid: u32) -> std::io::Result<PathBuf> {
     fs::read_link(folder(pid).join("exe")).map(|path| undeleted(&path))
 }
 
+/// Whether the main thread of `pid` has ended, but others run.
+#[must_use]
+pub(crate) fn has_lost_main_thread(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.is_some_and(|stat| stat.state == b'Z') && threads() > 1
+}
+
 /// Path without the ` (deleted)` that the kernel puts behind paths of files that are gone.
 #[must_use]
 pub(crate) fn undeleted(path: &Path) -> PathBuf {

@@ -65,7 +65,6 @@ const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const RAW_TRACEPOINT_OPEN: libc::c_int = 17;
 const MAP_FREEZE: libc::c_int = 22;
 const LINK_CREATE: libc::c_int = 28;
-const ENABLE_STATS: libc::c_int = 32;
 
 #[repr(C)]
 #[derive(Default)]
@@ -118,11 +117,6 @@ struct InfoByFd {
     bpf_fd: u32,
     info_len: u32,
     info: u64,
-}
-
-#[repr(C)]
-struct EnableStats {
-    kind: u32,
 }
 
 /// `link_create` with the arm `perf_event`.
@@ -291,12 +285,6 @@ pub(crate) fn open_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::R
     call_fd(RAW_TRACEPOINT_OPEN, &attr)
 }
 
-/// Lets the kernel measure the run time of all BPF programs until the descriptor is closed. It costs every run some 30 ns.
-pub(crate) fn measure() -> io::Result<OwnedFd> {
-    // BPF_STATS_RUN_TIME.
-    call_fd(ENABLE_STATS, &EnableStats { kind: 0 })
-}
-
 /// Time that a program took, ns, and for how many runs, while it was measured.
 pub(crate) fn run_time(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let mut info = std::mem::MaybeUninit::<bpf_prog_info>::zeroed();
@@ -323,14 +311,22 @@ pub(crate) fn link_perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: 
     call_fd(LINK_CREATE, &attr)
 }
 
-/// Links a program to many places of one file. The three lists have one element for each place.
+/// Places of one file, as three lists with one element for each of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UprobeSites<'a> {
+    pub offsets: &'a [u64],
+    pub semaphore_offsets: &'a [u64],
+    pub cookies: &'a [u64],
+}
+
+/// Links a program to many places of one file, in all processes or in `pid` alone.
 pub(crate) fn link_uprobe_multi(
     program: BorrowedFd<'_>,
     path: &CStr,
-    offsets: &[u64],
-    semaphore_offsets: &[u64],
-    cookies: &[u64],
+    sites: &UprobeSites<'_>,
+    pid: Option<u32>,
 ) -> io::Result<OwnedFd> {
+    let UprobeSites { offsets, semaphore_offsets, cookies } = sites;
     assert!(
         offsets.len() == semaphore_offsets.len() && offsets.len() == cookies.len(),
         "lists of one length"
@@ -343,6 +339,7 @@ pub(crate) fn link_uprobe_multi(
         ref_ctr_offsets: semaphore_offsets.as_ptr().expose_provenance() as u64,
         cookies: cookies.as_ptr().expose_provenance() as u64,
         count: u32::try_from(offsets.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        pid: pid.unwrap_or(0),
         ..Default::default()
     };
     call_fd(LINK_CREATE, &attr)

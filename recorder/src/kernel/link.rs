@@ -14,6 +14,7 @@ use aya_obj::generated::perf_event_attr;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
+use crate::host;
 use crate::kernel::bpf;
 use crate::kernel::program::Program;
 
@@ -54,6 +55,21 @@ pub struct Link {
 /// [`Error::Unsupported`] when `mode` is not possible on this kernel; [`Error::Attach`] when the kernel refuses, for
 /// instance because the file is on a file system without mapping, or a place is not at an instruction.
 pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]) -> Result<Link> {
+    attach_filtered(program, mode, path, places, None)
+}
+
+/// Attaches as [`attach`] does, but for process `pid` alone where one is given: in all others there is no breakpoint, and
+/// no semaphore is raised. Only where [`can_filter`].
+///
+/// # Errors
+/// As [`attach`]; ESRCH when there is no such process.
+pub(crate) fn attach_filtered(
+    program: &Program,
+    mode: AttachMode,
+    path: &Path,
+    places: &[Place],
+    pid: Option<u32>,
+) -> Result<Link> {
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     let multi = match (mode, &program.multi) {
@@ -71,7 +87,7 @@ pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]
     };
     match multi {
         Some(fd) => {
-            attach_multi(fd, &c_path, places).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi })
+            attach_multi(fd, &c_path, places, pid).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi })
         }
         None => attach_perf(program.single.as_fd(), &c_path, places)
             .map(|fds| Link { _fds: fds, mode: AttachMode::Perf }),
@@ -87,7 +103,7 @@ pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]
 pub fn attach_empty(program: BorrowedFd<'_>, path: &Path, places: &[Place]) -> Result<Link> {
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
-    let fd = attach_multi(program, &c_path, places).map_err(|source| attach_error(path, source))?;
+    let fd = attach_multi(program, &c_path, places, None).map_err(|source| attach_error(path, source))?;
     Ok(Link { _fds: vec![fd], mode: AttachMode::Multi })
 }
 
@@ -95,11 +111,26 @@ fn attach_error(path: &Path, source: io::Error) -> Error {
     Error::Attach { path: path.to_owned(), source }
 }
 
-fn attach_multi(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<OwnedFd> {
+/// Whether one process can be attached to alone. The kernel has had that since 6.6, but only its main thread was recorded
+/// before 6.10, and none that had lost its main thread before 6.12.
+pub(crate) fn can_filter(program: &Program, mode: AttachMode) -> bool {
+    /// The first kernel that asks whether two threads are of one process: `uprobe_prog_run` of kernel/trace/bpf_trace.c.
+    const BY_PROCESS: (u32, u32) = (6, 12);
+    mode != AttachMode::Perf && program.multi.is_ok() && host::kernel_version() >= BY_PROCESS
+}
+
+fn attach_multi(
+    program: BorrowedFd<'_>,
+    path: &CString,
+    places: &[Place],
+    pid: Option<u32>,
+) -> io::Result<OwnedFd> {
+    let room = DescriptorRoom::make();
     let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
     let semaphores: Vec<u64> = places.iter().map(|place| place.semaphore_offset).collect();
     let cookies: Vec<u64> = places.iter().map(|place| u64::from(place.site)).collect();
-    bpf::link_uprobe_multi(program, path, &offsets, &semaphores, &cookies)
+    let sites = bpf::UprobeSites { offsets: &offsets, semaphore_offsets: &semaphores, cookies: &cookies };
+    room.move_up(bpf::link_uprobe_multi(program, path, &sites, pid)?)
 }
 
 fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<Vec<OwnedFd>> {
@@ -113,7 +144,7 @@ fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io:
     places.iter().map(link).collect()
 }
 
-/// The usual limit of 1024 descriptors is too low for a descriptor for each site. So they get numbers above it, where they
+/// The usual limit of 1024 descriptors is too low for a descriptor for each site or file. So they get numbers above it, where they
 /// are in nobody's way, and the limit, which the command inherits, is raised only meanwhile.
 struct DescriptorRoom {
     limit: Rlimit,

@@ -5,7 +5,7 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::kernel::bpf;
+use aya::sys::{Stats, enable_stats};
 
 /// From one sample to the next, and the length of one.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Meter {
             self.next = Some(now + INTERVAL);
         } else {
             // It needs CAP_SYS_ADMIN, which recording does not.
-            self.sample = bpf::measure().ok();
+            self.sample = enable_stats(Stats::RunTime).ok();
             self.next = self.sample.is_some().then_some(now + SAMPLE);
         }
     }

@@ -228,7 +228,7 @@ impl Program {
         Ok(u64::from_le_bytes(value))
     }
 
-    /// Time that the program took at sites, ns, and for how many runs, while it was measured ([`bpf::measure`]).
+    /// Time that the program took at sites, ns, and for how many runs, while it was measured ([`Meter`](crate::kernel::meter::Meter)).
     ///
     /// # Errors
     /// [`Error::System`] when the kernel does not tell.

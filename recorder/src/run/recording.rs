@@ -84,11 +84,8 @@ impl<'o> Recording<'o> {
         let mut skip = |it: Skipped| skip(it, skipped, notify);
         let (mut sites, mut probes) = (Vec::new(), 0);
         for mut prepared in self.finder.prepare(std::mem::take(&mut self.found), &mut skip)? {
-            if self.finder.attach(&prepared, &mut skip)? {
-                probes += prepared.probes();
-            } else {
-                prepared.sites.iter_mut().for_each(|site| site.site.announced = false);
-            }
+            self.finder.attach(&mut prepared, &mut skip)?;
+            probes += prepared.probes();
             sites.append(&mut prepared.sites);
         }
         if probes == 0 && self.options.command.is_empty() && !self.options.wait {

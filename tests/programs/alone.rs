@@ -1,0 +1,72 @@
+//! `-p`: the process that is named is recorded with all its threads, and others of the same program are left alone.
+
+use std::process::Command;
+
+use crate::target::{Target, address, of_process, semaphore_at};
+use crate::tool::{Folder, Recording, compile_c, live, stderr, stdout};
+
+/// Says where its semaphore is, then fires N times in its main thread and N times in another one, for each line N.
+const PROGRAM: &str = r#"
+#define _SDT_HAS_SEMAPHORES 1
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/sdt.h>
+volatile unsigned short alone_hit_semaphore __attribute__((section(".probes")));
+static void *fire(void *count) {
+    for (long i = 0; i < *(long *)count; i++)
+        if (alone_hit_semaphore) STAP_PROBE1(alone, hit, i);
+    return 0;
+}
+int main(void) {
+    long n;
+    printf("%p\n", (void *)&alone_hit_semaphore);
+    fflush(stdout);
+    while (scanf("%ld", &n) == 1) {
+        pthread_t thread;
+        if (pthread_create(&thread, 0, fire, &n)) return 1;
+        pthread_join(thread, 0);
+        fire(&n);
+        puts("done");
+        fflush(stdout);
+    }
+}
+"#;
+
+/// Whether the kernel can attach to one process alone: from Linux 6.12 on.
+fn can_filter() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(12))
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_process_that_is_named_is_recorded_and_others_of_its_program_are_left_alone() {
+    let _alone = live();
+    let folder = Folder::new("alone");
+    let program = compile_c(&folder, "alone", PROGRAM, &["-O2", "-pthread"]);
+    let start = || {
+        let mut target = Target::start(&mut Command::new(&program));
+        let semaphore = address(&target.answer());
+        (target, semaphore)
+    };
+    let (mut named, named_semaphore) = start();
+    let (mut other, other_semaphore) = start();
+    let pid = named.pid().to_string();
+    let args = ["-o", "run.trace", "-e", "alone:*", "-p", &pid];
+    let recording = Recording::start(&folder, &args);
+    let (mut later, later_semaphore) = start();
+    let semaphores = || {
+        [(&named, named_semaphore), (&other, other_semaphore), (&later, later_semaphore)]
+            .map(|(target, semaphore)| semaphore_at(target.pid(), semaphore))
+    };
+    assert_eq!(semaphores(), if can_filter() { [1, 0, 0] } else { [1, 1, 1] });
+    named.ask(10);
+    other.ask(10);
+    later.ask(10);
+    let output = recording.stop();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let recorded = [&named, &other, &later].map(|target| of_process(&log, target.pid()).len());
+    assert_eq!(recorded, [20, 0, 0], "{log}");
+}
