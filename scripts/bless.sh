@@ -47,6 +47,10 @@ record() {
   # Where and when events are lost follows from the seed.
   "$bin/synth" --events 600 --workers 2 --rate 100 --loss 0.3 --block-events 200 --seed 2 -o "$data/lossy.trace" 2>/dev/null
 
+  # Strings that are cut, and what was not recorded.
+  "$bin/synth" --shape strings --events 200 --workers 2 --rate 100 --block-events 80 --max-string 12 --skipped \
+    -o "$data/partial.trace" 2>/dev/null
+
   cp "$data/calls.py" "$work/"
   recorded strings -e 'python:function__*(str,str)' -- /usr/bin/python3.11 -S -E calls.py
   # Without the start of the interpreter.

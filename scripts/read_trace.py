@@ -69,10 +69,11 @@ Gap = namedtuple("Gap", "host site cpu from_ns to_ns count")
 Anchor = namedtuple("Anchor", "host monotonic_ns boottime_ns realtime_ns tai_ns")
 IndexRow = namedtuple("IndexRow", "offset kind flags stored_bytes count first_ns last_ns key_min key_max")
 Footer = namedtuple("Footer", "trace_bytes restated_offset index_offset events dropped")
-DEFINITIONS, EVENTS, GAPS, CLOCKS, INDEX, FOOT = range(1, 7)
-BLOCK_KINDS = dict(enumerate(("definitions", "events", "gaps", "clocks", "index", "footer"), start=1))
+DEFINITIONS, EVENTS, GAPS, CLOCKS, INDEX, FOOT, CUTS = range(1, 8)
+BLOCK_KINDS = dict(enumerate(("definitions", "events", "gaps", "clocks", "index", "footer", "cuts"), start=1))
 REQUIRED = 1
 RESTATED = 2
+CUT = 4
 UNKNOWN_SITE = 0xFFFF_FFFF
 UNKNOWN_CPU = 0xFFFF
 U64 = (1 << 64) - 1
@@ -314,6 +315,8 @@ class Part:
         self.definitions = {kind: {} for kind in DEFINITION_KINDS}
         self.gaps, self.restated_gaps = [], []
         self.anchors, self.restated_anchors = [], []
+        # Numbers of the strings that are cut, by the sequence of their events block.
+        self.cuts = {}
         self.index = None
         self.footer = None
 
@@ -565,6 +568,19 @@ def read_clocks(block, content):
         block.part.anchors += anchors
 
 
+def read_cuts(block, content):
+    """Which strings of the next block are cut (5.11)."""
+    count, cursor = block.header.count, Cursor(content)
+    check(count <= MAX_BLOCK_VALUES, f"{count} cut strings")
+    sequence = cursor.varint()
+    check(sequence == block.header.sequence + 1, f"cut strings of block {sequence} in block {block.header.sequence}")
+    numbers = cursor.column(count)
+    cursor.end()
+    check(all(a < b for a, b in itertools.pairwise(numbers)), "numbers of cut strings that do not ascend")
+    check(not numbers or numbers[-1] < MAX_BLOCK_VALUES, "the number of a cut string above the limit")
+    block.part.cuts[sequence] = frozenset(numbers)
+
+
 def read_index(block, content):
     rows = block.header.count
     check(rows <= (block.end - block.part.start) // BLOCK_HEADER.size, f"{rows} index rows")
@@ -634,6 +650,9 @@ class Events:
         self.read_columns_of_sites(cursor)
         self.unreadable = self.read_unreadable(cursor)
         self.strings = self.read_strings(cursor)
+        self.cuts = frozenset()
+        if self.header.flags & CUT:
+            self.cuts = block.part.cuts.get(self.header.sequence, frozenset(range(len(self.strings))))
         cursor.end()
         self.check_definitions(block.part.definitions)
         self.check_order()
@@ -804,10 +823,11 @@ def name_text(site):
     return f"{probe_text(site['provider'])}:{probe_text(site['probe'])}"
 
 
-def string_text(string):
+def string_text(string, is_cut):
     """A string in quotes; bytes that are not UTF-8, which Python turns into surrogates, as two digits."""
     text = escape(string.decode(errors="surrogateescape")).replace('"', '\\"')
-    return '"' + re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xdc00:02x}", text) + '"'
+    end = '\\..."' if is_cut else '"'
+    return '"' + re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xdc00:02x}", text) + end
 
 
 def float_text(number):
@@ -818,7 +838,7 @@ def float_text(number):
     return mantissa.removesuffix(".0") + f"e{int(power)}" if exponent else mantissa
 
 
-def value_texts(kind, column, strings):
+def value_texts(kind, column, events):
     """The texts of values of an argument of one kind."""
     if kind not in ARGUMENT_KINDS:
         return ["?"] * len(column)
@@ -830,13 +850,14 @@ def value_texts(kind, column, strings):
         layout, bits = ("<f", 0xFFFF_FFFF) if kind == 0x24 else ("<d", U64)
         size = struct.calcsize(layout)
         return [float_text(*struct.unpack(layout, (it & bits).to_bytes(size, "little"))) for it in column]
-    return [string_text(strings[it]) if it < len(strings) else "?" for it in column]
+    strings, cuts = events.strings, events.cuts
+    return [string_text(strings[it], it in cuts) if it < len(strings) else "?" for it in column]
 
 
 def site_texts(events, place):
     """What stands behind the process in the line of each event of the site at `place`."""
     site, columns = events.site_definitions[place], events.values[place]
-    texts = [value_texts(kind, column, events.strings) for kind, column in zip(site["args"], columns)]
+    texts = [value_texts(kind, column, events) for kind, column in zip(site["args"], columns)]
     for event, mask in events.unreadable[place].items():
         for argument, column in enumerate(texts):
             if mask >> argument & 1:
@@ -976,7 +997,7 @@ def read(data):
     """Walks the blocks and reads all of them but events."""
     walk = Walk(data)
     definitions = functools.partial(read_definitions, walk)
-    readers = {DEFINITIONS: definitions, GAPS: read_gaps, CLOCKS: read_clocks, INDEX: read_index}
+    readers = {DEFINITIONS: definitions, GAPS: read_gaps, CLOCKS: read_clocks, INDEX: read_index, CUTS: read_cuts}
     for part in walk.parts:
         for block in part.blocks:
             if block.header.kind in readers:

@@ -4,6 +4,7 @@ mod builder;
 mod codec;
 mod column;
 mod cursor;
+pub(crate) mod cuts;
 mod decoder;
 mod definition;
 mod dictionary;

@@ -53,8 +53,8 @@ pub use encode::{BlockDecoder, LEVEL};
 pub use error::{Damage, Error, NotATrace, Result};
 pub use layout::{StoredClock, StoredGap, block, header, index};
 pub use model::{
-    Arg, ArgKind, ClockAnchor, Columns, Cost, Definition, Definitions, Event, Exit, Firing, Gap, Host,
-    Process, Site, Skipped, SkippedKind, StageDef, Thread, clock,
+    Arg, ArgKind, CUT_MARK, ClockAnchor, Columns, Cost, Definition, Definitions, Event, Exit, Firing, Gap,
+    Host, Process, Site, Skipped, SkippedKind, StageDef, Thread, clock,
 };
 pub use read::{
     Batch, Batches, BlockRef, DamagedRange, Found, Outbox, Rest, Scanner, Share, Step, Stream, Trace, Worker,

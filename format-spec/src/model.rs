@@ -15,7 +15,7 @@ mod site;
 mod skipped;
 mod stage;
 
-pub use argument::{Arg, ArgKind};
+pub use argument::{Arg, ArgKind, CUT_MARK};
 pub use clock::ClockAnchor;
 pub use columns::Columns;
 pub use definition::Definition;

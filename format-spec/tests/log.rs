@@ -237,6 +237,9 @@ fn any_value() -> impl Strategy<Value = Value> {
         (i64::MAX as u64 + 1..).prop_map(Value::Unsigned),
         any::<f64>().prop_filter("not equal to itself", |number| !number.is_nan()).prop_map(Value::Float),
         any::<Vec<u8>>().prop_map(Value::Str),
+        any::<Vec<u8>>().prop_map(Value::CutStr),
+        r"[a.\\]{0,8}".prop_map(|text| Value::Str(text.into_bytes())),
+        r"[a.\\]{0,8}".prop_map(|text| Value::CutStr(text.into_bytes())),
         Just(Value::Unreadable),
     ]
 }

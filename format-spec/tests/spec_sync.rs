@@ -97,13 +97,17 @@ fn kinds_and_flags_are_as_the_spec_says() {
         (kind::CLOCKS, "clocks"),
         (kind::INDEX, "index"),
         (kind::FOOTER, "footer"),
+        (kind::CUTS, "cuts"),
     ];
     assert_eq!(kinds, code);
     let flags: Vec<(u8, u8, &str)> = table("### 5.4 Flags")
         .iter()
         .map(|row| (row[0].parse().expect("a bit"), row[1].parse().expect("a value"), row[2]))
         .collect();
-    assert_eq!(flags, [(0, flag::REQUIRED, "required"), (1, flag::RESTATED, "restated")]);
+    assert_eq!(
+        flags,
+        [(0, flag::REQUIRED, "required"), (1, flag::RESTATED, "restated"), (2, flag::CUT, "cut")]
+    );
 }
 
 /// Numbers that only the crate itself uses: its source says what they are.

@@ -183,6 +183,7 @@ impl Plan {
                 Value::Unsigned(number) => *number,
                 Value::Float(number) => number.to_bits(),
                 Value::Str(bytes) => writer.intern(bytes),
+                Value::CutStr(bytes) => writer.intern_cut(bytes),
                 Value::Unreadable => {
                     unreadable |= 1 << index;
                     0
@@ -223,7 +224,7 @@ fn shape(event: &EventLine) -> EventShape {
     let kind = |index| match listed(index) {
         Some(Value::Unsigned(_)) => ArgKind::Unsigned(8),
         Some(Value::Float(_)) => ArgKind::Float(8),
-        Some(Value::Str(_)) => ArgKind::Str,
+        Some(Value::Str(_) | Value::CutStr(_)) => ArgKind::Str,
         Some(Value::Signed(_) | Value::Unreadable) | None => key.unwrap_or(ArgKind::Signed(8)),
     };
     let kinds: Vec<ArgKind> = (0..count).map(kind).collect();

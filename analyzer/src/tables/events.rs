@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::errors::ParquetError;
-use tracer_format::{ArgKind, Columns, Trace};
+use tracer_format::{ArgKind, CUT_MARK, Columns, Trace};
 
 use super::BATCH_ROWS;
 use super::lists::{NumberLists, StringLists, list_type};
@@ -237,7 +237,12 @@ fn push_arg(
         ArgKind::Str => {
             args.push(None);
             let bytes = bits.and_then(|index| columns.string(index));
-            strings.push(|out| bytes.map(|bytes| push_text(out, bytes)).is_some());
+            let mark = if bits.is_some_and(|index| columns.is_cut(index)) { CUT_MARK } else { "" };
+            strings.push(|out| {
+                push_text(out, bytes.unwrap_or_default());
+                out.extend_from_slice(mark.as_bytes());
+                bytes.is_some()
+            });
         }
         ArgKind::Unknown(_) => args.push(None),
     }

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 use tracer_format::Trace;
+use tracer_format::log::skipped_text;
 
 use crate::select::{Outcome, Selection};
 
 /// Names, all with `tracer.` before them, and texts.
 pub(super) type Metadata = Vec<(String, String)>;
 
-/// Gaps that are listed one by one; of all of them there are sums.
+/// Gaps, and what was not recorded, that are listed one by one; of all gaps there are sums.
 const LISTED_GAPS: usize = 1000;
 
 /// What is known when the trace has been opened.
@@ -24,6 +25,8 @@ pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) ->
         .take(LISTED_GAPS)
         .map(|gap| json!({ "from_ns": gap.from_ns, "to_ns": gap.to_ns, "cpu": gap.cpu, "lost": gap.count }))
         .collect();
+    let skipped = selection.skipped(&trace.definitions);
+    let skipped: Vec<_> = skipped.iter().take(LISTED_GAPS).map(skipped_text).collect();
     let command = hosts.first().map(|host| json!(host.command).to_string()).unwrap_or_default();
     [
         ("table", table.to_owned()),
@@ -34,6 +37,7 @@ pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) ->
         ("lost_events", lost.to_string()),
         ("gaps", gaps.len().to_string()),
         ("listed_gaps", json!(listed).to_string()),
+        ("not_recorded", if skipped.is_empty() { String::new() } else { json!(skipped).to_string() }),
     ]
     .map(|(name, text)| (format!("tracer.{name}"), text))
     .into_iter()

@@ -30,6 +30,8 @@ pub(crate) mod predictor {
 pub(crate) struct BlockBuilder {
     columns: Columns,
     strings: HashMap<Box<[u8]>, u32>,
+    /// Those that are cut, which are others even if they are of the same bytes.
+    cut_strings: HashMap<Box<[u8]>, u32>,
     /// Indexes of strings that came lately, by a number made of their bytes: most strings come again soon.
     recent: Vec<u32>,
     sorted: bool,
@@ -85,6 +87,7 @@ impl BlockBuilder {
         self.columns.value_start.push(0);
         self.columns.string_start.push(0);
         self.strings.clear();
+        self.cut_strings.clear();
         self.recent.clear();
         self.recent.resize(RECENT, u32::MAX);
         self.sorted = true;
@@ -102,30 +105,48 @@ impl BlockBuilder {
     /// Whether another event might not fit.
     pub(crate) fn is_full(&self, block_events: usize) -> bool {
         self.len() >= block_events.min(MAX_BLOCK_EVENTS)
-            || self.columns.values.len().max(self.strings.len()) + MAX_ARGUMENTS > MAX_BLOCK_VALUES
+            || self.columns.values.len().max(self.string_count()) + MAX_ARGUMENTS > MAX_BLOCK_VALUES
             || self.columns.string_bytes.len() + MAX_ARGUMENTS * MAX_STRING_ARGUMENT_BYTES
                 > MAX_BLOCK_STRING_BYTES
     }
 
-    /// Index of `string` in the block; a long one is cut at the limit.
-    pub(crate) fn intern(&mut self, string: &[u8]) -> u64 {
+    /// Strings of the block; `string_start` has one more.
+    fn string_count(&self) -> usize {
+        self.columns.string_start.len().saturating_sub(1)
+    }
+
+    /// Numbers of the strings that are cut.
+    pub(crate) fn cut_strings(&self) -> &[u32] {
+        &self.columns.cut_strings
+    }
+
+    /// Index of `string` in the block, of which only the beginning is there if it is cut; a long one is cut at the limit.
+    pub(crate) fn intern(&mut self, string: &[u8], is_cut: bool) -> u64 {
+        let is_cut = is_cut || string.len() > MAX_STRING_ARGUMENT_BYTES;
         let string = &string[..string.len().min(MAX_STRING_ARGUMENT_BYTES)];
         let place = recent_place(string);
         let recent = self.recent[place];
-        if self.columns.string(recent.into()) == Some(string) {
+        if self.columns.string(recent.into()) == Some(string) && self.columns.is_cut(recent.into()) == is_cut
+        {
             return recent.into();
         }
-        if let Some(&index) = self.strings.get(string) {
+        let known = if is_cut { &self.cut_strings } else { &self.strings };
+        if let Some(&index) = known.get(string) {
             self.recent[place] = index;
             return index.into();
         }
         let bytes = self.columns.string_bytes.len() + string.len();
-        if bytes > MAX_BLOCK_STRING_BYTES || self.strings.len() == MAX_BLOCK_VALUES {
+        if bytes > MAX_BLOCK_STRING_BYTES || self.string_count() == MAX_BLOCK_VALUES {
             // More strings than events have arguments: what readers take for unreadable.
             return u64::MAX;
         }
-        let index = self.strings.len() as u32;
-        self.strings.insert(string.into(), index);
+        let index = self.string_count() as u32;
+        if is_cut {
+            self.cut_strings.insert(string.into(), index);
+            self.columns.cut_strings.push(index);
+        } else {
+            self.strings.insert(string.into(), index);
+        }
         self.columns.string_bytes.extend_from_slice(string);
         self.columns.string_start.push(self.columns.string_bytes.len() as u32);
         self.recent[place] = index;
@@ -397,6 +418,7 @@ fn sort(columns: &mut Columns) {
     }
     columns.string_start = old.string_start;
     columns.string_bytes = old.string_bytes;
+    columns.cut_strings = old.cut_strings;
 }
 
 /// Sorts what is nearly in order, and stops with `false` where it is not.

@@ -23,6 +23,8 @@ pub mod kind {
     pub const INDEX: u8 = 5;
     /// Where the index is, and totals.
     pub const FOOTER: u8 = 6;
+    /// Which strings of the next events block are cut.
+    pub const CUTS: u8 = 7;
 }
 
 /// Bits of [`BlockHeader::flags`].
@@ -31,6 +33,8 @@ pub mod flag {
     pub const REQUIRED: u8 = 1;
     /// What the block holds was written before: it stands here again so that opening is quick.
     pub const RESTATED: u8 = 2;
+    /// Some strings of this block of events are cut: the block in front of it says which.
+    pub const CUT: u8 = 4;
 }
 
 /// The header of a block as it lies on disk, 72 bytes; the stored bytes follow.

@@ -45,6 +45,26 @@ pub(super) fn push_quoted(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
+/// What stands before the closing quote of a string that is cut.
+const CUT: &str = "\\...";
+
+/// As [`push_quoted`], of a string that is cut.
+pub(super) fn push_cut(out: &mut String, bytes: &[u8]) {
+    push_quoted(out, bytes);
+    out.pop();
+    out.push_str(CUT);
+    out.push('"');
+}
+
+/// What stands between the quotes without the mark of a string that is cut, and whether it is one.
+pub(super) fn split_cut(quoted: &str) -> (&str, bool) {
+    match quoted.strip_suffix(CUT) {
+        // Behind a backslash the one of the mark would be an escaped one.
+        Some(string) if (string.len() - string.trim_end_matches('\\').len()) % 2 == 0 => (string, true),
+        _ => (quoted, false),
+    }
+}
+
 fn push_char(out: &mut String, c: char) {
     match c {
         '\\' => out.push_str("\\\\"),

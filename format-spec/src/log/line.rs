@@ -4,7 +4,7 @@
 //! the functions of this file, as [`Line::push`] does.
 
 use super::digits::{push_signed, push_unsigned};
-use super::escape::{escape, escape_also, push_quoted};
+use super::escape::{escape, escape_also, push_cut, push_quoted};
 use crate::model::Arg;
 
 /// A line of the log.
@@ -77,6 +77,8 @@ pub enum Value {
     Float(f64),
     /// A string in quotes.
     Str(Vec<u8>),
+    /// The same, of which only the beginning is there.
+    CutStr(Vec<u8>),
     /// `?`: the recorder could not read it.
     Unreadable,
 }
@@ -131,6 +133,7 @@ impl EventLine {
                 Value::Unsigned(number) => Arg::Unsigned(*number),
                 Value::Float(number) => Arg::Float(*number),
                 Value::Str(bytes) => Arg::Str(bytes),
+                Value::CutStr(bytes) => Arg::CutStr(bytes),
                 Value::Unreadable => Arg::Unreadable,
             };
             push_arg(out, *index, value);
@@ -167,13 +170,16 @@ pub(super) fn push_arg(out: &mut Vec<u8>, index: u8, value: Arg<'_>) {
         Arg::Signed(number) => push_signed(out, number),
         Arg::Unsigned(number) => push_unsigned(out, number),
         Arg::Float(number) => out.extend_from_slice(format!("{number:?}").as_bytes()),
-        Arg::Str(bytes) => {
-            let mut text = String::with_capacity(bytes.len() + 2);
-            push_quoted(&mut text, bytes);
-            out.extend_from_slice(text.as_bytes());
-        }
+        Arg::Str(bytes) => push_string(out, bytes, push_quoted),
+        Arg::CutStr(bytes) => push_string(out, bytes, push_cut),
         Arg::Unreadable => out.push(b'?'),
     }
+}
+
+fn push_string(out: &mut Vec<u8>, bytes: &[u8], push: fn(&mut String, &[u8])) {
+    let mut text = String::with_capacity(bytes.len() + 2);
+    push(&mut text, bytes);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// A provider or probe name: it ends at the first space or, the provider, at the first colon.

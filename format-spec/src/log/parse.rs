@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::escape::{push_quoted, unescape};
+use super::escape::{push_quoted, split_cut, unescape};
 use super::line::{EventLine, FoundLine, Key, Line, LostLine, Value};
 use crate::limits::{MAX_ARGUMENTS, MAX_NAME_BYTES, MAX_STRING_ARGUMENT_BYTES};
 
@@ -244,12 +244,13 @@ fn value<'a>(text: &mut Text<'a>) -> Result<Value, Wrong<'a>> {
             ends
         });
         let (string, rest) = quoted.split_at(end.ok_or(wrong(text.0, "a string that ends with a quote"))?);
+        let (string, is_cut) = split_cut(string);
         let bytes = unescape(string).ok_or(wrong(string, "a string with escapes that the log uses"))?;
         if bytes.len() > MAX_STRING_ARGUMENT_BYTES {
             return Err(wrong(string, "a string of at most 4096 bytes"));
         }
         text.0 = &rest[1..];
-        return Ok(Value::Str(bytes));
+        return Ok(if is_cut { Value::CutStr(bytes) } else { Value::Str(bytes) });
     }
     let end = text.0.find(' ').unwrap_or(text.0.len());
     let (token, rest) = text.0.split_at(end);

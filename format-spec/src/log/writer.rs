@@ -269,7 +269,7 @@ impl SiteText {
             Some(Arg::Signed(key)) => super::digits::push_signed(out, key),
             Some(Arg::Unsigned(key)) => push_unsigned(out, key),
             Some(Arg::Unreadable) => out.push(b'?'),
-            Some(Arg::Float(_) | Arg::Str(_)) | None => out.push(b'-'),
+            Some(Arg::Float(_) | Arg::Str(_) | Arg::CutStr(_)) | None => out.push(b'-'),
         }
         for index in (0..self.args.len()).filter(|&index| Some(index) != self.key) {
             if let (Some(value), Ok(index)) = (value(index), u8::try_from(index)) {

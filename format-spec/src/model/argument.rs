@@ -26,6 +26,24 @@ pub enum Arg<'a> {
     Float(f64),
     /// A string without its NUL, not necessarily UTF-8.
     Str(&'a [u8]),
+    /// The beginning of a string, whose end the recorder did not see.
+    CutStr(&'a [u8]),
     /// The recorder could not read it.
     Unreadable,
 }
+
+impl Arg<'_> {
+    /// A string as text to be shown: what is not UTF-8 becomes U+FFFD, and one that is cut ends with `…`. `None` if it is no
+    /// string.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Str(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Self::CutStr(bytes) => Some(String::from_utf8_lossy(bytes).into_owned() + CUT_MARK),
+            _ => None,
+        }
+    }
+}
+
+/// What stands behind a string that is cut, where it is shown and in tables.
+pub const CUT_MARK: &str = "\u{2026}";

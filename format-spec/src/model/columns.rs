@@ -4,7 +4,7 @@ use super::{ArgKind, Definitions, Event};
 
 /// The events of one block, column by column, in time order.
 ///
-/// Row `i` is event `i`; all columns but the last three have one value a row.
+/// Row `i` is event `i`; the first five columns have one value a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
     /// CLOCK_MONOTONIC, ns; ascending.
@@ -25,6 +25,8 @@ pub struct Columns {
     pub string_start: Vec<u32>,
     /// The strings of the block, end to end.
     pub string_bytes: Vec<u8>,
+    /// Numbers of the strings of which only the beginning is there, ascending.
+    pub cut_strings: Vec<u32>,
 }
 
 impl Columns {
@@ -51,6 +53,7 @@ impl Columns {
         self.unreadable.clear();
         self.string_start.clear();
         self.string_bytes.clear();
+        self.cut_strings.clear();
     }
 
     /// String `index` of the block.
@@ -60,6 +63,13 @@ impl Columns {
         let start = *self.string_start.get(index)? as usize;
         let end = *self.string_start.get(index.checked_add(1)?)? as usize;
         self.string_bytes.get(start..end)
+    }
+
+    /// Whether only the beginning of string `index` is there: the recorder did not see its end.
+    #[must_use]
+    pub fn is_cut(&self, index: u64) -> bool {
+        !self.cut_strings.is_empty()
+            && u32::try_from(index).is_ok_and(|index| self.cut_strings.binary_search(&index).is_ok())
     }
 
     /// Argument values of row `row`: bits as the site's [`ArgKind`]s say.

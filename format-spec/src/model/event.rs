@@ -39,7 +39,11 @@ impl<'a> Event<'a> {
             #[expect(clippy::cast_possible_truncation, reason = "the bits of a 4-byte float are the low 32")]
             ArgKind::Float(4) => Arg::Float(f32::from_bits(bits as u32).into()),
             ArgKind::Float(_) => Arg::Float(f64::from_bits(bits)),
-            ArgKind::Str => self.columns.string(bits).map_or(Arg::Unreadable, Arg::Str),
+            ArgKind::Str => match self.columns.string(bits) {
+                None => Arg::Unreadable,
+                Some(string) if self.columns.is_cut(bits) => Arg::CutStr(string),
+                Some(string) => Arg::Str(string),
+            },
             ArgKind::Unknown(_) => Arg::Unreadable,
         })
     }

@@ -1,5 +1,6 @@
 //! Where an events block is in a file: what opening a trace finds, and decoding starts from.
 
+use crate::layout::block::flag;
 use crate::layout::index::IndexRow;
 
 /// Where an events block is, and what its header says of the events.
@@ -21,6 +22,10 @@ pub struct BlockRef {
     pub key_max: i64,
     /// Trace that the block belongs to, where several stand in one file one after the other.
     pub part: u32,
+    /// Whether some of its strings are cut.
+    pub is_cut: bool,
+    /// Position of the block that says which; `None` if there is none.
+    pub cuts: Option<u64>,
 }
 
 impl BlockRef {
@@ -34,6 +39,8 @@ impl BlockRef {
             key_min: row.key_min.get(),
             key_max: row.key_max.get(),
             part,
+            is_cut: row.flags & flag::CUT != 0,
+            cuts: None,
         }
     }
 }

@@ -317,7 +317,11 @@ pub(crate) fn copy_row(from: &Columns, row: usize, to: &mut Columns, definitions
             (ArgKind::Str, Some(string)) => {
                 to.string_bytes.extend_from_slice(string);
                 to.string_start.push(to.string_bytes.len() as u32);
-                to.string_start.len() as u64 - 2
+                let index = to.string_start.len() as u32 - 2;
+                if from.is_cut(value) {
+                    to.cut_strings.push(index);
+                }
+                index.into()
             }
             // No string of the block: unreadable, here as there.
             (ArgKind::Str, None) => u64::MAX,

@@ -26,6 +26,7 @@ pub(crate) struct Base {
 impl Trace<'_> {
     pub(crate) fn begin_part(&mut self, header: &FileHeader, offset: usize) {
         self.end_part();
+        self.cuts = None;
         let all = &self.definitions;
         let id = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.bases.push(Base {

@@ -8,7 +8,7 @@
 
 use super::block_ref::BlockRef;
 use super::scan::{DamagedRange, Found, SEARCHED_BYTES, Scanner};
-use super::trace::Trace;
+use super::trace::{Trace, mark_cut};
 use crate::encode::BlockDecoder;
 use crate::error::Result;
 use crate::layout::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
@@ -195,6 +195,8 @@ impl Stream {
         if header.flags & flag::RESTATED != 0 && matches!(header.kind, kind::GAPS | kind::CLOCKS) {
             return Ok(());
         }
+        let cuts =
+            if header.kind == kind::EVENTS { self.trace.take_cuts(header.sequence.get()) } else { None };
         if header.kind != kind::EVENTS || self.trace.blocks.is_empty() {
             self.trace.absorb(offset, bytes, header)?;
         } else {
@@ -208,7 +210,10 @@ impl Stream {
         }
         let block = BlockRef::new(offset, &IndexRow::new(0, header), self.trace.part());
         match self.trace.decode_bytes(&block, bytes, &mut self.decoder, &mut self.columns) {
-            Ok(()) => self.held = true,
+            Ok(()) => {
+                self.held = true;
+                mark_cut(&block, cuts.map(|(_, cuts)| cuts), &mut self.columns);
+            }
             Err(damage) => {
                 let len_bytes = header.block_bytes() as u64;
                 self.trace.damage.push(DamagedRange { offset, len_bytes, damage, events: block.events });

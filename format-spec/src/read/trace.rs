@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use super::block_ref::BlockRef;
 use super::part::Base;
 use super::scan::{DamagedRange, Found, Scanner};
+use crate::encode::cuts::{self, Cuts};
 use crate::encode::{BlockDecoder, decode_definitions, index};
 use crate::error::{Damage, Error, Result};
 use crate::layout::block::{BlockHeader, flag, kind};
@@ -36,6 +37,8 @@ pub struct Trace<'a> {
     pub tail_bytes: u64,
     /// Blocks of all kinds that were found.
     pub block_count: u64,
+    /// Strings of which only the beginning was recorded, counted in each block.
+    pub cut_strings: u64,
     /// Position behind the last block.
     pub end: usize,
     /// Number of each part, from its file header.
@@ -49,6 +52,8 @@ pub struct Trace<'a> {
     pub(crate) restated_clocks: Vec<ClockAnchor>,
     /// Weight of the definitions so far.
     pub(crate) definitions_weight: u64,
+    /// What was said of the next block of events.
+    pub(crate) cuts: Option<(u64, Cuts)>,
     /// Whether a part before the last has no footer.
     pub(crate) cut_part: bool,
 }
@@ -97,6 +102,7 @@ impl<'a> Trace<'a> {
             complete: false,
             tail_bytes: 0,
             block_count: 0,
+            cut_strings: 0,
             end: 0,
             trace_ids: Vec::new(),
             by_index: false,
@@ -105,6 +111,7 @@ impl<'a> Trace<'a> {
             restated_gaps: Vec::new(),
             restated_clocks: Vec::new(),
             definitions_weight: 0,
+            cuts: None,
             cut_part: false,
         }
     }
@@ -151,11 +158,13 @@ impl<'a> Trace<'a> {
         let header = self.listed(index_offset, end, &[kind::INDEX])?;
         let content = header.content(&self.bytes[index_offset..end]).ok()?;
         let rows_end = (restated_offset - start) as u64;
-        for row in index::decode(content, header.count.get(), rows_end).ok()? {
+        let rows = index::decode(content, header.count.get(), rows_end).ok()?;
+        for (sequence, row) in (0..).zip(rows) {
             let offset = start + usize::try_from(row.offset.get()).ok()?;
             let only_here = match row.kind {
                 kind::GAPS => self.restated_gaps.is_empty(),
                 kind::CLOCKS => self.restated_clocks.is_empty(),
+                kind::CUTS => true,
                 _ => false,
             };
             if only_here {
@@ -164,8 +173,12 @@ impl<'a> Trace<'a> {
                 continue;
             }
             match row.kind {
-                kind::EVENTS => self.blocks.push(BlockRef::new(offset as u64, &row, self.part())),
-                kind::DEFINITIONS..=kind::FOOTER => {}
+                kind::EVENTS => {
+                    let cuts = self.take_cuts(sequence).map(|(at, _)| at);
+                    let block = BlockRef::new(offset as u64, &row, self.part());
+                    self.blocks.push(BlockRef { cuts, ..block });
+                }
+                kind::DEFINITIONS..=kind::CUTS => {}
                 // Walking says which block it is.
                 _ if row.flags & flag::REQUIRED != 0 => return None,
                 _ => {}
@@ -197,16 +210,23 @@ impl<'a> Trace<'a> {
         self.complete = header.kind == kind::FOOTER;
         if header.kind == kind::EVENTS {
             let row = IndexRow::new(0, header);
-            self.blocks.push(BlockRef::new(offset, &row, self.part()));
+            let cuts = self.take_cuts(header.sequence.get()).map(|(at, _)| at);
+            self.blocks.push(BlockRef { cuts, ..BlockRef::new(offset, &row, self.part()) });
             return Ok(());
         }
         let part_bytes = offset + header.block_bytes() as u64 - self.base().offset;
         let result = match header.content(bytes) {
+            Ok(content) if header.kind == kind::CUTS => {
+                cuts::decode(content, header.sequence.get(), header.count.get()).map(|cuts| {
+                    self.cut_strings += cuts.strings.len() as u64;
+                    self.cuts = Some((offset, cuts));
+                })
+            }
             Ok(content) => self.absorb_content(header, content, part_bytes),
             Err(damage) => Err(damage),
         };
         match (result, header.kind) {
-            (Ok(()), kind::DEFINITIONS..=kind::FOOTER) => {}
+            (Ok(()), kind::DEFINITIONS..=kind::CUTS) => {}
             (Ok(()), _) if header.flags & flag::REQUIRED != 0 => {
                 return Err(Error::UnknownRequired { offset, kind: header.kind });
             }
@@ -217,6 +237,11 @@ impl<'a> Trace<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What was said of the strings of block `sequence`, which comes now, and where.
+    pub(crate) fn take_cuts(&mut self, sequence: u32) -> Option<(u64, Cuts)> {
+        self.cuts.take().filter(|(_, cuts)| cuts.sequence == sequence)
     }
 
     fn absorb_content(
@@ -274,7 +299,12 @@ impl<'a> Trace<'a> {
         out: &mut Columns,
     ) -> Result<(), Damage> {
         let bytes = usize::try_from(block.offset).ok().and_then(|offset| self.bytes.get(offset..));
-        self.decode_bytes(block, bytes.unwrap_or_default(), decoder, out)
+        let bytes = bytes.unwrap_or_default();
+        self.decode_bytes(block, bytes, decoder, out)?;
+        let cuts = block.cuts.filter(|_| block.is_cut).map(|offset| self.cuts_at(offset, bytes, block.part));
+        let cuts = cuts.transpose().inspect_err(|_| out.clear())?;
+        mark_cut(block, cuts, out);
+        Ok(())
     }
 
     /// Decodes `block`, where `bytes` begin.
@@ -304,7 +334,8 @@ impl<'a> Trace<'a> {
         if header.kind != kind::EVENTS || header.trace_id.get() != base.trace_id {
             return Err(Damage::Content("no events block of this trace where the index says one is"));
         }
-        if *block != BlockRef::new(block.offset, &IndexRow::new(0, &header), block.part) {
+        let found = BlockRef::new(block.offset, &IndexRow::new(0, &header), block.part);
+        if *block != (BlockRef { cuts: block.cuts, ..found }) {
             return Err(Damage::Content("the index says something else than the block header"));
         }
         decoder.decode(header.content(bytes)?, &header, out)?;
@@ -324,6 +355,21 @@ impl<'a> Trace<'a> {
             out.site.iter_mut().for_each(|id| *id = id.saturating_add(base.sites));
         }
         Ok(())
+    }
+
+    /// What the block at `offset` says of the strings of the block that begins `events`.
+    fn cuts_at(&self, offset: u64, events: &[u8], part: u32) -> Result<Cuts, Damage> {
+        let bytes = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let bytes = bytes.unwrap_or_default();
+        let header = BlockHeader::parse(bytes)?;
+        let base = self.bases.get(part as usize).copied().unwrap_or_default();
+        let is_of = header.kind == kind::CUTS && header.trace_id.get() == base.trace_id;
+        let cuts = cuts::decode(header.content(bytes)?, header.sequence.get(), header.count.get())?;
+        if is_of && cuts.sequence == BlockHeader::parse(events)?.sequence.get() {
+            Ok(cuts)
+        } else {
+            Err(Damage::Content("what is said of its strings is of another block"))
+        }
     }
 
     /// The file's bytes.
@@ -349,6 +395,14 @@ impl<'a> Trace<'a> {
     pub fn time_range(&self) -> Option<(u64, u64)> {
         let first = self.blocks.iter().map(|block| block.first_ns).min()?;
         Some((first, self.blocks.iter().map(|block| block.last_ns).max()?))
+    }
+}
+
+/// Marks the strings of a block that are cut; where it is not known which, any may be.
+pub(super) fn mark_cut(block: &BlockRef, cuts: Option<Cuts>, columns: &mut Columns) {
+    if block.is_cut {
+        let strings = (0..).zip(columns.string_start.iter().skip(1)).map(|(string, _)| string);
+        columns.cut_strings = cuts.map_or_else(|| strings.collect(), |cuts| cuts.strings);
     }
 }
 

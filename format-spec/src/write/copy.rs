@@ -110,7 +110,11 @@ impl Copier {
         let mut unreadable = columns.row_unreadable(row);
         for (arg, (value, kind)) in source.values.iter_mut().zip(&old_site.args).enumerate() {
             match kind {
-                ArgKind::Str => *value = writer.intern(columns.string(*value).unwrap_or_default()),
+                ArgKind::Str => {
+                    let string = columns.string(*value).unwrap_or_default();
+                    let is_cut = columns.is_cut(*value);
+                    *value = if is_cut { writer.intern_cut(string) } else { writer.intern(string) };
+                }
                 // What its values may refer to is not copied.
                 ArgKind::Unknown(_) => unreadable |= 1 << arg,
                 _ => {}

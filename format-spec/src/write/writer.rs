@@ -8,7 +8,7 @@ use std::io;
 
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::encode::{BlockBuilder, DictionaryBuilder, Encoder, LEVEL, index, weight};
+use crate::encode::{BlockBuilder, DictionaryBuilder, Encoder, LEVEL, cuts, index, weight};
 use crate::error::{Error, Result};
 use crate::layout::block::{BlockHeader, BlockMaker, Bounds, flag, kind};
 use crate::layout::header::FileHeader;
@@ -144,10 +144,15 @@ impl<W: io::Write> Writer<W> {
         &self.definitions
     }
 
-    /// Gives the value that stands for `string` in the next event pushed; longer strings are cut at
+    /// Gives the value that stands for `string` in the next event pushed; a longer string is cut, and marked so, at
     /// [`MAX_STRING_ARGUMENT_BYTES`](crate::limits::MAX_STRING_ARGUMENT_BYTES).
     pub fn intern(&mut self, string: &[u8]) -> u64 {
-        self.builder.intern(string)
+        self.builder.intern(string, false)
+    }
+
+    /// As [`intern`](Self::intern), of a string of which only this beginning is known.
+    pub fn intern_cut(&mut self, beginning: &[u8]) -> u64 {
+        self.builder.intern(beginning, true)
     }
 
     /// Adds an event; seals and writes a block when that makes one full.
@@ -290,13 +295,28 @@ impl<W: io::Write> Writer<W> {
     }
 
     fn seal_events(&mut self) {
+        if !self.builder.cut_strings().is_empty() {
+            self.seal_cuts();
+        }
         let count = self.builder.sorted().len() as u32;
         let bounds = self.builder.bounds(&self.definitions.sites);
+        let cut = if self.builder.cut_strings().is_empty() { 0 } else { flag::CUT };
         let start = BlockMaker::begin(&mut self.out);
         self.builder.encode(bounds.key_min, &mut self.encoder, &mut self.out);
-        BlockMaker { bounds, ..self.maker(kind::EVENTS, flag::REQUIRED, count) }.end(&mut self.out, start);
+        BlockMaker { bounds, ..self.maker(kind::EVENTS, flag::REQUIRED | cut, count) }
+            .end(&mut self.out, start);
         self.builder.clear();
         self.events += u64::from(count);
+        self.sealed(start);
+    }
+
+    /// Seals what says which strings of the next block are cut.
+    fn seal_cuts(&mut self) {
+        let strings = self.builder.cut_strings();
+        let maker = self.maker(kind::CUTS, 0, strings.len() as u32);
+        let start = BlockMaker::begin(&mut self.out);
+        cuts::encode(self.sequence + 1, self.builder.cut_strings(), &mut self.encoder, &mut self.out);
+        maker.end(&mut self.out, start);
         self.sealed(start);
     }
 

@@ -96,7 +96,9 @@ fn event<W: std::io::Write>(
 ) -> Result<()> {
     let (thread, site) = (random.below(threads) as u32, random.below(3) as u32);
     let cpu = random.below(4) as u16;
-    let string = writer.intern(format!("string {}", random.below(9)).as_bytes());
+    let string = format!("string {}", random.below(9));
+    let is_cut = random.below(9) == 0;
+    let string = if is_cut { writer.intern_cut(string.as_bytes()) } else { writer.intern(string.as_bytes()) };
     let all = [random.next(), string, random.next()];
     let values = &all[..[1, 3, 0][site as usize]];
     let unreadable = if site == 1 && random.below(4) == 0 { 0b100 } else { 0 };
@@ -130,7 +132,8 @@ pub fn fingerprint(columns: &Columns, row: usize, definitions: &Definitions) -> 
             Arg::Signed(value) => value.hash(&mut hasher),
             Arg::Unsigned(value) => value.hash(&mut hasher),
             Arg::Float(value) => value.to_bits().hash(&mut hasher),
-            Arg::Str(value) => value.hash(&mut hasher),
+            // Where what says which are cut is damaged, all count as cut: tests/cuts.rs.
+            Arg::Str(value) | Arg::CutStr(value) => value.hash(&mut hasher),
             Arg::Unreadable => "unreadable".hash(&mut hasher),
         }
     }

@@ -210,7 +210,7 @@ impl Bench {
             let site = self.plans.get(raw.site as usize).filter(|_| raw.kind == KIND_SITE);
             let Some(plan) = site else { continue };
             let (mut values, mut is_text) = (Values::default(), false);
-            plan.values(&raw, &mut values, |bytes| {
+            plan.values(&raw, &mut values, |bytes, _| {
                 is_text |= !text.is_empty() && bytes == text.trim_end_matches('\0').as_bytes();
                 0
             });

@@ -3,8 +3,8 @@
 use tracer_format::ArgKind;
 
 use crate::abi::{
-    ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, IS_STRING, MAX_ARGUMENTS, SHAPE_EMPTY, SHAPE_ONE_REGISTER,
-    SHAPE_STRINGS, SHAPE_VALUES, SiteSpec,
+    ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, IS_STRING, MAX_ARGUMENTS, MAX_STRING_BYTES, SHAPE_EMPTY,
+    SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec,
 };
 use crate::arch::register::WORDS;
 use crate::kernel::raw::Raw;
@@ -89,8 +89,9 @@ impl Plan {
         (Self { origins }, spec)
     }
 
-    /// Makes the values of one raw event; `intern` gives the value that stands for a string.
-    pub fn values(&self, raw: &Raw<'_>, out: &mut Values, mut intern: impl FnMut(&[u8]) -> u64) {
+    /// Makes the values of one raw event; `intern` gives the value that stands for a string, of which only the beginning was
+    /// read if its second argument is true.
+    pub fn values(&self, raw: &Raw<'_>, out: &mut Values, mut intern: impl FnMut(&[u8], bool) -> u64) {
         out.values.clear();
         out.unreadable = 0;
         for (at, &(kind, origin)) in self.origins.iter().enumerate() {
@@ -102,7 +103,9 @@ impl Plan {
                 },
                 Origin::Text { index } => {
                     out.text.clear();
-                    raw.string(index, &mut out.text).then(|| intern(&out.text))
+                    // One of the greatest length may go on: the program did not see its end.
+                    raw.string(index, &mut out.text)
+                        .then(|| intern(&out.text, out.text.len() + 1 >= MAX_STRING_BYTES))
                 }
                 Origin::Nowhere => None,
             };
@@ -164,7 +167,7 @@ mod tests {
         let (plan, _) = Plan::new(arguments);
         let mut out = Values::default();
         let event = event(1, 0, words);
-        plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |_| 77);
+        plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |_, _| 77);
         (out.values, out.unreadable)
     }
 
@@ -222,8 +225,8 @@ mod tests {
         let (plan, spec) = Plan::new(&[text]);
         assert_eq!(spec.shape, SHAPE_STRINGS);
         let mut out = Values::default();
-        plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |text| {
-            assert_eq!(text, b"abc");
+        plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |text, is_cut| {
+            assert_eq!((text, is_cut), (&b"abc"[..], false));
             5
         });
         assert_eq!((out.values, out.unreadable), (vec![5], 0));

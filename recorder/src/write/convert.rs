@@ -50,7 +50,9 @@ impl Converter {
         let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(false) };
         let Some(thread) = self.threads.id(raw, &site.site.program, writer)? else { return Ok(false) };
         site.recorded += 1;
-        site.plan.values(raw, &mut self.values, |text| writer.intern(text));
+        site.plan.values(raw, &mut self.values, |text, is_cut| {
+            if is_cut { writer.intern_cut(text) } else { writer.intern(text) }
+        });
         let Values { values, unreadable, .. } = &self.values;
         writer.push_unsealed(&Firing {
             time_ns: raw.time_ns,

@@ -166,7 +166,7 @@ impl Recording {
         while let Some(raw) = self.merge.next(batch.complete_ns) {
             let (probe, plan) = &self.plans[raw.site as usize];
             let (mut values, mut strings) = (Values::default(), Vec::new());
-            plan.values(&raw, &mut values, |text| {
+            plan.values(&raw, &mut values, |text, _| {
                 strings.push(String::from_utf8_lossy(text).into_owned());
                 0
             });

@@ -1,6 +1,6 @@
 //! The options of `synth`, and the plan they become.
 
-use tracer_format::limits::MAX_BLOCK_EVENTS;
+use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_STRING_ARGUMENT_BYTES};
 
 /// What the traced programs do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +51,13 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = MAX_BLOCK_EVENTS as u64,
           value_parser = clap::value_parser!(u64).range(1..=MAX_BLOCK_EVENTS as u64))]
     pub block_events: u64,
+    /// Bytes of a string that are recorded; what is longer is cut
+    #[arg(long, value_name = "N", default_value_t = MAX_STRING_ARGUMENT_BYTES as u64,
+          value_parser = clap::value_parser!(u64).range(1..=MAX_STRING_ARGUMENT_BYTES as u64))]
+    pub max_string: u64,
+    /// Writes that some of what runs is not recorded: a probe, a file, processes, events
+    #[arg(long)]
+    pub skipped: bool,
 }
 
 /// What to write, with every number given.
@@ -76,6 +83,10 @@ pub struct Plan {
     pub cpus: u16,
     /// Events in a block.
     pub block_events: usize,
+    /// Bytes of a string that are recorded.
+    pub max_string: usize,
+    /// Whether some of what runs is not recorded.
+    pub skipped: bool,
 }
 
 impl From<&Options> for Plan {
@@ -96,6 +107,8 @@ impl From<&Options> for Plan {
             first_seq: options.first_seq,
             cpus: options.cpus,
             block_events: usize::try_from(options.block_events).unwrap_or(MAX_BLOCK_EVENTS),
+            max_string: usize::try_from(options.max_string).unwrap_or(MAX_STRING_ARGUMENT_BYTES),
+            skipped: options.skipped,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Recording<W> {
     loss: Loss,
     over: Vec<Gap>,
     topics: Option<Topics>,
+    /// Bytes of a string that are recorded.
+    max_string: usize,
     left: u64,
     anchor_ns: u64,
 }
@@ -44,6 +46,7 @@ impl<W: io::Write> Recording<W> {
             truth: Truth { probes, ..Truth::default() },
             loss: Loss::new(plan.loss, plan.seed),
             over: Vec::new(),
+            max_string: plan.max_string,
             topics: (plan.shape == Shape::Strings).then(|| Topics::new(plan.seed)),
             left: plan.events,
             anchor_ns: scene::START_NS + ANCHOR_NS,
@@ -100,7 +103,11 @@ impl<W: io::Write> Recording<W> {
         match &mut self.topics {
             None => self.writer.push(&firing)?,
             Some(topics) => {
-                let topic = self.writer.intern(topics.of(seq));
+                let topic = topics.of(seq);
+                let topic = match topic.get(..self.max_string) {
+                    Some(beginning) if beginning.len() < topic.len() => self.writer.intern_cut(beginning),
+                    _ => self.writer.intern(topic),
+                };
                 self.writer.push(&Firing { values: &[seq, topic], ..firing })?;
             }
         }

@@ -4,7 +4,10 @@
 
 use super::{Plan, Shape};
 use std::io;
-use tracer_format::{ArgKind, ClockAnchor, Definition, Host, Process, Result, Site, Thread, Writer};
+use tracer_format::limits::MAX_STRING_ARGUMENT_BYTES;
+use tracer_format::{
+    ArgKind, ClockAnchor, Definition, Host, Process, Result, Site, Skipped, SkippedKind, Thread, Writer,
+};
 
 /// CLOCK_MONOTONIC when the recording begins, ns.
 pub(super) const START_NS: u64 = 1_000_000_000_000;
@@ -61,7 +64,32 @@ pub(super) fn define<W: io::Write>(plan: &Plan, writer: &mut Writer<W>) -> Resul
     for (nth, (program, probe)) in (0..).zip(PIPELINE) {
         writer.define(site("buffer_tracker", program, probe, nth, plan))?;
     }
-    Ok(())
+    let skipped = if plan.skipped { skipped() } else { Vec::new() };
+    skipped.into_iter().try_for_each(|skipped| writer.define(Definition::Skipped(skipped)).map(drop))
+}
+
+/// What a recorder would say of a probe, a file, processes and events that it could not record.
+fn skipped() -> Vec<Skipped> {
+    let probe = Skipped {
+        count: 1,
+        program: "processor".to_owned(),
+        path: path("processor"),
+        provider: "buffer_tracker".to_owned(),
+        probe: "checked".to_owned(),
+        offset: 0x2345,
+        reason: "a bare five-byte nop, which this kernel must not attach to; left out".to_owned(),
+        ..Skipped::default()
+    };
+    let of =
+        |kind, count, reason: &str| Skipped { kind, count, reason: reason.to_owned(), ..Skipped::default() };
+    let file = of(SkippedKind::Files, 1, "note at byte 0 of .note.stapsdt: it is cut off");
+    let process = of(SkippedKind::Processes, 1, "permission denied (needs CAP_SYS_PTRACE)");
+    vec![
+        probe,
+        Skipped { path: path("broken"), ..file },
+        Skipped { pid: LAUNCHER + 900, from_ns: START_NS + 1_000_000, ..process },
+        of(SkippedKind::Events, 3, "they contradicted themselves and were left out"),
+    ]
 }
 
 /// The clocks of the host at a moment.
@@ -78,7 +106,7 @@ pub(super) fn anchor(monotonic_ns: u64) -> ClockAnchor {
 
 fn host(plan: &Plan) -> Host {
     let shape = format!("{:?}", plan.shape).to_lowercase();
-    let command = [
+    let mut command = vec![
         "synth".to_owned(),
         format!("--shape={shape}"),
         format!("--events={}", plan.events),
@@ -91,6 +119,10 @@ fn host(plan: &Plan) -> Host {
         format!("--cpus={}", plan.cpus),
         format!("--block-events={}", plan.block_events),
     ];
+    if plan.max_string < MAX_STRING_ARGUMENT_BYTES {
+        command.push(format!("--max-string={}", plan.max_string));
+    }
+    command.extend(plan.skipped.then(|| "--skipped".to_owned()));
     Host {
         name: "synth".to_owned(),
         kernel: "none (synthetic trace)".to_owned(),
@@ -98,7 +130,7 @@ fn host(plan: &Plan) -> Host {
         boot_id: format!("00000000-0000-4000-8000-{:012x}", plan.seed & 0xffff_ffff_ffff),
         cpus: plan.cpus.into(),
         tool: concat!("synth ", env!("CARGO_PKG_VERSION")).to_owned(),
-        command: command.to_vec(),
+        command,
     }
 }
 

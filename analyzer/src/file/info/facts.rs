@@ -102,6 +102,10 @@ fn loss(trace: &Trace<'_>, damage: &[DamagedRange], lines: &mut Facts) {
     if !trace.definitions.skipped.is_empty() {
         lines.push(("skipped", format!("{}, listed below", trace.definitions.skipped.len())));
     }
+    if trace.cut_strings > 0 {
+        let strings = counted(trace.cut_strings, "string");
+        lines.push(("cut", format!("{strings}, of which only the beginning was recorded")));
+    }
     if !damage.is_empty() {
         let bytes: u64 = damage.iter().map(|range| range.len_bytes).sum();
         lines.push((

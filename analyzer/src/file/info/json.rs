@@ -29,6 +29,7 @@ pub fn json(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
         "time": time(trace),
         "blocks": blocks(trace),
         "loss": loss(trace, counts.map(|counts| &counts.outcome)),
+        "cut_strings": trace.cut_strings,
         "skipped": definitions.skipped.iter().map(skipped::json).collect::<Vec<_>>(),
         "hosts": definitions.hosts.iter().map(host).collect::<Vec<_>>(),
         "clocks": trace.clocks.iter().map(|anchor| value!({

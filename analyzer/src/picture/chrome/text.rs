@@ -155,7 +155,7 @@ fn push_arg(out: &mut Vec<u8>, value: Arg<'_>) {
         Arg::Float(number) if number.is_finite() => out.extend_from_slice(format!("{number:?}").as_bytes()),
         // JSON has no such numbers.
         Arg::Float(number) => push_json(out, &Value::from(format!("{number:?}"))),
-        Arg::Str(bytes) => push_json(out, &Value::from(String::from_utf8_lossy(bytes))),
+        text @ (Arg::Str(_) | Arg::CutStr(_)) => push_json(out, &Value::from(text.text())),
         Arg::Unreadable => out.extend_from_slice(b"\"unreadable\""),
     }
 }

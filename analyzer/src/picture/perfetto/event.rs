@@ -139,7 +139,7 @@ impl SiteEvent {
                 Arg::Signed(number) => push_int(out, 4, number),
                 Arg::Unsigned(number) => push_uint(out, 3, number),
                 Arg::Float(number) => push_fixed(out, 5, number.to_bits()),
-                Arg::Str(bytes) => push_text(out, 6, &String::from_utf8_lossy(bytes)),
+                text @ (Arg::Str(_) | Arg::CutStr(_)) => push_text(out, 6, &text.text().unwrap_or_default()),
                 Arg::Unreadable => push_text(out, 6, "unreadable"),
             });
         }
