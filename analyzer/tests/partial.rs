@@ -2,6 +2,7 @@
 
 use tracer_analyzer::file::info;
 use tracer_analyzer::picture::{chrome, perfetto};
+use tracer_analyzer::report;
 use tracer_analyzer::tables::{Format, Rows, write};
 use tracer_analyzer::{Filter, Outcome, Selection};
 use tracer_format::{
@@ -55,7 +56,7 @@ fn every_export_marks_the_string_that_is_cut() {
     for export in &exports {
         assert!(has(export, "beginning\u{2026}") && has(export, "whole") && !has(export, "whole\u{2026}"));
     }
-    let report = info::text(&trace, None);
+    let report = report::text(&info::report(&trace, None));
     assert!(report.contains("1 string, of which only the beginning was recorded\n"), "{report}");
 }
 

@@ -148,7 +148,7 @@ fn what_contradicts_itself_is_damage() {
         content.extend_from_slice(column);
         content
     };
-    let over = MAX_BLOCK_VALUES as u32 + 1;
+    let over = u32::try_from(MAX_BLOCK_VALUES).expect("below 32 bits") + 1;
     let limit = Damage::Limit { what: "cut strings", len: over.into(), max: MAX_BLOCK_VALUES as u64 };
     let order = Damage::Content("numbers of cut strings are out of order");
     let cases = [
