@@ -198,6 +198,10 @@ fn key_notes(analysis: &Analysis, fired: &[&StageReport]) -> Vec<String> {
     }
     for report in fired.iter().filter(|report| !report.is_usable()) {
         let (begins, ends) = report.begins_and_ends();
+        if begins == 0 || ends == 0 {
+            // The table of what is not complete says it all.
+            continue;
+        }
         let (complete, key) = (report.latency.count(), &report.stage.key);
         notes.push(format!(
             "{}: only {complete} of {begins} begins and {ends} ends belong together by {key}",

@@ -132,7 +132,10 @@ impl<'a> Trials<'a> {
         let thread = &self.thread;
         let fits = || self.plain.iter().filter(|trial| trial.fits);
         let disagrees = |trial: &&Trial| trial.complete >= thread.complete - TIE && trial.same(thread) < SAME;
-        let mut against: Vec<&Trial> = fits().filter(disagrees).collect();
+        // A few pairs agree with many arguments by chance.
+        let (begins, ends) = self.sample.counts();
+        let few = begins.min(ends) < FEW;
+        let mut against: Vec<&Trial> = fits().filter(disagrees).filter(|_| !few).collect();
         let mut decision = Decision::chosen(self.sample, thread);
         if against.is_empty() {
             let of_thread = fits().filter(|trial| trial.key.scope == Scope::Tid);

@@ -63,7 +63,9 @@ impl Trial {
             // An end before its begin is a matter between processes.
             pairing.inverted.clear();
         }
-        for &(begin, end) in &pairing.inverted {
+        // A begin that has an end after it is not the begin of the end before it.
+        let ended: HashSet<u32> = pairing.begin_of.iter().filter_map(|begin| begin.checked_sub(1)).collect();
+        for &(begin, end) in pairing.inverted.iter().filter(|(begin, _)| !ended.contains(begin)) {
             pairing.begin_of[end as usize] = begin + 1;
         }
         let (begins, ends) = sample.counts();

@@ -3,6 +3,8 @@
 //! If one stage needs a key that reaches over processes, or if every stage is begun with a count of buffers, the others
 //! take that key too, where it pairs the same events.
 
+use std::collections::HashSet;
+
 use super::candidate::Candidate;
 use super::decision::Decision;
 use super::sample::Sample;
@@ -19,6 +21,11 @@ const STEP: i64 = 16;
 /// Gives the stages of one provider, each with its sample and what was decided, one key where that changes nothing.
 pub fn widen(stages: &mut [(Sample<'_>, Decision)]) {
     let Some(wide) = wide_key(stages) else { return };
+    let of_others: Vec<Numbering> = stages
+        .iter()
+        .filter(|(_, decision)| decision.key.as_ref() == Ok(&wide))
+        .map(|(sample, _)| Numbering::of(sample, wide))
+        .collect();
     for (sample, decision) in stages.iter_mut() {
         let Ok(key) = decision.key else { continue };
         if key == wide {
@@ -32,10 +39,38 @@ pub fn widen(stages: &mut [(Sample<'_>, Decision)]) {
         )]
         let few = 2.max((CHANGED * now.pairs as f64) as usize);
         let crosses = widened.crossing == now.crossing || key.scope > Scope::Pid;
+        if !counts_the_same(sample, &widened, &of_others) {
+            continue;
+        }
         if now.missing_in(&widened) <= few && widened.pairs + few >= now.pairs && crosses {
             *decision = Decision::chosen(sample, &widened);
         }
     }
+}
+
+/// What a key numbers in one stage.
+struct Numbering {
+    values: HashSet<[i64; 2]>,
+    is_identity: bool,
+}
+
+impl Numbering {
+    fn of(sample: &Sample<'_>, key: Candidate) -> Self {
+        let values = sample.fired.iter().filter_map(|fired| key.values(fired)).collect();
+        Self { values, is_identity: Trial::new(sample, key).is_identity() }
+    }
+}
+
+/// Whether `trial` numbers what some other stage of that key numbers: many values are common, and they are numbers of
+/// their own in both or in none. A length is no number of a thread. True if no other stage has the key.
+fn counts_the_same(sample: &Sample<'_>, trial: &Trial, others: &[Numbering]) -> bool {
+    let ours = Numbering::of(sample, trial.key);
+    others.is_empty()
+        || others.iter().any(|theirs| {
+            let common = ours.values.intersection(&theirs.values).count();
+            let fewer = ours.values.len().min(theirs.values.len());
+            theirs.is_identity == ours.is_identity && 2 * common >= fewer
+        })
 }
 
 /// The key that the stages of a provider may share.
