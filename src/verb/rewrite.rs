@@ -4,7 +4,8 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracer_analyzer::file;
+use tracer_analyzer::file::{self, Imported};
+use tracer_analyzer::report::counted;
 use tracer_analyzer::{Error, Outcome, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
@@ -16,13 +17,21 @@ use crate::file::trace;
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
-    write(&args.target, &[&args.log], identity(input.bytes()), |writer| {
-        file::import(input.bytes(), writer).map(drop).map_err(|error| match error {
+    let imported = write(&args.target, &[&args.log], identity(input.bytes()), |writer| {
+        file::import(input.bytes(), writer).map_err(|error| match error {
             error @ Error::Log(_) => anyhow::Error::new(error).context(name(&args.log)),
             error => cannot_write(error, &args.target.output),
         })
     })?;
-    Ok(Done::All)
+    let Imported { lost, gaps, unfinished, .. } = imported;
+    if unfinished {
+        say!("{}: the last line has no end and is left out: it may be cut off", name(&args.log));
+    }
+    if gaps > 0 {
+        let (events, gaps) = (counted(lost, "event"), counted(gaps, "gap"));
+        say!("{}: {events} lost while recording, in {gaps}", name(&args.log));
+    }
+    Ok(if unfinished || gaps > 0 { Done::Lossy } else { Done::All })
 }
 
 pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {

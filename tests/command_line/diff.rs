@@ -17,7 +17,8 @@ fn trace(folder: &Folder, name: &str, stage: &str, latency_ns: u64, more: &str) 
         }
     }
     folder.write("log", log + more);
-    stdout(&folder.tracer(&["import", "log", "-o", name]), 0);
+    let code = if more.contains("] Lost ") { 3 } else { 0 };
+    stdout(&folder.tracer(&["import", "log", "-o", name]), code);
 }
 
 #[test]

@@ -243,3 +243,32 @@ fn a_bad_log_is_named_by_line_and_leaves_nothing() {
     assert!(stderr(&output).contains("line 8"), "{}", stderr(&output));
     assert!(!folder.path("s.trace").exists());
 }
+
+/// A log that says of losses, or ends inside a line, became a trace without a word.
+#[test]
+fn an_import_says_what_the_log_lacks() {
+    let folder = Folder::new("import_lacks");
+    let event = |seq: &str| format!("[100] [PID:1] p t:a | Seq: {seq}");
+    let cases = [
+        (event("1") + "\n", 0, ""),
+        (
+            event("1233") + "\n" + &event("12"),
+            3,
+            "log: the last line has no end and is left out: it may be cut off",
+        ),
+        (
+            event("1233") + "\n[160] Lost 7 events since 150\n",
+            3,
+            "log: 7 events lost while recording, in 1 gap",
+        ),
+        (event("1233") + "\n \t", 0, ""),
+    ];
+    for (log, code, said) in cases {
+        folder.write("log", log.as_bytes());
+        let output = folder.tracer(&["import", "log", "-f", "-o", "s.trace"]);
+        assert_eq!(output.status.code(), Some(code), "{log}");
+        assert!(stderr(&output).contains(said) && stderr(&output).is_empty() == said.is_empty(), "{log}");
+        let replayed = folder.tracer(&["replay", "s.trace"]);
+        assert_eq!(String::from_utf8_lossy(&replayed.stdout).matches("Seq: ").count(), 1, "{log}");
+    }
+}

@@ -18,8 +18,12 @@ pub struct Imported {
     pub events: u64,
     /// Events that the log says were lost.
     pub lost: u64,
+    /// Places in time where they were lost.
+    pub gaps: u64,
     /// Probes in the header.
     pub found: u64,
+    /// Whether the log ends inside a line, which was left out: a number in it may be cut off.
+    pub unfinished: bool,
 }
 
 /// Reads `log` and writes what it holds to `writer`, which the caller finishes.
@@ -30,6 +34,8 @@ pub struct Imported {
 /// [`Error::Log`] for the first line that is none of the log's; nothing was written then.
 /// [`Error::Format`] if the writer fails.
 pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> {
+    let (log, rest) = log.split_at(log.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    let unfinished = !rest.trim_ascii().is_empty();
     let mut plan = Plan::default();
     // A line of the header stands before all events, a later one behind the event before it.
     let mut last_ns = 0;
@@ -47,7 +53,8 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
             Line::Blank | Line::Started | Line::Lost(_) => {}
         }
     }
-    let mut imported = Imported { found: plan.header.len() as u64, ..Imported::default() };
+    let found = plan.header.len() as u64;
+    let mut imported = Imported { found, unfinished, ..Imported::default() };
     plan.define(writer)?;
     for line in parse(log) {
         match line?.1 {
@@ -57,7 +64,8 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
             }
             Line::Lost(lost) => {
                 writer.gap(plan.gap(&lost))?;
-                imported.lost += lost.count;
+                imported.lost = imported.lost.saturating_add(lost.count);
+                imported.gaps += 1;
             }
             Line::Blank | Line::Started | Line::Found(_) => {}
         }
