@@ -11,6 +11,7 @@ mod command;
 mod exception;
 mod identity;
 mod launch;
+mod many;
 mod namespace;
 mod processes;
 mod python;

@@ -153,8 +153,13 @@ impl Finder {
                 let scan = self.discovery.scan_process(pid);
                 self.attach_later(scan, announce, skip)?;
             }
-            if scan_at <= now {
+            if scan_at <= now || self.links.is_crowded() {
                 let scan = self.scan();
+                for file in self.links.release(&scan.mapped) {
+                    // Its next process is to be looked at again.
+                    self.discovery.forget(file);
+                    self.looked.clear();
+                }
                 self.attach_later(scan, announce, skip)?;
                 scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
             }

@@ -1,9 +1,13 @@
 //! The links of a recording: as many sites of a file as the kernel takes, and none that costs the others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result};
 use crate::find::known::FileId;
@@ -17,6 +21,10 @@ const MAX_FILTERED: usize = 16;
 const MAX_HOPELESS: usize = 32;
 /// Threads that detach at a time: the kernel takes 25 to 50 ms for each link, nearly all of which it waits.
 const DETACHING: usize = 64;
+
+/// Files that stay attached to although no process maps them, so that their next process is recorded from its first
+/// instruction. Fewer where descriptors are scarce.
+const MAX_IDLE: u64 = 256;
 
 /// A site that is not recorded, or not whole.
 #[derive(Debug)]
@@ -58,13 +66,28 @@ pub(crate) struct Links {
     mode: AttachMode,
     /// Processes that alone are attached to, where the kernel can do that; empty for all.
     pids: Vec<u32>,
-    by_file: HashMap<FileId, Vec<Link>>,
+    by_file: HashMap<FileId, AttachedFile>,
+    /// Files that may be idle.
+    max_idle: usize,
+    /// Files that were attached to after the last [`release`](Self::release).
+    kept: usize,
+    /// Threads that close links of idle files.
+    closing: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct AttachedFile {
+    links: Vec<Link>,
+    /// When a process that maps it was last seen, or may have begun to.
+    mapped: Instant,
 }
 
 impl Links {
     /// Attaches to all processes, or where the kernel can to `pids` only, if there are any.
     pub(crate) fn new(program: Arc<Program>, mode: AttachMode, pids: Vec<u32>) -> Self {
-        Self { program, mode, pids, by_file: HashMap::new() }
+        let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        let max_idle = usize::try_from(MAX_IDLE.min(descriptors / 8)).unwrap_or(usize::MAX);
+        Self { program, mode, pids, by_file: HashMap::new(), max_idle, kept: 0, closing: Vec::new() }
     }
 
     /// Attaches to `places` of the file at `path`, instead of what the file was attached to before. Gives the sites that
@@ -106,13 +129,44 @@ impl Links {
             }
         }
         refusals.sort_by_key(|refusal| refusal.place);
-        self.by_file.insert(file, links);
+        self.by_file.insert(file, AttachedFile { links, mapped: Instant::now() });
         Ok(refusals)
     }
 
     /// Detaches from a file; false if it was not attached to.
     pub(crate) fn remove(&mut self, file: &FileId) -> bool {
-        self.by_file.remove(file).is_some_and(|links| !links.is_empty())
+        self.by_file.remove(file).is_some_and(|attached| !attached.links.is_empty())
+    }
+
+    /// Whether it is time for [`release`](Self::release): as many files were attached to since the last time as may be idle.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.by_file.len() >= self.kept + self.max_idle
+    }
+
+    /// Detaches from the files that no process has mapped for the longest time, if there are many of them. `mapped` are those
+    /// that processes map now. Gives the files that were detached from.
+    pub(crate) fn release(&mut self, mapped: &BTreeSet<FileId>) -> Vec<FileId> {
+        let now = Instant::now();
+        let mut idle = Vec::new();
+        for (file, attached) in &mut self.by_file {
+            if mapped.contains(file) {
+                attached.mapped = now;
+            } else {
+                idle.push((attached.mapped, *file));
+            }
+        }
+        idle.sort_unstable();
+        idle.truncate(idle.len().saturating_sub(self.max_idle));
+        let files: Vec<FileId> = idle.into_iter().map(|(_, file)| file).collect();
+        let links: Vec<Link> =
+            files.iter().filter_map(|file| self.by_file.remove(file)).flat_map(|file| file.links).collect();
+        self.kept = self.by_file.len();
+        if !links.is_empty() {
+            self.closing.retain(|thread| !thread.is_finished());
+            // Closing takes its time, in which programs that begin are to be looked at.
+            self.closing.push(std::thread::spawn(move || close(links)));
+        }
+        files
     }
 
     /// The processes to attach to alone. All others are as if nothing was attached: no breakpoint, no semaphore.
@@ -128,15 +182,21 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        let mut links: Vec<Link> = self.by_file.drain().flat_map(|(_, links)| links).collect();
-        let share = links.len().div_ceil(DETACHING).max(1);
-        std::thread::scope(|scope| {
-            while !links.is_empty() {
-                let part = links.split_off(links.len().saturating_sub(share));
-                scope.spawn(move || drop(part));
-            }
-        });
+        close(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
+        // A thread that panicked has closed its links as well.
+        self.closing.drain(..).for_each(|thread| drop(thread.join()));
     }
+}
+
+/// Closes links, many at a time.
+fn close(mut links: Vec<Link>) {
+    let share = links.len().div_ceil(DETACHING).max(1);
+    std::thread::scope(|scope| {
+        while !links.is_empty() {
+            let part = links.split_off(links.len().saturating_sub(share));
+            scope.spawn(move || drop(part));
+        }
+    });
 }
 
 /// The places with one semaphore for each address, as the kernel wants it, and those that lose theirs by that.

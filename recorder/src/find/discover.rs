@@ -65,6 +65,8 @@ pub struct Scan {
     pub found: Vec<FoundFile>,
     /// Processes that pass the filter and map any file with requested probes, found now or earlier.
     pub pids: BTreeSet<u32>,
+    /// The files with requested probes that these processes map.
+    pub(crate) mapped: BTreeSet<FileId>,
     /// What could not be looked into, at most one for a file, none told before.
     pub skipped: Vec<Skipped>,
     /// Words about what may be missing, though nothing that was asked for is known to be.
@@ -189,6 +191,11 @@ impl Discovery {
         pass.finish()
     }
 
+    /// Forgets a file with probes: it is found again when a process maps it again.
+    pub(crate) fn forget(&mut self, file: FileId) {
+        self.known.forget(file);
+    }
+
     fn pass(&mut self) -> Pass<'_> {
         let first = !self.scanned;
         Pass {
@@ -262,6 +269,7 @@ impl Pass<'_> {
         let distinct: BTreeSet<FileId> = files.iter().map(|(file, _)| *file).collect();
         for file in distinct {
             self.scan.pids.insert(pid);
+            self.scan.mapped.insert(file);
             if let Some(position) = self.positions.get(&file) {
                 self.scan.found[*position].pids.push(pid);
             }

@@ -168,6 +168,11 @@ impl KnownFiles {
         Ok(None)
     }
 
+    /// Forgets a file, and the ones that are the same to the kernel.
+    pub(crate) fn forget(&mut self, file: FileId) {
+        self.files.retain(|_, known| known.original != file);
+    }
+
     /// Forgets files without probes that `is_alive` does not know, so that memory stays bounded by what runs.
     pub(crate) fn keep(&mut self, is_alive: impl Fn(&FileId) -> bool) {
         self.files.retain(|file, known| known.probed.is_some() || is_alive(file));
