@@ -12,6 +12,10 @@ pub const MAX_STRING_BYTES: usize = 256;
 /// Most bytes of an event after its header: every argument a string of the greatest length.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_ARGUMENTS * (8 + MAX_STRING_BYTES);
 
+/// Bytes of the payload of a scratch buffer: one more string fits behind any offset of as many bits as those of
+/// [`MAX_PAYLOAD_BYTES`].
+pub const SCRATCH_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES.next_power_of_two() + MAX_STRING_BYTES;
+
 /// Scratch buffers per CPU in which sites with strings assemble their event. More than one, because a task can be
 /// preempted by another on the same CPU while it holds one.
 pub const SCRATCH_PER_CPU: u32 = 4;

@@ -19,6 +19,8 @@ mod process;
 mod ring;
 mod string;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_get_current_pid_tgid, bpf_get_smp_processor_id};
 use aya_ebpf::macros::{raw_tracepoint, uprobe};
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext};
@@ -89,7 +91,14 @@ fn fire(ctx: &ProbeContext) {
 /// Any number of arguments that are all values of up to 8 bytes.
 #[inline(always)]
 fn fire_values(regs: *const u64, spec: &SiteSpec, event: &Event) {
-    let mut words = [0u64; MAX_ARGUMENTS];
+    let mut words = MaybeUninit::<[u64; MAX_ARGUMENTS]>::uninit();
+    let first = words.as_mut_ptr().cast::<u64>();
+    for i in 0..MAX_ARGUMENTS {
+        // SAFETY: i < MAX_ARGUMENTS. Volatile, because the compiler makes a loop over bytes of anything else.
+        unsafe { first.add(i).write_volatile(0) };
+    }
+    // SAFETY: all of it was written.
+    let mut words = unsafe { words.assume_init() };
     let unreadable = argument::gather(regs, spec, &mut words);
     event.submit(spec.count, unreadable, &words);
 }

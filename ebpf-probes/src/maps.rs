@@ -6,11 +6,11 @@ use core::ptr;
 
 use aya_ebpf::bindings::bpf_map_def;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS;
-use aya_ebpf::macros::map;
 use aya_ebpf::helpers::generated::bpf_map_lookup_elem;
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, RingBuf};
 
-use crate::abi::{LaneControl, MAX_PAYLOAD_BYTES, SITE_PAGE_BITS, SiteSpec};
+use crate::abi::{LaneControl, SCRATCH_PAYLOAD_BYTES, SITE_PAGE_BITS, SiteSpec};
 
 /// What to read at a site, by its cookie: pages of `SiteSpec`, which the recorder adds as it needs them.
 #[map]
@@ -77,7 +77,7 @@ pub struct Scratch {
     /// 1 while a program uses this buffer.
     pub taken: u64,
     /// The words of the event, then the bytes of its strings.
-    pub payload: [u64; MAX_PAYLOAD_BYTES / 8],
+    pub payload: [u64; SCRATCH_PAYLOAD_BYTES / 8],
 }
 
 /// An array whose values are maps; aya-ebpf has it only with BTF, which would fix the size of the inner map.

@@ -1,12 +1,14 @@
 //! Sites with C strings. The strings are read into a scratch buffer first; only then is their length known, and the
 //! smallest class of event that holds them is reserved.
 
+use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user_str};
 
 use crate::abi::{
-    HEADER_BYTES, IS_STRING, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_STRING_BYTES, SCRATCH_PER_CPU, SiteSpec,
+    HEADER_BYTES, IS_STRING, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_STRING_BYTES, SCRATCH_PAYLOAD_BYTES,
+    SCRATCH_PER_CPU, SiteSpec,
 };
 use crate::argument::Word;
 use crate::maps::{self, Scratch};
@@ -17,7 +19,8 @@ use crate::{argument, atomic};
 const LAST_START: usize = MAX_PAYLOAD_BYTES - MAX_STRING_BYTES;
 
 /// All bits of an offset into the payload; changes nothing but what the verifier knows.
-const USED_MASK: usize = MAX_PAYLOAD_BYTES.next_power_of_two() - 1;
+const OFFSET_MASK: usize = MAX_PAYLOAD_BYTES.next_power_of_two() - 1;
+const _: () = assert!(OFFSET_MASK + MAX_STRING_BYTES <= SCRATCH_PAYLOAD_BYTES);
 
 /// Reads the arguments of a site that has strings, and submits the event.
 #[inline(always)]
@@ -76,6 +79,7 @@ fn read_string(scratch: *mut Scratch, used: &mut usize, address: u64) -> Word {
     if start > LAST_START {
         return Word { unreadable: 1, value: 0 };
     }
+    let start = bounded(start);
     // SAFETY: at most MAX_STRING_BYTES are written from `start`, which leaves room for them; the helper checks the
     // address and fails instead of faulting.
     let status = unsafe {
@@ -86,8 +90,19 @@ fn read_string(scratch: *mut Scratch, used: &mut usize, address: u64) -> Word {
     // The status counts the NUL. After an error the length does not matter, but the verifier must see its bounds.
     let length = (status as usize).wrapping_sub(1) & (MAX_STRING_BYTES - 1);
     let length = if unreadable != 0 { 0 } else { length };
-    *used = (start + length) & USED_MASK;
+    *used = start + length;
     Word { unreadable, value: (start as u64) << 32 | length as u64 }
+}
+
+/// An offset into the payload whose bound the verifier sees where it is used. It forgets what a comparison said about a
+/// register that is spilled before (Linux 6.1), but not what a mask says; the compiler knows that the mask changes
+/// nothing, and would leave it out if it saw through the assembly.
+#[inline(always)]
+fn bounded(offset: usize) -> usize {
+    let mut offset = offset;
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0} */", inout(reg) offset, options(pure, nomem, nostack, preserves_flags)) };
+    offset & OFFSET_MASK
 }
 
 /// Copies the payload to an event of `BYTES` and submits it.

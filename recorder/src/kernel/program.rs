@@ -12,7 +12,8 @@ use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
 use crate::abi::{
-    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, MAX_PAYLOAD_BYTES, SCRATCH_PER_CPU, SiteSpec,
+    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU,
+    SiteSpec,
 };
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{
@@ -28,7 +29,7 @@ struct Aligned<T: ?Sized>(T);
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../ebpf-probes/probes.bpf.o"));
 
 /// Bytes of the program's `Scratch`: a flag and the payload.
-const SCRATCH_BYTES: u32 = bytes_of::<[u64; 1 + MAX_PAYLOAD_BYTES / 8]>();
+const SCRATCH_BYTES: u32 = bytes_of::<[u64; 1 + SCRATCH_PAYLOAD_BYTES / 8]>();
 
 /// How the program is loaded; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,11 +138,7 @@ impl Program {
         relocate(&mut object, &by_name)?;
         let site = Code::of(&object, "site", ProgramType::Kprobe)?;
         let single = site.load(AttachType::None)?;
-        let multi = site.load(AttachType::UprobeMulti);
-        let multi = match multi {
-            Err(Error::Unsupported { source, .. }) => Err(source),
-            other => Ok(other?),
-        };
+        let multi = load_multi(&site)?;
         let watchers = match kernel {
             Ok(_) => Ok(load_watchers(&object)?),
             Err(error) => Err(error),
@@ -269,6 +266,20 @@ impl Program {
     #[must_use]
     pub fn cpus(&self) -> usize {
         self.rings.len()
+    }
+}
+
+/// Loads the program for attaching many sites at once; the inner error is that this kernel cannot do that. Before Linux
+/// 6.6 some kernels load it all the same, because they ignore the attach type, and then refuse every link. So the kernel
+/// is asked for a link to what is no file: one that knows such links says so, any other finds the request invalid.
+fn load_multi(site: &Code) -> Result<io::Result<OwnedFd>> {
+    let program = match site.load(AttachType::UprobeMulti) {
+        Err(Error::Unsupported { source, .. }) => return Ok(Err(source)),
+        other => other?,
+    };
+    match bpf::link_uprobe_multi(program.as_fd(), c"/", &[0], &[0], &[0]) {
+        Err(error) if error.raw_os_error() != Some(libc::EBADF) => Ok(Err(error)),
+        _ => Ok(Ok(program)),
     }
 }
 
