@@ -277,7 +277,8 @@ fn load_multi(site: &Code) -> Result<io::Result<OwnedFd>> {
         Err(Error::Unsupported { source, .. }) => return Ok(Err(source)),
         other => other?,
     };
-    match bpf::link_uprobe_multi(program.as_fd(), c"/", &[0], &[0], &[0]) {
+    let sites = bpf::UprobeSites { offsets: &[0], semaphore_offsets: &[0], cookies: &[0] };
+    match bpf::link_uprobe_multi(program.as_fd(), c"/", &sites, None) {
         Err(error) if error.raw_os_error() != Some(libc::EBADF) => Ok(Err(error)),
         _ => Ok(Ok(program)),
     }
