@@ -60,6 +60,10 @@ const MAX_REMEMBERED: usize = 4096;
 const SCAN_INTERVAL: Duration = Duration::from_millis(200);
 const SCAN_SHARE: u32 = 20;
 
+/// What is said of a site whose semaphore is not raised in all processes.
+const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
+                        wrong one in processes that start while recording; what those fire only while it is raised is missed";
+
 /// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
 fn given_path(started: &Started) -> PathBuf {
     Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
@@ -98,6 +102,10 @@ impl Finder {
             for site in &binary.sites {
                 if self.is_harmful(site, &binary, skip) {
                     continue;
+                }
+                // With -p, all that is recorded runs already.
+                if site.semaphore_is_shadowed && self.options.pids.is_empty() {
+                    skip(at(site, &binary, SHADOWED.to_owned()));
                 }
                 let (plan, spec) = Plan::new(&site.arguments);
                 let id = self.program.add_site(&spec)?;
@@ -238,13 +246,7 @@ impl Finder {
     fn is_harmful(&self, site: &binary::Site, binary: &Binary, skip: &mut dyn FnMut(Skipped)) -> bool {
         let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
         let Some(hazard) = hazard else { return false };
-        skip(Skipped {
-            count: 1,
-            provider: site.provider.clone(),
-            probe: site.probe.clone(),
-            offset: site.offset,
-            ..in_file(binary, format!("{hazard}; left out"))
-        });
+        skip(at(site, binary, format!("{hazard}; left out")));
         true
     }
 
@@ -263,5 +265,16 @@ impl Finder {
             announced: true,
             found_ns: 0,
         }
+    }
+}
+
+/// A site of a file that is not recorded, or not whole.
+fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
+    Skipped {
+        count: 1,
+        provider: site.provider.clone(),
+        probe: site.probe.clone(),
+        offset: site.offset,
+        ..in_file(binary, reason)
     }
 }

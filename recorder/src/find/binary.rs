@@ -15,7 +15,7 @@ use crate::arch::nop::{self, NOP_BYTES, NopForm};
 use crate::error::Damage;
 use crate::find::elf::note::{self, Note};
 use crate::find::elf::symbol;
-use crate::find::elf::{Access, Elf, file_offset};
+use crate::find::elf::{Access, Elf, file_offset, is_shadowed};
 use crate::site::argument::{self, Argument, Location, SpecContext};
 use tracer_format::grammar::{Request, requested};
 use tracer_format::log::escape;
@@ -57,6 +57,8 @@ pub struct Site {
     pub offset: u64,
     /// File offset of the semaphore, bytes; 0 if there is none.
     pub semaphore_offset: u64,
+    /// Whether the kernel does not raise the semaphore in processes that start while it is attached.
+    pub semaphore_is_shadowed: bool,
     /// Form of the instruction.
     pub nop: NopForm,
     /// Arguments, at most 12.
@@ -241,6 +243,8 @@ impl<'a> SiteReader<'a> {
             address: note.address,
             offset,
             semaphore_offset,
+            semaphore_is_shadowed: note.semaphore != 0
+                && is_shadowed(&self.segments, note.semaphore, rustix::param::page_size() as u64),
             nop: nop::classify(&code),
             arguments: parsed.arguments,
             spec: note.spec,

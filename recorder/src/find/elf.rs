@@ -277,6 +277,27 @@ pub fn file_offset(segments: &[ProgramHeader64<LE>], address: u64, access: Acces
     })
 }
 
+/// Whether the page of the file with the variable at `address` is part of an earlier writable segment as well, as lld and
+/// mold lay out small programs. When a program is loaded, the kernel raises a semaphore in the first mapping of the page that
+/// it may write to, and the program looks at the other one.
+#[must_use]
+pub fn is_shadowed(segments: &[ProgramHeader64<LE>], address: u64, page_bytes: u64) -> bool {
+    let writable = || {
+        segments.iter().filter(|segment| {
+            segment.p_type.get(LE) == elf::PT_LOAD && segment.p_flags.get(LE) & elf::PF_W != 0
+        })
+    };
+    let Some(offset) = file_offset(segments, address, Access::Write) else { return false };
+    let (page, own) = (offset / page_bytes, |segment: &&ProgramHeader64<LE>| {
+        address.wrapping_sub(segment.p_vaddr.get(LE)) < segment.p_filesz.get(LE)
+    });
+    let begin = writable().find(own).map_or(0, |segment| segment.p_vaddr.get(LE));
+    writable().filter(|segment| segment.p_vaddr.get(LE) < begin).any(|segment| {
+        let (first, len) = (segment.p_offset.get(LE), segment.p_filesz.get(LE));
+        len > 0 && (first / page_bytes..first.saturating_add(len).div_ceil(page_bytes)).contains(&page)
+    })
+}
+
 /// Reads until the buffer is full or the source ends; returns how many bytes there were.
 fn fill_at(source: &dyn FileExt, buffer: &mut [u8], offset: u64) -> Result<usize, Damage> {
     let mut filled = 0;
@@ -335,6 +356,37 @@ mod tests {
         bytes[58] = 64;
         assert!(Elf::read(&Bytes(&bytes)).is_err());
         assert_eq!(Elf::read_header(&Bytes(&bytes)).unwrap().unwrap().machine(), Ok(Machine::X86_64));
+    }
+
+    /// A segment that may be written to: offset, address, bytes.
+    fn writable(offset: u64, address: u64, bytes: u64) -> ProgramHeader64<LE> {
+        use object::endian::{U32, U64};
+        let number = |value| U64::new(LE, value);
+        ProgramHeader64 {
+            p_type: U32::new(LE, elf::PT_LOAD),
+            p_flags: U32::new(LE, elf::PF_R | elf::PF_W),
+            p_offset: number(offset),
+            p_vaddr: number(address),
+            p_paddr: number(address),
+            p_filesz: number(bytes),
+            p_memsz: number(bytes),
+            p_align: number(0x1000),
+        }
+    }
+
+    #[test]
+    fn a_page_of_two_writable_segments_hides_what_is_in_the_later_one() {
+        // As lld does: the part that becomes read-only, then, a page on in memory, what follows in the file.
+        let lld = [writable(0x760, 0x2760, 0x1b0), writable(0x910, 0x3910, 0x40)];
+        assert!(is_shadowed(&lld, 0x3920, 0x1000));
+        assert!(!is_shadowed(&lld, 0x2770, 0x1000), "the first of them");
+        assert!(!is_shadowed(&lld, 0x5000, 0x1000), "in none of them");
+        let apart = [writable(0x760, 0x2760, 0x1b0), writable(0x1910, 0x3910, 0x40)];
+        assert!(!is_shadowed(&apart, 0x3920, 0x1000), "pages of their own");
+        assert!(
+            !is_shadowed(&[writable(0x2db8, 0x3db8, 0x260)], 0x4010, 0x1000),
+            "one segment, as ld.bfd does"
+        );
     }
 
     #[test]

@@ -16,7 +16,8 @@ const TITLES: [&str; COLUMNS] = ["PROBE", "SITES", "ARGUMENTS", "SEMAPHORE", "NO
 /// Writes a file and its probes, and an empty line; `pids` are the processes that map it, if known.
 ///
 /// Sites of one probe that differ in arguments, semaphore or instruction have a line each. `?` behind an argument means
-/// that it cannot be read, `!` behind the instruction that attaching there is a hazard.
+/// that it cannot be read, `!` behind the instruction that attaching there is a hazard, and behind the
+/// semaphore that the kernel does not raise it in processes that start later.
 ///
 /// # Errors
 /// If writing fails.
@@ -53,7 +54,11 @@ fn describe(site: &Site) -> [String; COLUMNS] {
         format!("{}:{}", escape(&site.provider), escape(&site.probe)),
         String::new(),
         if arguments.is_empty() { "-".to_owned() } else { arguments.join(" ") },
-        if site.semaphore_offset == 0 { "-".to_owned() } else { "yes".to_owned() },
+        match (site.semaphore_offset, site.semaphore_is_shadowed) {
+            (0, _) => "-".to_owned(),
+            (_, false) => "yes".to_owned(),
+            (_, true) => "yes!".to_owned(),
+        },
         format!("{}{hazard}", site.nop),
     ]
 }
@@ -91,6 +96,7 @@ mod tests {
             address: 0,
             offset: 0,
             semaphore_offset,
+            semaphore_is_shadowed: semaphore_offset == 0x99,
             nop,
             arguments: kinds.iter().map(|kind| Argument { kind: *kind, location }).collect(),
             spec: String::new(),
@@ -113,7 +119,7 @@ mod tests {
         vector.arguments[0].location = Location::Vector(0);
         let sites = vec![
             site("request__start", &[Unsigned(8), Signed(4), Str], NopForm::Nop, 64),
-            site("done", &[], NopForm::NopNop5, 0),
+            site("done", &[], NopForm::NopNop5, 0x99),
             site("request__start", &[Unsigned(8), Signed(4), Str], NopForm::Nop, 64),
             site("request__start", &[Unsigned(8), Signed(2), Str], NopForm::Nop, 64),
             vector,
@@ -122,7 +128,7 @@ mod tests {
 /usr/bin/app (2 processes: 7 42)
   PROBE               SITES  ARGUMENTS    SEMAPHORE  NOP
   app:request__start  2      u64 i32 str  yes        nop
-  app:done            1      -            -          nop,nop5
+  app:done            1      -            yes!       nop,nop5
   app:request__start  1      u64 i16 str  yes        nop
   app:value           1      f64?         -          nop10!
 
