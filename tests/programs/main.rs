@@ -13,6 +13,7 @@ mod identity;
 mod launch;
 mod many;
 mod namespace;
+mod postgresql;
 mod processes;
 mod python;
 mod refused;
