@@ -7,9 +7,11 @@ mod edge_map;
 mod latency;
 mod summary;
 mod tally;
+mod tree;
 mod walk;
 
 pub(crate) use edge_map::EdgeMap;
 pub use latency::{EXACT, Latency, Summary};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
+pub use tree::{Growth, Tree, TreeNode};
 pub use walk::analyze;

@@ -6,7 +6,8 @@ pub mod diff;
 mod analysis;
 mod diagnosis;
 mod json;
+mod tree;
 mod verdict;
 
-pub use analysis::report;
+pub use analysis::{Detail, report};
 pub use json::{VERSION, json};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, analyze};
 use tracer_analyzer::report::{markdown, text};
 use tracer_analyzer::screen::json;
-use tracer_analyzer::screen::report;
+use tracer_analyzer::screen::{Detail, report};
 use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Draft, Stage, choose};
 use tracer_format::Trace;
@@ -41,23 +41,23 @@ fn irregular_log() -> String {
 #[test]
 fn reports_of_the_documented_log_are_these() {
     let analysis = analyzed(DOCUMENTED_LOG, &[]);
-    golden("documented.txt", &text(&report(&analysis)));
-    golden("documented.md", &markdown(&report(&analysis)));
+    golden("documented.txt", &text(&report(&analysis, Detail::Usual)));
+    golden("documented.md", &markdown(&report(&analysis, Detail::Usual)));
     golden("documented.json", &json(&analysis));
 }
 
 #[test]
 fn reports_with_loss_and_every_class_are_these() {
     let analysis = analyzed(&irregular_log(), &[]);
-    golden("irregular.txt", &text(&report(&analysis)));
-    golden("irregular.md", &markdown(&report(&analysis)));
+    golden("irregular.txt", &text(&report(&analysis, Detail::Usual)));
+    golden("irregular.md", &markdown(&report(&analysis, Detail::Usual)));
     golden("irregular.json", &json(&analysis));
 }
 
 #[test]
 fn a_trace_without_stages_says_how_to_name_one() {
     let analysis = analyzed(&log_of("1:a:1 2:b:1"), &[]);
-    let shown = text(&report(&analysis));
+    let shown = text(&report(&analysis, Detail::Usual));
     assert!(shown.contains("No stage was seen. Give one with --stage"), "{shown}");
 }
 
@@ -65,7 +65,11 @@ fn a_trace_without_stages_says_how_to_name_one() {
 fn a_name_cannot_drive_the_terminal() {
     let log = log_of("1:beg_a:1 2:end_a:1").replace("_a", "_a\\x1b[2J");
     let analysis = analyzed(&log, &[]);
-    for shown in [text(&report(&analysis)), markdown(&report(&analysis)), json(&analysis)] {
+    for shown in [
+        text(&report(&analysis, Detail::Usual)),
+        markdown(&report(&analysis, Detail::Usual)),
+        json(&analysis),
+    ] {
         assert!(shown.contains("[2J") && !shown.contains('\x1b'), "{shown}");
     }
 }

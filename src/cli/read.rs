@@ -31,6 +31,9 @@ pub(crate) struct AnalyzeArgs {
     /// Slowest buffers to list, with what made each slow
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) worst: usize,
+    /// Show every stage, hand-off and figure, also those that the path or the tree stands for
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Write the stages with the keys that were chosen to this file, which --stages takes
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) stages_out: Option<PathBuf>,

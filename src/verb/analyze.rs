@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use tracer_analyzer::analysis::Growth;
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
+use tracer_analyzer::screen::Detail;
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
 use crate::cli::{AnalyzeArgs, ReportFormat};
@@ -25,13 +27,17 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
         let written = output.write_all(stage::write(&chosen.stages).as_bytes());
         written.and_then(|()| output.finish()).with_context(|| format!("cannot write {}", name(path)))?;
     }
-    let mut watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
-    let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut watch)?.chosen_by(chosen);
+    let watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
+    let mut sinks = (watch, Growth::new(&chosen.stages));
+    let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
+    let (watch, growth) = sinks;
+    analysis.tree = Some(growth.tree());
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
+    let detail = if args.all { Detail::All } else { Detail::Usual };
     let report = match args.format {
-        ReportFormat::Text => report::text(&screen::report(&analysis)),
+        ReportFormat::Text => report::text(&screen::report(&analysis, detail)),
         ReportFormat::Json => screen::json(&analysis),
-        ReportFormat::Markdown => report::markdown(&screen::report(&analysis)),
+        ReportFormat::Markdown => report::markdown(&screen::report(&analysis, detail)),
     };
     io::stdout().write_all(report.as_bytes())?;
     Ok(trace::done(&args.file, &analysis.outcome).and(trace::refused(&args.file, &analysis.refused)))

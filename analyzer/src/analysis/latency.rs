@@ -73,6 +73,27 @@ impl Latency {
         buckets.add(value_ns.unsigned_abs());
     }
 
+    /// Adds all values of `other`.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self.count == 0 {
+            self.clone_from(other);
+            return;
+        }
+        if other.count == 0 {
+            return;
+        }
+        (self.min, self.max) = (self.min.min(other.min), self.max.max(other.max));
+        self.sum += other.sum;
+        self.count += other.count;
+        self.exact.extend_from_slice(&other.exact);
+        let is_exact = self.count <= EXACT as u64;
+        if !is_exact {
+            self.count_exact();
+        }
+        self.positive.merge(&other.positive);
+        self.negative.merge(&other.negative);
+    }
+
     /// Number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -150,6 +171,12 @@ impl Buckets {
         }
         self.counts[index] += 1;
         self.total += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.total += other.total;
     }
 
     /// The middle of the bucket with the value of rank `rank`, from 0.

@@ -2,6 +2,7 @@
 
 use super::diagnosis::Diagnosis;
 use super::latency::Latency;
+use super::tree::Tree;
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::Outcome;
 use crate::stage::choice::{Chosen, Evidence, Refused};
@@ -31,6 +32,8 @@ pub struct Analysis {
     pub keys_given_up: u64,
     /// What it says beyond its figures, if that was asked for.
     pub diagnosis: Option<Diagnosis>,
+    /// Where the time of threads goes, if that was asked for.
+    pub tree: Option<Tree>,
 }
 
 impl Analysis {

@@ -9,7 +9,7 @@ use tracer_format::{Columns, DamagedRange, Gap, Trace};
 use super::edge_map::EdgeMap;
 use super::latency::Latency;
 use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
-use crate::pair::{Class, HandOff, Pairer, Sink, Span};
+use crate::pair::{Class, HandOff, Pairer, Point, Sink, Span};
 use crate::select::clock::{anchors, realtime_ns};
 use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
@@ -90,6 +90,7 @@ impl<'a, S: Sink> Tally<'a, S> {
             hand_offs,
             keys_given_up: pairer.keys_given_up,
             diagnosis: None,
+            tree: None,
         }
     }
 }
@@ -106,6 +107,10 @@ impl<S: Sink> Sink for Tally<'_, S> {
             }
         }
         self.sink.events(columns, rows)
+    }
+
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        self.sink.begun(stage, begin)
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {

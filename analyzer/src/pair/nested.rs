@@ -118,7 +118,7 @@ impl Nested {
             open(left, out)?;
         }
         if self.pool.push(stack, event.point, event.value) {
-            return Ok(());
+            return out.sink.begun(stage, event.point);
         }
         out.given_up[stage as usize] += 1;
         out.span(stage, Class::Open, key, Seen::open(event.point, u64::MAX))

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use tracer_format::{Columns, Gap};
 
-use super::span::{HandOff, Span};
+use super::span::{HandOff, Point, Span};
 
 /// Takes what a walk finds, in the order it is found; does nothing by default.
 pub trait Sink {
@@ -15,6 +15,15 @@ pub trait Sink {
     /// Whatever ends the walk.
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         let _ = (columns, rows);
+        Ok(())
+    }
+
+    /// Takes the begin of a stage by thread, when it fires; what becomes of it is in a span later.
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        let _ = (stage, begin);
         Ok(())
     }
 
@@ -48,3 +57,31 @@ pub trait Sink {
 
 /// Takes everything and does nothing.
 impl Sink for () {}
+
+/// Hands everything to both, the first first.
+impl<A: Sink, B: Sink> Sink for (A, B) {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        self.0.events(columns, rows.clone())?;
+        self.1.events(columns, rows)
+    }
+
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        self.0.begun(stage, begin)?;
+        self.1.begun(stage, begin)
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.0.span(span)?;
+        self.1.span(span)
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.0.hand_off(hand_off)?;
+        self.1.hand_off(hand_off)
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        self.0.gap(gap)?;
+        self.1.gap(gap)
+    }
+}

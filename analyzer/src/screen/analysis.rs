@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use tracer_format::log::{escape, skipped_text};
 
-use super::verdict::{slowest, steps, verdict};
+use super::tree;
+use super::verdict::{has_path, slowest, steps, verdict};
 use crate::analysis::{Analysis, Latency, StageReport};
-use crate::pair::Class;
+use crate::pair::{Class, Side};
 use crate::report::{Align, Part, Report, Table, counted, duration, latency};
 use crate::stage::Stage;
 
@@ -15,9 +16,18 @@ const SHOWN_SKIPPED: usize = 10;
 /// Mark of a figure that lost events may have touched.
 const LOSS_MARK: &str = "*";
 
+/// How much of an analysis is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What answers where the time goes; stages that stand on the path or in the tree have no rows of their own.
+    Usual,
+    /// All figures.
+    All,
+}
+
 /// What is shown of `analysis`.
 #[must_use]
-pub fn report(analysis: &Analysis) -> Report {
+pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
         analysis.stages.iter().partition(|report| has_events(report, analysis));
     let mut report = Report { title: title(analysis), ..Report::default() };
@@ -28,15 +38,43 @@ pub fn report(analysis: &Analysis) -> Report {
     if let Some(diagnosis) = &analysis.diagnosis {
         report.facts(verdict(diagnosis));
     }
-    report.table(stage_table(&fired));
-    report.table(hand_off_table(analysis));
-    if let Some(diagnosis) = &analysis.diagnosis {
-        report.table(steps(diagnosis));
-        report.table(slowest(diagnosis));
+    let tree = analysis.tree.as_ref().filter(|tree| !tree.nodes.is_empty());
+    if let Some(tree) = tree {
+        report.facts(vec![tree::headline(tree, &analysis.stages)]);
+    }
+    let path = analysis.diagnosis.as_ref().filter(|diagnosis| has_path(diagnosis));
+    if let Some(path) = path {
+        report.table(steps(path));
+    }
+    if let Some(tree) = tree {
+        report.table(tree::table(tree, &analysis.stages));
+    }
+    let is_apart = |report: &&&StageReport| detail == Detail::All || !stands_elsewhere(report, analysis);
+    let apart: Vec<&StageReport> = fired.iter().filter(is_apart).copied().collect();
+    report.table(stage_table(&apart));
+    if detail == Detail::All || path.is_none() {
+        report.table(hand_off_table(analysis));
+    }
+    if let Some(path) = path {
+        report.table(slowest(path));
     }
     report.table(class_table(&fired));
     report.notes = notes(analysis, &fired, &silent);
     report
+}
+
+/// Whether the stage is on the path or in the tree.
+fn stands_elsewhere(report: &StageReport, analysis: &Analysis) -> bool {
+    let is = |stage: u32| analysis.stages[stage as usize].stage.name == report.stage.name;
+    let in_tree = analysis.tree.as_ref().is_some_and(|tree| {
+        tree.nodes.iter().any(|node| is(node.stage)) || tree.overlapping.iter().any(|&stage| is(stage))
+    });
+    let on_path = analysis.diagnosis.as_ref().is_some_and(|diagnosis| {
+        let edges = &diagnosis.route.edges;
+        let has = |side| edges.iter().any(|edge| edge.side == side && is(edge.stage));
+        has_path(diagnosis) && has(Side::Begin) && has(Side::End)
+    });
+    report.is_usable() && (in_tree || on_path)
 }
 
 /// The lines above the tables.

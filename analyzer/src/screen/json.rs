@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::diagnosis::diagnosed;
+use super::tree;
 use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::clock::rfc3339;
@@ -37,6 +38,7 @@ pub fn json(analysis: &Analysis) -> String {
             .collect::<Vec<_>>(),
         "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
         "keys_given_up": analysis.keys_given_up,
+        "tree": tree::members(analysis),
     });
     if let (Some(diagnosis), Value::Object(members)) = (&analysis.diagnosis, &mut document) {
         members.append(&mut diagnosed(diagnosis, &stages));

@@ -59,9 +59,6 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     let columns: Vec<_> =
         [("path of a buffer", Align::Left), ("", Align::Left)].into_iter().chain(right).collect();
     let mut table = Table::new("Path", &columns);
-    if diagnosis.shares.median.is_empty() {
-        return table;
-    }
     let shares = diagnosis.shares.median.iter().zip(&diagnosis.shares.slowest);
     for ((step, times), (median, slowest)) in diagnosis.route.steps.iter().zip(&diagnosis.steps).zip(shares) {
         let kind = if step.stage.is_some() { "work" } else { "wait" };
@@ -74,7 +71,34 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     cells.extend(times_of(&diagnosis.total));
     cells.extend([String::new(), String::new()]);
     table.rows.push(cells);
+    table.below = flow(diagnosis);
     table
+}
+
+/// Whether there is a path.
+pub(super) fn has_path(diagnosis: &Diagnosis) -> bool {
+    !diagnosis.shares.median.is_empty()
+}
+
+/// Buffers under way, beside what Little's law makes of it, and those that did not pass all of the path as they should.
+fn flow(diagnosis: &Diagnosis) -> String {
+    let mean_s = diagnosis.total.summary().map_or(0.0, |summary| summary.mean as f64 / 1e9);
+    let rates = diagnosis.limit.rates;
+    let in_flight = rates.map(|rates| {
+        format!("in flight {:.2} mean (Little {:.2}); ", rates.in_flight, rates.in_per_s * mean_s)
+    });
+    let found = |kinds: &[FindingKind]| -> u64 {
+        let of_kind = diagnosis.findings.iter().filter(|finding| kinds.contains(&finding.kind));
+        of_kind.map(|finding| finding.count).sum()
+    };
+    format!(
+        "{}lost {}, skipped {}, twice {}, overtaken {}",
+        in_flight.unwrap_or_default(),
+        found(&[FindingKind::Lost, FindingKind::Missed]),
+        found(&[FindingKind::Skipped]),
+        found(&[FindingKind::Duplicated]),
+        diagnosis.overtaken.iter().max().copied().unwrap_or_default(),
+    )
 }
 
 fn times_of(times: &Latency) -> [String; 4] {

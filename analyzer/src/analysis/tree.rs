@@ -1,0 +1,243 @@
+//! Where the time of threads goes: stages by thread, each inside of the one that was open when it began.
+//!
+//! A stage that is still open when the one around it ends is inside of none: it *overlaps*, and stands beside the tree.
+//! What began inside of it counts as inside of what is around it.
+
+use std::io;
+
+use super::latency::Latency;
+use crate::pair::{Class, Point, Sink, Span};
+use crate::stage::{Scope, Stage};
+
+/// Places in the tree at most; deeper ones count where their stage stands above.
+const MAX_NODES: usize = 4096;
+/// Stages above each other at most.
+const MAX_DEPTH: u32 = 24;
+/// Begins that are open on one thread at most; more of them are not placed.
+const MAX_OPEN: usize = 1 << 16;
+/// Share of a stage's spans that overlap others, from which on it stands beside the tree.
+const OVERLAPPING: f64 = 0.01;
+
+/// Where the time of threads goes.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    /// Threads that fired events of these stages.
+    pub threads: u64,
+    /// Time from the first to the last of these events, over all these threads, ns.
+    pub thread_ns: u64,
+    /// Part of it in which no stage was open, ns.
+    pub idle_ns: u64,
+    /// The places, each after the one that it is inside of, those that take longer first.
+    pub nodes: Vec<TreeNode>,
+    /// Stages that overlap others, by their number in the analysis.
+    pub overlapping: Vec<u32>,
+}
+
+/// A stage at one place in the tree.
+#[derive(Debug, Clone)]
+pub struct TreeNode {
+    /// Index into the stages of the analysis.
+    pub stage: u32,
+    /// How many stages are around it.
+    pub depth: u32,
+    /// Time of its spans, ns.
+    pub total_ns: u64,
+    /// The same without what is inside, ns.
+    pub own_ns: u64,
+    /// Latencies of its spans.
+    pub latency: Latency,
+}
+
+/// Places spans while they pass.
+#[derive(Debug)]
+pub struct Growth {
+    /// Places, those first that others are inside of; the first is the root.
+    places: Vec<Place>,
+    threads: Vec<ThreadTime>,
+    /// Spans of each stage, and how many of them overlapped what was around them.
+    spans: Vec<(u64, u64)>,
+    /// Whether any stage is by thread.
+    any: bool,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    stage: u32,
+    depth: u32,
+    inside: Vec<usize>,
+    total_ns: u64,
+    latency: Latency,
+}
+
+/// What is open on a thread, innermost last, and the times of its first and last event here.
+#[derive(Debug, Default)]
+struct ThreadTime {
+    open: Vec<OpenSpan>,
+    seen_ns: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OpenSpan {
+    stage: u32,
+    begin_ns: u64,
+    place: usize,
+    /// Whether the place is one above, so that its time is counted already.
+    folded: bool,
+    overlaps: bool,
+}
+
+/// The place of the innermost of these that what begins now is inside of; the root if there is none. What went on when the
+/// one around it ended is around nothing: it overlaps, or was left without an end.
+fn innermost(open: &[OpenSpan]) -> usize {
+    open.iter().rfind(|around| !around.overlaps).map_or(0, |around| around.place)
+}
+
+impl Growth {
+    /// A tree without spans, of those of `stages` that are by thread.
+    #[must_use]
+    pub fn new(stages: &[Stage]) -> Self {
+        Self {
+            places: vec![Place::default()],
+            threads: Vec::new(),
+            spans: vec![(0, 0); stages.len()],
+            any: stages.iter().any(|stage| stage.key.scope == Scope::Tid),
+        }
+    }
+
+    fn thread(&mut self, point: Point) -> &mut ThreadTime {
+        let index = point.thread as usize;
+        if index >= self.threads.len() {
+            self.threads.resize_with(index + 1, ThreadTime::default);
+        }
+        let thread = &mut self.threads[index];
+        let (first_ns, last_ns) = thread.seen_ns.unwrap_or((point.time_ns, point.time_ns));
+        thread.seen_ns = Some((first_ns, last_ns.max(point.time_ns)));
+        thread
+    }
+
+    /// The place of `stage` inside of `around`, and whether it is one above because the tree is full.
+    fn place(&mut self, around: usize, stage: u32) -> (usize, bool) {
+        let found = self.places[around].inside.iter().find(|&&place| self.places[place].stage == stage);
+        if let Some(&place) = found {
+            return (place, false);
+        }
+        let depth = self.places[around].depth + 1;
+        if self.places.len() >= MAX_NODES || depth > MAX_DEPTH {
+            return (around, true);
+        }
+        self.places.push(Place { stage, depth, ..Place::default() });
+        let place = self.places.len() - 1;
+        self.places[around].inside.push(place);
+        (place, false)
+    }
+
+    /// The span of `stage` that began at `begin` is open no more. What began after it and goes on is not inside of it, and
+    /// overlaps it if it is complete.
+    fn close(&mut self, stage: u32, begin: Point, is_complete: bool) -> Option<OpenSpan> {
+        let mut open = std::mem::take(&mut self.thread(begin).open);
+        let is = |begun: &OpenSpan| begun.stage == stage && begun.begin_ns == begin.time_ns;
+        let position = open.iter().rposition(is);
+        let closed = position.map(|position| open.remove(position));
+        if let Some(position) = position {
+            let crosses = is_complete && closed.is_some_and(|closed| !closed.overlaps);
+            let mut around = innermost(&open[..position]);
+            for begun in &mut open[position..] {
+                begun.overlaps |= crosses;
+                (begun.place, begun.folded) = self.place(around, begun.stage);
+                around = begun.place;
+            }
+        }
+        self.threads[begin.thread as usize].open = open;
+        closed
+    }
+
+    /// The tree, when nothing more comes.
+    #[must_use]
+    pub fn tree(mut self) -> Tree {
+        let overlaps = |&(spans, overlapping): &(u64, u64)| overlapping as f64 > OVERLAPPING * spans as f64;
+        let overlapping: Vec<u32> =
+            (0..).zip(&self.spans).filter(|(_, spans)| overlaps(spans)).map(|(stage, _)| stage).collect();
+        let seen = || self.threads.iter().filter_map(|thread| thread.seen_ns);
+        let thread_ns: u64 = seen().map(|(first_ns, last_ns)| last_ns.saturating_sub(first_ns)).sum();
+        let threads = seen().count() as u64;
+        let mut tree = Tree { threads, thread_ns, idle_ns: 0, nodes: Vec::new(), overlapping };
+        let inside = std::mem::take(&mut self.places[0].inside);
+        let roots_ns = self.add(&inside, 0, &mut tree);
+        tree.idle_ns = thread_ns.saturating_sub(roots_ns);
+        tree
+    }
+
+    /// Adds the places `inside` of one, without those of overlapping stages; gives their time.
+    fn add(&mut self, inside: &[usize], depth: u32, tree: &mut Tree) -> u64 {
+        // What is inside of an overlapping stage moves up, where its stage may stand already.
+        let mut places: Vec<(u32, Vec<usize>)> = Vec::new();
+        let mut left = inside.to_vec();
+        while let Some(place) = left.pop() {
+            let stage = self.places[place].stage;
+            // Nothing at a place without spans ever ended there.
+            if tree.overlapping.contains(&stage) || self.places[place].latency.count() == 0 {
+                left.extend(&self.places[place].inside);
+            } else if let Some((_, same)) = places.iter_mut().find(|(other, _)| *other == stage) {
+                same.push(place);
+            } else {
+                places.push((stage, vec![place]));
+            }
+        }
+        let time = |same: &[usize]| -> u64 { same.iter().map(|&place| self.places[place].total_ns).sum() };
+        let mut order: Vec<(u64, u32, Vec<usize>)> =
+            places.into_iter().map(|(stage, same)| (time(&same), stage, same)).collect();
+        order.sort_by_key(|&(total_ns, stage, _)| (std::cmp::Reverse(total_ns), stage));
+        let mut sum_ns = 0;
+        for (total_ns, stage, same) in order {
+            let mut latency = Latency::default();
+            let mut inner = Vec::new();
+            for place in same {
+                latency.merge(&self.places[place].latency);
+                inner.extend(std::mem::take(&mut self.places[place].inside));
+            }
+            let at = tree.nodes.len();
+            tree.nodes.push(TreeNode { stage, depth, total_ns, own_ns: 0, latency });
+            let inner_ns = self.add(&inner, depth + 1, tree);
+            tree.nodes[at].own_ns = total_ns.saturating_sub(inner_ns);
+            sum_ns += total_ns;
+        }
+        sum_ns
+    }
+}
+
+impl Sink for Growth {
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        let thread = self.thread(begin);
+        if thread.open.len() >= MAX_OPEN {
+            return Ok(());
+        }
+        let around = innermost(&thread.open);
+        let (place, folded) = self.place(around, stage);
+        let begun = OpenSpan { stage, begin_ns: begin.time_ns, place, folded, overlaps: false };
+        self.threads[begin.thread as usize].open.push(begun);
+        Ok(())
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        if !self.any {
+            return Ok(());
+        }
+        let Some(begin) = span.begin else { return Ok(()) };
+        let Some(closed) = self.close(span.stage, begin, span.class == Class::Complete) else {
+            return Ok(());
+        };
+        let (Class::Complete, Some(end), Some(latency_ns)) = (span.class, span.end, span.latency_ns()) else {
+            return Ok(());
+        };
+        self.thread(Point { thread: begin.thread, ..end });
+        let spans = &mut self.spans[span.stage as usize];
+        spans.0 += 1;
+        spans.1 += u64::from(closed.overlaps);
+        if !closed.folded {
+            let place = &mut self.places[closed.place];
+            place.total_ns = place.total_ns.saturating_add(latency_ns.unsigned_abs());
+            place.latency.add(latency_ns);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Where the time of threads goes, in traces small enough to be computed by hand.
+
+mod made;
+
+use made::{log_of, trace_of};
+use tracer_analyzer::analysis::{Growth, Tree, analyze};
+use tracer_analyzer::select::Selection;
+use tracer_analyzer::stage::Stage;
+use tracer_format::Trace;
+
+const STAGES: [&str; 3] = [
+    "query = p:beg_query -> p:end_query by tid",
+    "lock = p:beg_lock -> p:end_lock by tid",
+    "transaction = p:beg_transaction -> p:end_transaction by tid",
+];
+
+/// The tree, and its places as `depth stage spans total own`.
+fn grown(events: &str) -> (Tree, Vec<String>) {
+    let bytes = trace_of(&log_of(events));
+    let trace = Trace::open(&bytes).unwrap();
+    let stages: Vec<Stage> = STAGES.iter().map(|stage| stage.parse().unwrap()).collect();
+    let mut growth = Growth::new(&stages);
+    analyze(&trace, &Selection::all(), &stages, &mut growth).unwrap();
+    let tree = growth.tree();
+    let line = |node: &tracer_analyzer::analysis::TreeNode| {
+        let name = &stages[node.stage as usize].name;
+        format!("{} {name} {} {} {}", node.depth, node.latency.count(), node.total_ns, node.own_ns)
+    };
+    let lines = tree.nodes.iter().map(line).collect();
+    (tree, lines)
+}
+
+#[test]
+fn own_time_is_the_time_without_what_is_inside() {
+    let (tree, lines) = grown(
+        "10:beg_query:1 20:beg_lock:1 25:end_lock:1 30:beg_query:1 35:beg_lock:1 36:end_lock:1 40:end_query:1 60:end_query:1 \
+         5:x:1@2 15:beg_lock:1@2 18:end_lock:1@2 100:beg_query:1 110:end_query:1",
+    );
+    assert_eq!(lines, ["0 query 2 60 45", "1 query 1 10 9", "2 lock 1 1 1", "1 lock 1 5 5", "0 lock 1 3 3"]);
+    // One thread from 10 to 110, one from 15 to 18.
+    assert_eq!((tree.threads, tree.thread_ns, tree.idle_ns), (2, 103, 40));
+    assert!(tree.overlapping.is_empty());
+}
+
+#[test]
+fn what_goes_on_when_the_outer_one_ends_stands_beside_the_tree() {
+    let (tree, lines) = grown(
+        "10:beg_query:1 12:beg_transaction:1 14:beg_lock:1 15:end_lock:1 20:end_query:1 \
+         30:beg_query:1 33:end_query:1 40:beg_query:1 45:end_transaction:1 50:end_query:1",
+    );
+    assert_eq!(lines, ["0 query 3 23 22", "1 lock 1 1 1"]);
+    assert_eq!(tree.overlapping, [2]);
+}
+
+#[test]
+fn what_was_left_without_an_end_is_around_nothing() {
+    let (tree, lines) = grown("10:beg_query:1 11:beg_lock:1 20:end_query:1 30:beg_query:1 35:end_query:1");
+    assert_eq!(lines, ["0 query 2 15 15"]);
+    assert!(tree.overlapping.is_empty());
+}
