@@ -1,6 +1,6 @@
 //! Answers from a trace: the documented log, stages and their latencies, pictures and tables.
 //!
-//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`](select::Selection) of
+//! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`] of
 //! its events, and something to write to. No privilege, no eBPF, any operating system.
 //!
 //! # Rooms
@@ -17,7 +17,7 @@
 //! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto |
 //! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |
 //! | [`replay`] | the documented log again |
-//! | [`file`] | traces as files: info, verify, repair, cut, merge, import |
+//! | [`file`](mod@file) | traces as files: info, verify, repair, cut, merge, import |
 #![forbid(unsafe_code)]
 
 pub mod analysis;

@@ -1,6 +1,6 @@
 //! Raw events in order become a trace: the writing thread's work, which knows nothing of kernels.
 //!
-//! [`TraceWriter`](trace::TraceWriter) puts five parts together: `convert` makes firings of raw events, `seal` ends a
+//! [`TraceWriter`] puts five parts together: `convert` makes firings of raw events, `seal` ends a
 //! block in time, `print` writes the log, `rotate` begins the next file, `bound` says when it is enough. It is told
 //! things by [`control`] and says how far it is by [`progress`].
 

@@ -3,7 +3,7 @@
 /// A process: one program run by one pid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// Index into [`Definitions::hosts`].
+    /// Index into [`Definitions::hosts`](super::Definitions::hosts).
     pub host: u32,
     /// Process id; not unique, pids are reused.
     pub pid: u32,
@@ -22,7 +22,7 @@ pub struct Process {
 /// A thread of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Thread {
-    /// Index into [`Definitions::processes`].
+    /// Index into [`Definitions::processes`](super::Definitions::processes).
     pub process: u32,
     /// Thread id; the main thread's is the pid.
     pub tid: u32,
@@ -31,7 +31,7 @@ pub struct Thread {
 /// The end of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exit {
-    /// Index into [`Definitions::processes`].
+    /// Index into [`Definitions::processes`](super::Definitions::processes).
     pub process: u32,
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,

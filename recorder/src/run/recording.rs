@@ -1,6 +1,6 @@
-//! A recording in four steps: [`prepare`](Recording::prepare) finds probes and loads the program,
-//! [`attach`](Recording::attach) attaches to them, [`run`](Attached::run) records until something ends it,
-//! [`finish`](Ended::finish) sums up. What happens while it runs stands in `pump.rs`.
+//! A recording in four steps: `prepare` finds probes and loads the program,
+//! `attach` attaches to them, `run` records until something ends it,
+//! `finish` sums up. What happens while it runs stands in `pump.rs`.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

@@ -75,7 +75,7 @@ pub struct Finding {
     pub every_ns: Option<i64>,
     /// The same in buffers.
     pub every_count: Option<u64>,
-    /// Buffers, or values, that it is about: the first [`KEPT`] of them.
+    /// Buffers, or values, that it is about: the first `KEPT` of them.
     pub keys: Vec<KeyValue>,
     /// How many there are.
     pub count: u64,
