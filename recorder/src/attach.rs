@@ -4,5 +4,7 @@
 //! [`kernel`](crate::kernel). This room decides which sites are left out, gives sites their numbers and keeps the links.
 
 pub(crate) mod finder;
+pub(crate) mod hold;
 mod links;
 pub(crate) mod prepared;
+mod spared;

@@ -10,4 +10,4 @@ pub(crate) mod known;
 pub(crate) mod launch;
 pub mod list;
 mod mapping;
-mod root;
+pub(crate) mod root;

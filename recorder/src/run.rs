@@ -1,7 +1,6 @@
 //! A recording from begin to end: find probes, attach, drain and write until something ends it, detach, sum up.
 
 mod command;
-mod guard;
 pub mod notice;
 pub mod options;
 mod pump;

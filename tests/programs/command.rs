@@ -115,7 +115,7 @@ fn ctrl_c_ends_the_command_and_what_it_fired_is_there() {
     assert_eq!(events(&log).len(), 100, "{log}");
 }
 
-/// With job control a shell waits for its children to be suspended, so they cannot be stopped for a moment.
+/// With job control a shell waits for its children to be suspended.
 #[test]
 #[ignore = "needs root and eBPF"]
 fn a_shell_with_job_control_does_not_take_its_children_for_suspended() {
@@ -171,12 +171,12 @@ fn a_command_that_does_not_end_is_told_and_then_killed() {
     assert_eq!(recorder.wait().expect("ended").code(), Some(128 + 9));
 }
 
-/// Children are stopped at each exec for a moment; nobody but the guard would continue one if the recorder is killed.
+/// Children are held at each exec for a moment; nothing would let one go if the recorder's end did not.
 #[test]
 #[ignore = "needs root and eBPF"]
-fn a_recorder_that_is_killed_leaves_nobody_stopped() {
+fn a_recorder_that_is_killed_leaves_no_child_held() {
     let _alone = live();
-    let folder = Folder::new("guard");
+    let folder = Folder::new("killed-command");
     for round in 0..12 {
         let script =
             "while [ -e run.trace ] && [ ! -e end ]; do /bin/true; /bin/true; done; echo ended >>ends";

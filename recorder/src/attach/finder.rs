@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +10,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tracer_format::grammar::{KeyArgument, key_argument};
-use tracer_format::{Site, Skipped};
+use tracer_format::{Site, Skipped, SkippedKind};
 
 use crate::arch::nop;
+use crate::attach::hold::{AboutToRun, FileState, Held, Holder, Told, is_translator};
 use crate::attach::links::Links;
 use crate::attach::prepared::{Prepared, in_file};
+use crate::attach::spared::{Spared, Translator};
 use crate::drain::Started;
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
+use crate::find::known;
+use crate::find::launch::Launch;
 use crate::host;
 use crate::host::process;
 use crate::kernel::link::{AttachMode, Place};
@@ -44,8 +49,20 @@ pub(crate) struct Finder {
     discovery: Discovery,
     kernel: (u32, u32),
     links: Links,
-    /// When a process that maps the same files was last looked at, by [`Launch::identity`](crate::find::launch::Launch::identity).
+    /// Files that are left alone for now.
+    spared: Spared,
+    /// Holds programs until they are looked at, if the kernel allows it.
+    holder: Option<Arc<Holder>>,
+    /// When a process that maps the same files was last looked at, by [`Launch::identity`].
     looked: HashMap<u64, Instant>,
+}
+
+/// What the finder is told of processes.
+pub(crate) enum Tip {
+    /// They began to run a program.
+    Started(Vec<Started>),
+    /// One of them waits to run a program, or did so for too long.
+    Told(Told),
 }
 
 /// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
@@ -78,7 +95,13 @@ impl Finder {
         // With others to record than those that are named, the program tells them apart.
         let alone = if options.only_admitted { Vec::new() } else { options.pids.clone() };
         let links = Links::new(program.clone(), options.mode, alone);
-        Self { options, program, discovery, kernel, links, looked: HashMap::new() }
+        let (looked, spared, holder) = (HashMap::new(), Spared::default(), None);
+        Self { options, program, discovery, kernel, links, spared, holder, looked }
+    }
+
+    /// Looks at programs before they run from now on.
+    pub(crate) fn hold(&mut self, holder: Arc<Holder>) {
+        self.holder = Some(holder);
     }
 
     /// Looks at what runs now.
@@ -93,9 +116,10 @@ impl Finder {
     /// Tells the program of the sites that were found; those that would do harm, to the program or to the other sites, are left out.
     pub(crate) fn prepare(
         &mut self,
-        found: Vec<FoundFile>,
+        mut found: Vec<FoundFile>,
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<Vec<Prepared>> {
+        self.spare(&mut found, skip);
         let mut prepared = Vec::with_capacity(found.len());
         for FoundFile { binary, .. } in found {
             let (mut places, mut sites) = (Vec::new(), Vec::new());
@@ -128,30 +152,34 @@ impl Finder {
         Ok(())
     }
 
-    /// Looks at processes that begin to run a program, when they are `started`, and at all of them now and then, until
-    /// nobody tells of such processes any more. New sites are handed to `announce` before they are attached, so that they
-    /// are known when their first event comes.
+    /// Looks at processes when `tips` tell of them, and at all of them now and then, until there can be no tips any
+    /// more. New sites are handed to `announce` before they are attached, so that they are known when their first event comes.
     pub(crate) fn keep_looking(
         &mut self,
-        started: &Receiver<Vec<Started>>,
+        tips: &Receiver<Tip>,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let mut looks = Looks::new();
-        let mut scan_at = Instant::now() + SCAN_INTERVAL;
+        // Programs that began since the last look were not held yet.
+        let mut scan_at = Instant::now();
         loop {
             let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
-            match started.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(list) => {
-                    let mut result = Ok(());
+            match tips.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(Tip::Started(list)) => {
                     for started in list {
-                        if result.is_ok() {
-                            result = self.look_at_started(&started, &mut looks, announce, skip);
-                        }
-                        started.release();
+                        self.look_at_started(&started, &mut looks, announce, skip)?;
                     }
-                    result?;
                 }
+                Ok(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
+                Ok(Tip::Told(Told::Released(count))) => skip(Skipped {
+                    kind: SkippedKind::Processes,
+                    count,
+                    reason: "started while the recorder was stopped or busy, and were not held until it had looked at \
+                             them: what they fired first may be missing"
+                        .to_owned(),
+                    ..Skipped::default()
+                }),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -162,11 +190,13 @@ impl Finder {
                 self.attach_later(scan, announce, skip)?;
             }
             if scan_at <= now || self.links.is_crowded() {
+                self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
                 let scan = self.scan();
                 for file in self.links.release(&scan.mapped) {
                     // Its next process is to be looked at again.
                     self.discovery.forget(file);
                     self.looked.clear();
+                    self.holder.iter().for_each(|holder| holder.familiar.forget());
                 }
                 self.attach_later(scan, announce, skip)?;
                 scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
@@ -207,6 +237,79 @@ impl Finder {
         Ok(())
     }
 
+    /// Looks at a process that waits to run a program, which it does after that.
+    fn look_at_held(
+        &mut self,
+        held: Held,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        if is_translator(&held.programs[0].path) {
+            if self.links.reach(held.pid) {
+                self.make_way(&held, skip);
+            }
+            return Ok(());
+        }
+        let is_wanted = held.programs.iter().any(|program| self.discovery.wants(&program.path));
+        if !is_wanted || !self.is_wanted(held.pid) {
+            return Ok(());
+        }
+        let Held { pid, programs, variables, question, .. } = held;
+        let mut states = Vec::new();
+        for AboutToRun { path, file, arguments } in programs {
+            let launch = Launch::of_waiting(pid, (path, file), arguments, &variables);
+            let mut note = |path: &Path, file: &File| {
+                states.extend(file.metadata().map(|facts| (path.to_owned(), FileState::of(&facts))));
+            };
+            let scan = self.discovery.files_noted(launch, &mut note);
+            self.attach_later(scan, announce, skip)?;
+        }
+        if let (Some(holder), Some(question)) = (&self.holder, question) {
+            holder.familiar.remember(question, states);
+        }
+        Ok(())
+    }
+
+    /// Detaches from what a translator is about to run.
+    fn make_way(&mut self, held: &Held, skip: &mut dyn FnMut(Skipped)) {
+        let translator = &held.programs[0].path;
+        let arguments = held.programs.last().map_or(&[][..], |program| &program.arguments);
+        for word in arguments {
+            let Some(launch) = Launch::of_argument(held.pid, word, &held.variables) else { continue };
+            launch.files(&mut |path, file| {
+                let Ok(facts) = file.metadata() else { return };
+                let file = known::id(&facts);
+                self.spared.add(file, held.pid);
+                if self.links.remove(&file) {
+                    skip(spared(path, translator, held.pid));
+                }
+            });
+        }
+        if let Some(holder) = &self.holder {
+            holder.familiar.forget();
+        }
+    }
+
+    /// Leaves out the files that a translator runs.
+    fn spare(&mut self, found: &mut Vec<FoundFile>, skip: &mut dyn FnMut(Skipped)) {
+        if found.is_empty() {
+            return;
+        }
+        for Translator { pid, path, files } in Translator::all() {
+            if !self.links.reach(pid) {
+                continue;
+            }
+            for FoundFile { binary, .. } in found.iter() {
+                let file = (binary.dev, binary.ino);
+                if files.contains(&file) {
+                    self.spared.add(file, pid);
+                    skip(spared(&binary.path, &path, pid));
+                }
+            }
+        }
+        found.retain(|FoundFile { binary, .. }| !self.spared.has((binary.dev, binary.ino)));
+    }
+
     fn is_wanted(&self, pid: u32) -> bool {
         let pids = &self.options.pids;
         if self.options.only_admitted {
@@ -225,6 +328,10 @@ impl Finder {
     ) -> Result<()> {
         scan.skipped.into_iter().for_each(&mut *skip);
         let mut found = scan.found;
+        // Breakpoints of what the files were are wrong in what they are.
+        for file in scan.outdated {
+            self.links.remove(&file);
+        }
         let mut room = self.program.room() as usize;
         found.retain(|FoundFile { binary, .. }| {
             let sites = binary.sites.len();
@@ -276,5 +383,19 @@ fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
         probe: site.probe.clone(),
         offset: site.offset,
         ..in_file(binary, reason)
+    }
+}
+
+/// A file that is left out as long as a translator runs it.
+fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
+    let translator = translator.to_string_lossy();
+    Skipped {
+        kind: SkippedKind::Sites,
+        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
+        reason: format!(
+            "left out while {translator} (PID {pid}) runs it, which takes breakpoints for its own"
+        ),
+        ..Skipped::default()
     }
 }

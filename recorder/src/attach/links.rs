@@ -169,6 +169,11 @@ impl Links {
         files
     }
 
+    /// Whether process `pid` gets breakpoints where it maps a file that is attached to.
+    pub(crate) fn reach(&self, pid: u32) -> bool {
+        self.filtered().is_none_or(|pids| pids.contains(&pid))
+    }
+
     /// The processes to attach to alone. All others are as if nothing was attached: no breakpoint, no semaphore.
     fn filtered(&self) -> Option<&[u32]> {
         let is_possible = !self.pids.is_empty()

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::abi::KIND_EXEC;
 use crate::kernel::raw::Raw;
-use crate::kernel::signal;
 
 /// A process that began to run another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,18 +16,9 @@ pub struct Started {
     pub parent_pid: u32,
     /// Path of the program as the process gave it, maybe relative to its folder; empty if unknown.
     pub path: PathBuf,
-    /// Whether it was stopped, and has to be continued once its probes are attached.
-    pub is_held: bool,
 }
 
 impl Started {
-    /// Continues the process if it was stopped.
-    pub(crate) fn release(&self) {
-        if self.is_held {
-            signal::resume(self.pid);
-        }
-    }
-
     /// The process that an event of the ring of processes tells of, if it is such an event.
     pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
         if event.kind != KIND_EXEC {
@@ -41,7 +31,6 @@ impl Started {
             pid: event.pid,
             parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
             path: PathBuf::from(OsString::from_vec(path)),
-            is_held: event.words.get(5) == Some(&1),
         })
     }
 }

@@ -67,10 +67,29 @@ pub struct Scan {
     pub pids: BTreeSet<u32>,
     /// The files with requested probes that these processes map.
     pub(crate) mapped: BTreeSet<FileId>,
+    /// Files with requested probes that were rewritten in place since they were found: what is attached to them is out of
+    /// date, whether they are found again or have no such probes any more.
+    pub(crate) outdated: Vec<FileId>,
     /// What could not be looked into, at most one for a file, none told before.
     pub skipped: Vec<Skipped>,
     /// Words about what may be missing, though nothing that was asked for is known to be.
     pub notes: Vec<String>,
+}
+
+impl Scan {
+    /// Adds what a later look gave: what was found again counts instead of what was found first.
+    pub(crate) fn extend(&mut self, later: Scan) {
+        let Scan { found, pids, mapped, outdated, skipped, notes } = later;
+        let id = |found: &FoundFile| (found.binary.dev, found.binary.ino);
+        let again: HashSet<FileId> = found.iter().map(id).chain(outdated.iter().copied()).collect();
+        self.found.retain(|found| !again.contains(&id(found)));
+        self.found.extend(found);
+        self.pids.extend(pids);
+        self.mapped.extend(mapped);
+        self.outdated.extend(outdated);
+        self.skipped.extend(skipped);
+        self.notes.extend(notes);
+    }
 }
 
 /// Looks for probes again and again, and remembers what it has seen.
@@ -182,8 +201,14 @@ impl Discovery {
 
     /// Looks at the files that a program will map.
     pub(crate) fn files(&mut self, launch: Launch) -> Scan {
+        self.files_noted(launch, &mut |_, _| {})
+    }
+
+    /// The same; hands each file to `note` before it is looked at.
+    pub(crate) fn files_noted(&mut self, launch: Launch, note: &mut dyn FnMut(&Path, &File)) -> Scan {
         let mut pass = self.pass();
         launch.files(&mut |path, file| {
+            note(path, &file);
             if let Err(error) = pass.file(file, path) {
                 pass.skip_file(path, error.to_string());
             }
@@ -194,6 +219,11 @@ impl Discovery {
     /// Forgets a file with probes: it is found again when a process maps it again.
     pub(crate) fn forget(&mut self, file: FileId) {
         self.known.forget(file);
+    }
+
+    /// Whether processes of the program at `path` are wanted.
+    pub(crate) fn wants(&self, path: &Path) -> bool {
+        self.filter.wants(&path.file_name().unwrap_or_default().to_string_lossy())
     }
 
     fn pass(&mut self) -> Pass<'_> {
@@ -343,7 +373,10 @@ impl Pass<'_> {
     }
 
     fn recall(&mut self, facts: &Metadata) -> Option<FileId> {
-        let file = self.discovery.known.recall(facts)?;
+        let known = &self.discovery.known;
+        // What was written just now is read once in each pass.
+        let seen = || known.original(known::id(facts)).filter(|_| self.seen.contains(&known::id(facts)));
+        let file = known.recall(facts).or_else(seen)?;
         self.seen.extend([known::id(facts), file]);
         Some(file)
     }
@@ -409,6 +442,7 @@ impl Pass<'_> {
     }
 
     fn finish(mut self) -> Scan {
+        self.scan.outdated = self.discovery.known.take_outdated();
         if self.forbidden > 0 && self.discovery.told.insert("forbidden".to_owned()) {
             let count = self.forbidden;
             let processes = if count == 1 { "process" } else { "processes" };
@@ -419,6 +453,12 @@ impl Pass<'_> {
         }
         self.scan
     }
+}
+
+/// Files that process `pid` maps, as `/proc/PID/maps` names them.
+pub(crate) fn mapped_files(pid: u32) -> HashSet<FileId> {
+    let mappings = mapping::read(&process::folder(pid)).unwrap_or_default();
+    mappings.into_iter().map(|mapping| mapping.file).collect()
 }
 
 /// Whether the process is gone, or is ending: it has no memory any more then.

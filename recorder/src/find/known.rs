@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::find::binary::Binary;
 use crate::kernel::twin;
@@ -27,11 +28,24 @@ struct Version {
     modified: (i64, i64),
     changed: (i64, i64),
     size: u64,
+    /// Whether a change after this look would show.
+    is_settled: bool,
 }
+
+/// The clock of files moves on in steps of up to 10 ms: one that was written less than this before it was looked at may
+/// be written again without a trace.
+const UNSETTLED: Duration = Duration::from_millis(50);
 
 impl Version {
     fn of(facts: &Metadata) -> Self {
+        let age = |seconds: i64, nanoseconds: i64| {
+            let time = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+            SystemTime::now().duration_since(UNIX_EPOCH + time).ok()
+        };
+        // A time in the future says nothing.
+        let ages = [age(facts.mtime(), facts.mtime_nsec()), age(facts.ctime(), facts.ctime_nsec())];
         Version {
+            is_settled: ages.iter().all(|age| age.is_some_and(|age| age > UNSETTLED)),
             modified: (facts.mtime(), facts.mtime_nsec()),
             changed: (facts.ctime(), facts.ctime_nsec()),
             size: facts.size(),
@@ -46,12 +60,21 @@ struct Content {
     build_id: Vec<u8>,
     /// Offsets of sites and semaphores.
     places: Vec<(u64, u64)>,
+    /// Providers, probes and argument texts of the sites.
+    names: Vec<[String; 3]>,
 }
 
 impl Content {
     fn of(binary: &Binary, facts: &Metadata) -> Self {
         let places = binary.sites.iter().map(|site| (site.offset, site.semaphore_offset));
-        Content { size: facts.size(), build_id: binary.build_id.clone(), places: places.collect() }
+        let names = binary.sites.iter();
+        let names = names.map(|site| [&site.provider, &site.probe, &site.spec].map(String::clone));
+        Content {
+            size: facts.size(),
+            build_id: binary.build_id.clone(),
+            places: places.collect(),
+            names: names.collect(),
+        }
     }
 }
 
@@ -89,13 +112,25 @@ pub(crate) enum Standing {
 #[derive(Debug, Default)]
 pub(crate) struct KnownFiles {
     files: HashMap<FileId, KnownFile>,
+    /// Files with probes that are not what they were.
+    outdated: Vec<FileId>,
 }
 
 impl KnownFiles {
     /// The file with these facts, or the one that it is a path to, if it was looked at and nothing about it has changed.
     pub(crate) fn recall(&self, facts: &Metadata) -> Option<FileId> {
         let known = self.files.get(&id(facts)).filter(|known| known.version == Version::of(facts))?;
-        Some(known.original)
+        Some(known.original).filter(|_| known.version.is_settled)
+    }
+
+    /// The file that this one is a path to, if it was looked at, whatever has become of it.
+    pub(crate) fn original(&self, file: FileId) -> Option<FileId> {
+        self.files.get(&file).map(|known| known.original)
+    }
+
+    /// The files with probes that are not what they were when this was last called.
+    pub(crate) fn take_outdated(&mut self) -> Vec<FileId> {
+        std::mem::take(&mut self.outdated)
     }
 
     pub(crate) fn has_probes(&self, file: FileId) -> bool {
@@ -124,7 +159,7 @@ impl KnownFiles {
     ) -> (Standing, io::Result<()>) {
         let (id, version) = (id(facts), Version::of(facts));
         let Some(binary) = binary else {
-            self.files.insert(id, KnownFile { version, original: id, probed: None });
+            self.insert(id, KnownFile { version, original: id, probed: None });
             return (Standing::Bare, Ok(()));
         };
         let content = Content::of(binary, facts);
@@ -142,8 +177,13 @@ impl KnownFiles {
         };
         let path = binary.path.to_string_lossy().into_owned();
         let probed = Probed { path, content, is_overlay, anchor: twin::Anchor::of(file).ok() };
-        self.files.insert(id, KnownFile { version, original, probed: Some(probed) });
+        self.insert(id, KnownFile { version, original, probed: Some(probed) });
         (if original == id { Standing::New } else { Standing::Seen(original) }, result)
+    }
+
+    fn insert(&mut self, file: FileId, known: KnownFile) {
+        let was = self.files.insert(file, known);
+        self.outdated.extend(was.filter(|was| was.probed.is_some()).map(|was| was.original));
     }
 
     /// The known file that the kernel takes this one for.

@@ -85,6 +85,35 @@ impl Launch {
         Some(Self::new(root, program, &variable, identity))
     }
 
+    /// The program in the open file at this path, which process `pid` waits to run, with these arguments behind its name and
+    /// these variables of its environment, as `NAME=VALUE`.
+    pub(crate) fn of_waiting(
+        pid: u32,
+        program: (PathBuf, File),
+        arguments: Vec<OsString>,
+        variables: &[OsString],
+    ) -> Self {
+        let root = Root::of_process(pid);
+        let (path, file) = program;
+        let program = Runnable { path: root.inside(&path), file, arguments, settings: Settings::default() };
+        let variable = |name: &str| {
+            let value = |word: &OsString| {
+                word.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
+            };
+            OsString::from_vec(variables.iter().find_map(value).unwrap_or_default())
+        };
+        Self::new(root, program, &variable, 0)
+    }
+
+    /// The program that process `pid` would run if it were given `name`; `None` if there is none.
+    pub(crate) fn of_argument(pid: u32, name: &OsStr, variables: &[OsString]) -> Option<Self> {
+        let root = Root::of_process(pid);
+        let path = Some(PathBuf::from(name)).filter(|path| root.is_program(path));
+        let path = path.or_else(|| find_in(&env::var_os("PATH").unwrap_or_default(), name, &root))?;
+        let file = root.open(&path).ok()?;
+        Some(Self::of_waiting(pid, (path, file), Vec::new(), variables))
+    }
+
     fn new(root: Root, program: Runnable, variable: &dyn Fn(&str) -> OsString, identity: u64) -> Self {
         let settings = Settings {
             preload: variable("LD_PRELOAD").into_vec(),

@@ -42,9 +42,6 @@ pub struct ProgramOptions {
     pub ring_bytes: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
-    /// Whether the children of followed processes are stopped when they begin to run another program, until
-    /// somebody continues them.
-    pub hold: bool,
 }
 
 /// Fewest and most slots of a lane.
@@ -309,7 +306,6 @@ fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelL
     let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
     let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
     let only_admitted = u32::from(options.only_admitted).to_le_bytes();
-    let hold = u32::from(options.hold).to_le_bytes();
     let kernel = layout_bytes(kernel);
     object
         .patch_map_data(HashMap::from([
@@ -317,7 +313,6 @@ fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelL
             ("WAKE_SLOTS", (&wake_slots[..], true)),
             ("WAKE_BYTES", (&wake_bytes[..], true)),
             ("PID_FILTER", (&only_admitted[..], true)),
-            ("HOLD", (&hold[..], true)),
             ("KERNEL", (&kernel[..], true)),
         ]))
         .map_err(|error| Error::Object(error.to_string()))

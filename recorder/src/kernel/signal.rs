@@ -17,17 +17,8 @@ pub(crate) fn child_end(pid: u32) -> io::Result<OwnedFd> {
 
 /// Asks process `pid` to end.
 pub(crate) fn terminate(pid: u32) {
-    send(pid, Signal::TERM);
-}
-
-/// Resumes process `pid`, which was stopped.
-pub(crate) fn resume(pid: u32) {
-    send(pid, Signal::CONT);
-}
-
-fn send(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // It may have ended by itself.
-        let _ = kill_process(pid, signal);
+        let _ = kill_process(pid, Signal::TERM);
     }
 }

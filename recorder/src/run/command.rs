@@ -13,6 +13,7 @@ use crate::run::stop::Signals;
 use crate::run::user::User;
 
 /// The command that is recorded, if there is one.
+#[derive(Default)]
 pub(crate) struct Running {
     child: Option<Child>,
     /// Readable once it has ended.
@@ -23,7 +24,7 @@ impl Running {
     /// Starts the command, as `user` if one is given. Its probes are attached, so its first instruction is seen.
     pub(crate) fn start(command: &[OsString], user: Option<&User>, drain: &Drain) -> Result<Self> {
         let Some((name, arguments)) = command.split_first() else {
-            return Ok(Self { child: None, _end: None });
+            return Ok(Self::default());
         };
         let mut command = Command::new(name);
         command.args(arguments);

@@ -41,6 +41,11 @@ impl RecordOptions {
         self.follows() && !self.everyone
     }
 
+    /// Whether the eBPF program records only processes that were admitted: those of [`RecordOptions::only_tree`].
+    pub(crate) fn only_admitted(&self) -> bool {
+        self.only_tree() || !self.filter.pids.is_empty()
+    }
+
     /// Whether the command's children are followed.
     pub(crate) fn follows(&self) -> bool {
         !self.command.is_empty() && !host::is_in_pid_namespace()

@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use tracer_format::{Site, Skipped};
+use tracer_format::{Site, Skipped, SkippedKind};
 
-use crate::attach::finder::Finder;
-use crate::drain::{Batch, Drain, Started, Wake};
+use crate::attach::finder::{Finder, Tip};
+use crate::attach::hold::Holder;
+use crate::drain::{Batch, Drain, Wake};
 use crate::error::Result;
 use crate::host::monotonic_ns;
 use crate::kernel::meter::Meter;
@@ -49,9 +50,15 @@ enum News {
 }
 
 /// What a recording works with.
-pub(crate) struct Work<'a> {
+pub(crate) struct Work<'w, 'a> {
     pub(crate) trace: TraceWriter<'a>,
     pub(crate) finder: Finder,
+    /// Holds programs until the finder has looked at them, if the kernel allows it.
+    pub(crate) holder: Option<Arc<Holder>>,
+    /// Starts the command, if there is one.
+    pub(crate) start: &'w dyn Fn(&Drain) -> Result<Running>,
+    /// Probes (not sites) that are attached.
+    pub(crate) probes: usize,
     /// While they are open, the kernel tells of processes.
     pub(crate) watch: Vec<OwnedFd>,
     pub(crate) drain: Drain,
@@ -64,20 +71,23 @@ pub(crate) struct Work<'a> {
 
 /// What ends a recording.
 pub(crate) struct End {
-    pub(crate) until: Option<Instant>,
+    /// From the moment that the command was started.
+    pub(crate) duration: Option<Duration>,
     pub(crate) signals: Signals,
+    /// The command, once it was started.
     pub(crate) command: Running,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Work<'_, 'a> {
     /// Records until something ends it. Gives the trace, the drain, and how long it took or why it could not go on.
     pub(crate) fn run(
         self,
         end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
     ) -> (Result<TraceWriter<'a>>, Drain, Result<Duration>) {
-        let Self { trace, mut finder, watch, mut drain, program, longest, control, progress } = self;
-        let (control, progress) = (&*control, &*progress);
+        let Self { trace, mut finder, watch, mut drain, program, longest, .. } = self;
+        let (control, progress) = (&*self.control, &*self.progress);
+        let holder = self.holder.as_deref();
         let (written, drained) = std::thread::scope(|scope| {
             // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
             let (full, steps) = channel();
@@ -85,22 +95,34 @@ impl<'a> Work<'a> {
             (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
             let writing = scope.spawn(move || write_steps(trace, &steps, &free));
             let (say, news) = channel();
-            let (start, starts) = channel();
+            let (tip, tips) = channel();
             let found = full.clone();
+            if let Some(holder) = holder {
+                let (tip, steps, say) = (tip.clone(), full.clone(), say.clone());
+                scope.spawn(move || listen(holder, &tip, &|skipped| say_skipped(skipped, &steps, &say)));
+            }
             let looking =
-                scope.spawn(move || look(&mut finder, &starts, &found, &say, progress).map(|()| finder));
+                scope.spawn(move || look(&mut finder, &tips, &found, &say, progress).map(|()| finder));
+            // Only now is it answered when it runs its program.
+            let begun = (self.start)(&drain).map(|command| end.command = command);
+            if begun.is_ok() {
+                notify(Notice::Ready { probes: self.probes });
+            }
             let drain = &mut drain;
             let draining = scope.spawn(move || {
-                let (start, meter) = (Some(start), Meter::new());
+                let (tip, meter) = (Some(tip), Meter::new());
                 let mut draining =
-                    Draining { drain, program, full, spare, start, longest, control, progress, meter };
-                let begun = Instant::now();
-                let result = draining.until_end(end);
-                let duration = begun.elapsed();
+                    Draining { drain, program, full, spare, tip, longest, control, progress, meter };
+                let started = Instant::now();
+                let result = begun.and_then(|()| draining.until_end(end));
+                let duration = started.elapsed();
                 control.end(monotonic_ns());
                 // Detached first, so that nothing new comes while the rings are emptied.
                 drop(watch);
-                draining.start = None;
+                if let Some(holder) = holder {
+                    holder.stop();
+                }
+                draining.tip = None;
                 let looked = join(looking).map(drop);
                 result.and_then(|()| draining.empty()).and(looked).map(|()| duration)
             });
@@ -133,10 +155,30 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The looking thread: until the other end of `started` is gone.
+/// The listening thread: hands on the processes that wait, until the holder is stopped.
+fn listen(holder: &Holder, tip: &Sender<Tip>, skip: &dyn Fn(Skipped)) {
+    let result = holder.listen(&mut |told| {
+        // A process that cannot be handed on runs its program.
+        let _ = tip.send(Tip::Told(told));
+    });
+    if let Err(error) = result {
+        let reason = format!(
+            "not held any more until their probes are attached: {error}: what they fire first may be missing"
+        );
+        skip(Skipped { kind: SkippedKind::Processes, reason, ..Skipped::default() });
+    }
+}
+
+/// Tells the trace and the user of something that is not recorded.
+fn say_skipped(skipped: Skipped, steps: &Sender<Step>, say: &Sender<News>) {
+    let _ = steps.send(Step::Skipped(skipped.clone()));
+    let _ = say.send(News::Skipped(skipped));
+}
+
+/// The looking thread: until the other end of `tips` is gone.
 fn look(
     finder: &mut Finder,
-    started: &Receiver<Vec<Started>>,
+    tips: &Receiver<Tip>,
     steps: &Sender<Step>,
     say: &Sender<News>,
     progress: &Progress,
@@ -146,15 +188,11 @@ fn look(
         let _ = steps.send(Step::Sites(sites.to_vec()));
         let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
     };
-    let mut skip = |skipped: Skipped| {
-        let _ = steps.send(Step::Skipped(skipped.clone()));
-        let _ = say.send(News::Skipped(skipped));
-    };
-    let result = finder.keep_looking(started, &mut announce, &mut skip);
+    let mut skip = |skipped| say_skipped(skipped, steps, say);
+    let result = finder.keep_looking(tips, &mut announce, &mut skip);
     if result.is_err() {
-        // Without this thread nobody is held any more, and the recording ends.
+        // Without this thread the recording ends.
         progress.end(Ending::Enough);
-        started.try_iter().flatten().for_each(|started| started.release());
     }
     result
 }
@@ -166,7 +204,7 @@ struct Draining<'a> {
     full: Sender<Step>,
     spare: Receiver<Batch>,
     /// To the thread that looks for programs; gone at the end.
-    start: Option<Sender<Vec<Started>>>,
+    tip: Option<Sender<Tip>>,
     /// Longest sleep.
     longest: Duration,
     control: &'a Control,
@@ -177,7 +215,8 @@ struct Draining<'a> {
 impl Draining<'_> {
     /// Drains until something ends the recording.
     fn until_end(&mut self, end: &mut End) -> Result<()> {
-        let End { until, signals, command } = end;
+        let End { duration, signals, command } = end;
+        let mut until = duration.map(|duration| Instant::now() + duration);
         let mut asked = 0;
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -190,7 +229,7 @@ impl Draining<'_> {
                 // A flight recorder waits for the rest of what it saw; the others end at once.
                 let aftermath = if ending == Ending::Aftermath { AFTERMATH } else { Duration::ZERO };
                 let latest = Instant::now() + aftermath;
-                *until = Some(until.map_or(latest, |until| until.min(latest)));
+                until = Some(until.map_or(latest, |until| until.min(latest)));
             }
             if left == Some(Duration::ZERO) {
                 command.terminate();
@@ -223,7 +262,7 @@ impl Draining<'_> {
                 Ok(self.full.send(Step::Batch(batch)).is_ok())
             }
             Err(TryRecvError::Empty) => {
-                // Nobody is to be held for as long as a slow reader of the trace takes.
+                // A program that began does not wait for a slow reader of the trace.
                 self.drain.look_at_processes();
                 self.tell_started();
                 std::thread::sleep(Duration::from_micros(200));
@@ -233,34 +272,23 @@ impl Draining<'_> {
         }
     }
 
-    /// Tells who began to run a program; where nobody listens any more, those who wait for it go on.
+    /// Tells the looking thread of processes that began to run a program.
     fn tell_started(&mut self) {
         let started = std::mem::take(&mut self.drain.started);
-        if started.is_empty() {
-            return;
+        if let Some(tip) = self.tip.as_ref().filter(|_| !started.is_empty()) {
+            // That thread is gone before the end only after an error, which ends the recording.
+            let _ = tip.send(Tip::Started(started));
         }
-        let left = match &self.start {
-            Some(start) => start.send(started).err().map(|refused| refused.0),
-            None => Some(started),
-        };
-        let Some(left) = left else { return };
-        left.iter().for_each(Started::release);
-        // The other thread is gone before the end only after an error.
-        self.progress.end(Ending::Enough);
     }
 
     /// Empties the rings after detaching.
     fn empty(&mut self) -> Result<()> {
         // A program that was running when its site was detached has a few instructions to go.
         std::thread::sleep(Duration::from_millis(2));
-        // Who was held meanwhile does not wait for the writing thread.
-        self.drain.look_at_processes();
-        self.tell_started();
         loop {
             let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
             let sites = self.program.site_count();
             let all = self.drain.collect(sites, &mut batch)?;
-            self.tell_started();
             if all && batch.is_empty() {
                 self.drain.read_losses(sites, &mut batch)?;
                 let _ = self.full.send(Step::Batch(batch));

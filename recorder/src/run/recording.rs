@@ -4,21 +4,19 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::thread::CapabilitySet;
-use tracer_format::{Cost, Site, Skipped, SkippedKind};
+use tracer_format::{Cost, Site, Skipped};
 
 use crate::attach::finder::Finder;
+use crate::attach::hold::Holder;
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::host;
 use crate::host::process;
 use crate::kernel::program::{Program, ProgramOptions};
-use crate::kernel::signal;
 use crate::run::command::Running;
-use crate::run::guard::Guard;
 use crate::run::notice::Notice;
 use crate::run::options::RecordOptions;
 use crate::run::pump::{End, Work};
@@ -62,20 +60,21 @@ impl<'o> Recording<'o> {
     fn prepare(options: &'o RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Self> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
         let mut skipped = Vec::new();
-        look_outside(options, &mut skipped, notify)?;
+        look_outside(options, notify)?;
         let mut discovery = Discovery::new(options.filter.clone());
-        let Scan { mut found, skipped: first_skipped, notes, .. } = first_scan(&mut discovery, options)?;
-        notes.iter().for_each(|note| notify(Notice::Problem(note)));
+        let mut scan = first_scan(&mut discovery, options)?;
         let program = Arc::new(load(options)?);
         let watch = watch(&program, options.only_tree(), notify)?;
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
         // Second scan: catches processes started before the tracepoints were attached.
         let second = finder.scan();
-        found.extend(second.found);
-        first_skipped.into_iter().chain(second.skipped).for_each(|it| skip(it, &mut skipped, notify));
+        let pids = second.pids.clone();
+        scan.extend(second);
+        scan.notes.iter().for_each(|note| notify(Notice::Problem(note)));
+        scan.skipped.into_iter().for_each(|it| skip(it, &mut skipped, notify));
         let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
-        second.pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
-        Ok(Self { options, signals, program, watch, finder, found, skipped, threads })
+        pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
+        Ok(Self { options, signals, program, watch, finder, found: scan.found, skipped, threads })
     }
 
     /// Attaches to all that was found.
@@ -107,10 +106,14 @@ struct Attached<'o> {
     probes: usize,
 }
 
-impl<'o> Attached<'o> {
+impl Attached<'_> {
     /// Starts the command, if there is one, and records until something ends it.
-    fn run<'a>(self, mut output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'o, 'a>> {
-        let Recording { options, signals, program, watch, finder, skipped, threads, .. } = self.recording;
+    fn run<'a>(self, mut output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'a>> {
+        let Recording { options, signals, program, watch, mut finder, skipped, threads, .. } = self.recording;
+        let holder = hold(options, &program, notify).map(Arc::new);
+        if let Some(holder) = &holder {
+            finder.hold(holder.clone());
+        }
         let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
         let longest = output.flush / 4;
         let host = host::facts(options.command_line.clone());
@@ -128,21 +131,28 @@ impl<'o> Attached<'o> {
         drain.watch(signals.as_fd())?;
         trace.begin()?;
 
-        let started = Instant::now();
-        let (command, guard) = start_command(options, &program, &drain)?;
-        notify(Notice::Ready { probes: self.probes });
-        let mut end = End { until: options.duration.map(|duration| started + duration), signals, command };
-        let work = Work { trace, finder, watch, drain, program: program.clone(), longest, control, progress };
+        let mut end = End { duration: options.duration, signals, command: Running::default() };
+        let start = |drain: &Drain| start_command(options, &program, drain);
+        let work = Work {
+            trace,
+            finder,
+            holder,
+            start: &start,
+            probes: self.probes,
+            watch,
+            drain,
+            program: program.clone(),
+            longest,
+            control,
+            progress,
+        };
         let (trace, drain, drained) = work.run(&mut end, notify);
-        // The guard may go: every process is resumed.
-        drop(guard);
-        Ok(Ended { options, program, drain, end, trace, drained })
+        Ok(Ended { program, drain, end, trace, drained })
     }
 }
 
 /// Everything is detached, and the buffers are empty.
-struct Ended<'o, 'a> {
-    options: &'o RecordOptions,
+struct Ended<'a> {
     program: Arc<Program>,
     drain: Drain,
     end: End,
@@ -151,10 +161,10 @@ struct Ended<'o, 'a> {
     drained: Result<Duration>,
 }
 
-impl Ended<'_, '_> {
+impl Ended<'_> {
     /// Finishes the trace, waits for the command, and sums up.
     fn finish(self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Summary> {
-        let Self { options, program, drain, end, trace, drained } = self;
+        let Self { program, drain, end, trace, drained } = self;
         let End { mut signals, command, .. } = end;
         let ended = trace.and_then(|mut trace| {
             let known = trace.skipped().len();
@@ -169,7 +179,9 @@ impl Ended<'_, '_> {
         let (trace, duration) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                give_up(options, &program, command, &mut signals, &mut told);
+                // It was started to be recorded. The error that ended the recording is the one to tell.
+                command.terminate();
+                let _ = command.end(&mut signals, &mut told);
                 return Err(error);
             }
         };
@@ -186,10 +198,19 @@ impl Ended<'_, '_> {
     }
 }
 
-/// Whether a process that is stopped can be resumed, whatever user it has become.
-fn may_signal_any() -> bool {
-    let capabilities = rustix::thread::capabilities(None);
-    capabilities.is_ok_and(|sets| sets.effective.contains(CapabilitySet::KILL))
+/// Holds programs from now on until they were looked at, if the kernel allows it.
+fn hold(options: &RecordOptions, program: &Program, notify: &mut dyn FnMut(Notice<'_>)) -> Option<Holder> {
+    let admitted = options.only_admitted().then_some(&program.admitted);
+    let error = match Holder::start(admitted) {
+        Ok(holder) => return Some(holder),
+        Err(error) => error,
+    };
+    let text = format!(
+        "programs that start are not held until their probes are attached: {error} (needs CAP_SYS_ADMIN and \
+         CONFIG_FANOTIFY_ACCESS_PERMISSIONS): what they fire in their first milliseconds may be missed"
+    );
+    notify(Notice::Problem(&text));
+    None
 }
 
 /// Tells the user of something that is not recorded, and keeps it for the trace.
@@ -198,20 +219,8 @@ fn skip(it: Skipped, skipped: &mut Vec<Skipped>, notify: &mut dyn FnMut(Notice<'
     skipped.push(it);
 }
 
-/// Says what cannot be had without a capability, and inside of a PID namespace, where the kernel's programs see other pids
-/// than this process.
-fn look_outside(
-    options: &RecordOptions,
-    skipped: &mut Vec<Skipped>,
-    notify: &mut dyn FnMut(Notice<'_>),
-) -> Result<()> {
-    if options.follows() && !may_signal_any() {
-        let text = "without CAP_KILL the command's children are not stopped until their probes are attached: what \
-                    they fire first may be missed";
-        let reason = text.to_owned();
-        let children = Skipped { kind: SkippedKind::Processes, reason, ..Skipped::default() };
-        skip(children, skipped, notify);
-    }
+/// Says what cannot be had inside of a PID namespace, where the kernel's programs see other pids than this process.
+fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
     if !host::is_in_pid_namespace() {
         return Ok(());
     }
@@ -232,8 +241,7 @@ fn load(options: &RecordOptions) -> Result<Program> {
     let program = Program::load(&ProgramOptions {
         lane_slots: options.ring_bytes / 32,
         ring_bytes: options.ring_bytes,
-        only_admitted: options.only_tree() || !options.filter.pids.is_empty(),
-        hold: options.follows() && may_signal_any(),
+        only_admitted: options.only_admitted(),
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
     Ok(program)
@@ -258,38 +266,16 @@ fn watch(program: &Program, follow: bool, notify: &mut dyn FnMut(Notice<'_>)) ->
     }
 }
 
-/// Starts the command, if there is one, and its guard. Its probes are attached, so its first instruction is seen.
-fn start_command(
-    options: &RecordOptions,
-    program: &Program,
-    drain: &Drain,
-) -> Result<(Running, Option<Guard>)> {
+/// Starts the command, if there is one. Its probes are attached, so its first instruction is seen.
+fn start_command(options: &RecordOptions, program: &Program, drain: &Drain) -> Result<Running> {
     if !options.follows() {
-        return Ok((Running::start(&options.command, options.user.as_ref(), drain)?, None));
+        return Running::start(&options.command, options.user.as_ref(), drain);
     }
-    let guard = Guard::start(program).map_err(|source| Error::System { doing: "start a process", source })?;
     // The command is admitted as our child, before it is a process of its own.
     program.follow(std::process::id())?;
     let command = Running::start(&options.command, options.user.as_ref(), drain);
     program.dismiss(std::process::id());
-    Ok((command?, Some(guard)))
-}
-
-/// Ends the command after an error: it was started to be recorded.
-fn give_up(
-    options: &RecordOptions,
-    program: &Program,
-    command: Running,
-    signals: &mut Signals,
-    told: &mut dyn FnMut(&str),
-) {
-    if options.follows() {
-        // Resume held children first: a stopped process does not act on SIGTERM.
-        program.admitted().into_iter().for_each(signal::resume);
-    }
-    command.terminate();
-    // The error that ended the recording is the one to tell.
-    let _ = command.end(signals, told);
+    command
 }
 
 /// Looks for probes: in what runs, and in what the command will run.
@@ -303,10 +289,7 @@ fn first_scan(discovery: &mut Discovery, options: &RecordOptions) -> Result<Scan
     } else {
         discovery.scan_processes(options.filter.pids.clone())
     };
-    scan.found.extend(running.found);
-    scan.skipped.extend(running.skipped);
-    scan.notes.extend(running.notes);
-    scan.pids.extend(running.pids);
+    scan.extend(running);
     Ok(scan)
 }
 

@@ -106,7 +106,6 @@ impl Recording {
             lane_slots: settings.lane_slots,
             ring_bytes: settings.ring_bytes,
             only_admitted: settings.only_admitted,
-            hold: false,
         });
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());

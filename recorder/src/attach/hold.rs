@@ -1,0 +1,239 @@
+//! Holds programs before their first instruction until their probes are attached, so that nobody sees it.
+//!
+//! The kernel (fanotify) asks before a process runs a program, and the process sleeps inside of its system call until the
+//! answer: no signal, no stop, nothing that a parent, a shell or a debugger could notice. [`responder`] is asked, and gives the answer
+//! after [`LIMIT`] at the latest; [`call`] tells what the process wants to run; [`familiar`] what needs no second look.
+//! Nothing is attached here: who waits is handed on as [`Held`].
+
+mod call;
+mod familiar;
+mod message;
+mod mounts;
+mod responder;
+mod translator;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::find::root;
+use crate::host::process;
+use crate::kernel::bpf::Map;
+use message::Message;
+use mounts::Mounts;
+
+use call::ExecCall;
+pub(crate) use familiar::{Familiar, FileState, Question};
+pub(crate) use translator::is_translator;
+
+/// A process that waits to run a program; it runs it when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The process.
+    pub(crate) pid: u32,
+    /// What the kernel has opened to run it (the program, the interpreter of a script, the loader of a program), and what
+    /// the process has named, if that is another file.
+    pub(crate) programs: Vec<AboutToRun>,
+    /// Variables of its environment that the loader heeds, as `NAME=VALUE`.
+    pub(crate) variables: Vec<OsString>,
+    /// `None` if the answer would not hold for the next process that asks.
+    pub(crate) question: Option<Question>,
+    _answer: Answer,
+}
+
+/// A program that is about to run.
+#[derive(Debug)]
+pub(crate) struct AboutToRun {
+    /// Path, as the process sees it.
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    /// What it is given, without its name; empty if that cannot be seen.
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Lets a process go on.
+#[derive(Debug)]
+struct Answer {
+    socket: Arc<OwnedFd>,
+    id: u64,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // A responder that is gone holds nobody.
+        let _ = message::send(self.socket.as_fd(), Message::Run { id: self.id }, None);
+    }
+}
+
+/// What the responder tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// A process waits.
+    Held(Box<Held>),
+    /// So many processes were not held for as long as it took.
+    Released(u64),
+}
+
+/// Holds programs; ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    socket: Arc<OwnedFd>,
+    responder: Pid,
+    mounts: Mutex<Mounts>,
+    /// Programs that nobody waits for.
+    pub(crate) familiar: Familiar,
+    is_stopped: AtomicBool,
+}
+
+impl Holder {
+    /// Begins to hold every program, or only those of the processes in `admitted`, and of translators.
+    ///
+    /// # Errors
+    /// When the kernel does not allow it (no CAP_SYS_ADMIN, no `CONFIG_FANOTIFY_ACCESS_PERMISSIONS`), or is short of something.
+    pub(crate) fn start(admitted: Option<&Map>) -> io::Result<Self> {
+        let flags = InitFlags::FAN_CLASS_CONTENT
+            | InitFlags::FAN_CLOEXEC
+            | InitFlags::FAN_NONBLOCK
+            | InitFlags::FAN_UNLIMITED_QUEUE
+            | InitFlags::FAN_UNLIMITED_MARKS;
+        let of_events = EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC | EventFFlags::O_LARGEFILE;
+        let fanotify = Fanotify::init(flags, of_events)?;
+        responder::probe(&fanotify)?;
+        let (responder, socket) = responder::start(fanotify, admitted)?;
+        let holder = Self {
+            socket: Arc::new(socket),
+            responder,
+            mounts: Mutex::new(Mounts::new()),
+            familiar: Familiar::default(),
+            is_stopped: AtomicBool::new(false),
+        };
+        holder.mounts().look_everywhere(&mut |file| holder.watch(&file));
+        message::send(holder.socket.as_fd(), Message::Begin, None)?;
+        // On a busy machine it takes a while until another process runs.
+        let mut ready = [PollFd::new(&*holder.socket, PollFlags::IN)];
+        poll(&mut ready, Some(&Timespec { tv_sec: 10, tv_nsec: 0 }))?;
+        match message::receive(&*holder.socket)? {
+            Some((Message::Begin, _)) => Ok(holder),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Hands on what the responder tells, until [`Holder::stop`]. Familiar programs run at once.
+    ///
+    /// # Errors
+    /// When the responder is gone before that.
+    pub(crate) fn listen(&self, hand: &mut dyn FnMut(Told)) -> io::Result<()> {
+        let table = File::open("/proc/self/mountinfo")?;
+        loop {
+            let mut ready = [PollFd::new(&*self.socket, PollFlags::IN), PollFd::new(&table, PollFlags::PRI)];
+            match poll(&mut ready, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let [told, mounted] = ready.map(|fd| !fd.revents().is_empty());
+            if mounted {
+                self.mounts().look_at_ours(&mut |file| self.watch(&file));
+            }
+            if !told {
+                continue;
+            }
+            let told = match message::receive(&*self.socket) {
+                // Its process runs when the responder ends.
+                Ok(Some((Message::Waits { .. }, _))) if self.is_stopped.load(Ordering::Relaxed) => continue,
+                Ok(Some((Message::Waits { id, pid }, file))) => {
+                    let answer = Answer { socket: self.socket.clone(), id };
+                    match file.map(|file| self.held(answer, pid, file.into())) {
+                        Some(Ok(held)) => Told::Held(Box::new(held)),
+                        Some(Err(Familiarity)) => continue,
+                        // No descriptor was left for its file.
+                        None => Told::Released(1),
+                    }
+                }
+                Ok(Some((Message::Released { count }, _))) => Told::Released(count),
+                Ok(Some(_)) => continue,
+                Ok(None) if self.is_stopped.load(Ordering::Relaxed) => return Ok(()),
+                Ok(None) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            hand(told);
+        }
+    }
+
+    /// Lets everybody go, and has [`Holder::listen`] return.
+    pub(crate) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        // Fails only if the responder is gone, which is what is wanted.
+        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Write);
+    }
+
+    /// What is known of a process that waits to run `file`.
+    fn held(&self, answer: Answer, pid: u32, file: File) -> Result<Held, Familiarity> {
+        self.mounts().look_at_other(pid, &mut |file| self.watch(&file));
+        let call = ExecCall::read(pid);
+        let variables = call.as_ref().map_or_else(Vec::new, |call| call.variables("LD_"));
+        let named = call.as_ref().and_then(|call| call.program(pid));
+        let state = |file: &File| file.metadata().ok().map(|facts| FileState::of(&facts));
+        let question = named.as_ref().and_then(|(_, named)| {
+            let root = root::identity(&pid.to_string());
+            Some(Question { opened: state(&file)?, named: state(named)?, variables: variables.clone(), root })
+        });
+        let path = path_of(file.as_fd());
+        // A translator is harmed by what was attached since.
+        if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid))
+            && !is_translator(&path)
+        {
+            return Err(Familiarity);
+        }
+        let arguments =
+            || call.as_ref().map_or_else(Vec::new, |call| call.arguments().into_iter().skip(1).collect());
+        let mut programs = vec![AboutToRun { path, file, arguments: Vec::new() }];
+        match named {
+            Some((path, file)) if question.as_ref().is_some_and(Question::is_of_two) => {
+                programs.push(AboutToRun { path, file, arguments: arguments() });
+            }
+            _ => programs[0].arguments = arguments(),
+        }
+        // With its arguments, a loader that was started by name maps what they say.
+        let question = question.filter(|question| question.is_of_two() || !is_loader(&programs[0].path));
+        Ok(Held { pid, programs, variables, question, _answer: answer })
+    }
+
+    fn watch(&self, file: &OwnedFd) {
+        // Full only if the responder does not run, and then it holds nobody either.
+        let _ = message::send(self.socket.as_fd(), Message::Watch, Some(file.as_fd()));
+    }
+
+    fn mounts(&self) -> std::sync::MutexGuard<'_, Mounts> {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = waitpid(Some(self.responder), WaitOptions::empty());
+    }
+}
+
+/// The program needs no second look.
+struct Familiarity;
+
+/// Whether the program at `path` is a loader, `ld-linux-x86-64.so.2` or `ld-musl-x86_64.so.1`.
+fn is_loader(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ld"))
+}
+
+/// Path of an open file, without the kernel's mark of a deleted one.
+fn path_of(file: BorrowedFd<'_>) -> PathBuf {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+    process::undeleted(&path)
+}

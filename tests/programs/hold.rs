@@ -1,0 +1,234 @@
+//! Programs are held before their first instruction until their probes are attached, and nothing notices: no parent, shell or
+//! supervisor, and no process that has nothing to do with the recording.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::target::until;
+use crate::tool::{Folder, Recording, TRACER, compile_c, events, live, stderr, stdout};
+
+/// Fires ten times, first thing, and ends.
+const TICKS: &str = r#"
+#include <sys/sdt.h>
+int main(void) { for (int i = 0; i < 10; i++) STAP_PROBE1(held, tick, i); return 0; }
+"#;
+
+/// A folder that everybody may look into, with the program `ticks`.
+fn with_ticks(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    compile_c(&folder, "ticks", TICKS, &["-O2"]);
+    std::fs::set_permissions(folder.path(""), PermissionsExt::from_mode(0o755)).expect("set");
+    folder
+}
+
+/// Number of events of a trace.
+fn count(folder: &Folder) -> usize {
+    events(&stdout(&folder.tracer(&["replay", "run.trace"]), 0)).len()
+}
+
+fn record(folder: &Folder, command: &[&str]) -> std::process::Output {
+    folder.tracer(&[&["record", "-q", "-f", "-o", "run.trace", "-e", "held:*", "--"], command].concat())
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn every_way_to_start_a_program_is_recorded_from_its_first_probe() {
+    let _alone = live();
+    let folder = with_ticks("ways");
+    let ticks = folder.path("ticks");
+    let ticks = ticks.to_str().expect("UTF-8");
+    let own_session =
+        format!("import subprocess; subprocess.run(['{ticks}'], start_new_session=True, check=True)");
+    let at_terminal = format!("script -qec {ticks} /dev/null");
+    let by_shell = format!("set -m; {ticks}; {ticks} & wait");
+    let ways: [(&[&str], usize); 8] = [
+        (&[ticks], 10),
+        (&["runuser", "-u", "nobody", "--", ticks], 10),
+        (&["setsid", "-w", ticks], 10),
+        (&["sh", "-c", &at_terminal], 10),
+        (&["python3", "-c", &own_session], 10),
+        (&["bash", "-c", &by_shell], 20),
+        (&["unshare", "--mount", ticks], 10),
+        (&["env", "-i", ticks], 10),
+    ];
+    for (way, expected) in ways {
+        let output = record(&folder, way);
+        assert_eq!(output.status.code(), Some(0), "{way:?}: {}", stderr(&output));
+        assert_eq!(count(&folder), expected, "{way:?}: {}", stderr(&output));
+    }
+}
+
+/// Runs a program, and ends with 1 if it is told of anything but the program's end.
+const PARENT: &str = r#"
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static volatile sig_atomic_t told, wrong;
+static void on_child(int number, siginfo_t *info, void *context) {
+    (void)number; (void)context;
+    told++;
+    if (info->si_code != CLD_EXITED) wrong++;
+}
+int main(int count, char **words) {
+    struct sigaction action = {.sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART};
+    (void)count;
+    sigaction(SIGCHLD, &action, 0);
+    for (int i = 0; i < 20; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) { execv(words[1], words + 1); _exit(9); }
+        if (waitpid(child, &status, WUNTRACED | WCONTINUED) != child || !WIFEXITED(status)) return 1;
+    }
+    return wrong ? 2 : told ? 0 : 3;
+}
+"#;
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_parent_is_told_of_nothing_but_the_end() {
+    let _alone = live();
+    let folder = with_ticks("parent");
+    compile_c(&folder, "parent", PARENT, &["-O2"]);
+    let output = record(&folder, &["./parent", "./ticks"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(count(&folder), 200);
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_program_that_nothing_ran_before_is_recorded_from_its_first_probe_without_a_command() {
+    let _alone = live();
+    let folder = with_ticks("unseen");
+    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "held:*", "--wait"]);
+    for name in ["one", "two", "three"] {
+        let copy = folder.copy_program(folder.path("ticks"), name);
+        assert!(Command::new(copy).status().expect("it runs").success());
+    }
+    let output = recording.stop();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(count(&folder), 30);
+}
+
+/// Copies this program to a file in memory and runs it from there.
+const FROM_MEMORY: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    int from = open(words[1], O_RDONLY), to = memfd_create("ticks", MFD_CLOEXEC);
+    while (sendfile(to, from, 0, 1 << 20) > 0) {}
+    char *none[] = {"ticks", 0};
+    (void)count;
+    fexecve(to, none, none + 1);
+    return 9;
+}
+"#;
+
+/// The kernel does not ask about files in memory, but about the loader of what is in them.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_program_in_memory_is_recorded_from_its_first_probe() {
+    let _alone = live();
+    let folder = with_ticks("memory");
+    compile_c(&folder, "from_memory", FROM_MEMORY, &["-O2"]);
+    let output = record(&folder, &["./from_memory", "./ticks"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(count(&folder), 10, "{}", stderr(&output));
+}
+
+/// Fires in its constructor, before the program's own code.
+const LIBRARY: &str = r#"
+#include <sys/sdt.h>
+__attribute__((constructor)) static void begin(void) { STAP_PROBE1(held, constructor, VALUE); }
+"#;
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_library_that_the_environment_names_is_recorded_from_its_first_probe() {
+    let _alone = live();
+    let folder = with_ticks("preload");
+    for (name, value) in [("one.so", "-DVALUE=1"), ("two.so", "-DVALUE=2")] {
+        compile_c(&folder, name, LIBRARY, &["-O2", "-shared", "-fPIC", value]);
+    }
+    let script =
+        "./ticks; LD_PRELOAD=./one.so ./ticks; LD_PRELOAD=./two.so ./ticks; LD_PRELOAD=./one.so ./ticks";
+    let output = record(&folder, &["sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let values = events(&log).into_iter().filter(|event| event.3 == "held:constructor").map(|event| event.4);
+    assert_eq!(values.collect::<Vec<_>>(), ["1", "2", "1"]);
+}
+
+/// Longest time that a program took to run, while `recorder` is stopped.
+fn longest_while_stopped(folder: &Folder, recorder: &Recording, programs: &[String]) -> Duration {
+    recorder.signal("STOP");
+    let begun = Instant::now();
+    let mut longest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(10) {
+        for program in programs {
+            let at = Instant::now();
+            let status = Command::new(program).current_dir(folder.path("")).stdin(Stdio::null()).status();
+            assert!(status.expect("it runs").success(), "{program}");
+            longest = longest.max(at.elapsed());
+        }
+    }
+    recorder.signal("CONT");
+    longest
+}
+
+/// The bound is a second, as the help says; the machine may be busy.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_recorder_that_is_stopped_delays_no_program_for_longer_than_the_bound() {
+    let _alone = live();
+    let folder = with_ticks("stopped");
+    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "held:*", "--wait"]);
+    folder.copy_program(folder.path("ticks"), "unseen");
+    let longest =
+        longest_while_stopped(&folder, &recording, &["./unseen".into(), "true".into(), "./ticks".into()]);
+    println!("longest: {longest:?}");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
+    let output = recording.stop();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert_eq!(said.matches("started while the recorder was stopped or busy").count(), 1, "{said}");
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_recorder_that_is_killed_lets_every_program_run() {
+    let _alone = live();
+    let folder = with_ticks("killed");
+    let mut recording = Recording::start(&folder, &["-o", "run.trace", "-e", "held:*", "--wait"]);
+    let id = recording.child.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("there");
+    let responder = std::path::Path::new("/proc").join(children.trim());
+    assert_eq!(std::fs::read_to_string(responder.join("comm")).expect("one child"), "exec-responder\n");
+    recording.signal("STOP");
+    // One waits when the recorder is killed.
+    let mut waits = Command::new(folder.path("ticks")).spawn().expect("it runs");
+    recording.child.kill().expect("killed");
+    recording.child.wait().expect("gone");
+    assert!(waits.wait().expect("ended").success());
+    until("the responder has ended", || !responder.exists());
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn without_the_right_to_hold_it_says_so_once_and_harms_nothing() {
+    let _alone = live();
+    let folder = with_ticks("no-right");
+    compile_c(&folder, "parent", PARENT, &["-O2"]);
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", TRACER]);
+    command.args(["record", "-o", "run.trace", "-e", "held:*", "--", "./parent", "./ticks"]);
+    let output = command.current_dir(folder.path("")).output().expect("setpriv runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert_eq!(said.matches("needs CAP_SYS_ADMIN").count(), 1, "{said}");
+    // How many depends on how soon the file is found.
+    assert!(count(&folder) > 0, "{said}");
+}
