@@ -2,6 +2,10 @@
 
 // Either macro panics when its output is closed.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "recording uses it"))]
+
+#[cfg(not(unix))]
+compile_error!("tracer reads traces on Linux, macOS and other Unix systems; tracer-analyzer builds anywhere");
 
 #[macro_use]
 mod say;
@@ -23,7 +27,6 @@ use done::Done;
 fn main() -> ExitCode {
     // Beyond the limit of `ulimit -f`, a write fails then, as on a full disk; otherwise it would end this process.
     // SAFETY: the action does nothing.
-    #[cfg(unix)]
     let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGXFSZ, || {}) };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +46,6 @@ impl Input {
             return Ok(Self::Empty);
         }
         let begin = usize::try_from(begin).map_err(io::Error::other)?;
-        #[cfg(unix)]
         say_if_cut()?;
         // SAFETY: traces are append-only and `tracer` never truncates or rewrites one, it replaces files by new ones. A
         // foreign process that truncates the file while it is read ends this one with SIGBUS, as with every tool that
@@ -69,7 +69,6 @@ impl Input {
 }
 
 /// Has the signal that comes when a mapped file has become shorter end the process with a message and exit code 1.
-#[cfg(unix)]
 fn say_if_cut() -> io::Result<()> {
     const TEXT: &[u8] =
         b"tracer: a file was cut short while it was read; what was written is not all of it\n";
@@ -136,17 +135,7 @@ pub(crate) fn is_standard(path: &Path) -> bool {
 pub(crate) fn is_same(path: &Path, facts: &Metadata) -> bool {
     let own =
         if is_standard(path) { open(path).and_then(|file| file.metadata()) } else { std::fs::metadata(path) };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        own.is_ok_and(|own| own.is_file() && (own.dev(), own.ino()) == (facts.dev(), facts.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        // Two files of one length that were made and written at the same moments are taken for one.
-        let times = |facts: &Metadata| (facts.len(), facts.created().ok(), facts.modified().ok());
-        own.is_ok_and(|own| own.is_file() && times(&own) == times(facts))
-    }
+    own.is_ok_and(|own| own.is_file() && (own.dev(), own.ino()) == (facts.dev(), facts.ino()))
 }
 
 /// The name of an input for messages.

@@ -272,20 +272,17 @@ pub(crate) fn cannot_write(error: tracer_analyzer::Error, path: &Path) -> anyhow
 /// Under `sudo` the file belongs to the user who called it.
 fn give_to_invoker(file: &File) {
     let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    #[cfg(unix)]
     if let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) {
         // Only root may; for any other user the variables mean nothing.
         let _ = std::os::unix::fs::fchown(file, Some(uid), Some(gid));
     }
 }
 
-#[cfg(unix)]
 fn has_other_names(facts: &Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(facts) > 1
 }
 
 /// Gives a file the mode and owner of another; false if the owner cannot be given.
-#[cfg(unix)]
 fn hand_on(old: &Metadata, file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let new = file.metadata()?;
@@ -296,14 +293,4 @@ fn hand_on(old: &Metadata, file: &File) -> io::Result<bool> {
     }
     file.set_permissions(old.permissions())?;
     Ok(true)
-}
-
-#[cfg(not(unix))]
-fn has_other_names(_: &Metadata) -> bool {
-    false
-}
-
-#[cfg(not(unix))]
-fn hand_on(old: &Metadata, file: &File) -> io::Result<bool> {
-    file.set_permissions(old.permissions()).map(|()| true)
 }

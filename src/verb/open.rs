@@ -23,6 +23,8 @@ use crate::file::{stages, trace};
 
 /// Bytes of a request's head; browsers send some hundred.
 const MAX_HEAD_BYTES: usize = 16 << 10;
+/// Lines of a head; browsers send some twenty.
+const MAX_HEADERS: usize = 100;
 /// How long a browser may take to send one, or to take what it asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -84,11 +86,7 @@ fn origin(address: &str) -> String {
 
 /// Starts the user's browser; false if there is none.
 fn start_browser(address: &str) -> bool {
-    let launcher = match std::env::consts::OS {
-        "macos" => "open",
-        "windows" => "explorer",
-        _ => "xdg-open",
-    };
+    let launcher = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(launcher);
     command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().is_ok()
@@ -110,8 +108,8 @@ fn serve(served: &Served, stream: &TcpStream, fetched: &Sender<()>) {
     let answer = || -> io::Result<bool> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let head = read_head(stream)?;
-        served.answer(&head, stream)
+        let request = Request::read(stream)?;
+        served.answer(&request, stream)
     };
     if answer().is_ok_and(|sent_all| sent_all) {
         // The receiver is gone if it was fetched twice.
@@ -119,35 +117,58 @@ fn serve(served: &Served, stream: &TcpStream, fetched: &Sender<()>) {
     }
 }
 
-/// Reads up to the empty line behind the head of a request.
-fn read_head(mut stream: &TcpStream) -> io::Result<String> {
-    let (mut head, mut bytes) = (Vec::new(), [0; 1024]);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        let count = stream.read(&mut bytes)?;
-        if count == 0 || head.len() > MAX_HEAD_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
+/// What a browser asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    method: String,
+    path: String,
+    host: Option<String>,
+}
+
+impl Request {
+    /// Reads the head of a request.
+    ///
+    /// # Errors
+    /// If it is none, or too long.
+    fn read(mut stream: impl Read) -> io::Result<Self> {
+        let (mut head, mut bytes) = (Vec::new(), [0; 1024]);
+        loop {
+            let count = stream.read(&mut bytes)?;
+            head.extend_from_slice(&bytes[..count]);
+            if let Some(request) = Self::parse(&head)? {
+                return Ok(request);
+            }
+            if count == 0 || head.len() > MAX_HEAD_BYTES {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
         }
-        head.extend_from_slice(&bytes[..count]);
     }
-    Ok(String::from_utf8_lossy(&head).into_owned())
+
+    /// `None` if the head does not end yet.
+    fn parse(head: &[u8]) -> io::Result<Option<Self>> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        if request.parse(head).map_err(io::Error::other)?.is_partial() {
+            return Ok(None);
+        }
+        let host = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+        Ok(Some(Self {
+            method: request.method.unwrap_or_default().to_owned(),
+            path: request.path.unwrap_or_default().to_owned(),
+            host: host.map(|header| String::from_utf8_lossy(header.value).into_owned()),
+        }))
+    }
 }
 
 impl Served {
     /// Answers; true if that was the whole trace.
-    fn answer(&self, head: &str, mut stream: impl Write) -> io::Result<bool> {
-        let mut lines = head.lines();
-        let mut words = lines.next().unwrap_or_default().split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let host = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("host").then_some(value.trim())
-        });
-        let status = match (method, host) {
+    fn answer(&self, request: &Request, mut stream: impl Write) -> io::Result<bool> {
+        let status = match request.method.as_str() {
             // A page whose name was made to mean this machine sends its own name.
-            (_, host) if host != Some(self.host.as_str()) => "403 Forbidden",
-            ("OPTIONS", _) => "204 No Content",
-            ("GET", _) if target == self.path => "200 OK",
-            ("GET", _) => "404 Not Found",
+            _ if request.host.as_ref() != Some(&self.host) => "403 Forbidden",
+            "OPTIONS" => "204 No Content",
+            "GET" if request.path == self.path => "200 OK",
+            "GET" => "404 Not Found",
             _ => "405 Method Not Allowed",
         };
         let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,6 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_read_to_the_end_of_its_head() {
+        let head = b"GET /run.pftrace HTTP/1.1\r\nhost: here:1\r\n\r\n";
+        assert_eq!(Request::parse(&head[..head.len() - 1]).expect("sound"), None);
+        let request = Request::read(&head[..]).expect("sound");
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/run.pftrace"));
+        assert_eq!(request.host.as_deref(), Some("here:1"));
+        let endless = [b"GET / HTTP/1.1\r\nx: ".to_vec(), vec![b'y'; 1 << 20]].concat();
+        for bytes in [&head[..20], b"\0\r\n\r\n", b"hello\r\n\r\n", &endless] {
+            assert!(Request::read(bytes).is_err());
+        }
+    }
+
+    #[test]
     fn only_the_trace_is_served_and_only_under_its_own_host() {
         let mut packets = tempfile::tempfile().expect("made");
         packets.write_all(b"[]").expect("written");
@@ -203,11 +237,11 @@ mod tests {
             ("GET /etc/passwd HTTP/1.1", "127.0.0.1:9001", "404 Not Found", false),
             ("OPTIONS /run.pftrace HTTP/1.1", "127.0.0.1:9001", "204 No Content", false),
             ("POST /run.pftrace HTTP/1.1", "127.0.0.1:9001", "405 Method Not Allowed", false),
-            ("", "127.0.0.1:9001", "405 Method Not Allowed", false),
         ] {
             let mut answer = Vec::new();
             let head = format!("{request}\r\nHOST: {host}\r\nAccept: */*\r\n\r\n");
-            assert_eq!(served.answer(&head, &mut answer).expect("written"), sent_all, "{request}");
+            let parsed = Request::parse(head.as_bytes()).expect("sound").expect("whole");
+            assert_eq!(served.answer(&parsed, &mut answer).expect("written"), sent_all, "{request}");
             let answer = String::from_utf8(answer).expect("UTF-8");
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {answer}");
             assert!(

@@ -69,7 +69,6 @@ fn the_input_is_never_the_victim() {
     assert_eq!(std::fs::read_to_string(folder.path("log")).expect("there"), log(50));
 }
 
-#[cfg(unix)]
 #[test]
 fn mode_and_links_of_what_is_replaced_are_kept() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

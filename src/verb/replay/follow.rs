@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use signal_hook::consts::SIGINT;
 use tracer_analyzer::Filter;
 use tracer_analyzer::replay::Live;
 use tracer_format::Rest;
@@ -81,12 +82,8 @@ fn of(error: tracer_analyzer::Error, name: &str) -> anyhow::Error {
 /// Has the first Ctrl-C set `interrupted`, and the second one end the process. A recorder in front of our pipe gets it,
 /// too, and has its end to write then.
 fn catch_interrupt(interrupted: &Arc<AtomicBool>) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use signal_hook::consts::SIGINT;
-        signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(interrupted))?;
-        signal_hook::flag::register(SIGINT, Arc::clone(interrupted))?;
-    }
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(interrupted))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(interrupted))?;
     Ok(())
 }
 
@@ -192,8 +189,5 @@ impl Source {
 
 /// Whether the file has no name any more.
 fn is_gone(facts: &std::fs::Metadata) -> bool {
-    #[cfg(unix)]
-    return std::os::unix::fs::MetadataExt::nlink(facts) == 0;
-    #[cfg(not(unix))]
-    return false;
+    std::os::unix::fs::MetadataExt::nlink(facts) == 0
 }
