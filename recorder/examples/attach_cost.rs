@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tracer_recorder::find::binary::Binary;
 use tracer_recorder::kernel::link::{self, AttachMode, Place};
 use tracer_recorder::kernel::program::{Program, ProgramOptions};
+use tracer_recorder::kernel::site_id::SiteId;
 
 /// Perf events are detached one by one, 0.1 s each.
 const PERF_SITES: usize = 10;
@@ -21,7 +22,7 @@ fn main() {
     let sites = binary.expect("probes").sites;
     let places: Vec<Place> = (0..)
         .zip(&sites)
-        .map(|(site, found)| Place { offset: found.offset, semaphore_offset: 0, site })
+        .map(|(site, found)| Place { offset: found.offset, semaphore_offset: 0, site: SiteId(site) })
         .collect();
     let program = Program::load(&ProgramOptions { lane_slots: 4096, ring_bytes: 4096, only_admitted: false });
     let program = program.expect("root and eBPF");

@@ -209,7 +209,7 @@ fn what_is_lost_is_counted_for_its_site_and_located_in_time() {
     caught.extend(recording.stop());
     for (site, probe) in recording.probes().into_iter().enumerate() {
         let recorded = caught.iter().filter(|event| event.probe == probe).count() as u64;
-        let of_site = |loss: &&tracer_recorder::drain::loss::Loss| loss.site as usize == site;
+        let of_site = |loss: &&tracer_recorder::drain::loss::Loss| loss.site.index() == site;
         let lost: u64 = recording.losses.iter().filter(of_site).map(|loss| loss.count).sum();
         assert_eq!(recorded + lost, fired, "{probe}: {recorded} recorded, {lost} lost");
         assert!(recorded > 0 && lost > 0, "{probe}");

@@ -10,6 +10,7 @@ use tracer_format::ArgKind;
 
 use crate::arch::nop::NopForm;
 use crate::kernel::link::Place;
+use crate::kernel::site_id::SiteId;
 use crate::site::argument::{Argument, Location};
 
 /// Times that each site is fired.
@@ -25,7 +26,7 @@ type Function = extern "C" fn(u64) -> u64;
 #[derive(Clone, Copy)]
 pub(super) struct Target {
     /// Index given to the program.
-    pub(super) site: u32,
+    pub(super) site: SiteId,
     /// What it stands for.
     pub(super) name: &'static str,
     /// Instruction there.
@@ -89,7 +90,7 @@ watching_the_red_zone! {
 }
 
 const fn harmless(site: u32, name: &'static str, function: Function) -> Target {
-    Target { site, name, form: NopForm::Nop, function, before: 0, has_semaphore: false }
+    Target { site: SiteId(site), name, form: NopForm::Nop, function, before: 0, has_semaphore: false }
 }
 
 /// Bytes of `mov [rsp - 8], rdi`.
@@ -98,7 +99,7 @@ const MOVE_BYTES: usize = 5;
 
 #[cfg(target_arch = "x86_64")]
 const fn long(site: u32, name: &'static str, form: NopForm, function: Function) -> Target {
-    Target { site, name, form, function, before: MOVE_BYTES, has_semaphore: false }
+    Target { site: SiteId(site), name, form, function, before: MOVE_BYTES, has_semaphore: false }
 }
 
 /// Sites that can be fired in this process.

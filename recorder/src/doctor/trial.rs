@@ -206,7 +206,7 @@ impl Bench {
     ) {
         self.merge.push(batch);
         while let Some(raw) = self.merge.next(until_ns) {
-            let site = self.plans.get(raw.site as usize).filter(|_| raw.kind == KIND_SITE);
+            let site = self.plans.get(raw.site.index()).filter(|_| raw.kind == KIND_SITE);
             let Some(plan) = site else { continue };
             let (mut values, mut is_text) = (Values::default(), false);
             plan.values(&raw, &mut values, |bytes, _| {
@@ -215,7 +215,7 @@ impl Bench {
             });
             let is_value = |value: &u64| (base..base + FIRINGS).contains(value);
             if values.unreadable == 0 && (is_text || values.values.first().is_some_and(is_value)) {
-                hit(raw.site as usize);
+                hit(raw.site.index());
             }
         }
     }

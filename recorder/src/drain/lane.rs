@@ -21,6 +21,7 @@ use crate::drain::ring::Reach;
 use crate::kernel::bpf::Map;
 use crate::kernel::program::lane_bytes;
 use crate::kernel::raw::RawHead;
+use crate::kernel::site_id::SiteId;
 
 /// The lanes of all CPUs, mapped.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ impl Lanes {
             time_ns,
             pid: (ids >> (ID_BITS + SITE_BITS)) as u32,
             tid: (ids >> SITE_BITS & ((1 << ID_BITS) - 1)) as u32,
-            site: (ids & ((1 << SITE_BITS) - 1)) as u32,
+            site: SiteId((ids & ((1 << SITE_BITS) - 1)) as u32),
             start: start as u32,
             len: 1,
             unreadable: 0,
@@ -212,7 +213,7 @@ mod tests {
         let mut part = Part::new(0);
         assert_eq!(lanes.drain(0, &mut part, 1000), Reach::Complete);
         let one = part.event(0);
-        assert_eq!((one.time_ns, one.pid, one.tid, one.site, one.words), (100, 7, 9, 3, &[11][..]));
+        assert_eq!((one.time_ns, one.pid, one.tid, one.site, one.words), (100, 7, 9, SiteId(3), &[11][..]));
         let four = part.event(1);
         assert_eq!((four.unreadable, four.words), (0b0100, &[11, 22, 33, 44][..]));
         assert_eq!((part.len(), part.size_words()), (2, 2 * 4 + 5));

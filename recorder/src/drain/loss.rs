@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::drain::lane::{LOST, LOST_FIRST, LOST_LAST, LOST_SEEN, Lanes};
+use crate::kernel::site_id::SiteId;
 use crate::kernel::sites::Sites;
 
 /// Events of one site that were lost on one CPU.
@@ -13,7 +14,7 @@ pub struct Loss {
     /// The CPU whose ring was full.
     pub cpu: u16,
     /// The site.
-    pub site: u32,
+    pub site: SiteId,
     /// Not later than the first loss, `CLOCK_MONOTONIC` ns.
     pub first_ns: u64,
     /// Not earlier than the last loss, `CLOCK_MONOTONIC` ns.
@@ -58,7 +59,7 @@ impl LossReader {
         let ranges: Vec<(u64, u64)> = (0..cpus).map(|cpu| self.range(cpu)).collect();
         self.counted.resize(sites as usize * cpus, 0);
         for site in 0..sites {
-            self.sites.drops(site, &mut self.value)?;
+            self.sites.drops(SiteId(site), &mut self.value)?;
             for (cpu, range) in (0..).zip(&ranges) {
                 let bytes = self.value[usize::from(cpu) * 8..][..8].try_into().expect("eight bytes");
                 let count = u64::from_le_bytes(bytes);
@@ -66,7 +67,7 @@ impl LossReader {
                 if count != *counted {
                     losses.push(Loss {
                         cpu,
-                        site,
+                        site: SiteId(site),
                         first_ns: range.0,
                         last_ns: range.1,
                         count: count - *counted,

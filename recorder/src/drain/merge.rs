@@ -114,6 +114,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::raw::RawHead;
+    use crate::kernel::site_id::SiteId;
 
     /// A batch with the events (time, site) of each CPU.
     fn batch(parts: &[(u16, &[(u64, u32)])]) -> Batch {
@@ -121,7 +122,7 @@ mod tests {
         for (cpu, events) in parts {
             let mut part = Part::new(*cpu);
             for &(time_ns, site) in *events {
-                part.push(RawHead { time_ns, site, count: 1, ..RawHead::default() }, &[0]);
+                part.push(RawHead { time_ns, site: SiteId(site), count: 1, ..RawHead::default() }, &[0]);
             }
             batch.parts.push(part);
         }
@@ -131,7 +132,7 @@ mod tests {
     fn release(merge: &mut Merge, until_ns: u64) -> Vec<(u64, u16, u32)> {
         let mut out = Vec::new();
         while let Some(raw) = merge.next(until_ns) {
-            out.push((raw.time_ns, raw.cpu, raw.site));
+            out.push((raw.time_ns, raw.cpu, raw.site.0));
         }
         out
     }

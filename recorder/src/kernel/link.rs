@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::kernel::bpf;
 use crate::kernel::program::Program;
+use crate::kernel::site_id::SiteId;
 
 /// How sites are attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub struct Place {
     pub offset: u64,
     /// Offset of the semaphore in the file, bytes; 0 if the probe has none.
     pub semaphore_offset: u64,
-    /// Index given to [`Program::add_site`].
-    pub site: u32,
+    /// What [`Program::add_site`] gave.
+    pub site: SiteId,
 }
 
 /// Attached sites; they are detached when this is dropped.
@@ -128,7 +129,7 @@ fn attach_multi(
     let room = DescriptorRoom::make();
     let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
     let semaphores: Vec<u64> = places.iter().map(|place| place.semaphore_offset).collect();
-    let cookies: Vec<u64> = places.iter().map(|place| u64::from(place.site)).collect();
+    let cookies: Vec<u64> = places.iter().map(|place| place.site.cookie()).collect();
     let sites = bpf::UprobeSites { offsets: &offsets, semaphore_offsets: &semaphores, cookies: &cookies };
     room.move_up(bpf::link_uprobe_multi(program, path, &sites, pid)?)
 }
@@ -139,7 +140,7 @@ fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io:
     let link = |place: &Place| {
         // The link keeps the event, which so needs no descriptor of its own.
         let event = open_perf_event(pmu, path, place, Meets::All)?;
-        room.move_up(bpf::link_perf(program, event.as_fd(), u64::from(place.site))?)
+        room.move_up(bpf::link_perf(program, event.as_fd(), place.site.cookie())?)
     };
     places.iter().map(link).collect()
 }
@@ -185,7 +186,12 @@ fn perf_uprobe_type() -> io::Result<u32> {
 /// # Errors
 /// When the kernel does not allow it, or cannot put one on this instruction.
 pub(crate) fn open_own_breakpoint(path: &CString, offset: u64) -> io::Result<OwnedFd> {
-    open_perf_event(perf_uprobe_type()?, path, &Place { offset, semaphore_offset: 0, site: 0 }, Meets::Us)
+    open_perf_event(
+        perf_uprobe_type()?,
+        path,
+        &Place { offset, semaphore_offset: 0, site: SiteId(0) },
+        Meets::Us,
+    )
 }
 
 /// Which processes meet a breakpoint.

@@ -21,6 +21,7 @@ use crate::kernel::bpf::{
 };
 use crate::kernel::btf;
 use crate::kernel::code::{Code, refused, relocate};
+use crate::kernel::site_id::SiteId;
 use crate::kernel::sites::{MAX_SITES, Sites};
 
 /// The object, aligned as the ELF parser wants it.
@@ -155,12 +156,12 @@ impl Program {
         })
     }
 
-    /// Adds a site, and says what the program does there; gives its index, for attaching. To be called by one thread at a
+    /// Adds a site, and says what the program does there; gives its number, for attaching. To be called by one thread at a
     /// time.
     ///
     /// # Errors
     /// [`Error::Sites`] when there are as many as an event can name.
-    pub fn add_site(&self, spec: &SiteSpec) -> Result<u32> {
+    pub fn add_site(&self, spec: &SiteSpec) -> Result<SiteId> {
         self.sites.add(&spec_bytes(spec))
     }
 

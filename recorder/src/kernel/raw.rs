@@ -5,6 +5,7 @@
 //! event; from then on an event is a head and the words that it points to, which [`Raw`] shows together.
 
 use crate::abi::{HEADER_BYTES, MAX_ARGUMENTS};
+use crate::kernel::site_id::SiteId;
 
 /// Flag of the length: reserved, not yet submitted; `BPF_RINGBUF_BUSY_BIT`.
 pub(crate) const BUSY_BIT: u32 = 1 << 31;
@@ -35,8 +36,8 @@ pub struct RawHead {
     pub pid: u32,
     /// Thread that fired.
     pub tid: u32,
-    /// Index given when the site was attached.
-    pub site: u32,
+    /// The site.
+    pub site: SiteId,
     /// Where its words begin, among those of all events beside it.
     pub start: u32,
     /// Words, those in which the strings lie included.
@@ -64,7 +65,7 @@ impl RawHead {
             time_ns: *time_ns,
             pid: upper(*thread),
             tid: lower(*thread),
-            site: lower(*site),
+            site: SiteId(lower(*site)),
             start: u32::try_from(at + HEAD_WORDS).ok()?,
             len: u16::try_from(payload.len()).ok()?,
             unreadable: u16::from(byte(*site, 4)) | u16::from(byte(*site, 5)) << 8,
@@ -87,8 +88,8 @@ pub struct Raw<'a> {
     pub cpu: u16,
     /// What happened: one of the `KIND_` constants.
     pub kind: u8,
-    /// Index given when the site was attached.
-    pub site: u32,
+    /// The site.
+    pub site: SiteId,
     /// Bit i is set when `words[i]` could not be read.
     pub unreadable: u16,
     /// One word for each argument that the site's spec asks for.
@@ -193,7 +194,7 @@ pub(crate) mod tests {
         words[3] |= 0b10 << 32 | 1 << 48;
         let raw = Raw::parse(4, &words).expect("an event");
         assert_eq!((raw.time_ns, raw.pid, raw.tid, raw.cpu), (5, 7, 9, 4));
-        assert_eq!((raw.site, raw.kind, raw.unreadable), (3, 1, 2));
+        assert_eq!((raw.site, raw.kind, raw.unreadable), (SiteId(3), 1, 2));
         assert_eq!(raw.words, [11, 12]);
     }
 

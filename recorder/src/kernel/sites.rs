@@ -9,6 +9,7 @@ use crate::abi::{SITE_BITS, SITE_PAGE_BITS, SiteSpec};
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{Map, MapLayout, MapType, bytes_of};
 use crate::kernel::program::{create, layout, set};
+use crate::kernel::site_id::SiteId;
 
 /// Sites of one page.
 const PAGE_SITES: u32 = 1 << SITE_PAGE_BITS;
@@ -57,11 +58,11 @@ impl Sites {
         Ok(sites)
     }
 
-    /// Adds a site; gives its index. To be called by one thread at a time.
+    /// Adds a site; gives its number. To be called by one thread at a time.
     ///
     /// # Errors
     /// [`Error::Sites`] when there are [`MAX_SITES`] already.
-    pub(crate) fn add(&self, spec: &[u8]) -> Result<u32> {
+    pub(crate) fn add(&self, spec: &[u8]) -> Result<SiteId> {
         let site = self.count();
         if site == MAX_SITES {
             return Err(Error::Sites { found: u64::from(site) + 1, max: MAX_SITES.into() });
@@ -74,7 +75,7 @@ impl Sites {
         }
         set(&pages[page].specs, site % PAGE_SITES, spec)?;
         self.count.store(site + 1, Ordering::Release);
-        Ok(site)
+        Ok(SiteId(site))
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -82,7 +83,7 @@ impl Sites {
     }
 
     /// Reads how many events were lost at a site: a number of 8 bytes for each CPU.
-    pub(crate) fn drops(&self, site: u32, value: &mut [u8]) -> std::io::Result<()> {
+    pub(crate) fn drops(&self, SiteId(site): SiteId, value: &mut [u8]) -> std::io::Result<()> {
         let pages = self.pages();
         let page = pages.get((site / PAGE_SITES) as usize).ok_or(std::io::ErrorKind::NotFound)?;
         page.drops.lookup(&(site % PAGE_SITES).to_le_bytes(), value)

@@ -47,7 +47,7 @@ impl Converter {
     /// # Errors
     /// When the trace cannot be written.
     pub(super) fn event<W: Write>(&mut self, raw: &Raw<'_>, writer: &mut Writer<W>) -> Result<bool> {
-        let Some(site) = self.sites.get_mut(raw.site as usize) else { return Ok(false) };
+        let Some(site) = self.sites.get_mut(raw.site.index()) else { return Ok(false) };
         let Some(thread) = self.threads.id(raw, &site.site.program, writer)? else { return Ok(false) };
         site.recorded += 1;
         site.plan.values(raw, &mut self.values, |text, is_cut| {
@@ -57,7 +57,7 @@ impl Converter {
         writer.push_unsealed(&Firing {
             time_ns: raw.time_ns,
             thread,
-            site: raw.site,
+            site: raw.site.0,
             cpu: raw.cpu,
             unreadable: *unreadable,
             values,
@@ -94,7 +94,7 @@ fn gap(loss: &Loss) -> Gap {
     Gap {
         host: 0,
         cpu: loss.cpu,
-        site: loss.site,
+        site: loss.site.0,
         from_ns: loss.first_ns,
         to_ns: loss.last_ns,
         count: loss.count,

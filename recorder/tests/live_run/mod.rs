@@ -163,7 +163,7 @@ impl Recording {
         self.losses.extend(&batch.losses);
         self.merge.push(batch);
         while let Some(raw) = self.merge.next(batch.complete_ns) {
-            let (probe, plan) = &self.plans[raw.site as usize];
+            let (probe, plan) = &self.plans[raw.site.index()];
             let (mut values, mut strings) = (Values::default(), Vec::new());
             plan.values(&raw, &mut values, |text, _| {
                 strings.push(String::from_utf8_lossy(text).into_owned());

@@ -12,6 +12,7 @@ use crate::abi::KIND_SITE;
 use crate::drain::batch::Part;
 use crate::drain::loss::Loss;
 use crate::kernel::raw::RawHead;
+use crate::kernel::site_id::SiteId;
 use crate::site::argument::{Argument, Location};
 use crate::site::plan::Plan;
 use crate::write::flight::Flight;
@@ -214,7 +215,7 @@ fn what_comes_before_the_begin_or_after_the_end_is_no_part() {
     [BEGIN_NS - 1, BEGIN_NS, BEGIN_NS + 50, BEGIN_NS + 51]
         .iter()
         .for_each(|time_ns| batch.parts[0].push(head(*time_ns), &[7]));
-    let loss = |first_ns, last_ns| Loss { cpu: 0, site: 0, first_ns, last_ns, count: 1 };
+    let loss = |first_ns, last_ns| Loss { cpu: 0, site: SiteId(0), first_ns, last_ns, count: 1 };
     batch.losses = vec![
         loss(BEGIN_NS - 9, BEGIN_NS - 1),
         loss(BEGIN_NS - 9, BEGIN_NS),
@@ -234,7 +235,7 @@ fn the_log_is_printed_in_order_with_gaps_at_their_places() {
     let log = Files::default();
     let print = log.next();
     let mut recording = Feeding::with(Bounds::default(), |output| output.print = Some(print));
-    let loss = Loss { cpu: 0, site: 0, first_ns: BEGIN_NS + 15, last_ns: BEGIN_NS + 18, count: 3 };
+    let loss = Loss { cpu: 0, site: SiteId(0), first_ns: BEGIN_NS + 15, last_ns: BEGIN_NS + 18, count: 3 };
     recording.feed_lossy(25, [(20, 2), (10, 1), (30, 3)], vec![loss]);
     recording.feed(SECOND_NS, []);
     recording.end();
