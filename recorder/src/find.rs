@@ -11,3 +11,4 @@ pub(crate) mod launch;
 pub mod list;
 mod mapping;
 pub(crate) mod root;
+pub mod unmatched;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use tracer_format::log::skipped_text;
 use tracer_recorder::find::discover::{self, Discovery, Filter};
-use tracer_recorder::find::list;
+use tracer_recorder::find::{list, unmatched};
 
 use crate::cli::ListArgs;
 use crate::done::Done;
@@ -19,6 +19,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
         }
         return Ok(finish(problem.as_slice()));
     }
+    unmatched::pids(&args.pids)?;
     let (requests, programs) = (args.events.clone(), args.programs.clone());
     let filter = Filter { requests, pids: args.pids.clone(), programs };
     let scan = Discovery::new(filter).scan_settled();

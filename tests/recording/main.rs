@@ -13,3 +13,4 @@ mod nop;
 mod output;
 mod pipeline;
 mod signals;
+mod unmatched;

@@ -115,8 +115,8 @@ struct Pass<'a> {
     seen: HashSet<FileId>,
     /// Positions in `scan.found`.
     positions: HashMap<FileId, usize>,
-    /// Processes that may not be looked into.
-    forbidden: usize,
+    /// Processes that may not be looked into, and might have been recorded: their ids and names.
+    forbidden: Vec<(u32, String)>,
     /// Whether it is the first pass over all processes.
     first: bool,
 }
@@ -234,7 +234,7 @@ impl Discovery {
             mapped: HashMap::new(),
             seen: HashSet::new(),
             positions: HashMap::new(),
-            forbidden: 0,
+            forbidden: Vec::new(),
             first,
         }
     }
@@ -336,7 +336,9 @@ impl Pass<'_> {
     fn tell_no_executable(&mut self, pid: u32, error: &io::Error) {
         let denied = error.kind() == io::ErrorKind::PermissionDenied;
         if !self.discovery.filter.pids.contains(&pid) {
-            self.forbidden += usize::from(denied);
+            if denied && let Some(name) = self.might_matter(pid) {
+                self.forbidden.push((pid, name));
+            }
         } else if denied {
             self.skip_process(pid, format!("{error} (needs CAP_SYS_PTRACE)"));
         } else if self.first && Path::new(&format!("/proc/{pid}")).exists() {
@@ -344,6 +346,14 @@ impl Pass<'_> {
         } else if self.first {
             self.skip_process(pid, "does not exist, expected the pid of a running process".to_owned());
         }
+    }
+
+    /// The name of a process that may not be looked into, if it might have been recorded: the kernel's own threads run no program,
+    /// and of others the name that they have is most likely that of their program, cut to 15 bytes.
+    fn might_matter(&self, pid: u32) -> Option<String> {
+        let found = process::status(pid).filter(|found| !found.is_kernel_thread)?;
+        let is_cut = found.name.len() >= 15;
+        (is_cut || self.discovery.filter.wants(&found.name)).then_some(found.name)
     }
 
     /// Looks at the file of a mapping: the very file through `map_files`, or, without the privilege for that, the one at
@@ -443,12 +453,10 @@ impl Pass<'_> {
 
     fn finish(mut self) -> Scan {
         self.scan.outdated = self.discovery.known.take_outdated();
-        if self.forbidden > 0 && self.discovery.told.insert("forbidden".to_owned()) {
-            let count = self.forbidden;
-            let processes = if count == 1 { "process" } else { "processes" };
-            let note = format!(
-                "{count} {processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)"
-            );
+        let told = &mut self.discovery.told;
+        self.forbidden.retain(|(pid, name)| told.insert(format!("forbidden {pid} {name}")));
+        if let Some(processes) = listed(&self.forbidden) {
+            let note = format!("{processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)");
             self.scan.notes.push(note);
         }
         self.scan
@@ -461,6 +469,19 @@ pub(crate) fn mapped_files(pid: u32) -> HashSet<FileId> {
     mappings.into_iter().map(|mapping| mapping.file).collect()
 }
 
+/// Processes in words, the first few by id and name; `None` if there are none.
+fn listed(processes: &[(u32, String)]) -> Option<String> {
+    const MAX_LISTED: usize = 8;
+    let shown = processes.iter().take(MAX_LISTED).map(|(pid, name)| format!("{pid} ({})", escape(name)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match processes.len() {
+        0 => None,
+        1 => Some(format!("process {shown}")),
+        count if count <= MAX_LISTED => Some(format!("processes {shown}")),
+        count => Some(format!("processes {shown} and {} more", count - MAX_LISTED)),
+    }
+}
+
 /// Whether the process is gone, or is ending: it has no memory any more then.
 fn is_gone(folder: &Path, error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) || !folder.exists()
@@ -468,4 +489,18 @@ fn is_gone(folder: &Path, error: &io::Error) -> bool {
 
 fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_named_unless_there_are_many() {
+        let some = |count: u32| (1..=count).map(|pid| (pid, format!("p{pid}\x1b"))).collect::<Vec<_>>();
+        assert_eq!(listed(&some(0)), None);
+        assert_eq!(listed(&some(1)).unwrap(), "process 1 (p1\\x1b)");
+        assert_eq!(listed(&some(2)).unwrap(), "processes 1 (p1\\x1b), 2 (p2\\x1b)");
+        assert!(listed(&some(10)).unwrap().ends_with(", 8 (p8\\x1b) and 2 more"));
+    }
 }

@@ -40,6 +40,33 @@ pub fn pids() -> std::io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+/// What an id in `/proc` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// The process, which for a thread is another id.
+    pub(crate) process: u32,
+    /// The name that it gives itself, cut by the kernel.
+    pub(crate) name: String,
+    pub(crate) is_kernel_thread: bool,
+}
+
+/// What the id stands for, which may be that of a thread; `None` if there is none. Needs no privilege.
+pub(crate) fn status(id: u32) -> Option<Status> {
+    let text = fs::read(format!("/proc/{id}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let stat = parse_stat(&fs::read(format!("/proc/{id}/stat")).ok()?)?;
+    Some(Status {
+        process: field("Tgid")?.parse().ok()?,
+        name: stat.name,
+        is_kernel_thread: stat.flags & PF_KTHREAD != 0,
+    })
+}
+
+/// Of the kernel's `include/linux/sched.h`: made by the kernel.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
 /// The folder in `/proc` that shows what process `pid` runs and maps: its own, or where its main thread has ended, that of one
 /// of its other threads.
 #[must_use]
@@ -81,6 +108,7 @@ struct Stat {
     name: String,
     state: u8,
     parent_pid: u32,
+    flags: u64,
     start_ticks: u64,
 }
 
@@ -93,8 +121,9 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent_pid = fields.next()?.parse().ok()?;
-    let start_ticks = fields.nth(22 - 5)?.parse().ok()?;
-    Some(Stat { name, state, parent_pid, start_ticks })
+    let flags = fields.nth(9 - 5)?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 10)?.parse().ok()?;
+    Some(Stat { name, state, parent_pid, flags, start_ticks })
 }
 
 /// A time in ns, cut to whole clock ticks as those in `/proc` are.

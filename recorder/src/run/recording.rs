@@ -12,7 +12,8 @@ use crate::attach::finder::Finder;
 use crate::attach::hold::Holder;
 use crate::drain::Drain;
 use crate::error::{Error, Result};
-use crate::find::discover::{Discovery, FoundFile, Scan};
+use crate::find::discover::{Discovery, Filter, FoundFile, Scan};
+use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::process;
 use crate::kernel::program::{Program, ProgramOptions};
@@ -61,6 +62,11 @@ impl<'o> Recording<'o> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
         let mut skipped = Vec::new();
         look_outside(options, notify)?;
+        unmatched::pids(&options.filter.pids)?;
+        let scope = if options.command.is_empty() { Scope::Running } else { Scope::Command };
+        if scope == Scope::Running && !options.wait {
+            unmatched::programs(&options.filter.programs)?;
+        }
         let mut discovery = Discovery::new(options.filter.clone());
         let mut scan = first_scan(&mut discovery, options)?;
         let program = Arc::new(load(options)?);
@@ -70,6 +76,11 @@ impl<'o> Recording<'o> {
         let second = finder.scan();
         let pids = second.pids.clone();
         scan.extend(second);
+        if !options.wait {
+            unmatched::probes(&options.filter.requests, &scan.found, scope, || all_probes(options))?;
+        }
+        let key_scope = if options.wait { Scope::Command } else { scope };
+        unmatched::arguments(&options.filter.requests, &options.keys, &scan.found, key_scope)?;
         scan.notes.iter().for_each(|note| notify(Notice::Problem(note)));
         scan.skipped.into_iter().for_each(|it| skip(it, &mut skipped, notify));
         let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
@@ -88,11 +99,7 @@ impl<'o> Recording<'o> {
             sites.append(&mut prepared.sites);
         }
         if probes == 0 && self.options.command.is_empty() && !self.options.wait {
-            return Err(Error::NoProbe(if sites.is_empty() {
-                nothing_found(self.options)
-            } else {
-                "none of the probes that were found could be attached".to_owned()
-            }));
+            return Err(Error::NoProbe("none of the probes that were found could be attached".to_owned()));
         }
         Ok(Attached { recording: self, sites, probes })
     }
@@ -293,10 +300,13 @@ fn first_scan(discovery: &mut Discovery, options: &RecordOptions) -> Result<Scan
     Ok(scan)
 }
 
-fn nothing_found(options: &RecordOptions) -> String {
-    let requests: Vec<String> =
-        options.filter.requests.iter().map(|request| request.probe.to_string()).collect();
-    format!("no probe matches {} in any running process", requests.join(", "))
+/// Looks for all probes where those that were asked for were looked for.
+fn all_probes(options: &RecordOptions) -> Vec<FoundFile> {
+    let requests = "*".parse().into_iter().collect();
+    let options = RecordOptions { filter: Filter { requests, ..options.filter.clone() }, ..options.clone() };
+    first_scan(&mut Discovery::new(options.filter.clone()), &options)
+        .map(|scan| scan.found)
+        .unwrap_or_default()
 }
 
 /// What this process has cost so far.
