@@ -1,7 +1,7 @@
 //! Can this machine record? What it is and allows is read (`machine.rs`); what its kernel does is tried (`trial.rs`) and
 //! judged (`finding.rs`).
 //!
-//! The trials fire sites of this very program (`target.rs`), which have no ELF notes: nobody else's recording finds them.
+//! The trials fire sites in this program itself (`target.rs`). They have no ELF notes, so other recordings do not find them.
 //! Those that may do harm are fired in a child process. Without privilege everything that needs none is still checked.
 
 mod finding;

@@ -58,7 +58,7 @@ pub struct Drain {
     waiting: Part,
     /// Of those, how many contradicted themselves.
     malformed: u64,
-    /// Processes that began to run another program and were not taken yet.
+    /// Processes that began to run another program, for the caller to take.
     pub started: Vec<Started>,
     lanes: Lanes,
     losses: LossReader,
@@ -102,7 +102,7 @@ impl Drain {
         let lanes = Lanes::map(&program.lanes, program.lane_slots).map_err(system)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| system(error.into()))?;
         for (cpu, tracked) in (0..).zip(&rings) {
-            // Edge-triggered: a ring with events in it does not wake, only the program's wake-up does.
+            // Edge-triggered: only the program's wake-up wakes, not every event in a ring.
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
             epoll::add(&epoll, &tracked.ring, epoll::EventData::new_u64(cpu), flags)
                 .map_err(|error| system(error.into()))?;
@@ -169,7 +169,7 @@ impl Drain {
             let tracked = &mut self.rings[cpu];
             let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
             fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
-            // Before the positions are read: what bears an earlier time is reserved by then.
+            // Read before the positions: events with an earlier time are reserved by then.
             let now_ns = monotonic_ns();
             let number = u16::try_from(cpu).expect("the loader refuses more CPUs");
             let mut part = batch.part(number);
@@ -182,10 +182,10 @@ impl Drain {
                 Reach::Complete
             };
             let (begin, ahead) = (part.words().len(), part.len());
-            // Of a ring's event, the head takes as much again.
+            // The head of a ring's event needs as much space as the event.
             let room = limit.saturating_sub(part.size_words()) / 2;
             let ring = tracked.ring.drain(part.words(), begin + room);
-            batch.malformed += part.take_ring(begin);
+            batch.malformed += part.parse_ring(begin);
             if (lane, ring) == (Reach::Complete, Reach::Complete) {
                 tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
@@ -207,19 +207,19 @@ impl Drain {
             self.read_losses(sites, batch)?;
             self.losses_ns = now_ns;
         }
-        // Losses have a place among the events, so events wait until it is known.
+        // Losses have a place among the events, so later events wait until that place is known.
         batch.complete_ns = batch.complete_ns.min(self.losses_ns.saturating_sub(VISIBILITY_NS));
         Ok(all)
     }
 
-    /// Looks only for processes that began to run another program, while there is no batch to fill: some of them wait.
+    /// Looks only for processes that began to run another program. For when there is no batch to fill: some of them are held.
     pub fn look_at_processes(&mut self) {
         let (begin, ahead) = (self.waiting.words().len(), self.waiting.len());
         if let Some(tracked) = self.rings.last_mut() {
             // What does not fit any more waits in the ring.
             tracked.ring.drain(self.waiting.words(), BATCH_WORDS / 2);
         }
-        self.malformed += self.waiting.take_ring(begin);
+        self.malformed += self.waiting.parse_ring(begin);
         self.started.extend(self.waiting.events(ahead).filter_map(|event| Started::of(&event)));
     }
 

@@ -22,8 +22,7 @@ pub(crate) fn facts(command: Vec<String>) -> Host {
     }
 }
 
-/// Whether this process is in a PID namespace of its own, as in most containers: the pids that it sees are not those that
-/// the kernel's programs see.
+/// Whether this process is in a PID namespace, as in most containers: it sees other pids than the eBPF program does.
 #[must_use]
 pub(crate) fn is_in_pid_namespace() -> bool {
     // `PROC_PID_INIT_INO` of the kernel's `include/linux/proc_ns.h`.

@@ -1,4 +1,4 @@
-//! Holds programs before their first instruction until their probes are attached, so that nobody sees it.
+//! Holds programs before their first instruction until their probes are attached, without the process or its parent noticing.
 //!
 //! The kernel (fanotify) asks before a process runs a program, and the process sleeps inside of its system call until the
 //! answer: no signal, no stop, nothing that a parent, a shell or a debugger could notice. [`responder`] is asked, and gives the answer
@@ -68,7 +68,7 @@ struct Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // A responder that is gone holds nobody.
+        // Without a responder no process is held.
         let _ = message::send(self.socket.as_fd(), Message::Run { id: self.id }, None);
     }
 }
@@ -88,7 +88,7 @@ pub(crate) struct Holder {
     socket: Arc<OwnedFd>,
     responder: Pid,
     mounts: Mutex<Mounts>,
-    /// Programs that nobody waits for.
+    /// Programs that are not held.
     pub(crate) familiar: Familiar,
     is_stopped: AtomicBool,
 }
@@ -168,7 +168,7 @@ impl Holder {
         }
     }
 
-    /// Lets everybody go, and has [`Holder::listen`] return.
+    /// Releases every process, and makes [`Holder::listen`] return.
     pub(crate) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);
         // Fails only if the responder is gone, which is what is wanted.
@@ -208,7 +208,7 @@ impl Holder {
     }
 
     fn watch(&self, file: &OwnedFd) {
-        // Full only if the responder does not run, and then it holds nobody either.
+        // Full only if the responder does not run, and then no process is held either.
         let _ = message::send(self.socket.as_fd(), Message::Watch, Some(file.as_fd()));
     }
 

@@ -1,4 +1,4 @@
-//! The links of a recording: as many sites of a file as the kernel takes, and none that costs the others.
+//! The links of a recording. A site that the kernel refuses does not cost the other sites of its file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -17,9 +17,9 @@ use crate::kernel::program::Program;
 
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
 const MAX_FILTERED: usize = 16;
-/// Sites that are refused before any other is taken, after which the file as a whole is taken for refused.
+/// After so many refused sites and none attached, the rest of the file counts as refused.
 const MAX_HOPELESS: usize = 32;
-/// Threads that detach at a time: the kernel takes 25 to 50 ms for each link, nearly all of which it waits.
+/// Threads that detach at a time: closing a link takes 25 to 50 ms, nearly all of it waiting.
 const DETACHING: usize = 64;
 
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
@@ -37,7 +37,7 @@ pub(crate) struct Refusal {
 /// Why a site is not recorded, or not whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Reason {
-    /// The kernel refuses it, alone too.
+    /// The kernel refuses it, even alone.
     #[error("the kernel refuses to attach: {0}")]
     Refused(io::Error),
     /// It is attached, but its semaphore is not raised: what the program fires only while it is raised is missed.
@@ -64,7 +64,7 @@ pub(crate) enum Cause {
 pub(crate) struct Links {
     program: Arc<Program>,
     mode: AttachMode,
-    /// Processes that alone are attached to, where the kernel can do that; empty for all.
+    /// The only processes to attach to, where the kernel can restrict links; empty for all.
     pids: Vec<u32>,
     by_file: HashMap<FileId, AttachedFile>,
     /// Files that may be idle.
@@ -83,7 +83,7 @@ struct AttachedFile {
 }
 
 impl Links {
-    /// Attaches to all processes, or where the kernel can to `pids` only, if there are any.
+    /// Links for all processes, or for `pids` only if there are any and the kernel can restrict links.
     pub(crate) fn new(program: Arc<Program>, mode: AttachMode, pids: Vec<u32>) -> Self {
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let max_idle = usize::try_from(MAX_IDLE.min(descriptors / 8)).unwrap_or(usize::MAX);
@@ -94,7 +94,7 @@ impl Links {
     /// are not recorded or not whole.
     ///
     /// # Errors
-    /// Where attaching is not possible at all; what the kernel says to a site is no error.
+    /// If attaching is impossible as such. A refused site is not an error but a refusal.
     pub(crate) fn attach(&mut self, file: FileId, path: &Path, places: &[Place]) -> Result<Vec<Refusal>> {
         self.remove(&file);
         let (places, mut refusals) = agreed(places);
@@ -163,7 +163,7 @@ impl Links {
         self.kept = self.by_file.len();
         if !links.is_empty() {
             self.closing.retain(|thread| !thread.is_finished());
-            // Closing takes its time, in which programs that begin are to be looked at.
+            // In the background, because closing is slow and new programs must not wait for it.
             self.closing.push(std::thread::spawn(move || close(links)));
         }
         files
@@ -204,7 +204,7 @@ fn close(mut links: Vec<Link>) {
     });
 }
 
-/// The places with one semaphore for each address, as the kernel wants it, and those that lose theirs by that.
+/// The places with one semaphore for each address, which is all the kernel supports, and those that lose theirs.
 fn agreed(places: &[Place]) -> (Vec<Place>, Vec<Refusal>) {
     let mut raised: HashMap<u64, u64> = HashMap::new();
     let mut refusals = Vec::new();
@@ -221,7 +221,7 @@ fn agreed(places: &[Place]) -> (Vec<Place>, Vec<Refusal>) {
     (places, refusals)
 }
 
-/// One file being attached to: halved until what the kernel refuses stands alone.
+/// Attaches to one file, halving the list of places until each refused one stands alone.
 struct Attempt<'a> {
     links: &'a mut Vec<Link>,
     refusals: &'a mut Vec<Refusal>,

@@ -24,7 +24,7 @@ impl Prepared {
         unique(attached.map(|site| site.site.name())).len()
     }
 
-    /// Takes back what the kernel refused; gives what is not recorded by that.
+    /// Marks the sites that the kernel refused; returns what is not recorded because of that.
     pub(super) fn refuse(&mut self, refusals: &[Refusal]) -> Vec<Skipped> {
         for Refusal { place, reason } in refusals {
             self.sites[*place].site.announced &= !matches!(reason, Reason::Refused(_));
@@ -41,7 +41,7 @@ impl Prepared {
         refusals.iter().map(skipped).collect()
     }
 
-    /// The sites at an address that other probes have as well: nothing tells which of them fired.
+    /// The sites that share their address with another probe, so that an event may be of either.
     pub(super) fn folded(&self) -> Vec<Skipped> {
         let mut by_offset: BTreeMap<u64, Vec<&Site>> = BTreeMap::new();
         for site in self.sites.iter().filter(|site| site.site.announced) {

@@ -34,7 +34,7 @@ pub(super) struct Target {
     function: Function,
     /// Bytes of the function before the site.
     before: usize,
-    /// Whether it fires only while somebody listens.
+    /// Whether it fires only while it is traced.
     pub(super) has_semaphore: bool,
 }
 
@@ -135,7 +135,7 @@ impl Target {
         Ok(Place { offset, semaphore_offset, site: self.site })
     }
 
-    /// Fires with `argument`, if its semaphore, if it has one, says that somebody listens. Gives the number of times
+    /// Fires with `argument`, unless it has a semaphore that is not raised. Gives the number of times
     /// fired, 0 or 1, and whether the stack was overwritten.
     pub(super) fn fire(&self, argument: u64) -> (u64, u64) {
         if self.has_semaphore && semaphore() == 0 {

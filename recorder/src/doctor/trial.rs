@@ -226,7 +226,7 @@ fn first_argument() -> u64 {
     monotonic_ns() << 12
 }
 
-/// What the semaphore stands at in the end. Another doctor counts it up as well, for the time of its trials.
+/// The value of the semaphore afterwards. Another doctor may raise it too, during its own trials.
 fn settled_semaphore() -> u16 {
     let until = Instant::now() + Duration::from_secs(2);
     while target::semaphore() != 0 && Instant::now() < until {

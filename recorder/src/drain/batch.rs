@@ -1,4 +1,4 @@
-//! What one look into the buffers gives: plain data, so that everything behind it can be tested without a kernel.
+//! What is drained at one time: plain data, so that everything after it can be tested without a kernel.
 
 use crate::drain::loss::Loss;
 use crate::kernel::raw::{Raw, RawHead, extent};
@@ -92,14 +92,14 @@ impl Part {
         self.heads.push(head);
     }
 
-    /// Words of events, for what brings them; [`append`](Self::append) or [`take_ring`](Self::take_ring) is to follow.
+    /// The words of all events, to be extended; [`append`](Self::append) or [`parse_ring`](Self::parse_ring) must follow.
     pub(super) fn words(&mut self) -> &mut Vec<u64> {
         &mut self.words
     }
 
     /// Adds the events that were moved from a ring to the end of [`words`](Self::words), from `begin` on. Returns how many
     /// contradicted themselves and were left out; what follows a broken length is lost.
-    pub(super) fn take_ring(&mut self, begin: usize) -> u64 {
+    pub(super) fn parse_ring(&mut self, begin: usize) -> u64 {
         let (mut at, mut malformed) = (begin, 0);
         while at < self.words.len() {
             let Some((count, skip)) = extent(&self.words[at..]) else {
@@ -177,7 +177,7 @@ mod tests {
         part.words[0] |= u64::from(DISCARD_BIT);
         part.words[5 + 3] |= 0xff << 56;
         part.words[15] = 1 << 20;
-        assert_eq!(part.take_ring(0), 2);
+        assert_eq!(part.parse_ring(0), 2);
         let times: Vec<u64> = part.events(0).map(|event| event.time_ns).collect();
         assert_eq!(
             times,

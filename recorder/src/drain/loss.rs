@@ -23,7 +23,7 @@ pub struct Loss {
     pub count: u64,
 }
 
-/// Reads what was lost since it was last asked.
+/// Reads what was lost since the last call.
 #[derive(Debug)]
 pub struct LossReader {
     lanes: Lanes,

@@ -1,7 +1,7 @@
 //! Puts the raw events of all buffers in one order: by time, then CPU, then position in the buffer.
 //!
-//! All ascending runs of all parts are merged. It is pulled: what is later than the batches are complete to stays here
-//! until a later call asks for it. Parts are moved in, and given back for their memory once they are used up.
+//! All ascending runs of all parts are merged. The caller pulls events; those later than the time that all buffers are
+//! complete to stay until a later call. Parts are moved in, and given back empty once all their events were pulled.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,10 +15,10 @@ pub struct Merge {
     /// Parts with events that wait; a place without any is used again.
     parts: Vec<Waiting>,
     free: Vec<usize>,
-    /// Runs by their next events, but for the one that is being given out.
+    /// Runs by their next event, except the current one.
     heap: BinaryHeap<Reverse<Run>>,
     current: Option<Run>,
-    /// Whether the next event of `current` was given out already.
+    /// Whether the next event of `current` was returned already.
     given: bool,
     runs: u64,
     spare: Vec<Part>,
@@ -33,7 +33,7 @@ struct Waiting {
     runs: usize,
 }
 
-/// A part of a part that ascends in time, ordered as its next event is released.
+/// Events of one part that ascend in time; runs are ordered by their next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Run {
     time_ns: u64,
@@ -82,7 +82,7 @@ impl Merge {
         Some(self.parts[run.part].part.event(run.next))
     }
 
-    /// Moves on behind the event that was given out.
+    /// Moves past the event that was returned last.
     fn step(&mut self) {
         let Some(run) = &mut self.current else { return };
         run.next += 1;

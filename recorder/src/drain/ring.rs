@@ -1,7 +1,7 @@
 //! The reader's end of one ring buffer (`BPF_MAP_TYPE_RINGBUF`): moves raw events out of memory shared with the kernel.
 //!
-//! Layout and protocol are those of `kernel/bpf/ringbuf.c`: one page with the consumer's position, which is ours to
-//! write; one page with the producer's position; then the data, mapped twice in a row so that every event is contiguous.
+//! Layout and protocol are those of `kernel/bpf/ringbuf.c`: one page with the consumer's position, which the reader
+//! writes; one page with the producer's position; then the data, mapped twice in a row so that every event is contiguous.
 //! Each event begins with a 32-bit length, whose top bits say busy (reserved, not yet submitted) and discarded.
 #![expect(
     clippy::cast_possible_truncation,
@@ -113,8 +113,8 @@ impl Ring {
         assert!(offset < self.size_bytes && count * 8 <= self.size_bytes, "inside the two mappings");
         words.reserve(count);
         let length = words.len();
-        // SAFETY: the source lies inside the mapping (asserted) and holds only submitted events, which nobody writes
-        // now; it is aligned, as positions are multiples of 8. The target has capacity for `count` more words and
+        // SAFETY: the source lies inside the mapping (asserted) and holds only submitted events, which the
+        // kernel does not write now; it is aligned, as positions are multiples of 8. The target has capacity for `count` more words and
         // belongs to this process alone. All of it is initialised when the length is set.
         unsafe {
             let source = self.data().add(offset).cast::<u64>();

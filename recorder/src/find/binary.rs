@@ -217,7 +217,7 @@ impl<'a> SiteReader<'a> {
             0 => 0,
             address => match file_offset(&self.segments, address, Access::Write) {
                 Some(offset) => offset,
-                // The program would skip the probe, as nobody could switch it on.
+                // The program would skip the probe: its semaphore cannot be raised.
                 None => {
                     self.report(format!(
                         "{name}: semaphore at {address:#x} is not in a writable segment, left out"

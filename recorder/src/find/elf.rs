@@ -1,6 +1,6 @@
 //! The few parts of an ELF file that discovery needs, read piece by piece from a file or from bytes.
 //!
-//! The file belongs to somebody else and may be hostile or shrink while it is read. So every length is compared
+//! The file belongs to another user and may be hostile or shrink while it is read. So every length is compared
 //! with a limit before anything is allocated for it, and bytes are copied with `pread`, never mapped: a mapping of a
 //! file that its owner truncates kills the reader with SIGBUS.
 

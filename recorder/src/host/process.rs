@@ -1,4 +1,4 @@
-//! Facts of a process from `/proc/PID`: who it is, since when, and what it runs.
+//! Facts of a process from `/proc/PID`: its parent, start time, program and command line.
 //!
 //! A process chooses its own name and command line, and it may be gone between two reads; what cannot be read is empty.
 

@@ -146,7 +146,7 @@ fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io:
 }
 
 /// The usual limit of 1024 descriptors is too low for a descriptor for each site or file. So they get numbers above it, where they
-/// are in nobody's way, and the limit, which the command inherits, is raised only meanwhile.
+/// take none that is needed elsewhere, and the limit, which the command inherits, is raised only meanwhile.
 struct DescriptorRoom {
     limit: Rlimit,
 }

@@ -1,6 +1,6 @@
 //! The eBPF program and its maps in the kernel: created from the embedded object, loaded, and fed with sites.
 //!
-//! Attaching stands in `link.rs`, reading the rings in [`drain`](crate::drain).
+//! Attaching is in `link.rs`, reading the rings in [`drain`](crate::drain).
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -200,7 +200,7 @@ impl Program {
         let _ = self.admitted.delete(&pid.to_le_bytes());
     }
 
-    /// Begins to watch what happens to processes: their begin, their programs, their end. Ends when the links are dropped.
+    /// Starts watching processes: fork, exec, exit. Stops when the links are dropped.
     ///
     /// # Errors
     /// When the kernel has no type information, or refuses.
@@ -248,7 +248,7 @@ impl Program {
     pub fn admitted(&self) -> Vec<u32> {
         let mut pids = Vec::new();
         let mut key = None;
-        // A process that ends meanwhile sends the walk back to its beginning, so it has an end of its own.
+        // If a process ends meanwhile the walk starts again, so its length is limited.
         while pids.len() < MAX_ADMITTED as usize
             && let Ok(next) = self.admitted.next_key(key)
         {

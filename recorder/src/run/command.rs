@@ -56,7 +56,7 @@ impl Running {
         Ok(status.map_err(|source| Error::System { doing: "wait for the command", source })?.is_some())
     }
 
-    /// Waits for the command's end. One that does not end soon is `told`, and killed if the user asks for the end again.
+    /// Waits for the command's end. If that takes long, `told` says so; a further Ctrl-C kills the command.
     pub(crate) fn end(
         mut self,
         signals: &mut Signals,
@@ -66,8 +66,8 @@ impl Running {
         let mut patience = Some(Instant::now() + PATIENCE);
         loop {
             match child.try_wait() {
-                Ok(None) if signals.take().ends > 0 => {
-                    // It may end at this moment.
+                Ok(None) if signals.arrived().ends > 0 => {
+                    // It may have ended in the meantime.
                     let _ = child.kill();
                 }
                 Ok(None) => {
@@ -95,7 +95,7 @@ fn spawn(command: &mut Command, user: Option<&User>) -> Result<Child> {
     }
 }
 
-/// How often a command that does not end is looked at.
+/// How often the command is checked while the recorder waits for its end.
 const STEP: Duration = Duration::from_millis(10);
-/// How long it may take without a word.
+/// How long the recorder waits before it says what it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,15 +1,15 @@
-//! What the recorder tells its user on the way.
+//! What a recording reports to its caller while it runs.
 
 use tracer_format::{Site, Skipped};
 
 use crate::write::progress::Progress;
 
-/// What the recorder tells its user on the way.
+/// What a recording reports to its caller while it runs.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A word to the user; nothing is missing because of it.
+    /// A message; nothing is missing because of it.
     Problem(&'a str),
-    /// Something is not recorded, which stands in the trace, too.
+    /// Something is not recorded. The trace says so as well.
     Skipped(&'a Skipped),
     /// Probes were found, before the recording began or meanwhile.
     Found(&'a [Site]),

@@ -27,7 +27,7 @@ pub struct RecordOptions {
     pub command: Vec<OsString>,
     /// With a command: record every process, not only the command, its children and the filter's pids.
     pub everyone: bool,
-    /// Who runs the command, if not the recorder's own user.
+    /// The user that runs the command, if it is not the recorder's own.
     pub user: Option<User>,
     /// Begin even if there is no matching probe yet, and wait for programs that have one.
     pub wait: bool,
@@ -51,7 +51,7 @@ impl RecordOptions {
         !self.command.is_empty() && !host::is_in_pid_namespace()
     }
 
-    /// What attaching needs of it.
+    /// The part of the options that attaching needs.
     pub(crate) fn attaching(&self) -> AttachOptions {
         AttachOptions {
             mode: self.attach,

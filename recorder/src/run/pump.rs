@@ -1,4 +1,4 @@
-//! A recording at work: three threads, until something ends it.
+//! A recording while it runs: the threads that work until something ends it.
 //!
 //! One moves bytes out of the rings (`drain`), one makes a trace of them (`write`), and one looks for programs
 //! that are started meanwhile (`attach`). Messages are printed on the caller's thread, so a blocked terminal stalls nothing else.
@@ -28,9 +28,9 @@ use crate::write::progress::{Ending, Progress};
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
-/// How often the user is told how far the recording is.
+/// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a flight recorder goes on after what it watched for was seen, so that the whole path is there.
+/// How long a flight recorder continues after it has seen what it watches for, so that the rest of the path is recorded.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// What the writing thread gets, in this order.
@@ -43,13 +43,13 @@ enum Step {
     Skipped(Skipped),
 }
 
-/// What the thread that looks for new programs has to say.
+/// What the thread that looks for new programs reports.
 enum News {
     Skipped(Skipped),
     Found(Vec<Site>),
 }
 
-/// What a recording works with.
+/// The parts that a recording works with.
 pub(crate) struct Work<'w, 'a> {
     pub(crate) trace: TraceWriter<'a>,
     pub(crate) finder: Finder,
@@ -59,7 +59,7 @@ pub(crate) struct Work<'w, 'a> {
     pub(crate) start: &'w dyn Fn(&Drain) -> Result<Running>,
     /// Probes (not sites) that are attached.
     pub(crate) probes: usize,
-    /// While they are open, the kernel tells of processes.
+    /// The kernel reports processes while these are open.
     pub(crate) watch: Vec<OwnedFd>,
     pub(crate) drain: Drain,
     pub(crate) program: Arc<Program>,
@@ -79,7 +79,7 @@ pub(crate) struct End {
 }
 
 impl<'a> Work<'_, 'a> {
-    /// Records until something ends it. Gives the trace, the drain, and how long it took or why it could not go on.
+    /// Records until something ends it. Returns the trace, the drain, and how long it took or why it failed.
     pub(crate) fn run(
         self,
         end: &mut End,
@@ -89,7 +89,7 @@ impl<'a> Work<'_, 'a> {
         let (control, progress) = (&*self.control, &*self.progress);
         let holder = self.holder.as_deref();
         let (written, drained) = std::thread::scope(|scope| {
-            // As many batches as there are, and a few sites: neither of the two threads ever waits to send.
+            // Unbounded, but only a few batches exist: sending never blocks either thread.
             let (full, steps) = channel();
             let (free, spare) = sync_channel(BATCHES);
             (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
@@ -134,7 +134,7 @@ impl<'a> Work<'_, 'a> {
     }
 }
 
-/// Tells the user what the thread that looks for programs has found, and how far the recording is, until that thread ends.
+/// Reports what the looking thread finds, and progress, until that thread ends.
 fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notice<'_>)) {
     let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
     loop {
@@ -150,7 +150,7 @@ fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notic
     }
 }
 
-/// What a thread came to; if it panicked, so does this one.
+/// Waits for a thread and returns its result; if it panicked, so does this one.
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -183,7 +183,7 @@ fn look(
     say: &Sender<News>,
     progress: &Progress,
 ) -> Result<()> {
-    // Who does not listen any more has ended the recording.
+    // The other ends are closed only when the recording has ended.
     let mut announce = |sites: &[PlannedSite]| {
         let _ = steps.send(Step::Sites(sites.to_vec()));
         let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
@@ -191,7 +191,7 @@ fn look(
     let mut skip = |skipped| say_skipped(skipped, steps, say);
     let result = finder.keep_looking(tips, &mut announce, &mut skip);
     if result.is_err() {
-        // Without this thread the recording ends.
+        // A recording does not continue without this thread.
         progress.end(Ending::Enough);
     }
     result
@@ -203,7 +203,7 @@ struct Draining<'a> {
     program: Arc<Program>,
     full: Sender<Step>,
     spare: Receiver<Batch>,
-    /// To the thread that looks for programs; gone at the end.
+    /// To the looking thread; `None` once the recording has ended.
     tip: Option<Sender<Tip>>,
     /// Longest sleep.
     longest: Duration,
@@ -226,7 +226,7 @@ impl Draining<'_> {
             }
             self.meter.tick();
             if let Some(ending) = self.progress.ending() {
-                // A flight recorder waits for the rest of what it saw; the others end at once.
+                // A flight recorder waits for the rest of the path; other recordings end at once.
                 let aftermath = if ending == Ending::Aftermath { AFTERMATH } else { Duration::ZERO };
                 let latest = Instant::now() + aftermath;
                 until = Some(until.map_or(latest, |until| until.min(latest)));
@@ -236,12 +236,12 @@ impl Draining<'_> {
                 return Ok(());
             }
             if wake == Wake::Caller {
-                let signals = signals.take();
+                let signals = signals.arrived();
                 if signals.snapshots > 0 {
                     self.control.ask_snapshot();
                 }
                 asked += signals.ends;
-                // With a command, it is the command that is asked to end; asked twice, the recording ends at once.
+                // The first signal asks the command to end, if there is one; the second ends the recording at once.
                 if asked > usize::from(command.is_some()) || command.is_over()? {
                     return Ok(());
                 }
@@ -254,7 +254,7 @@ impl Draining<'_> {
 
     /// Moves what is in the rings to the writing thread; false if that has ended.
     fn step(&mut self) -> Result<bool> {
-        // No spare batch: the writing thread is behind, and events wait in the rings, where losses are counted.
+        // No spare batch: the writing thread is behind. Events wait in the rings, where losses are counted.
         match self.spare.try_recv() {
             Ok(mut batch) => {
                 self.drain.collect(self.program.site_count(), &mut batch)?;
@@ -283,7 +283,7 @@ impl Draining<'_> {
 
     /// Empties the rings after detaching.
     fn empty(&mut self) -> Result<()> {
-        // A program that was running when its site was detached has a few instructions to go.
+        // A program that was running when its site was detached executes a few more instructions.
         std::thread::sleep(Duration::from_millis(2));
         loop {
             let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
@@ -301,7 +301,7 @@ impl Draining<'_> {
     }
 }
 
-/// The writing thread: takes steps until there are no more.
+/// The writing thread: handles steps until the channel is closed.
 fn write_steps<'a>(
     mut trace: TraceWriter<'a>,
     steps: &Receiver<Step>,

@@ -48,7 +48,7 @@ struct Recording<'o> {
     options: &'o RecordOptions,
     signals: Signals,
     program: Arc<Program>,
-    /// While they are open, the kernel tells of processes.
+    /// The kernel reports processes while these are open.
     watch: Vec<OwnedFd>,
     finder: Finder,
     found: Vec<FoundFile>,
@@ -105,7 +105,7 @@ impl<'o> Recording<'o> {
     }
 }
 
-/// Every probe that was found is attached; what fires waits in the kernel's buffers.
+/// Every probe that was found is attached; events wait in the kernel's buffers.
 struct Attached<'o> {
     recording: Recording<'o>,
     sites: Vec<PlannedSite>,
@@ -164,7 +164,7 @@ struct Ended<'a> {
     drain: Drain,
     end: End,
     trace: Result<TraceWriter<'a>>,
-    /// From the first moment that every probe was attached to the end, or why the recording could not go on.
+    /// Time from when every probe was attached to the end, or why the recording failed.
     drained: Result<Duration>,
 }
 
@@ -226,7 +226,7 @@ fn skip(it: Skipped, skipped: &mut Vec<Skipped>, notify: &mut dyn FnMut(Notice<'
     skipped.push(it);
 }
 
-/// Says what cannot be had inside of a PID namespace, where the kernel's programs see other pids than this process.
+/// Reports what does not work inside of a PID namespace, where the eBPF program sees other pids than this process.
 fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<()> {
     if !host::is_in_pid_namespace() {
         return Ok(());
@@ -254,7 +254,7 @@ fn load(options: &RecordOptions) -> Result<Program> {
     Ok(program)
 }
 
-/// Watches processes if the kernel allows. Without, a recording is poorer, but a command's children cannot be followed.
+/// Watches processes if the kernel allows it. A recording works without, unless it has to follow a command's children.
 fn watch(program: &Program, follow: bool, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Vec<OwnedFd>> {
     match program.watch_processes() {
         Ok(links) => Ok(links),

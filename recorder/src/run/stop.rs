@@ -18,9 +18,9 @@ pub(crate) struct Signals {
     caught: Vec<(i32, signal_hook::SigId)>,
 }
 
-/// Signals that came.
+/// How many signals arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Came {
+pub(crate) struct Arrived {
     /// SIGINT, SIGTERM or SIGHUP: end the recording.
     pub(crate) ends: usize,
     /// SIGUSR1: take a snapshot.
@@ -44,11 +44,11 @@ impl Signals {
         Ok(Self { ends, snapshots, any, caught })
     }
 
-    /// What came since the last call.
-    pub(crate) fn take(&mut self) -> Came {
+    /// The signals since the last call.
+    pub(crate) fn arrived(&mut self) -> Arrived {
         let mut bytes = [0; 64];
         let mut count = |pipe: &mut UnixStream| pipe.read(&mut bytes).unwrap_or(0);
-        Came { ends: count(&mut self.ends), snapshots: count(&mut self.snapshots) }
+        Arrived { ends: count(&mut self.ends), snapshots: count(&mut self.snapshots) }
     }
 }
 
@@ -80,7 +80,7 @@ impl Drop for Signals {
     fn drop(&mut self) {
         for (signal, id) in self.caught.drain(..) {
             signal_hook::low_level::unregister(id);
-            // Without this it would be ignored from now on, and what comes after the recording could not be ended.
+            // Unregistering leaves the signal ignored; it must end the process again after the recording.
             // SAFETY: the default is no code of ours; nothing else in this crate handles these signals.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }

@@ -1,4 +1,4 @@
-//! What a recording came to.
+//! The result of a recording.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tracer_format::Skipped;
 
 use crate::write::WrittenSite;
 
-/// What a recording came to.
+/// The result of a recording.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// Events in the trace.
@@ -18,15 +18,15 @@ pub struct Summary {
     pub duration: Duration,
     /// Bytes of the trace.
     pub bytes: u64,
-    /// What every site recorded and lost, with its name and program, in the order of the trace.
+    /// Events recorded and lost at each site, in the order of the trace.
     pub sites: Vec<SiteTotal>,
     /// How the command ended.
     pub command: Option<ExitStatus>,
-    /// What was not recorded; it stands in the trace, too.
+    /// What was not recorded, as the trace says it.
     pub skipped: Vec<Skipped>,
 }
 
-/// What one site recorded and lost.
+/// Events recorded and lost at one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteTotal {
     /// `provider:probe`.

@@ -1,5 +1,5 @@
-//! The user that the command runs as: looked up as the system does it, so that directories such as LDAP count, and taken
-//! on by one thread only, which starts the command; the recorder keeps its privilege.
+//! The user that the command runs as. It is looked up through the C library, so users from LDAP and the like are found. Only
+//! the thread that starts the command changes its identity; the recorder keeps its privileges.
 
 use std::ffi::CString;
 use std::io;
@@ -21,7 +21,7 @@ pub struct User {
     pub uid: u32,
     /// Number of the user's own group.
     pub gid: u32,
-    /// Numbers of all groups, the own one too.
+    /// Numbers of all groups, the user's own included.
     pub groups: Vec<u32>,
     /// Home folder.
     pub home: PathBuf,
@@ -66,7 +66,7 @@ impl User {
         // A child has the identity of the thread that starts it, and Linux keeps one for each thread.
         let spawned = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                self.take_on()?;
+                self.assume()?;
                 command.spawn().map_err(|source| Error::System { doing: "start the command", source })
             });
             thread.join()
@@ -74,11 +74,11 @@ impl User {
         spawned.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Makes the calling thread one of this user's, for good.
-    fn take_on(&self) -> Result<()> {
+    /// Gives the calling thread the identity of this user, permanently.
+    fn assume(&self) -> Result<()> {
         let groups: Vec<Gid> = self.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        // The user last: it takes the right to change the others away.
+        // The user last: after that the thread may no longer change its groups.
         let taken = set_thread_groups(&groups)
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid));

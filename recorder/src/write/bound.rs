@@ -1,11 +1,11 @@
-//! When a recording has enough: so many events, so many bytes.
+//! The bounds that end a recording: a number of events, a number of bytes.
 
 use crate::write::output::Bounds;
 
 /// Bytes that definitions, index and footer take at the end of a small trace.
 const END_BYTES: u64 = 4096;
 
-/// The most that is recorded.
+/// The bounds of a recording.
 #[derive(Debug)]
 pub(super) struct Bound {
     max_events: u64,
@@ -16,18 +16,18 @@ impl Bound {
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             max_events: bounds.max_events.unwrap_or(u64::MAX),
-            // What a flight recorder keeps in memory is bounded by itself.
+            // A flight recorder bounds its memory itself.
             max_bytes: bounds.max_bytes.filter(|_| bounds.flight.is_none()),
         }
     }
 
-    /// Events that may still be written, after so many.
+    /// How many more events may be written when `events` have been.
     pub(super) fn room(&self, events: u64) -> u64 {
         self.max_events.saturating_sub(events)
     }
 
-    /// Whether `bytes` are about as many as allowed, of which `block_bytes` were written just now. What is drained until
-    /// the end is about as much as those, and the end of the trace takes some as well.
+    /// Whether the recording must end now to stay below its bound: `bytes` are written, `block_bytes` of them by the last
+    /// block. About as much is drained until the end, and the end of the trace needs some space too.
     pub(super) fn is_reached(&self, bytes: u64, block_bytes: u64) -> bool {
         self.max_bytes.is_some_and(|max| bytes + 2 * block_bytes + END_BYTES >= max)
     }

@@ -10,7 +10,7 @@ use crate::kernel::raw::Raw;
 use crate::site::plan::{Plan, PlannedSite, Values};
 use crate::write::threads::Threads;
 
-/// A site as the writing thread knows it.
+/// A site in the writing thread, with its counts.
 #[derive(Debug, Clone)]
 pub struct WrittenSite {
     /// How its values are made.
@@ -23,7 +23,7 @@ pub struct WrittenSite {
     pub lost: u64,
 }
 
-/// Converts what was drained.
+/// Converts raw events and losses.
 #[derive(Debug)]
 pub(super) struct Converter {
     /// All sites, by the index that their events carry, which is also their id in the trace.
@@ -42,7 +42,7 @@ impl Converter {
         self.sites.push(WrittenSite { plan, site, recorded: 0, lost: 0 });
     }
 
-    /// Writes an event of a site; false if it is of a program that is not recorded.
+    /// Writes an event of a site; false if its program is not recorded.
     ///
     /// # Errors
     /// When the trace cannot be written.
@@ -65,12 +65,12 @@ impl Converter {
         Ok(true)
     }
 
-    /// Takes losses, which wait for their place among the events.
+    /// Adds losses. They wait until all events before them are written.
     pub(super) fn add_losses(&mut self, losses: &mut Vec<Loss>) {
         self.losses.append(losses);
     }
 
-    /// The gaps that are due: those up to `until_ns`, if they may have lost events of `span`.
+    /// The gaps that end by `until_ns` and overlap `span`.
     pub(super) fn gaps(&mut self, until_ns: u64, span: &RangeInclusive<u64>) -> Vec<Gap> {
         let mut gaps: Vec<Gap> = Vec::new();
         self.losses.retain(|loss| {

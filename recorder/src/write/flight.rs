@@ -1,6 +1,6 @@
 //! The flight recorder's memory: the last seconds of a recording as a row of small traces, compressed as in a file.
 //!
-//! A snapshot copies what is young enough into one trace. Memory is bounded by time and by bytes, whichever is less.
+//! A snapshot copies the events that are recent enough into one trace. Memory is bounded by time and by bytes.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -13,7 +13,7 @@ use tracer_format::{Batch, Copier, Result, Trace, Writer};
 pub struct Flight {
     /// Events younger than this.
     pub last: Duration,
-    /// Bytes at the most.
+    /// Most bytes of memory.
     pub max_bytes: usize,
 }
 
@@ -43,7 +43,7 @@ struct Segment {
 }
 
 impl Memory {
-    /// Adds a finished trace, and forgets what is too old or too much.
+    /// Adds a finished trace, and drops the oldest ones that are past the limits.
     pub(crate) fn push(&mut self, bytes: Vec<u8>, now_ns: u64, flight: &Flight) {
         self.bytes += bytes.len();
         self.segments.push_back(Segment { bytes, end_ns: now_ns });

@@ -16,13 +16,13 @@ pub type Accept<'a> = Box<dyn FnOnce(&[Site]) -> std::result::Result<(), String>
 
 /// How much is written, and where.
 pub struct Output<'a> {
-    /// Agrees to the sites.
+    /// Checks the sites before the recording begins.
     pub accept: Option<Accept<'a>>,
     /// Opens the files.
     pub open: Open<'a>,
-    /// Gets the log.
+    /// Where the log is printed.
     pub print: Option<Box<dyn Write + Send + 'a>>,
-    /// Asks for the snapshot of a flight recorder.
+    /// Decides when a flight recorder writes its snapshot and ends.
     pub watch: Option<Watch<'a>>,
     /// Stages to keep in the trace.
     pub stages: Vec<StageDef>,

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use tracer_format::log::LogWriter;
 use tracer_format::{Columns, Definitions, Gap};
 
-/// Prints the log, if anybody wants it.
+/// Prints the log if it was asked for.
 pub(crate) struct Printer<'a> {
     sink: Option<Box<dyn Write + Send + 'a>>,
     log: LogWriter,
     lines: Vec<u8>,
-    /// Why it does not print any more.
+    /// Why printing stopped.
     pub(crate) failure: Option<io::Error>,
 }
 
@@ -19,28 +19,28 @@ impl<'a> Printer<'a> {
         Self { sink, log: LogWriter::new(), lines: Vec::new(), failure: None }
     }
 
-    /// Makes the header, to be printed with what comes next.
+    /// Formats the header; it is printed with the next lines.
     pub(crate) fn header(&mut self, definitions: &Definitions) {
         if self.sink.is_some() {
             self.log.header(definitions, &mut self.lines);
         }
     }
 
-    /// Makes the lines of sites that were found while recording.
+    /// Formats the lines of sites that were found while recording.
     pub(crate) fn announce(&mut self, definitions: &Definitions) {
         if self.sink.is_some() {
             self.log.announce(definitions, &mut self.lines);
         }
     }
 
-    /// Takes a gap, to be printed at its place.
+    /// Adds a gap; it is printed in time order.
     pub(crate) fn gap(&mut self, gap: &Gap) {
         if self.sink.is_some() {
             self.log.gap(gap);
         }
     }
 
-    /// Prints events, and what was made before.
+    /// Prints events, and the lines formatted before.
     pub(crate) fn events(&mut self, definitions: &Definitions, columns: &Columns) {
         if self.sink.is_some() {
             self.log.events(definitions, columns, 0..columns.len(), &mut self.lines);
@@ -48,7 +48,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Prints what is left.
+    /// Prints the remaining lines.
     pub(crate) fn finish(&mut self, definitions: &Definitions) {
         if self.sink.is_some() {
             self.log.finish(definitions, &mut self.lines);
@@ -56,7 +56,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Prints the lines and forgets them. A reader that has gone away is no failure: the recording goes on.
+    /// Prints the formatted lines. A closed pipe is not a failure: the recording continues without printing.
     fn print(&mut self) {
         let Some(sink) = &mut self.sink else { return };
         let printed = sink.write_all(&self.lines).and_then(|()| sink.flush());

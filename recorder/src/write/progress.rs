@@ -1,8 +1,8 @@
-//! What comes out of the writing thread while it works: how far the recording is, and whether it is to end.
+//! What the writing thread reports while it works: counts, and whether the recording should end.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// How far a recording is; shared with the threads that look at it.
+/// State of a recording, shared with the threads that read it.
 #[derive(Debug, Default)]
 pub struct Progress {
     events: AtomicU64,
@@ -11,12 +11,12 @@ pub struct Progress {
     wanted: AtomicU8,
 }
 
-/// An end of the recording that is asked for from inside.
+/// Why a recording should end, if the reason is in the recording itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// A bound is reached, or a thread cannot go on.
+    /// A bound is reached, or a thread has failed.
     Enough,
-    /// What a flight recorder watches for was seen; the rest of the path is still to come.
+    /// A flight recorder has seen what it watches for; the rest of the path is still to be recorded.
     Aftermath,
 }
 
@@ -39,7 +39,7 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Why the recording is to end, if it is.
+    /// Why the recording should end; `None` if it should not.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         match self.wanted.load(Ordering::Relaxed) {
@@ -49,7 +49,7 @@ impl Progress {
         }
     }
 
-    /// Asks for the end of the recording; what was seen stays seen.
+    /// Requests the end of the recording. [`Ending::Aftermath`] is kept when [`Ending::Enough`] follows.
     pub(crate) fn end(&self, ending: Ending) {
         let wanted = match ending {
             Ending::Enough => 1,

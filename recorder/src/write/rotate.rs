@@ -1,4 +1,4 @@
-//! One trace after the other: opens and finishes them, in files or, for a flight recorder, in memory.
+//! Opens and finishes one trace after the other, in files or, for a flight recorder, in memory.
 
 use std::io::Write;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl<'a> Rotation<'a> {
             || self.bytes.is_some_and(|bytes| written_bytes >= bytes)
     }
 
-    /// Bytes of all files if this one has `written_bytes`; 0 bytes are in files as long as they are in memory.
+    /// Bytes of all files if the current trace has `written_bytes`. A trace in memory counts as 0.
     pub(super) fn file_bytes(&self, written_bytes: u64) -> u64 {
         self.finished_bytes + if self.is_flight() { 0 } else { written_bytes }
     }

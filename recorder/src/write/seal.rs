@@ -1,4 +1,4 @@
-//! Ends a block in time: what fired is in the file after the flush interval at the latest.
+//! Seals blocks in time: every event is in the file after the flush interval at the latest.
 
 use std::io::Write;
 use std::time::Duration;
@@ -20,14 +20,14 @@ impl<'a> Sealer<'a> {
         Self { flush, watch }
     }
 
-    /// Whether what waits has waited for half the flush interval at `now_ns`: draining and handing over take up to the
-    /// other half.
+    /// Whether the oldest unsealed event has waited for half the flush interval at `now_ns`. Draining and handing over take
+    /// up to the other half.
     pub(super) fn is_due<W: Write>(&self, writer: &Writer<W>, now_ns: u64) -> bool {
         let waited = |oldest_ns| u128::from(now_ns.saturating_sub(oldest_ns));
         writer.oldest_ns().is_some_and(|oldest_ns| waited(oldest_ns) >= (self.flush / 2).as_nanos())
     }
 
-    /// Prints, looks at and seals what waits. Returns the bytes that were written.
+    /// Prints, watches and seals the events that are not sealed yet. Returns the bytes that were written.
     ///
     /// # Errors
     /// When the trace cannot be written; a log that cannot be printed ends the recording.

@@ -1,8 +1,8 @@
-//! Who fired: the processes and threads of a recording, defined in the trace when their first event comes.
+//! The processes and threads of a recording, defined in the trace when their first event arrives.
 //!
-//! What the kernel's tracepoints say of processes comes in time order among what these fire. So a process id that is reused
-//! is another process, a program that another one makes room for is told from it, and a process that lived for a
-//! millisecond has a name. Of who ran before the recording, `/proc` tells.
+//! Events of the kernel's tracepoints (fork, exec, exit) arrive in time order among those of probes. So a reused process id
+//! is a new process, a process has a new identity after exec, and one that lived for a millisecond has a name. Processes
+//! that ran before the recording are read from `/proc`.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -30,11 +30,11 @@ pub(crate) struct Threads {
     last: Option<(u32, u32, u32)>,
 }
 
-/// A process that lives.
+/// A running process.
 #[derive(Debug, Default)]
 struct KnownProcess {
     process: Process,
-    /// `/proc` was asked, or there is no need to.
+    /// `/proc` was read, or need not be.
     is_asked: bool,
     /// Whether its program is recorded, once that was looked at.
     is_wanted: Option<bool>,
@@ -45,7 +45,7 @@ struct KnownProcess {
 }
 
 impl Threads {
-    /// Knows nobody; records `programs`, or all if there are none. `/proc` of a PID namespace has other pids than events.
+    /// Starts without any process; records `programs`, or all if there are none. `/proc` of a PID namespace has other pids than events.
     pub(crate) fn new(programs: Vec<ProgramPattern>, is_contained: bool) -> Self {
         Self { programs, is_contained, ..Self::default() }
     }
@@ -55,7 +55,7 @@ impl Threads {
         self.slept_ns = slept_ns;
     }
 
-    /// Takes what `/proc` said of a process that runs already.
+    /// Adds a process that runs already, as `/proc` describes it.
     pub(crate) fn know(&mut self, process: Process) {
         if self.is_contained {
             return;
@@ -91,7 +91,7 @@ impl Threads {
         Ok(Some(id))
     }
 
-    /// Forgets all ids, but not who the processes are: another trace begins.
+    /// Forgets all ids but keeps the processes: a new trace begins.
     pub(crate) fn forget_ids(&mut self) {
         for known in self.known.values_mut() {
             known.id = None;
@@ -101,11 +101,11 @@ impl Threads {
         self.last = None;
     }
 
-    /// Takes an event of a process: its begin, another program, its end.
+    /// Handles an event of a process: fork, exec or exit.
     ///
     /// # Errors
     /// When the end cannot be defined.
-    pub(crate) fn take<W: Write>(&mut self, raw: &Raw<'_>, writer: &mut Writer<W>) -> Result<()> {
+    pub(crate) fn observe<W: Write>(&mut self, raw: &Raw<'_>, writer: &mut Writer<W>) -> Result<()> {
         let &[start_ns, parent, ..] = raw.words else { return Ok(()) };
         let mut process = Process { pid: raw.pid, ..Process::default() };
         // To the kernel's tick, as /proc has it.
@@ -155,7 +155,7 @@ impl Threads {
         let known = self.known.entry(raw.pid).or_default();
         if !known.is_asked {
             known.is_asked = true;
-            // Who began later has taken the pid since.
+            // A process that started later has reused the pid.
             let latest_ns = raw.time_ns.saturating_add(self.slept_ns);
             let found =
                 process::read(raw.pid).filter(|found| !self.is_contained && found.start_ns <= latest_ns);
@@ -239,8 +239,8 @@ mod tests {
         threads.id(&Raw::parse(0, &words).unwrap(), "where", writer).unwrap()
     }
 
-    fn take(threads: &mut Threads, writer: &mut Writer<Vec<u8>>, words: &[u64]) {
-        threads.take(&Raw::parse(0, words).unwrap(), writer).unwrap();
+    fn observe(threads: &mut Threads, writer: &mut Writer<Vec<u8>>, words: &[u64]) {
+        threads.observe(&Raw::parse(0, words).unwrap(), writer).unwrap();
     }
 
     fn fork(time_ns: u64, start_ns: u64) -> Vec<u64> {
@@ -259,14 +259,14 @@ mod tests {
     fn a_pid_that_is_reused_is_another_process() {
         let (mut threads, mut writer) =
             (Threads::default(), Writer::new(Vec::new(), WriterOptions::default()).unwrap());
-        take(&mut threads, &mut writer, &fork(10, TICK_NS + 1));
+        observe(&mut threads, &mut writer, &fork(10, TICK_NS + 1));
         let shell = fired(11, &mut threads, &mut writer).unwrap();
-        take(&mut threads, &mut writer, &exec(12, TICK_NS + 1));
+        observe(&mut threads, &mut writer, &exec(12, TICK_NS + 1));
         let worker = fired(13, &mut threads, &mut writer).unwrap();
         assert_eq!(fired(14, &mut threads, &mut writer), Some(worker));
-        take(&mut threads, &mut writer, &exit(15, TICK_NS + 1, 7 << 8));
-        take(&mut threads, &mut writer, &exit(16, TICK_NS + 1, 7 << 8));
-        take(&mut threads, &mut writer, &exec(20, 2 * TICK_NS));
+        observe(&mut threads, &mut writer, &exit(15, TICK_NS + 1, 7 << 8));
+        observe(&mut threads, &mut writer, &exit(16, TICK_NS + 1, 7 << 8));
+        observe(&mut threads, &mut writer, &exec(20, 2 * TICK_NS));
         let second = fired(21, &mut threads, &mut writer).unwrap();
 
         let definitions = writer.definitions();
@@ -310,9 +310,9 @@ mod tests {
     fn a_program_that_is_not_asked_for_has_no_id() {
         let mut threads = Threads::new(vec!["work*".parse().unwrap()], false);
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
-        take(&mut threads, &mut writer, &fork(10, TICK_NS));
+        observe(&mut threads, &mut writer, &fork(10, TICK_NS));
         assert_eq!(fired(11, &mut threads, &mut writer), None);
-        take(&mut threads, &mut writer, &exec(12, TICK_NS));
+        observe(&mut threads, &mut writer, &exec(12, TICK_NS));
         assert_eq!(fired(13, &mut threads, &mut writer), Some(0));
         assert_eq!(writer.definitions().processes.len(), 1);
     }
@@ -321,7 +321,7 @@ mod tests {
     fn another_trace_has_the_same_processes() {
         let (mut threads, mut writer) =
             (Threads::default(), Writer::new(Vec::new(), WriterOptions::default()).unwrap());
-        take(&mut threads, &mut writer, &exec(10, TICK_NS));
+        observe(&mut threads, &mut writer, &exec(10, TICK_NS));
         fired(11, &mut threads, &mut writer).unwrap();
         let first = writer.definitions().processes.clone();
         threads.forget_ids();

@@ -198,7 +198,7 @@ impl<'a> TraceWriter<'a> {
         if self.rotation.is_flight() {
             return self.snapshot();
         }
-        // Nothing is written any more, so nothing is opened either.
+        // A placeholder: nothing is written after this.
         let done =
             std::mem::replace(&mut self.writer, Writer::new(Sink::Memory(Vec::new()), Default::default())?);
         self.finish(done)
@@ -238,7 +238,7 @@ impl<'a> TraceWriter<'a> {
         let mut events = 0;
         while let Some(raw) = self.merge.next(until_ns) {
             if raw.kind != KIND_SITE {
-                self.convert.threads.take(&raw, &mut self.writer)?;
+                self.convert.threads.observe(&raw, &mut self.writer)?;
             } else if span.contains(&raw.time_ns)
                 && events < room
                 && self.convert.event(&raw, &mut self.writer)?

@@ -153,7 +153,7 @@ struct Responder<'a> {
     ids: u64,
     /// The recorder is ready to hear of programs.
     has_begun: bool,
-    /// The recorder let somebody wait for too long, and has said nothing since: nobody waits for it.
+    /// The recorder was too slow once and has not answered since: processes are no longer held for it.
     is_stalled: bool,
     /// Processes that were released since the recorder was told so.
     released: u64,
