@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracer_analyzer::pair::{Class, Pairer, Sink, Span};
 use tracer_analyzer::stage::{self, Draft, KeyPart, ProbeName, Stage};
 use tracer_format::grammar::nearest;
-use tracer_format::{ArgKind, Columns, Definitions, Site, Thread};
+use tracer_format::{Columns, Definitions, Site, Thread};
 
 use crate::cli::When;
 
@@ -82,9 +82,7 @@ pub(super) fn accept(when: &When, given: &[Draft], sites: &[Site]) -> Result<(),
         return Err(unknown(when, drafts.iter().map(|draft| draft.stage.name.as_str())));
     };
     let stage = &draft.stage;
-    let is_number = |site: &Site| {
-        matches!(site.args.get(usize::from(site.key_arg)), Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)))
-    };
+    let is_number = |site: &Site| site.key_index().is_some();
     let begins = |site: &&Site| stage.begins.iter().any(|name| is(name, site));
     match sites.iter().filter(begins).find(|site| !is_number(site)) {
         Some(site) if stage.key.parts.contains(&KeyPart::Seq) => Err(format!(
@@ -219,7 +217,7 @@ impl Sink for First {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_format::Process;
+    use tracer_format::{ArgKind, Process};
 
     fn site(probe: &str, args: Vec<ArgKind>) -> Site {
         Site { provider: "demo".to_owned(), probe: probe.to_owned(), args, ..Site::default() }

@@ -101,7 +101,7 @@ fn source(part: KeyPart, side: Side, site: &Site) -> Source {
         }
     };
     match (part, site.args.get(usize::from(arg))) {
-        (_, Some(ArgKind::Signed(_) | ArgKind::Unsigned(_))) => Source::Number(arg.into()),
+        (_, Some(kind)) if kind.is_integer() => Source::Number(arg.into()),
         (KeyPart::Arg(_) | KeyPart::Crossed { .. }, Some(ArgKind::Str)) => Source::Text(arg.into()),
         _ => Source::Nowhere,
     }

@@ -199,7 +199,7 @@ impl Selection {
             && self.keys.is_none_or(|keys| {
                 let key = columns.key(row, &trace.definitions);
                 let site = trace.definitions.sites.get(columns.site[row] as usize);
-                let kind = site.and_then(|site| site.args.get(usize::from(site.key_arg)));
+                let kind = site.and_then(|site| site.args.get(site.key_index()?));
                 let unsigned = matches!(kind, Some(ArgKind::Unsigned(_)));
                 key.is_some_and(|bits| keys.contains(bits, unsigned))
             })

@@ -87,15 +87,13 @@ impl EventRows {
             }
         };
         let threads = definitions.threads.iter().map(thread).collect();
-        let is_integer = |kind: &ArgKind| matches!(kind, ArgKind::Signed(_) | ArgKind::Unsigned(_));
         let mut sites = Vec::with_capacity(definitions.sites.len());
         for site in &definitions.sites {
-            let key_arg = usize::from(site.key_arg);
             sites.push(SiteCells {
                 provider_key: providers.key(&site.provider),
                 probe_key: probes.key(&site.probe),
-                key_arg: site.args.get(key_arg).filter(|kind| is_integer(kind)).map(|_| key_arg),
-                plain: site.args.iter().all(is_integer),
+                key_arg: site.key_index(),
+                plain: site.args.iter().all(|kind| kind.is_integer()),
                 args: site.args.clone(),
             });
         }

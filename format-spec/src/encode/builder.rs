@@ -13,7 +13,7 @@ use crate::layout::block::Bounds;
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
 };
-use crate::model::{ArgKind, Columns, Firing, Site};
+use crate::model::{Columns, Firing, Site};
 
 /// How the values of one argument at one site are predicted; the column holds what is left.
 pub(crate) mod predictor {
@@ -188,7 +188,8 @@ impl BlockBuilder {
         let (Some(&first_ns), Some(&last_ns)) = (columns.time_ns.first(), columns.time_ns.last()) else {
             return Bounds::NONE;
         };
-        let key_args: Vec<usize> = sites.iter().map(key_arg).collect();
+        // Events of a site without a key have no such argument.
+        let key_args: Vec<usize> = sites.iter().map(|site| site.key_index().unwrap_or(usize::MAX)).collect();
         let (mut key_min, mut key_max) = (i64::MAX, i64::MIN);
         for (row, &site) in columns.site.iter().enumerate() {
             let arg = key_args.get(site as usize).copied().unwrap_or(usize::MAX);
@@ -245,14 +246,6 @@ fn recent_place(string: &[u8]) -> usize {
     let sum = words.iter().fold(string.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     let rest = rest.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));
     mix(sum, rest) as usize % RECENT
-}
-
-/// The argument that is the key, if it is an integer; else one that no event has.
-fn key_arg(site: &Site) -> usize {
-    match site.args.get(usize::from(site.key_arg)) {
-        Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)) => site.key_arg.into(),
-        _ => usize::MAX,
-    }
 }
 
 fn fill(codes: &mut Vec<u64>, values: impl Iterator<Item = u64>) {

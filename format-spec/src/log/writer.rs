@@ -248,17 +248,15 @@ enum OnlyKey {
 
 impl SiteText {
     fn new(site: &Site) -> Self {
-        let key = usize::from(site.key_arg);
-        let is_integer = matches!(site.args.get(key), Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)));
         Self {
             piece: Piece::new(&site_part(&site.provider, &site.probe)),
-            only_key: match (&site.args[..], key) {
-                ([ArgKind::Signed(_)], 0) => OnlyKey::Signed,
-                ([ArgKind::Unsigned(_)], 0) => OnlyKey::Unsigned,
+            only_key: match (&site.args[..], site.key_index()) {
+                ([ArgKind::Signed(_)], Some(0)) => OnlyKey::Signed,
+                ([ArgKind::Unsigned(_)], Some(0)) => OnlyKey::Unsigned,
                 _ => OnlyKey::No,
             },
             args: site.args.clone(),
-            key: Some(key).filter(|_| is_integer),
+            key: site.key_index(),
         }
     }
 

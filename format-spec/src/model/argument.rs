@@ -15,6 +15,14 @@ pub enum ArgKind {
     Unknown(u8),
 }
 
+impl ArgKind {
+    /// Whether its values are integers, signed or not: only those can be a key.
+    #[must_use]
+    pub fn is_integer(self) -> bool {
+        matches!(self, Self::Signed(_) | Self::Unsigned(_))
+    }
+}
+
 /// The value of one argument.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Arg<'a> {

@@ -1,6 +1,6 @@
 //! The events of one block, column by column: how events live from the file to the analysis.
 
-use super::{ArgKind, Definitions, Event};
+use super::{Definitions, Event};
 
 /// The events of one block, column by column, in time order.
 ///
@@ -99,17 +99,7 @@ impl Columns {
     #[must_use]
     pub fn key(&self, row: usize, definitions: &Definitions) -> Option<i64> {
         let site = definitions.sites.get(*self.site.get(row)? as usize)?;
-        self.integer(row, usize::from(site.key_arg), site.args.get(usize::from(site.key_arg))?)
-    }
-
-    fn integer(&self, row: usize, arg: usize, kind: &ArgKind) -> Option<i64> {
-        match kind {
-            ArgKind::Signed(_) | ArgKind::Unsigned(_) => {}
-            ArgKind::Float(_) | ArgKind::Str | ArgKind::Unknown(_) => return None,
-        }
-        if self.row_unreadable(row) >> arg & 1 != 0 {
-            return None;
-        }
+        let arg = site.key_index().filter(|arg| self.row_unreadable(row) >> arg & 1 == 0)?;
         self.row_values(row).get(arg).map(|&bits| bits.cast_signed())
     }
 

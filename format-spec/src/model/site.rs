@@ -33,6 +33,13 @@ pub struct Site {
 }
 
 impl Site {
+    /// Number of the argument that is the key, if it is an integer.
+    #[must_use]
+    pub fn key_index(&self) -> Option<usize> {
+        let index = usize::from(self.key_arg);
+        self.args.get(index).filter(|kind| kind.is_integer()).map(|_| index)
+    }
+
     /// `provider:probe`.
     #[must_use]
     pub fn name(&self) -> String {

@@ -104,12 +104,10 @@ impl StagePiece {
 
 impl SitePiece {
     fn new(site: &Site) -> Self {
-        let key = usize::from(site.key_arg);
-        let is_integer = matches!(site.args.get(key), Some(ArgKind::Signed(_) | ArgKind::Unsigned(_)));
-        let only_key = key == 0 && matches!(site.args[..], [ArgKind::Signed(_)]);
+        let only_key = site.key_index() == Some(0) && matches!(site.args[..], [ArgKind::Signed(_)]);
         let args = if only_key { ",\"s\":\"t\",\"args\":{\"seq\":" } else { ",\"s\":\"t\",\"args\":{" };
         let head = piece("probe", "i", &site.probe, args);
-        Self { head, only_key, args: site.args.clone(), key: Some(key).filter(|_| is_integer) }
+        Self { head, only_key, args: site.args.clone(), key: site.key_index() }
     }
 
     /// Appends the event of row `row` up to the end of its arguments.

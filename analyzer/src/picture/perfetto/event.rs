@@ -122,8 +122,7 @@ impl SiteEvent {
         let mut head = Vec::new();
         push_head(&mut head, Type::Instant, Some((Category::Probe, name)));
         let name_of = |(arg, &kind): (usize, &ArgKind)| {
-            let is_integer = matches!(kind, ArgKind::Signed(_) | ArgKind::Unsigned(_));
-            let is_key = is_integer && arg == usize::from(site.key_arg);
+            let is_key = site.key_index() == Some(arg);
             (if is_key { Name::Seq as u64 } else { Name::of_argument(arg) }, kind)
         };
         Self { head, args: site.args.iter().enumerate().map(name_of).collect() }
