@@ -76,19 +76,18 @@ fn nobody_need_read_what_the_recorder_says() {
         let mut found = Target::start(&mut Command::new(guarded(&folder, "found")));
         found.answer();
         found.wait_for_recorder();
-        // More than the rings hold, a little at a time.
-        for _ in 0..100 {
-            known.fire(500);
-            std::thread::sleep(std::time::Duration::from_millis(2));
+        // More than the rings hold, but never more at a time: how fast they are emptied is the machine's to say.
+        for round in 1..=10 {
+            known.fire(1000);
+            until("all is in the file", || {
+                let log = folder.tracer(&["replay", "run.trace"]);
+                of_process(&String::from_utf8_lossy(&log.stdout), known.pid()).len() == round * 1000
+            });
         }
-        until("all is in the file", || {
-            let log = folder.tracer(&["replay", "run.trace"]);
-            of_process(&String::from_utf8_lossy(&log.stdout), known.pid()).len() == 50_000
-        });
         let summary = recording.stop();
         assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
         let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
-        assert_eq!(of_process(&log, known.pid()).len(), 50_000);
+        assert_eq!(of_process(&log, known.pid()).len(), 10_000);
     }
 }
 
