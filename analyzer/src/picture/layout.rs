@@ -1,7 +1,8 @@
 //! How each stage is drawn: as slices on its thread, or as asynchronous slices beside the threads.
 //!
 //! Viewers drop slices that overlap on one thread without nesting. So a stage whose spans begin and end on different
-//! threads, or overlap others on their thread, is drawn asynchronously, all of it.
+//! threads, or overlap others on their thread, is drawn asynchronously, all of it. So is one with a span of no length: no
+//! arrow finds it on a thread.
 
 use std::io;
 
@@ -84,6 +85,7 @@ impl Sink for Layout {
         let stage = span.stage as usize;
         if self.shapes[stage] == Shape::OnThread
             && (begin.thread != end.thread
+                || begin.time_ns == end.time_ns
                 || !self.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
         {
             self.shapes[stage] = Shape::Async;
@@ -124,6 +126,11 @@ mod tests {
     fn spans_that_nest_stay_on_their_thread() {
         let nested = [(1, 0, 2, 3), (1, 0, 4, 5), (0, 0, 1, 6), (0, 0, 6, 7), (1, 0, 8, 9)];
         assert_eq!(shapes(&nested), [Shape::OnThread, Shape::OnThread]);
+    }
+
+    #[test]
+    fn a_span_without_length_holds_no_arrow_on_a_thread() {
+        assert_eq!(shapes(&[(0, 0, 1, 1), (1, 0, 2, 3)]), [Shape::Async, Shape::OnThread]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracer_format::{Definitions, Trace};
 
 use super::candidate::Candidate;
-use super::decision::{Decision, Refusal, decide};
+use super::decision::{Decision, Refusal, decide, keep_number};
 use super::gather::gather;
 use super::sample::Sample;
 use super::widening::widen;
@@ -63,6 +63,7 @@ pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -
         let mut decided: Vec<(Sample<'_>, Decision)> =
             of_provider.iter().map(|&at| (sample(at), decide(&sample(at)))).collect();
         widen(&mut decided);
+        decided.iter_mut().for_each(|(sample, decision)| keep_number(sample, decision));
         let decided = decided.into_iter().map(|(_, decision)| decision);
         decisions.extend(of_provider.iter().map(|&at| &open[at].name[..]).zip(decided));
     }

@@ -82,6 +82,21 @@ impl Decision {
     }
 }
 
+/// Gives up a key that is narrower than the trace, and was chosen by a few pairs, if the first argument over all processes
+/// makes the same pairs: they do not tell the two apart, and a number leads from stage to stage.
+pub(crate) fn keep_number(sample: &Sample<'_>, decision: &mut Decision) {
+    let (begins, ends) = decision.counts;
+    let Ok(key) = decision.key else { return };
+    if begins.min(ends) >= FEW || key.scope == Scope::Trace {
+        return;
+    }
+    let number = Trial::new(sample, Candidate::new(Scope::Trace, &[(0, 0)]));
+    let chosen = Trial::new(sample, key);
+    if number.pairs == chosen.pairs && chosen.missing_in(&number) == 0 {
+        *decision = Decision::refused(sample, Refusal::Few);
+    }
+}
+
 /// Decides on the key of the stage that `sample` is of.
 #[must_use]
 pub fn decide(sample: &Sample<'_>) -> Decision {
@@ -94,21 +109,10 @@ pub fn decide(sample: &Sample<'_>) -> Decision {
     let trials = Trials::new(sample);
     let decision = if trials.thread.fits { Ok(trials.by_thread()) } else { trials.by_argument() };
     match decision.and_then(|decision| without_clash(sample, decision)) {
-        Ok(decision) if few && is_as_good_by_number(sample, &decision) => {
-            Decision::refused(sample, Refusal::Few)
-        }
         Ok(decision) => decision,
         Err(_) if few => Decision::refused(sample, Refusal::Few),
         Err(why) => Decision::refused(sample, why),
     }
-}
-
-/// Whether the first argument, over all processes, makes the same pairs as what was chosen: a few pairs do not tell the
-/// two apart, and a number leads from stage to stage.
-fn is_as_good_by_number(sample: &Sample<'_>, decision: &Decision) -> bool {
-    let number = Trial::new(sample, Candidate::new(Scope::Trace, &[(0, 0)]));
-    let chosen = decision.key.as_ref().map(|&key| Trial::new(sample, key));
-    chosen.is_ok_and(|chosen| number.pairs == chosen.pairs && chosen.missing_in(&number) == 0)
 }
 
 /// Keys tried on one sample.
