@@ -17,7 +17,7 @@ pub struct Columns {
     pub cpu: Vec<u16>,
     /// Where the row's values begin in `values`; one more than there are rows.
     pub value_start: Vec<u32>,
-    /// Argument values of all rows: bits as [`ArgKind`] says.
+    /// Argument values of all rows: bits as [`ArgKind`](super::ArgKind) says.
     pub values: Vec<u64>,
     /// Rows with unreadable arguments, ascending, each with a bit an argument.
     pub unreadable: Vec<(u32, u16)>,
@@ -72,7 +72,7 @@ impl Columns {
             && u32::try_from(index).is_ok_and(|index| self.cut_strings.binary_search(&index).is_ok())
     }
 
-    /// Argument values of row `row`: bits as the site's [`ArgKind`]s say.
+    /// Argument values of row `row`: bits as the site's [`ArgKind`](super::ArgKind)s say.
     #[must_use]
     pub fn row_values(&self, row: usize) -> &[u64] {
         match (self.value_start.get(row), self.value_start.get(row + 1)) {
