@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer_analyzer::Selection;
-use tracer_analyzer::import::import;
+use tracer_analyzer::file::import;
 use tracer_analyzer::replay::replay;
 use tracer_format::{Trace, Writer, WriterOptions};
 

@@ -1,9 +1,9 @@
-//! Any events, in any order, with any block size, come back as they were.
+//! Any events, in any order, with any block size, come back as they were, with their strings, whole or cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tracer_format::{
-    ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+    Arg, ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
 };
 
 /// Time, thread, site, processor, value.
@@ -23,12 +23,23 @@ fuzz_target!(|bytes: &[u8]| {
             let Batch::Events { columns, rows } = batch else { panic!("{batch:?}") };
             back.extend(rows.map(|row| {
                 let (event, values) = (columns.event(row), columns.row_values(row));
-                (event.time_ns, event.thread, event.site, event.cpu, values.first().copied().unwrap_or(0))
+                let value = values.first().copied().unwrap_or(0);
+                assert_eq!(
+                    event.args(&trace.definitions).nth(1),
+                    (event.site == 2).then_some(text(value, &value.to_le_bytes()))
+                );
+                (event.time_ns, event.thread, event.site, event.cpu, value)
             }));
         }
         assert_eq!(back, events);
     }
 });
+
+/// The string of an event with this value: few of its bytes, so that strings come again, cut and whole.
+fn text(value: u64, bytes: &[u8; 8]) -> Arg<'_> {
+    let string = &bytes[..value as usize % 3];
+    if value & 4 == 0 { Arg::Str(string) } else { Arg::CutStr(string) }
+}
 
 fn plain(bytes: &[u8]) -> Plain {
     let value = u64::from_le_bytes(bytes[4..12].try_into().unwrap());
@@ -45,12 +56,17 @@ fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
         writer.define(Definition::Process(Process { pid: tid, ..Process::default() })).unwrap();
         writer.define(Definition::Thread(Thread { process: tid, tid })).unwrap();
     }
-    for args in 0..3 {
-        let args = vec![ArgKind::Unsigned(8); args];
+    for args in [&[][..], &[ArgKind::Unsigned(8)], &[ArgKind::Unsigned(8), ArgKind::Str]] {
+        let args = args.to_vec();
         writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).unwrap();
     }
     for &(time_ns, thread, site, cpu, value) in events {
-        let values = &[value, !value][..site as usize];
+        let string = match text(value, &value.to_le_bytes()) {
+            Arg::CutStr(beginning) if site == 2 => writer.intern_cut(beginning),
+            Arg::Str(string) if site == 2 => writer.intern(string),
+            _ => 0,
+        };
+        let values = &[value, string][..site as usize];
         writer.push(&Firing { time_ns, thread, site, cpu, unreadable: 0, values }).unwrap();
     }
     writer.finish().unwrap()

@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
     let sites = text.lines().map(name).collect();
     let definitions = Definitions { sites, ..Definitions::default() };
     let learned = learn(&definitions);
-    let names: BTreeSet<_> = learned.iter().map(|stage| &stage.name).collect();
+    let names: BTreeSet<_> = learned.iter().map(|draft| &draft.stage.name).collect();
     if names.len() == learned.len() {
         assert_eq!(choose(&[], &definitions).expect("their names differ").len(), learned.len());
     }

@@ -3,12 +3,14 @@
 
 use tracer_format::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader};
 use tracer_format::header::{FILE_HEADER_BYTES, FileHeader};
+use tracer_format::log::skipped_text;
 use tracer_format::{Batch, Trace};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Reads all events both ways; they must be in order of time.
 pub fn read(bytes: &[u8]) {
     for trace in [Trace::open(bytes), Trace::scan(bytes)].into_iter().flatten() {
+        trace.definitions.skipped.iter().map(skipped_text).for_each(drop);
         let (mut batches, mut last_ns) = (trace.batches(), 0);
         while let Some(batch) = batches.next() {
             let Batch::Events { columns, rows } = batch else { continue };
