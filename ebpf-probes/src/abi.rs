@@ -166,12 +166,8 @@ pub struct KernelLayout {
     pub task_signal: u32,
     /// `task_struct.exit_code`.
     pub task_exit_code: u32,
-    /// `task_struct.ptrace`: not 0 while a debugger is attached.
-    pub task_ptrace: u32,
     /// `signal_struct.live`: threads that have not ended.
     pub signal_live: u32,
-    /// `signal_struct.pids`: the process group among them.
-    pub signal_pids: u32,
     /// `mm_struct.exe_file`.
     pub mm_exe_file: u32,
     /// `mm_struct.arg_start`.

@@ -12,7 +12,7 @@ use core::ptr;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_send_signal,
+    bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -32,9 +32,7 @@ static KERNEL: KernelLayout = KernelLayout {
     task_mm: 0,
     task_signal: 0,
     task_exit_code: 0,
-    task_ptrace: 0,
     signal_live: 0,
-    signal_pids: 0,
     mm_exe_file: 0,
     mm_arg_start: 0,
     mm_arg_end: 0,
@@ -43,17 +41,6 @@ static KERNEL: KernelLayout = KernelLayout {
     binprm_filename: 0,
 };
 
-/// 1 when followed processes are held when they begin to run another program. Set by the recorder before the program is
-/// loaded.
-#[unsafe(no_mangle)]
-static HOLD: u32 = 0;
-
-/// Index in `signal_struct.pids`: `PIDTYPE_PGID` of the kernel's `include/linux/pid_types.h`.
-const PROCESS_GROUP: u32 = 2;
-
-/// Stops a process; nothing can block it.
-const SIGSTOP: u32 = 19;
-
 /// `BPF_RB_FORCE_WAKEUP`: events that let the recorder sleep lie before it, so a wake-up must be asked for.
 const WAKE: u64 = 2;
 /// `BPF_RB_NO_WAKEUP`.
@@ -61,7 +48,7 @@ const LET_SLEEP: u64 = 1;
 
 /// Bytes of events: words, then program, path and command line.
 const FORK_BYTES: usize = HEADER_BYTES + 3 * 8 + MAX_PROGRAM_BYTES;
-const EXEC_BYTES: usize = HEADER_BYTES + 6 * 8 + MAX_PROGRAM_BYTES + MAX_PATH_BYTES + MAX_COMMAND_BYTES;
+const EXEC_BYTES: usize = HEADER_BYTES + 5 * 8 + MAX_PROGRAM_BYTES + MAX_PATH_BYTES + MAX_COMMAND_BYTES;
 const EXIT_BYTES: usize = HEADER_BYTES + 2 * 8;
 
 /// `sched_process_fork(parent, child)`.
@@ -93,18 +80,12 @@ pub fn exec(ctx: &RawTracePointContext) {
     let Some(event) = Reserved::<EXEC_BYTES>::new() else { return };
     event.word(0, task.read(layout.task_start));
     event.word(1, u64::from(task.parent(&layout)));
-    event.program(2, 6 * 8, task, &layout);
-    event.command(3, 6 * 8 + MAX_PROGRAM_BYTES + MAX_PATH_BYTES, task, &layout);
+    event.program(2, 5 * 8, task, &layout);
+    event.command(3, 5 * 8 + MAX_PROGRAM_BYTES + MAX_PATH_BYTES, task, &layout);
     let path = Task::argument(ctx, 2).read(layout.binprm_filename);
-    event.string::<MAX_PATH_BYTES>(4, 6 * 8 + MAX_PROGRAM_BYTES, path);
+    event.string::<MAX_PATH_BYTES>(4, 5 * 8 + MAX_PROGRAM_BYTES, path);
     let pid = task.read(layout.task_tgid);
-    // It may be a program with probes that nobody has seen before. Stopped here, before its first instruction, it waits
-    // for them to be attached; the recorder continues it.
-    let is_held = is_followed(pid) && may_be_held(task, &layout);
-    // SAFETY: the helper has no precondition; it signals the process that runs, which is the one of this event.
-    let is_held = is_held && unsafe { bpf_send_signal(SIGSTOP) } == 0;
-    event.word(5, u64::from(is_held));
-    event.submit(pid, KIND_EXEC, 6, WAKE);
+    event.submit(pid, KIND_EXEC, 5, WAKE);
 }
 
 /// `sched_process_exit(task, ...)`.
@@ -131,20 +112,6 @@ pub fn exit(ctx: &RawTracePointContext) {
 fn is_followed(pid: u32) -> bool {
     // SAFETY: a single byte is read.
     unsafe { maps::PIDS.get(&pid) }.is_some_and(|value| *value != ADMITTED)
-}
-
-/// Whether nobody would take it amiss if `task` were stopped for a moment: a debugger would, and a shell that gives its
-/// jobs process groups of their own and waits for them to be suspended.
-#[inline(always)]
-fn may_be_held(task: Task, layout: &KernelLayout) -> bool {
-    // SAFETY: a read of an initialised static; volatile, because the loader changes it after compilation.
-    if unsafe { ptr::read_volatile(&raw const HOLD) } == 0 || task.read::<u32>(layout.task_ptrace) != 0 {
-        return false;
-    }
-    let group = |task: Task| -> u64 {
-        Task(task.read(layout.task_signal)).read(layout.signal_pids + PROCESS_GROUP * size_of::<u64>() as u32)
-    };
-    group(task) == group(Task(task.read(layout.task_parent)))
 }
 
 #[inline(always)]

@@ -367,9 +367,7 @@ fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
         task_mm,
         task_signal,
         task_exit_code,
-        task_ptrace,
         signal_live,
-        signal_pids,
         mm_exe_file,
         mm_arg_start,
         mm_arg_end,
@@ -377,11 +375,9 @@ fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
         dentry_name,
         binprm_filename,
     } = *kernel;
-    let tasks =
-        [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code, task_ptrace];
-    let signals = [signal_live, signal_pids];
+    let tasks = [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code];
     let others = [mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
-    tasks.into_iter().chain(signals).chain(others).flat_map(u32::to_le_bytes).collect()
+    tasks.into_iter().chain([signal_live]).chain(others).flat_map(u32::to_le_bytes).collect()
 }
 
 fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
@@ -442,15 +438,13 @@ mod tests {
         let layout = KernelLayout {
             task_pid: 1,
             task_exit_code: 7,
-            task_ptrace: 8,
-            signal_live: 9,
-            signal_pids: 10,
-            mm_exe_file: 11,
-            file_dentry: 14,
-            binprm_filename: 16,
+            signal_live: 8,
+            mm_exe_file: 9,
+            file_dentry: 12,
+            binprm_filename: 14,
             ..KernelLayout::default()
         };
-        for (index, number) in [1, 7, 8, 9, 10, 11, 14, 16].map(|number| (number as usize - 1, number)) {
+        for (index, number) in [1, 7, 8, 9, 12, 14].map(|number| (number as usize - 1, number)) {
             bytes[4 * index] = number;
         }
         assert_eq!(layout_bytes(&layout), bytes);
