@@ -37,6 +37,9 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 usage; 3 done, but dat
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Record probes of running processes into a trace file
+    ///
+    /// Programs that start meanwhile are held inside of exec until their probes are attached, for one second at the most,
+    /// whatever the recorder does; this needs CAP_SYS_ADMIN.
     #[cfg(target_os = "linux")]
     Record(Box<RecordArgs>),
     /// List the USDT probes of running processes or of a file
