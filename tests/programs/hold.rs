@@ -2,6 +2,7 @@
 //! supervisor, and no process that has nothing to do with the recording.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -231,4 +232,51 @@ fn without_the_right_to_hold_it_says_so_once_and_harms_nothing() {
     assert_eq!(said.matches("needs CAP_SYS_ADMIN").count(), 1, "{said}");
     // How many depends on how soon the file is found.
     assert!(count(&folder) > 0, "{said}");
+}
+
+/// The folder of a new control group that can be frozen: the file that does it, what freezes, and what thaws. `None` where this
+/// system has none.
+fn freezer() -> Option<(PathBuf, &'static str, &'static str, &'static str)> {
+    let name = format!("tracer-test-{}", std::process::id());
+    for place in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/freezer"] {
+        let folder = PathBuf::from(place).join(&name);
+        if std::fs::create_dir(&folder).is_err() {
+            continue;
+        }
+        for (file, freeze, thaw) in [("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED")] {
+            if folder.join(file).exists() && folder.join("cgroup.procs").exists() {
+                return Some((folder, file, freeze, thaw));
+            }
+        }
+        let _ = std::fs::remove_dir(&folder);
+    }
+    None
+}
+
+/// As systems do with the sessions of users before they sleep.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_recorder_whose_control_group_is_frozen_holds_nothing_for_longer_than_the_bound() {
+    let _alone = live();
+    let Some((group, file, freeze, thaw)) = freezer() else {
+        eprintln!("skipped: needs a control group that can be frozen");
+        return;
+    };
+    let folder = with_ticks("frozen");
+    let enter = format!("echo $$ > {}/cgroup.procs; exec \"$@\"", group.display());
+    let args = ["-o", "run.trace", "-e", "held:*", "--wait"];
+    let recording = Recording::start_by(&folder, &["sh", "-c", &enter, "sh"], &args);
+    std::fs::write(group.join(file), freeze).expect("frozen");
+    let mut program = Command::new(folder.path("ticks"));
+    let ran = std::thread::spawn(move || program.status());
+    let begun = Instant::now();
+    while !ran.is_finished() && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let is_over = ran.is_finished();
+    std::fs::write(group.join(file), thaw).expect("thawed");
+    assert!(ran.join().expect("no panic").expect("it runs").success());
+    assert!(is_over, "the program waited until the recorder was thawed");
+    recording.stop();
+    let _ = std::fs::remove_dir(group);
 }

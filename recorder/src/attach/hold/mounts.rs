@@ -98,6 +98,20 @@ impl Mounts {
     }
 }
 
+/// Where control groups begin that can freeze processes.
+pub(super) fn freezers() -> Vec<PathBuf> {
+    let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let is_freezer = |line: &&[u8]| {
+        let mut fields = line.split(|byte| *byte == b' ').skip_while(|field| *field != b"-").skip(1);
+        let (kind, options) = (fields.next(), fields.nth(1).unwrap_or_default());
+        kind == Some(b"cgroup2")
+            || kind == Some(b"cgroup")
+                && options.split(|byte| *byte == b',').any(|option| option == b"freezer")
+    };
+    let lines = table.split(|byte| *byte == b'\n').filter(is_freezer);
+    lines.filter_map(Mount::parse).map(|mount| mount.place).collect()
+}
+
 /// Whether `file` is on the mount with this id. A kernel that does not say it (5.7 and older) is believed.
 fn is_mount(file: &OwnedFd, id: u64) -> bool {
     use rustix::fs::{AtFlags, StatxFlags, statx};

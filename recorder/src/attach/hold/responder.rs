@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::message::{self, Message};
-use super::translator;
+use super::{mounts, translator};
 use crate::kernel::bpf::Map;
 
 /// A process waits for the recorder no longer than this before it runs its program.
@@ -98,6 +98,11 @@ fn go_apart(kept: &[i32], admitted: Option<&Map>) {
         libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
     }
     rename_command_line();
+    // In the first control group, which cannot be frozen: a session that is frozen, as some systems do before they
+    // sleep, would take all others with it. Where that is not allowed, it stays where it is.
+    for folder in mounts::freezers() {
+        let _ = std::fs::write(folder.join("cgroup.procs"), "0");
+    }
     let limit = getrlimit(Resource::Nofile);
     let descriptors = limit.current.unwrap_or(u64::MAX).max(DESCRIPTORS);
     let maximum = limit.maximum.map(|maximum| maximum.max(descriptors));
