@@ -68,11 +68,16 @@ pub enum Error {
         source: io::Error,
     },
     /// The verifier refuses the program of this build.
-    #[error("the kernel's verifier refuses the BPF program \"{program}\" of this build: {log}")]
+    #[error(
+        "the kernel's verifier refuses the BPF program \"{program}\" of this build: {reason} (its log: {log}); please \
+         report it with that file"
+    )]
     Verifier {
         /// Name of the program.
         program: &'static str,
-        /// End of the verifier's log.
+        /// What the verifier says in the end, one line.
+        reason: String,
+        /// The file that has the whole log, or why there is none.
         log: String,
         /// What the kernel says.
         source: io::Error,

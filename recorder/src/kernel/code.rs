@@ -1,13 +1,14 @@
 //! The code of the eBPF programs on its way into the kernel: maps put in, loaded, and refusals explained.
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
 use crate::error::{Error, Result};
+use crate::host;
 use crate::kernel::bpf::{self, AttachType, Map, ProgramType};
 
 /// Puts the maps and the functions that are called in the code of all programs.
@@ -76,28 +77,56 @@ impl Code {
     fn verifier_error(&self, attach: AttachType, source: io::Error) -> Error {
         let mut log = vec![0; 1 << 20];
         if let Err(again) = bpf::load_program(self.kind, attach, &self.instructions, &mut log)
-            && again.raw_os_error() == Some(libc::EPERM)
+            && (again.raw_os_error() == Some(libc::EPERM) || is_too_old())
         {
             return refused("load BPF programs", again);
         }
         let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
         let text = String::from_utf8_lossy(&log[..end]);
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(12)..].join("; ");
-        Error::Verifier { program: self.name, log: tail, source }
+        // The last line counts instructions; the one before says what is wrong.
+        let reason = text.lines().rev().find(|line| !line.starts_with("processed ")).unwrap_or_default();
+        Error::Verifier {
+            program: self.name,
+            reason: reason.chars().take(MAX_REASON_CHARS).collect(),
+            log: keep(self.name, text.as_bytes()).unwrap_or_else(|error| format!("not written: {error}")),
+            source,
+        }
     }
+}
+
+/// What a kernel must be.
+const NEEDED: &str = "Linux 5.15 or newer with CONFIG_BPF_SYSCALL";
+
+/// Most characters of what the verifier says that go in an error.
+const MAX_REASON_CHARS: usize = 200;
+
+/// Writes the log of the verifier to a file of its own, and gives its path.
+fn keep(program: &str, log: &[u8]) -> io::Result<String> {
+    let path = std::env::temp_dir().join(format!("tracer-verifier-{}-{program}.log", std::process::id()));
+    // New: nothing that lies there already is followed or overwritten.
+    match std::fs::File::create_new(&path) {
+        Ok(mut file) => file.write_all(log)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    Ok(path.display().to_string())
 }
 
 /// The error for a refusal by the kernel as such.
 pub(crate) fn refused(doing: &'static str, source: io::Error) -> Error {
     match source.raw_os_error() {
+        _ if is_too_old() => Error::Unsupported { doing, needs: NEEDED, source },
         Some(libc::EPERM | libc::EACCES) if is_locked_down() => Error::Lockdown { doing, source },
         Some(libc::EPERM | libc::EACCES) => Error::Permission { doing, source },
-        Some(libc::ENOSYS | libc::EINVAL) => {
-            Error::Unsupported { doing, needs: "Linux 5.15 or newer with CONFIG_BPF_SYSCALL", source }
-        }
+        Some(libc::ENOSYS | libc::EINVAL) => Error::Unsupported { doing, needs: NEEDED, source },
         _ => Error::System { doing, source },
     }
+}
+
+/// Whether nothing else needs to be looked for: below 5.11 memory of maps counts as locked, below 5.15 sites have no
+/// cookies, except in the 5.14 of distributions that added them.
+fn is_too_old() -> bool {
+    ((1, 0)..(5, 14)).contains(&host::kernel_version())
 }
 
 fn is_locked_down() -> bool {
