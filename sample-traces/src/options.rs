@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        for given in ["--rate=-1", "--rate=nan", "--jitter=x", "--workers=0", "--size=67108865", "--awe=5"] {
+        for given in ["--rate=-1", "--rate=nan", "--jitter=x", "--workers=0", "--size=67108865", "--awe=5x"] {
             assert!(Both::try_parse_from(["test", given]).is_err(), "{given}");
         }
     }
