@@ -58,7 +58,7 @@ fn a_thousand_sites_are_recorded() {
 #[ignore = "needs root and eBPF"]
 fn there_may_be_more_perf_events_than_descriptors_by_default() {
     let _alone = live();
-    check("perf", "sites:p97?", 970..980, 40);
+    check("perf", "sites:p97?", 970..980, 48);
 }
 
 /// Sites of one program that fires each of them once.
