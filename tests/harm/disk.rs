@@ -31,6 +31,14 @@ fn failures(output: &Output) -> Vec<String> {
     stderr(output).lines().filter(|line| line.contains("os error")).map(str::to_owned).collect()
 }
 
+/// Has the target fire 2000 times and waits until a block of them is in the file: the next one may be larger than what is left.
+fn fire_until_some_are_written(folder: &Folder, trace: &str, target: &mut Target) {
+    target.wait_for_recorder();
+    target.fire(2000);
+    let written = || String::from_utf8_lossy(&folder.tracer(&["replay", trace]).stdout).into_owned();
+    until("events are in the file", || of_process(&written(), target.pid()).len() > 1000);
+}
+
 /// Has the target fire until the recording ends by itself.
 fn fire_until_it_ends(mut recording: Recording, target: &mut Target) -> Output {
     until("the recording ends", || {
@@ -50,7 +58,9 @@ fn a_full_disk_ends_the_recording_and_what_was_written_is_a_trace() {
     let pid = target.pid().to_string();
     let _disk = Disk::new(&folder, "size=64k");
     let args = ["-o", "disk/run.trace", "-e", "target:hit", "-p", &pid];
-    let output = fire_until_it_ends(Recording::start(&folder, &args), &mut target);
+    let recording = Recording::start(&folder, &args);
+    fire_until_some_are_written(&folder, "disk/run.trace", &mut target);
+    let output = fire_until_it_ends(recording, &mut target);
     assert_eq!(output.status.code(), Some(1));
     let expected = "tracer: cannot record to disk/run.trace: cannot write the trace: No space left on device (os error 28)";
     assert_eq!(failures(&output), [expected]);
@@ -177,6 +187,7 @@ fn a_limit_to_the_size_of_files_is_one_line() {
     target.answer();
     let args = ["-o", "run.trace", "-e", "target:hit"];
     let recording = Recording::start_by(&folder, &["prlimit", "--fsize=30000"], &args);
+    fire_until_some_are_written(&folder, "run.trace", &mut target);
     let output = fire_until_it_ends(recording, &mut target);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let said = failures(&output);
