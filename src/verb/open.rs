@@ -1,13 +1,19 @@
 //! `tracer open`: serves a trace on loopback, once, to the Perfetto UI in the user's browser.
 //!
-//! The trace stays on this machine: the UI runs in the browser and fetches it from here. Only pages of the UI's origin may
-//! read it, and only under the name of this machine, so that no other site can get at it through the browser.
+//! The trace stays on this machine: the UI runs in the browser and fetches it from here. It is given only to processes of the
+//! same user, only at an address that cannot be guessed, and, if a browser asks, only to a page of the UI that names this
+//! machine by its own name: no other user and no other site gets it, or uses the one fetch up.
+
+mod peer;
+mod request;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,13 +26,12 @@ use crate::cli::OpenArgs;
 use crate::done::Done;
 use crate::file::input::Input;
 use crate::file::{stages, trace};
+use request::Request;
 
-/// Bytes of a request's head; browsers send some hundred.
-const MAX_HEAD_BYTES: usize = 16 << 10;
-/// Lines of a head; browsers send some twenty.
-const MAX_HEADERS: usize = 100;
-/// How long a browser may take to send one, or to take what it asked for.
+/// How long a browser may take to send a request, or to take the next bytes of what it asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections served side by side; a browser opens a few ahead.
+const MAX_CONNECTIONS: usize = 32;
 
 pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     // What is in the way of serving is told before a long export.
@@ -35,19 +40,14 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
         format!("cannot listen on 127.0.0.1:{port} (is another tracer open or trace_processor at work?)")
     })?;
     let host = listener.local_addr()?.to_string();
+    let secret = secret().context("cannot read /dev/urandom")?;
     let (packets, outcome) = export(args)?;
-    let path = format!("/{}.pftrace", plain_name(&args.file));
+    let path = format!("/{secret}/{}.pftrace", plain_name(&args.file));
     let ui = args.ui.trim_end_matches('/');
     let address = format!("{ui}/#!/?url=http://{host}{path}");
-    let served = Arc::new(Served { packets: Mutex::new(packets), path, host, origin: origin(ui) });
+    let served = Arc::new(Served { packets: Mutex::new(Some(packets)), path, host, origin: origin(ui) });
     let (fetched, end) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (served, fetched) = (Arc::clone(&served), fetched.clone());
-            // Browsers open connections ahead and leave them idle, so none may hold the others up.
-            std::thread::spawn(move || serve(&served, &stream, &fetched));
-        }
-    });
+    std::thread::spawn(move || accept(&listener, &served, &fetched));
     writeln!(io::stdout(), "{address}")?;
     if !args.no_browser && !start_browser(&address) {
         say!("no browser can be started; open the address above in one");
@@ -55,6 +55,30 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     say!("waiting for the Perfetto UI to fetch the trace; Ctrl-C to stop");
     end.recv().context("the server ended")?;
     Ok(trace::done(&args.file, &outcome))
+}
+
+/// Serves each connection on a thread of its own: browsers open some ahead and leave them idle, so none may hold the others
+/// up.
+fn accept(listener: &TcpListener, served: &Arc<Served>, fetched: &Sender<()>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming().flatten() {
+        if !peer::is_permitted(&stream) || open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+            continue;
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        let (served, fetched, open) = (Arc::clone(served), fetched.clone(), Arc::clone(&open));
+        std::thread::spawn(move || {
+            serve(&served, &stream, &fetched);
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+/// 128 random bits as text.
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// The trace in Perfetto's format, in a file without a name.
@@ -94,7 +118,8 @@ fn start_browser(address: &str) -> bool {
 
 /// What is served, and to whom.
 struct Served {
-    packets: Mutex<File>,
+    /// The trace, until it is given out.
+    packets: Mutex<Option<File>>,
     /// Path in the address.
     path: String,
     /// Address and port, as a browser names them in its request.
@@ -112,67 +137,51 @@ fn serve(served: &Served, stream: &TcpStream, fetched: &Sender<()>) {
         served.answer(&request, stream)
     };
     if answer().is_ok_and(|sent_all| sent_all) {
-        // The receiver is gone if it was fetched twice.
+        // The receiver is gone if the process is about to end.
         let _ = fetched.send(());
-    }
-}
-
-/// What a browser asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Request {
-    method: String,
-    path: String,
-    host: Option<String>,
-}
-
-impl Request {
-    /// Reads the head of a request.
-    ///
-    /// # Errors
-    /// If it is none, or too long.
-    fn read(mut stream: impl Read) -> io::Result<Self> {
-        let (mut head, mut bytes) = (Vec::new(), [0; 1024]);
-        loop {
-            let count = stream.read(&mut bytes)?;
-            head.extend_from_slice(&bytes[..count]);
-            if let Some(request) = Self::parse(&head)? {
-                return Ok(request);
-            }
-            if count == 0 || head.len() > MAX_HEAD_BYTES {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-        }
-    }
-
-    /// `None` if the head does not end yet.
-    fn parse(head: &[u8]) -> io::Result<Option<Self>> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut request = httparse::Request::new(&mut headers);
-        if request.parse(head).map_err(io::Error::other)?.is_partial() {
-            return Ok(None);
-        }
-        let host = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
-        Ok(Some(Self {
-            method: request.method.unwrap_or_default().to_owned(),
-            path: request.path.unwrap_or_default().to_owned(),
-            host: host.map(|header| String::from_utf8_lossy(header.value).into_owned()),
-        }))
     }
 }
 
 impl Served {
     /// Answers; true if that was the whole trace.
-    fn answer(&self, request: &Request, mut stream: impl Write) -> io::Result<bool> {
+    fn answer(&self, request: &Request, stream: impl Write) -> io::Result<bool> {
         let status = match request.method.as_str() {
-            // A page whose name was made to mean this machine sends its own name.
-            _ if request.host.as_ref() != Some(&self.host) => "403 Forbidden",
+            _ if !self.may_ask(request) => "403 Forbidden",
             "OPTIONS" => "204 No Content",
-            "GET" if request.path == self.path => "200 OK",
+            "GET" if request.path == self.path => return self.give(stream),
             "GET" => "404 Not Found",
             _ => "405 Method Not Allowed",
         };
-        let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = if status == "200 OK" { packets.seek(io::SeekFrom::End(0))? } else { 0 };
+        self.head(stream, status, 0)?;
+        Ok(false)
+    }
+
+    /// Whether a request comes from a page of the UI, or from no page. A site whose name was made to mean this machine sends
+    /// its own name as the host. A browser says with `Sec-Fetch-Site` that it is one, and with `Origin` whose script may read
+    /// the answer.
+    fn may_ask(&self, request: &Request) -> bool {
+        let is_browser = request.fetch_site.is_some();
+        request.host.as_ref() == Some(&self.host)
+            && request.origin.as_ref().map_or(!is_browser, |origin| *origin == self.origin)
+    }
+
+    /// Gives the trace out, once; if it does not arrive, it can be asked for again. True if it was sent to its end.
+    fn give(&self, mut stream: impl Write) -> io::Result<bool> {
+        let Some(packets) = self.lock().take() else {
+            self.head(stream, "410 Gone", 0)?;
+            return Ok(false);
+        };
+        let sent = packets.metadata().and_then(|facts| {
+            self.head(&mut stream, "200 OK", facts.len())?;
+            copy(&packets, &mut stream)
+        });
+        if sent.is_err() {
+            *self.lock() = Some(packets);
+        }
+        sent.map(|()| true)
+    }
+
+    fn head(&self, mut stream: impl Write, status: &str, length: u64) -> io::Result<()> {
         write!(
             stream,
             "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Type: application/octet-stream\r\n\
@@ -180,12 +189,24 @@ impl Served {
              Cache-Control: no-store\r\nConnection: close\r\n\r\n",
             self.origin
         )?;
-        if status == "200 OK" {
-            packets.rewind()?;
-            io::copy(&mut *packets, &mut stream)?;
+        stream.flush()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        self.packets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Copies a file from its begin, wherever it is read elsewhere.
+fn copy(file: &File, mut to: impl Write) -> io::Result<()> {
+    let (mut at, mut bytes) = (0, vec![0; 1 << 18]);
+    loop {
+        let count = file.read_at(&mut bytes, at)?;
+        if count == 0 {
+            return to.flush();
         }
-        stream.flush()?;
-        Ok(status == "200 OK")
+        to.write_all(&bytes[..count])?;
+        at += count as u64;
     }
 }
 
@@ -208,47 +229,79 @@ mod tests {
         assert_eq!(origin("http://localhost:10000/perfetto/v52"), "http://localhost:10000");
     }
 
+    fn served() -> Served {
+        let mut packets = tempfile::tempfile().expect("made");
+        packets.write_all(b"[]").expect("written");
+        Served {
+            packets: Mutex::new(Some(packets)),
+            path: "/5ec4e7/run.pftrace".into(),
+            host: "127.0.0.1:9001".into(),
+            origin: "https://ui.perfetto.dev".into(),
+        }
+    }
+
+    fn answer(served: &Served, head: &str) -> (String, bool) {
+        let mut bytes = Vec::new();
+        let request = Request::parse(format!("{head}\r\n\r\n").as_bytes()).expect("sound").expect("whole");
+        let sent_all = served.answer(&request, &mut bytes).expect("written");
+        (String::from_utf8(bytes).expect("UTF-8"), sent_all)
+    }
+
     #[test]
-    fn a_request_is_read_to_the_end_of_its_head() {
-        let head = b"GET /run.pftrace HTTP/1.1\r\nhost: here:1\r\n\r\n";
-        assert_eq!(Request::parse(&head[..head.len() - 1]).expect("sound"), None);
-        let request = Request::read(&head[..]).expect("sound");
-        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/run.pftrace"));
-        assert_eq!(request.host.as_deref(), Some("here:1"));
-        let endless = [b"GET / HTTP/1.1\r\nx: ".to_vec(), vec![b'y'; 1 << 20]].concat();
-        for bytes in [&head[..20], b"\0\r\n\r\n", b"hello\r\n\r\n", &endless] {
-            assert!(Request::read(bytes).is_err());
+    fn the_trace_is_given_once_and_nothing_that_is_refused_uses_it_up() {
+        let served = served();
+        const HOST: &str = "\r\nHost: 127.0.0.1:9001";
+        const UI: &str = "\r\nOrigin: https://ui.perfetto.dev\r\nSec-Fetch-Site: cross-site";
+        for (head, status) in [
+            ("GET /5ec4e7/run.pftrace HTTP/1.1\r\nHost: evil.example:9001".to_owned(), "403 Forbidden"),
+            ("GET /5ec4e7/run.pftrace HTTP/1.1".to_owned(), "403 Forbidden"),
+            (
+                format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}\r\nOrigin: https://evil.example"),
+                "403 Forbidden",
+            ),
+            (format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}\r\nOrigin: null"), "403 Forbidden"),
+            (
+                format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}\r\nSec-Fetch-Site: cross-site"),
+                "403 Forbidden",
+            ),
+            (format!("GET /run.pftrace HTTP/1.1{HOST}{UI}"), "404 Not Found"),
+            (format!("GET /5ec4e8/run.pftrace HTTP/1.1{HOST}{UI}"), "404 Not Found"),
+            (format!("OPTIONS /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}"), "204 No Content"),
+            (format!("POST /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}"), "405 Method Not Allowed"),
+            (format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}"), "200 OK"),
+            (format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}"), "410 Gone"),
+        ] {
+            let (answer, sent_all) = answer(&served, &head);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{head}: {answer}");
+            let allowed = "\r\nAccess-Control-Allow-Origin: https://ui.perfetto.dev\r\n";
+            assert!(answer.contains(allowed), "{answer}");
+            assert_eq!(sent_all, status == "200 OK", "{head}");
+            assert_eq!(answer.ends_with("\r\n\r\n[]"), sent_all, "{answer}");
         }
     }
 
     #[test]
-    fn only_the_trace_is_served_and_only_under_its_own_host() {
-        let mut packets = tempfile::tempfile().expect("made");
-        packets.write_all(b"[]").expect("written");
-        let served = Served {
-            packets: Mutex::new(packets),
-            path: "/run.pftrace".into(),
-            host: "127.0.0.1:9001".into(),
-            origin: "https://ui.perfetto.dev".into(),
-        };
-        for (request, host, status, sent_all) in [
-            ("GET /run.pftrace HTTP/1.1", "127.0.0.1:9001", "200 OK", true),
-            ("GET /run.pftrace HTTP/1.1", "evil.example:9001", "403 Forbidden", false),
-            ("GET /etc/passwd HTTP/1.1", "127.0.0.1:9001", "404 Not Found", false),
-            ("OPTIONS /run.pftrace HTTP/1.1", "127.0.0.1:9001", "204 No Content", false),
-            ("POST /run.pftrace HTTP/1.1", "127.0.0.1:9001", "405 Method Not Allowed", false),
-        ] {
-            let mut answer = Vec::new();
-            let head = format!("{request}\r\nHOST: {host}\r\nAccept: */*\r\n\r\n");
-            let parsed = Request::parse(head.as_bytes()).expect("sound").expect("whole");
-            assert_eq!(served.answer(&parsed, &mut answer).expect("written"), sent_all, "{request}");
-            let answer = String::from_utf8(answer).expect("UTF-8");
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {answer}");
-            assert!(
-                answer.contains("\r\nAccess-Control-Allow-Origin: https://ui.perfetto.dev\r\n"),
-                "{answer}"
-            );
-            assert_eq!(answer.ends_with("\r\n\r\n[]"), sent_all, "{answer}");
+    fn what_did_not_arrive_is_given_again() {
+        struct GoesAway(usize);
+        impl Write for GoesAway {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
         }
+        let served = served();
+        assert!(served.give(GoesAway(3)).is_err());
+        let (answer, sent_all) = answer(&served, "GET /5ec4e7/run.pftrace HTTP/1.1\r\nHost: 127.0.0.1:9001");
+        assert!(sent_all, "{answer}");
+    }
+
+    #[test]
+    fn secrets_differ_and_cannot_be_guessed() {
+        let (one, other) = (secret().expect("read"), secret().expect("read"));
+        assert_eq!((one.len(), other.len()), (32, 32));
+        assert_ne!(one, other);
     }
 }

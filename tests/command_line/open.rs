@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use crate::tool::{Folder, stderr, stdout};
 
@@ -10,6 +11,8 @@ const LOG: &str = "\
 [            1000] [PID:     17] worker       demo:beg_work                  | Seq: 1
 [            2500] [PID:     17] worker       demo:end_work                  | Seq: 1
 ";
+
+const UI: &str = "https://ui.perfetto.dev";
 
 /// Starts `tracer open` on a free port and gives the address that it prints.
 fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
@@ -23,10 +26,21 @@ fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
     (child, line.trim_end().to_owned())
 }
 
-/// Head and body of the answer to a request for `path` at `host`.
-fn get(host: &str, path: &str) -> (String, Vec<u8>) {
+/// Host and path of the trace in an address that `tracer open` printed.
+fn place<'a>(address: &'a str, ui: &str) -> (&'a str, &'a str) {
+    let url = address
+        .strip_prefix(ui)
+        .and_then(|rest| rest.strip_prefix("/#!/?url=http://"))
+        .expect("the UI's address");
+    url.split_at(url.find('/').expect("a path"))
+}
+
+/// Head and body of the answer to a request for `path` at `host`, of a page of another site if one is given.
+fn get(host: &str, path: &str, origin: Option<&str>) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(host).expect("connected");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("sent");
+    let origin = origin.map(|origin| format!("Origin: {origin}\r\nSec-Fetch-Site: cross-site\r\n"));
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", origin.unwrap_or_default())
+        .expect("sent");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("read");
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
@@ -38,14 +52,16 @@ fn get(host: &str, path: &str) -> (String, Vec<u8>) {
 fn the_trace_is_served_once_to_the_ui() {
     let folder = Folder::new("open");
     let (child, address) = start(&folder, &[]);
-    let url = address.strip_prefix("https://ui.perfetto.dev/#!/?url=http://").expect("the UI's address");
-    let (host, name) = url.split_once('/').expect("a path");
-    assert_eq!(name, "my_run.pftrace");
+    let (host, path) = place(&address, UI);
+    let (secret, name) = path[1..].split_once('/').expect("a secret and a name");
+    assert_eq!((secret.len(), name), (32, "my_run.pftrace"));
     // Browsers connect ahead of a request, and look for other things.
     let idle = TcpStream::connect(host).expect("connected");
-    assert!(get(host, "/favicon.ico").0.starts_with("HTTP/1.1 404"));
-    let (head, body) = get(host, "/my_run.pftrace");
-    assert!(head.contains("Access-Control-Allow-Origin: https://ui.perfetto.dev"), "{head}");
+    assert!(get(host, "/favicon.ico", Some(UI)).0.starts_with("HTTP/1.1 404"));
+    assert!(get(host, "/my_run.pftrace", Some(UI)).0.starts_with("HTTP/1.1 404"));
+    assert!(get(host, path, Some("https://evil.example")).0.starts_with("HTTP/1.1 403"));
+    let (head, body) = get(host, path, Some(UI));
+    assert!(head.contains(&format!("Access-Control-Allow-Origin: {UI}\r\n")), "{head}");
     assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
     stdout(&folder.tracer(&["export", "my run.trace", "-o", "run.pftrace"]), 0);
     assert_eq!(body, std::fs::read(folder.path("run.pftrace")).expect("there"));
@@ -58,9 +74,28 @@ fn the_trace_is_served_once_to_the_ui() {
 fn another_ui_is_another_origin() {
     let folder = Folder::new("open-ui");
     let (child, address) = start(&folder, &["--ui", "http://perfetto.example:8080/ui/"]);
-    let url = address.strip_prefix("http://perfetto.example:8080/ui/#!/?url=http://").expect("its address");
-    let (head, _) = get(url.split_once('/').expect("a path").0, "/my_run.pftrace");
+    let (host, path) = place(&address, "http://perfetto.example:8080/ui");
+    let (head, _) = get(host, path, None);
     assert!(head.contains("Access-Control-Allow-Origin: http://perfetto.example:8080\r\n"), "{head}");
+    assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
+}
+
+/// The one fetch is left for the user's own browser.
+#[test]
+#[ignore = "needs root, to become another user"]
+fn another_user_gets_nothing_even_with_the_address() {
+    let folder = Folder::new("open-user");
+    let (child, address) = start(&folder, &[]);
+    let (host, path) = place(&address, UI);
+    let tcp = host.replace(':', "/");
+    let script = format!(
+        "exec 3<>/dev/tcp/{tcp} && printf 'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n' >&3 && cat <&3"
+    );
+    let mut shell = Command::new("bash");
+    let stranger =
+        shell.args(["-c", &script]).env_remove("SUDO_UID").uid(65534).gid(65534).current_dir("/").output();
+    assert_eq!(String::from_utf8_lossy(&stranger.expect("bash runs").stdout), "");
+    assert!(get(host, path, Some(UI)).0.starts_with("HTTP/1.1 200"));
     assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
 }
 
