@@ -2,5 +2,6 @@
 
 pub(crate) mod input;
 pub(crate) mod output;
+pub(crate) mod presets;
 pub(crate) mod stages;
 pub(crate) mod trace;

@@ -9,6 +9,7 @@ mod draft;
 mod file;
 mod key;
 mod learn;
+mod preset;
 mod text_key;
 mod words;
 
@@ -18,4 +19,5 @@ pub use draft::Draft;
 pub use file::{parse, write};
 pub use key::{Key, KeyPart, KeyValue, MAX_WORDS, Scope};
 pub use learn::learn;
+pub use preset::{PRESETS, Preset};
 pub(crate) use text_key::number_of;

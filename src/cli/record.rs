@@ -18,8 +18,9 @@ pub(crate) struct RecordArgs {
     /// Overwrite an existing file
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Probes to record, globs allowed; string arguments as in 'python:function__entry(str,str)'
-    #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE", default_value = "buffer_tracker:*")]
+    /// Probes to record, globs allowed; string arguments as in 'python:function__entry(str,str)' [default: the
+    /// preset's, else buffer_tracker:*]
+    #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE")]
     pub(crate) events: Vec<Request>,
     /// Record this process only (may be given more than once)
     #[arg(short, long = "pid", value_name = "PID", value_parser = process_id)]
@@ -103,6 +104,9 @@ pub(crate) enum AttachArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// List the presets instead, or print the one of this name
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["file", "pids", "programs"])]
+    pub(crate) presets: Option<Option<String>>,
     /// Program or shared library to look into, also a name in PATH, instead of running processes
     pub(crate) file: Option<PathBuf>,
     /// Only these processes

@@ -53,4 +53,8 @@ pub(crate) struct StageArgs {
     /// A TOML file with a table "stages" of lines such as NAME = "PROVIDER:FROM -> PROVIDER:TO by KEY"
     #[arg(long = "stages", value_name = "FILE.toml")]
     pub(crate) stages_file: Option<PathBuf>,
+    /// Probes to record and stages of a well-known program: postgresql, hotspot, ruby, php, python, libvirt, or
+    /// one of yours; see tracer list --presets
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) preset: Option<String>,
 }

@@ -1,7 +1,4 @@
-//! The stages that a user gives: `--stage`, and `--stages FILE.toml`.
-
-use std::fs::File;
-use std::io::Read;
+//! The stages that a user gives: `--stage`, `--stages FILE.toml`, `--preset NAME`.
 
 use anyhow::{Context, bail};
 use tracer_analyzer::Selection;
@@ -11,10 +8,8 @@ use tracer_format::grammar::nearest;
 use tracer_format::{Site, Trace};
 
 use super::input::name;
+use super::presets;
 use crate::cli::StageArgs;
-
-/// Bytes that a file with stages may have.
-const MAX_STAGES_BYTES: u64 = 1 << 20;
 
 /// The stages that the user gave, else those of the trace, with keys.
 ///
@@ -22,7 +17,15 @@ const MAX_STAGES_BYTES: u64 = 1 << 20;
 /// If a stage of the command line names a probe that the trace does not have; a file may hold stages of other traces.
 pub(crate) fn of(args: &StageArgs, trace: &Trace<'_>, selection: &Selection) -> anyhow::Result<Chosen> {
     known(&args.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
-    Ok(choose_keys(trace, selection, &stage::choose(&given(args)?, &trace.definitions)?))
+    let mut given = given(args)?;
+    if let Some(preset) = &args.preset {
+        // A preset has stages of probes that this trace need not have.
+        given.retain(|draft| known(std::slice::from_ref(draft), &trace.definitions.sites).is_ok());
+        if given.is_empty() {
+            bail!("--preset {preset}: the trace has none of the probes of its stages");
+        }
+    }
+    Ok(choose_keys(trace, selection, &stage::choose(&given, &trace.definitions)?))
 }
 
 /// Refuses a stage that no probe begins, or none ends.
@@ -42,19 +45,16 @@ pub(crate) fn known(stages: &[Draft], sites: &[Site]) -> Result<(), String> {
     Ok(())
 }
 
-/// The stages that the user gave.
+/// The stages that the user gave; one that is given by itself stands for the preset's of its name.
 pub(crate) fn given(args: &StageArgs) -> anyhow::Result<Vec<Draft>> {
     let mut stages = args.stages.clone();
     if let Some(path) = &args.stages_file {
-        let read = || -> anyhow::Result<Vec<Draft>> {
-            let mut text = String::new();
-            File::open(path)?.take(MAX_STAGES_BYTES + 1).read_to_string(&mut text)?;
-            if text.len() as u64 > MAX_STAGES_BYTES {
-                bail!("larger than {MAX_STAGES_BYTES} bytes, which no file with stages is");
-            }
-            Ok(stage::parse(&text)?)
-        };
-        stages.extend(read().with_context(|| name(path))?);
+        stages.extend(stage::parse(&presets::text(path)?).with_context(|| name(path))?);
+    }
+    if let Some(preset) = &args.preset {
+        let is_new = |draft: &Draft| !stages.iter().any(|own| own.stage.name == draft.stage.name);
+        let new: Vec<Draft> = presets::find(preset)?.stages.into_iter().filter(is_new).collect();
+        stages.extend(new);
     }
     Ok(stages)
 }

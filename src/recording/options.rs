@@ -1,12 +1,16 @@
 //! What the command line asks of the recorder.
 
-use tracer_format::grammar::Rotation;
+use tracer_format::grammar::{Request, Rotation};
 use tracer_recorder::find::discover::Filter;
 use tracer_recorder::kernel::link::AttachMode;
 use tracer_recorder::run::user::User;
 use tracer_recorder::{Bounds, Flight, RecordOptions};
 
 use crate::cli::{AttachArg, Mistake, RecordArgs};
+use crate::file::presets;
+
+/// What is recorded where nothing is named.
+const DEFAULT_EVENTS: &str = "buffer_tracker:*";
 
 pub(super) fn bounds(args: &RecordArgs) -> Bounds {
     let (rotate_bytes, rotate_after) = match args.rotate {
@@ -33,7 +37,7 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
     }
     Ok(RecordOptions {
         filter: Filter {
-            requests: args.events.clone(),
+            requests: requests(args)?,
             pids: args.pids.clone(),
             programs: args.programs.clone(),
         },
@@ -51,6 +55,15 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         wait: args.wait,
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
+}
+
+/// Those that the user gave, else the preset's, else the demo's.
+fn requests(args: &RecordArgs) -> anyhow::Result<Vec<Request>> {
+    match &args.stages.preset {
+        _ if !args.events.is_empty() => Ok(args.events.clone()),
+        Some(preset) => Ok(presets::find(preset)?.events),
+        None => Ok(vec![DEFAULT_EVENTS.parse()?]),
+    }
 }
 
 /// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB.

@@ -13,5 +13,6 @@ mod grammar;
 mod hostile_file;
 mod keys;
 mod open;
+mod presets;
 mod replace;
 mod verbs;

@@ -6,6 +6,8 @@
 //! "first byte" = "net:accept -> net:send by arg1, tid"
 //! ```
 
+use std::borrow::Cow;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use tracer_format::grammar::Malformed;
@@ -17,32 +19,60 @@ use crate::{Error, Result};
 /// Letters of a line that an error shows.
 const MAX_SHOWN: usize = 100;
 
+/// What is wrong with a file, and where, if that is known.
+pub(super) struct Problem {
+    pub(super) at: Option<usize>,
+    pub(super) text: String,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { at: None, text }
+    }
+}
+
 /// Reads stages: TOML with one table, `stages`; its keys are their names, its values what `--stage` has after the name.
 ///
 /// # Errors
 /// [`Error::StageFile`] with the line that is not understood.
 pub fn parse(text: &str) -> Result<Vec<Draft>> {
-    let wrong = |at: usize, problem: String| {
-        let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
-        let found = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
-        Error::StageFile { line, found, problem }
-    };
-    let table = DeTable::parse(text)
-        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
-    let mut stages = Vec::new();
-    for (key, value) in table.get_ref() {
-        let (true, DeValue::Table(table)) = (key.get_ref() == "stages", value.get_ref()) else {
-            return Err(wrong(key.span().start, "expected nothing but a table [stages]".to_owned()));
-        };
-        for (name, value) in table {
-            stages.push(stage(name.get_ref(), value).map_err(|problem| wrong(name.span().start, problem))?);
+    let mut all = Vec::new();
+    for (key, value) in document(text)?.get_ref() {
+        let at = key.span().start;
+        if key.get_ref() != "stages" || !matches!(value.get_ref(), DeValue::Table(_)) {
+            return Err(error(text, at, "expected nothing but a table [stages]".to_owned()));
         }
+        all = stages(value).map_err(|problem| error(text, problem.at.unwrap_or(at), problem.text))?;
     }
-    if stages.is_empty() {
-        Err(wrong(0, "expected a table [stages] with a stage in it".to_owned()))
+    if all.is_empty() {
+        Err(error(text, 0, "expected a table [stages] with a stage in it".to_owned()))
     } else {
-        Ok(stages)
+        Ok(all)
     }
+}
+
+/// The top table of a file.
+pub(super) fn document(text: &str) -> Result<Spanned<DeTable<'_>>> {
+    DeTable::parse(text)
+        .map_err(|wrong| error(text, wrong.span().map_or(0, |span| span.start), wrong.message().to_owned()))
+}
+
+/// What is wrong with the line at byte `at`.
+pub(super) fn error(text: &str, at: usize, problem: String) -> Error {
+    let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+    let found = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
+    Error::StageFile { line, found, problem }
+}
+
+/// The stages of a table, in its order.
+pub(super) fn stages(value: &Spanned<DeValue<'_>>) -> std::result::Result<Vec<Draft>, Problem> {
+    let DeValue::Table(table) = value.get_ref() else {
+        return Err("expected a table [stages]".to_owned().into());
+    };
+    let one = |(name, value): (&Spanned<Cow<'_, str>>, _)| {
+        stage(name.get_ref(), value).map_err(|text| Problem { at: Some(name.span().start), text })
+    };
+    table.iter().map(one).collect()
 }
 
 /// Writes stages as [`parse`] reads them.
