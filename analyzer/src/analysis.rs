@@ -2,6 +2,7 @@
 
 pub mod diagnosis;
 pub mod diff;
+pub mod group;
 
 mod edge_map;
 mod latency;

@@ -5,6 +5,7 @@ pub mod diff;
 
 mod analysis;
 mod diagnosis;
+mod groups;
 mod json;
 mod tree;
 mod verdict;

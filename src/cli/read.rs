@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use tracer_analyzer::analysis::group::GroupBy;
+
 use super::select::{FilterArgs, StageArgs};
 
 #[derive(Debug, Args)]
@@ -34,6 +36,10 @@ pub(crate) struct AnalyzeArgs {
     /// Show every stage, hand-off and figure, also those that the path or the tree stands for
     #[arg(long)]
     pub(crate) all: bool,
+    /// A table of latencies for each value of something: pid, tid, program, cpu, argN, str (the first string), or
+    /// sql (the same without numbers and quoted texts)
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) group_by: Option<GroupBy>,
     /// Write the stages with the keys that were chosen to this file, which --stages takes
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) stages_out: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tracer_analyzer::analysis::Growth;
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
+use tracer_analyzer::analysis::group::{GroupBy, Grouping};
 use tracer_analyzer::screen::Detail;
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
@@ -28,9 +29,13 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
         written.and_then(|()| output.finish()).with_context(|| format!("cannot write {}", name(path)))?;
     }
     let watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
-    let mut sinks = (watch, Growth::new(&chosen.stages));
+    let wanted: Vec<(u32, GroupBy)> =
+        (0..).zip(&chosen.stages).filter_map(|(stage, _)| Some((stage, args.group_by?))).collect();
+    let grouping = Grouping::new(&chosen.stages, &trace.definitions, &wanted);
+    let mut sinks = (grouping, (watch, Growth::new(&chosen.stages)));
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
-    let (watch, growth) = sinks;
+    let (grouping, (watch, growth)) = sinks;
+    analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
     analysis.tree = Some(growth.tree());
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     let detail = if args.all { Detail::All } else { Detail::Usual };

@@ -100,6 +100,12 @@ impl Latency {
         self.count
     }
 
+    /// Sum of the values, ns.
+    #[must_use]
+    pub fn sum_ns(&self) -> i128 {
+        self.sum
+    }
+
     /// The distribution in a few numbers; `None` without values.
     #[must_use]
     pub fn summary(&self) -> Option<Summary> {

@@ -1,6 +1,7 @@
 //! What an analysis comes down to: plain counts and distributions.
 
 use super::diagnosis::Diagnosis;
+use super::group::{GroupBy, GroupTable};
 use super::latency::Latency;
 use super::tree::Tree;
 use crate::pair::{Class, Edge, Side, Span};
@@ -34,6 +35,8 @@ pub struct Analysis {
     pub diagnosis: Option<Diagnosis>,
     /// Where the time of threads goes, if that was asked for.
     pub tree: Option<Tree>,
+    /// The spans of each stage told apart by something, if that was asked for.
+    pub groups: Option<(GroupBy, Vec<GroupTable>)>,
 }
 
 impl Analysis {

@@ -91,6 +91,7 @@ impl<'a, S: Sink> Tally<'a, S> {
             keys_given_up: pairer.keys_given_up,
             diagnosis: None,
             tree: None,
+            groups: None,
         }
     }
 }

@@ -35,8 +35,8 @@ fn push_table(table: &Table, out: &mut String) {
     if !table.title.is_empty() {
         *out += &format!("### {}\n\n", table.title);
     }
-    let head: Vec<String> = table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let rule = |(_, align): &(&str, Align)| if *align == Align::Left { ":--" } else { "--:" }.to_owned();
+    let head: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
+    let rule = |(_, align): &(String, Align)| if *align == Align::Left { ":--" } else { "--:" }.to_owned();
     let rule: Vec<String> = table.columns.iter().map(rule).collect();
     for row in [&head, &rule].into_iter().chain(&table.rows) {
         row.iter().for_each(|cell| *out += &format!("| {} ", cell.replace('|', "\\|")));

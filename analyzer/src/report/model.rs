@@ -37,7 +37,7 @@ pub struct Table {
     /// What stands above it where there is no other way to tell tables apart.
     pub title: &'static str,
     /// Names of the columns, and where their words stand.
-    pub columns: Vec<(&'static str, Align)>,
+    pub columns: Vec<(String, Align)>,
     /// Rows, each with a cell for each column.
     pub rows: Vec<Vec<String>>,
     /// A line below the last row; empty if there is none.
@@ -64,6 +64,10 @@ impl Table {
     /// A table without rows.
     #[must_use]
     pub fn new(title: &'static str, columns: &[(&'static str, Align)]) -> Self {
-        Self { title, columns: columns.to_vec(), ..Self::default() }
+        Self {
+            title,
+            columns: columns.iter().map(|&(name, align)| (name.to_owned(), align)).collect(),
+            ..Self::default()
+        }
     }
 }

@@ -31,7 +31,7 @@ fn facts_text(facts: &[(String, String)]) -> String {
 
 /// The table with a line end after each row.
 fn table_text(table: &Table) -> String {
-    let head: Vec<String> = table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let head: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
     let rows = || std::iter::once(&head).chain(&table.rows);
     let width = |column: usize| rows().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..table.columns.len()).map(width).collect();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tracer_format::log::{escape, skipped_text};
 
-use super::tree;
 use super::verdict::{has_path, slowest, steps, verdict};
+use super::{groups, tree};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
 use crate::report::{Align, Part, Report, Table, counted, duration, latency};
@@ -41,6 +41,17 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     let tree = analysis.tree.as_ref().filter(|tree| !tree.nodes.is_empty());
     if let Some(tree) = tree {
         report.facts(vec![tree::headline(tree, &analysis.stages)]);
+    }
+    if let Some((by, groups)) = &analysis.groups {
+        let tables = groups::tables(*by, groups, &analysis.stages);
+        if tables.is_empty() {
+            report.parts.push(Part::Line(format!("No stage has a value to group by {by}.")));
+        }
+        tables.into_iter().for_each(|table| report.table(table));
+        if detail == Detail::Usual {
+            report.notes = notes(analysis, &fired, &silent);
+            return report;
+        }
     }
     let path = analysis.diagnosis.as_ref().filter(|diagnosis| has_path(diagnosis));
     if let Some(path) = path {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::diagnosis::diagnosed;
+use super::groups;
 use super::tree;
 use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
 use crate::pair::{Class, Edge, Side, Span};
@@ -42,6 +43,9 @@ pub fn json(analysis: &Analysis) -> String {
     });
     if let (Some(diagnosis), Value::Object(members)) = (&analysis.diagnosis, &mut document) {
         members.append(&mut diagnosed(diagnosis, &stages));
+    }
+    if let Some((by, tables)) = &analysis.groups {
+        document["groups"] = groups::members(*by, tables, &stages);
     }
     if !analysis.outcome.skipped.is_empty() {
         let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
