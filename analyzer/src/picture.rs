@@ -4,6 +4,7 @@
 pub mod chrome;
 pub mod perfetto;
 
+mod canvas;
 mod layout;
 mod tracks;
 

@@ -54,7 +54,6 @@ mod metadata;
 mod names;
 mod parquet;
 mod spans;
-mod wall_clock;
 
 /// What a table has a row for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,31 +1,30 @@
-//! Counts what a walk finds on its way to a sink.
+//! Counts what a walk finds.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, DamagedRange, Gap, Trace};
+use tracer_format::{Columns, DamagedRange, Trace};
 
 use super::edge_map::EdgeMap;
 use super::latency::Latency;
 use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
-use crate::pair::{Class, HandOff, Pairer, Point, Sink, Span};
+use crate::pair::{Class, HandOff, Pairer, Sink, Span};
 use crate::select::clock::{anchors, realtime_ns};
 use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::stage::choice::Evidence;
 
-/// Counts what passes on its way to a sink.
-pub(super) struct Tally<'a, S> {
-    sink: &'a mut S,
+/// Counts what passes.
+pub(super) struct Tally {
     site_events: Vec<u64>,
     time_ns: Option<(u64, u64)>,
     stages: Vec<StageReport>,
     hand_offs: EdgeMap<HandOffReport>,
 }
 
-impl<'a, S: Sink> Tally<'a, S> {
-    pub(super) fn new(trace: &Trace<'_>, stages: &[Stage], sink: &'a mut S) -> Self {
+impl Tally {
+    pub(super) fn new(trace: &Trace<'_>, stages: &[Stage]) -> Self {
         let report = |stage: &Stage| StageReport {
             stage: stage.clone(),
             evidence: Evidence { chosen: false, confirmed: true, few: false },
@@ -41,7 +40,6 @@ impl<'a, S: Sink> Tally<'a, S> {
             first_spans: Vec::new(),
         };
         Self {
-            sink,
             site_events: vec![0; trace.definitions.sites.len()],
             time_ns: None,
             stages: stages.iter().map(report).collect(),
@@ -96,22 +94,18 @@ impl<'a, S: Sink> Tally<'a, S> {
     }
 }
 
-impl<S: Sink> Sink for Tally<'_, S> {
+impl Sink for Tally {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         let times = &columns.time_ns[rows.clone()];
         if let (Some(&first_ns), Some(&last_ns)) = (times.first(), times.last()) {
             self.time_ns = Some((self.time_ns.map_or(first_ns, |(first_ns, _)| first_ns), last_ns));
         }
-        for &site in &columns.site[rows.clone()] {
+        for &site in &columns.site[rows] {
             if let Some(count) = self.site_events.get_mut(site as usize) {
                 *count += 1;
             }
         }
-        self.sink.events(columns, rows)
-    }
-
-    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
-        self.sink.begun(stage, begin)
+        Ok(())
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {
@@ -133,7 +127,7 @@ impl<S: Sink> Sink for Tally<'_, S> {
         } else {
             report.other_near_loss += u64::from(span.near_loss);
         }
-        self.sink.span(span)
+        Ok(())
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
@@ -146,10 +140,6 @@ impl<S: Sink> Sink for Tally<'_, S> {
         });
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
-        self.sink.hand_off(hand_off)
-    }
-
-    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        self.sink.gap(gap)
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub fn analyze(
     let mut pairer = Pairer::new(stages);
     pairer.define(&trace.definitions);
     pairer.expect_loss(LossTimes::new(trace, selection));
-    let mut tally = Tally::new(trace, stages, sink);
+    let mut sinks = (Tally::new(trace, stages), sink);
     let mut damage: Vec<DamagedRange> = Vec::new();
     trace.walk(
         |block| selection.wants(block),
@@ -35,12 +35,12 @@ pub fn analyze(
         |batch| {
             match batch {
                 Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |rows| {
-                    tally.events(columns, rows.clone())?;
-                    pairer.events(columns, rows, &mut tally)
+                    sinks.events(columns, rows.clone())?;
+                    pairer.events(columns, rows, &mut sinks)
                 })?,
                 Batch::Gap(gap) if selection.wants_gap(&gap) => {
                     pairer.lost(gap.from_ns, gap.to_ns);
-                    tally.gap(&gap)?;
+                    sinks.gap(&gap)?;
                 }
                 Batch::Gap(_) => {}
                 Batch::Damaged(range) => {
@@ -52,6 +52,6 @@ pub fn analyze(
             Ok::<(), io::Error>(())
         },
     )?;
-    pairer.finish(&mut tally)?;
-    Ok(tally.report(trace, selection, &pairer, damage))
+    pairer.finish(&mut sinks)?;
+    Ok(sinks.0.report(trace, selection, &pairer, damage))
 }

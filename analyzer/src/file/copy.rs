@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use tracer_format::{Batch, Batches, Columns, Copier, Gap, Source, Trace, Writer};
+use tracer_format::{Batch, Batches, ClockAnchor, Columns, Copier, Gap, Source, Trace, Writer};
 
 use crate::select::{Outcome, Selection};
 use crate::{Error, Result};
@@ -134,11 +134,8 @@ fn shift(base: &Trace<'_>, other: &Trace<'_>) -> Result<i64> {
     {
         return Ok(0);
     }
-    let epoch = |trace: &Trace<'_>| {
-        let anchor = trace.clocks.first()?;
-        Some(i128::from(anchor.realtime_ns) - i128::from(anchor.monotonic_ns))
-    };
-    let (base, other) = match (epoch(base), epoch(other)) {
+    let offset_ns = |trace: &Trace<'_>| trace.clocks.first().map(ClockAnchor::offset_ns);
+    let (base, other) = match (offset_ns(base), offset_ns(other)) {
         (Some(base), Some(other)) => (base, other),
         // Imported logs know of no clock but the one that their times are of.
         (None, None) => return Ok(0),

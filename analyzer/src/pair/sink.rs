@@ -58,6 +58,29 @@ pub trait Sink {
 /// Takes everything and does nothing.
 impl Sink for () {}
 
+/// Hands everything on.
+impl<S: Sink> Sink for &mut S {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        (**self).events(columns, rows)
+    }
+
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        (**self).begun(stage, begin)
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        (**self).span(span)
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        (**self).hand_off(hand_off)
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        (**self).gap(gap)
+    }
+}
+
 /// Hands everything to both, the first first.
 impl<A: Sink, B: Sink> Sink for (A, B) {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {

@@ -14,17 +14,17 @@
 mod text;
 
 use std::io::{self, Write};
-use std::ops::Range;
 
 use serde_json::{Value, json};
-use tracer_format::{Columns, Gap, Trace};
+use tracer_format::{Columns, Trace};
 
-use super::layout::{Layout, Shape};
+use super::canvas::{Arrow, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::layout::Shape;
+use super::start_ns;
 use super::tracks::Tracks;
-use super::{gap_name, start_ns};
 use crate::Result;
-use crate::analysis::{Analysis, analyze};
-use crate::pair::{Class, Edge, HandOff, Point, Side, Sink, Span};
+use crate::analysis::Analysis;
+use crate::pair::{Edge, Point, Side};
 use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns, rfc3339};
 use crate::stage::Stage;
@@ -37,20 +37,13 @@ const WRITE_BYTES: usize = 1 << 18;
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the analysis.
-pub fn export(
-    trace: &Trace<'_>,
+pub fn export<'a>(
+    trace: &'a Trace<'a>,
     selection: &Selection,
-    stages: &[Stage],
+    stages: &'a [Stage],
     out: &mut impl Write,
 ) -> Result<Analysis> {
-    let definitions = &trace.definitions;
-    let mut layout = Layout::new(stages.len(), definitions.threads.len());
-    analyze(trace, selection, stages, &mut layout)?;
-    let mut chrome = Chrome::new(trace, selection, stages, layout.shapes, out);
-    chrome.metadata();
-    let analysis = analyze(trace, selection, stages, &mut chrome)?;
-    chrome.finish(&analysis)?;
-    Ok(analysis)
+    draw(trace, selection, stages, |plan| Chrome::new(plan, start_ns(trace, selection), out))
 }
 
 struct Chrome<'a, W> {
@@ -58,7 +51,6 @@ struct Chrome<'a, W> {
     text: Vec<u8>,
     trace: &'a Trace<'a>,
     stages: &'a [Stage],
-    shapes: Vec<Shape>,
     tracks: Tracks,
     pieces: Pieces,
     start_ns: u64,
@@ -67,25 +59,21 @@ struct Chrome<'a, W> {
 }
 
 impl<'a, W: Write> Chrome<'a, W> {
-    fn new(
-        trace: &'a Trace<'a>,
-        selection: &Selection,
-        stages: &'a [Stage],
-        shapes: Vec<Shape>,
-        out: &'a mut W,
-    ) -> Self {
+    fn new(plan: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
+        let Scene { trace, stages, .. } = plan;
         let tracks = Tracks::new(&trace.definitions);
-        Self {
+        let mut chrome = Self {
             out,
             text: Vec::with_capacity(WRITE_BYTES * 2),
             trace,
             stages,
-            shapes,
             pieces: Pieces::new(&trace.definitions, &tracks, stages),
             tracks,
-            start_ns: start_ns(trace, selection),
+            start_ns,
             last_id: 0,
-        }
+        };
+        chrome.metadata();
+        chrome
     }
 
     fn metadata(&mut self) {
@@ -162,50 +150,11 @@ impl<'a, W: Write> Chrome<'a, W> {
         self.last_id
     }
 
-    fn stage_slice(&mut self, span: &Span, begin: Point, end: Point) -> io::Result<()> {
-        let stage = span.stage as usize;
-        let is_async = self.shapes[stage] == Shape::Async;
-        let id = if is_async { self.next_id() } else { 0 };
-        for (side, time_ns) in [begin.time_ns, end.time_ns].into_iter().enumerate() {
-            let piece = &self.pieces.stages[stage];
-            if is_async {
-                self.text.extend_from_slice(&piece.asynchronous[side]);
-                push_id(&mut self.text, id);
-                self.put(if side == 0 { b"},\"args\":{\"key\":" } else { b"}" });
-            } else {
-                self.text.extend_from_slice(&piece.on_thread[side]);
-            }
-            if side == 0 {
-                push_key(&mut self.text, &span.key);
-                self.put(if span.reordered { b",\"reordered\":true}" } else { b"}" });
-            }
-            // Both ends name the thread of the begin: an id is known in one process only.
-            self.put_place(begin.thread, time_ns);
-            self.end_event()?;
-        }
-        Ok(())
-    }
-
-    fn irregular(&mut self, span: &Span) -> io::Result<()> {
-        for point in [span.begin, span.end].into_iter().flatten() {
-            self.text
-                .extend_from_slice(&self.pieces.stages[span.stage as usize].irregular[span.class as usize]);
-            push_key(&mut self.text, &span.key);
-            if let Some(latency_ns) = span.latency_ns() {
-                self.put(format!(",\"latency_ns\":{latency_ns}").as_bytes());
-            }
-            self.put(b"}");
-            self.put_probe_place(point.thread, point.time_ns);
-            self.end_event()?;
-        }
-        Ok(())
-    }
-
     /// One end of flow arrow `id`, and a slice to hold it where the stage has none on the thread.
-    fn flow_end(&mut self, hand_off: &HandOff, finish: bool, id: u64, time_ns: u64) -> io::Result<()> {
-        let (edge, point) =
-            if finish { (hand_off.to, hand_off.arrived) } else { (hand_off.from, hand_off.left) };
-        let held = self.shapes[edge.stage as usize] == Shape::Async;
+    fn flow_end(&mut self, arrow: &Arrow, finish: bool, id: u64, time_ns: u64) -> io::Result<()> {
+        let hand_off = &arrow.hand_off;
+        let point = if finish { hand_off.arrived } else { hand_off.left };
+        let held = arrow.shapes[usize::from(finish)] == Shape::Async;
         for step in 0..3 {
             let piece = self.pieces.hand_off(hand_off.from, hand_off.to, self.stages);
             match step {
@@ -219,47 +168,6 @@ impl<'a, W: Write> Chrome<'a, W> {
             self.put_place(point.thread, time_ns);
             self.end_event()?;
         }
-        Ok(())
-    }
-
-    /// A slice in the process of what is missing.
-    fn loss_slice(&mut self, track: &str, from_ns: u64, to_ns: u64, args: &Value) -> io::Result<()> {
-        let id = self.next_id();
-        let pid = self.tracks.loss_pid;
-        for (kind, time_ns) in [("b", from_ns), ("e", to_ns)] {
-            let id2 = format!(",\"id2\":{{\"local\":\"0x{id:x}\"}}");
-            self.put(&piece("loss", kind, track, &id2));
-            self.put(b",\"args\":");
-            push_json(&mut self.text, args);
-            self.put(format!(",\"pid\":{pid},\"tid\":{pid},\"ts\":").as_bytes());
-            push_micros(&mut self.text, time_ns.saturating_sub(self.start_ns));
-            self.end_event()?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self, analysis: &Analysis) -> Result<()> {
-        for range in &analysis.outcome.damage {
-            let block = self.trace.blocks.iter().find(|block| block.offset == range.offset);
-            if let Some((from_ns, to_ns)) = block.map(|block| (block.first_ns, block.last_ns)) {
-                let args = json!({ "offset": range.offset, "len_bytes": range.len_bytes, "why": range.damage.to_string() });
-                self.loss_slice(
-                    "damaged block",
-                    from_ns.max(self.start_ns),
-                    to_ns.max(self.start_ns),
-                    &args,
-                )?;
-            }
-        }
-        if self.text.ends_with(b",\n") {
-            self.text.truncate(self.text.len() - 2);
-        }
-        self.put(b"\n],\"otherData\":");
-        let about = self.about(analysis);
-        push_json(&mut self.text, &about);
-        self.put(b"}\n");
-        self.out.write_all(&self.text)?;
-        self.out.flush()?;
         Ok(())
     }
 
@@ -287,43 +195,97 @@ impl<'a, W: Write> Chrome<'a, W> {
     }
 }
 
-impl<W: Write> Sink for Chrome<'_, W> {
-    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
-        for row in rows {
-            let Some(piece) = self.pieces.sites.get(columns.site[row] as usize) else { continue };
-            piece.push(&mut self.text, columns, row);
-            self.put_probe_place(columns.thread[row], columns.time_ns[row]);
+impl<W: Write> Canvas for Chrome<'_, W> {
+    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
+        let Some(piece) = self.pieces.sites.get(columns.site[row] as usize) else { return Ok(()) };
+        piece.push(&mut self.text, columns, row);
+        self.put_probe_place(columns.thread[row], columns.time_ns[row]);
+        self.end_event()
+    }
+
+    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+        let is_async = slice.shape == Shape::Async;
+        let id = if is_async { self.next_id() } else { 0 };
+        for (side, time_ns) in [slice.begin.time_ns, slice.end.time_ns].into_iter().enumerate() {
+            let piece = &self.pieces.stages[slice.stage as usize];
+            if is_async {
+                self.text.extend_from_slice(&piece.asynchronous[side]);
+                push_id(&mut self.text, id);
+                self.put(if side == 0 { b"},\"args\":{\"key\":" } else { b"}" });
+            } else {
+                self.text.extend_from_slice(&piece.on_thread[side]);
+            }
+            if side == 0 {
+                push_key(&mut self.text, &slice.key);
+                self.put(if slice.reordered { b",\"reordered\":true}" } else { b"}" });
+            }
+            // Both ends name the thread of the begin: an id is known in one process only.
+            self.put_place(slice.begin.thread, time_ns);
             self.end_event()?;
         }
         Ok(())
     }
 
-    fn span(&mut self, span: &Span) -> io::Result<()> {
-        match (span.class, span.begin, span.end) {
-            (Class::Complete, Some(begin), Some(end)) => self.stage_slice(span, begin, end),
-            _ => self.irregular(span),
+    fn instant(&mut self, instant: &Instant) -> io::Result<()> {
+        let piece = &self.pieces.stages[instant.stage as usize].irregular[instant.class as usize];
+        self.text.extend_from_slice(piece);
+        push_key(&mut self.text, &instant.key);
+        if let Some(latency_ns) = instant.latency_ns {
+            self.put(format!(",\"latency_ns\":{latency_ns}").as_bytes());
         }
+        self.put(b"}");
+        self.put_probe_place(instant.point.thread, instant.point.time_ns);
+        self.end_event()
     }
 
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+    fn flow(&mut self, arrow: &Arrow) -> io::Result<()> {
         // A slice holds the moment before its end, not its end.
-        let inside = |edge: Edge, point: Point| {
-            if edge.side == Side::End && self.shapes[edge.stage as usize] == Shape::OnThread {
+        let inside = |edge: Edge, point: Point, shape: Shape| {
+            if edge.side == Side::End && shape == Shape::OnThread {
                 point.time_ns.saturating_sub(1)
             } else {
                 point.time_ns
             }
         };
-        let arrived_ns = inside(hand_off.to, hand_off.arrived);
-        let left_ns = inside(hand_off.from, hand_off.left).min(arrived_ns);
+        let hand_off = &arrow.hand_off;
+        let arrived_ns = inside(hand_off.to, hand_off.arrived, arrow.shapes[1]);
+        let left_ns = inside(hand_off.from, hand_off.left, arrow.shapes[0]).min(arrived_ns);
         let id = self.next_id();
-        self.flow_end(hand_off, false, id, left_ns)?;
-        self.flow_end(hand_off, true, id, arrived_ns)
+        self.flow_end(arrow, false, id, left_ns)?;
+        self.flow_end(arrow, true, id, arrived_ns)
     }
 
-    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let site = self.trace.definitions.sites.get(gap.site as usize).map(tracer_format::Site::name);
-        let args = json!({ "count": gap.count, "probe": site });
-        self.loss_slice(&gap_name(gap), gap.from_ns, gap.to_ns, &args)
+    /// A slice in the process of what is missing.
+    fn missing(&mut self, missing: &Missing<'_>) -> io::Result<()> {
+        let args = match missing.what {
+            What::Events(count, probe) => json!({ "count": count, "probe": probe }),
+            What::Bytes(range) => {
+                json!({ "offset": range.offset, "len_bytes": range.len_bytes, "why": range.damage.to_string() })
+            }
+        };
+        let id = self.next_id();
+        let pid = self.tracks.loss_pid;
+        for (kind, time_ns) in [("b", missing.from_ns), ("e", missing.to_ns)] {
+            let id2 = format!(",\"id2\":{{\"local\":\"0x{id:x}\"}}");
+            self.put(&piece("loss", kind, missing.name, &id2));
+            self.put(b",\"args\":");
+            push_json(&mut self.text, &args);
+            self.put(format!(",\"pid\":{pid},\"tid\":{pid},\"ts\":").as_bytes());
+            push_micros(&mut self.text, time_ns.saturating_sub(self.start_ns));
+            self.end_event()?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, analysis: &Analysis) -> io::Result<()> {
+        if self.text.ends_with(b",\n") {
+            self.text.truncate(self.text.len() - 2);
+        }
+        self.put(b"\n],\"otherData\":");
+        let about = self.about(analysis);
+        push_json(&mut self.text, &about);
+        self.put(b"}\n");
+        self.out.write_all(&self.text)?;
+        self.out.flush()
     }
 }

@@ -24,16 +24,16 @@ mod wire;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::ops::Range;
 
-use tracer_format::{Columns, Gap, Trace};
+use tracer_format::{Columns, Trace};
 
-use super::layout::{Layout, Shape};
+use super::canvas::{Arrow, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::layout::Shape;
+use super::start_ns;
 use super::tracks::Tracks;
-use super::{gap_name, start_ns};
 use crate::Result;
-use crate::analysis::{Analysis, EdgeMap, HandOffReport, analyze};
-use crate::pair::{Class, Edge, HandOff, Point, Side, Sink, Span};
+use crate::analysis::{Analysis, EdgeMap};
+use crate::pair::{Edge, HandOff, Point, Side};
 use crate::select::Selection;
 use crate::stage::{KeyValue, Stage};
 use event::{
@@ -56,19 +56,13 @@ const MADE: u64 = 1 << 63;
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the analysis.
-pub fn export(
-    trace: &Trace<'_>,
+pub fn export<'a>(
+    trace: &'a Trace<'a>,
     selection: &Selection,
-    stages: &[Stage],
+    stages: &'a [Stage],
     out: &mut impl Write,
 ) -> Result<Analysis> {
-    let mut layout = Layout::new(stages.len(), trace.definitions.threads.len());
-    let seen = analyze(trace, selection, stages, &mut layout)?;
-    let mut perfetto = Perfetto::new(trace, stages, layout.shapes, &seen.hand_offs, out);
-    perfetto.preamble(start_ns(trace, selection));
-    let analysis = analyze(trace, selection, stages, &mut perfetto)?;
-    perfetto.finish(&analysis)?;
-    Ok(analysis)
+    draw(trace, selection, stages, |plan| Perfetto::new(plan, start_ns(trace, selection), out))
 }
 
 struct Perfetto<'a, W> {
@@ -76,7 +70,6 @@ struct Perfetto<'a, W> {
     packets: Vec<u8>,
     trace: &'a Trace<'a>,
     stages: &'a [Stage],
-    shapes: Vec<Shape>,
     tracks: Tracks,
     uuids: Uuids,
     interned: Interned,
@@ -86,8 +79,8 @@ struct Perfetto<'a, W> {
     /// Flows that each stage's slices begin with, as their other end comes later, by way; and the end of the span that
     /// the id is made of.
     flows_ahead: Vec<Vec<(u64, Side)>>,
-    /// The complete span that came last, and the flows to and from spans that came before it.
-    last: Option<Span>,
+    /// The slice that came last, and the flows to and from spans that came before it.
+    last: Option<Slice>,
     last_flows: Vec<u64>,
     /// Tracks by stage and process; by name in the process of what is missing.
     stage_lanes: HashMap<(u32, u64), Lanes>,
@@ -97,13 +90,8 @@ struct Perfetto<'a, W> {
 }
 
 impl<'a, W: Write> Perfetto<'a, W> {
-    fn new(
-        trace: &'a Trace<'a>,
-        stages: &'a [Stage],
-        shapes: Vec<Shape>,
-        hand_offs: &[HandOffReport],
-        out: &'a mut W,
-    ) -> Self {
+    fn new(plan: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
+        let Scene { trace, stages, shapes, hand_offs } = plan;
         let definitions = &trace.definitions;
         let interned = Interned::new(definitions, stages, hand_offs);
         let mut ways = EdgeMap::default();
@@ -117,12 +105,11 @@ impl<'a, W: Write> Perfetto<'a, W> {
             }
         }
         let sites = definitions.sites.iter().enumerate();
-        Self {
+        let mut perfetto = Self {
             out,
             packets: Vec::with_capacity(WRITE_BYTES * 2),
             trace,
             stages,
-            shapes,
             tracks: Tracks::new(definitions),
             uuids: Uuids::new(definitions),
             sites: sites.map(|(index, site)| SiteEvent::new(site, interned.probe(index))).collect(),
@@ -134,7 +121,9 @@ impl<'a, W: Write> Perfetto<'a, W> {
             stage_lanes: HashMap::new(),
             loss_lanes: HashMap::new(),
             flows: 0,
-        }
+        };
+        perfetto.preamble(start_ns);
+        perfetto
     }
 
     fn preamble(&mut self, start_ns: u64) {
@@ -159,25 +148,23 @@ impl<'a, W: Write> Perfetto<'a, W> {
 
     /// Appends the slice of the span that came last.
     fn last_slice(&mut self) -> io::Result<()> {
-        let Some(span @ Span { begin: Some(begin), end: Some(end), .. }) = self.last.take() else {
-            return Ok(());
-        };
-        let stage = span.stage as usize;
-        let track = if self.shapes[stage] == Shape::OnThread {
-            self.uuids.thread(begin.thread)
-        } else {
-            self.stage_lane(span.stage, begin, end)
+        let Some(slice) = self.last.take() else { return Ok(()) };
+        let Slice { begin, end, .. } = slice;
+        let stage = slice.stage as usize;
+        let track = match slice.shape {
+            Shape::OnThread => self.uuids.thread(begin.thread),
+            Shape::Async => self.stage_lane(slice.stage, begin, end),
         };
         let name = self.interned.stage(stage);
         let mut flows = std::mem::take(&mut self.last_flows);
         for &(way, side) in &self.flows_ahead[stage] {
-            flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &span.key));
+            flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &slice.key));
         }
         push_event(&mut self.packets, begin.time_ns, |out| {
             push_head(out, Type::SliceBegin, Some((Category::Stage, name)));
             push_track(out, track);
-            push_key(out, &span.key);
-            if span.reordered {
+            push_key(out, &slice.key);
+            if slice.reordered {
                 push_true(out, Name::Reordered);
             }
             flows.drain(..).for_each(|id| push_flow(out, id));
@@ -214,41 +201,6 @@ impl<'a, W: Write> Perfetto<'a, W> {
             push_flow(out, id);
         });
     }
-
-    /// A slice in the process of what is missing, with the annotations that `fill` appends.
-    fn loss_slice(&mut self, name: &str, from_ns: u64, to_ns: u64, fill: impl FnOnce(&mut Vec<u8>)) {
-        let lanes = self.loss_lanes.entry(name.to_owned()).or_default();
-        let track = lanes.take(from_ns, to_ns, || {
-            let track = self.uuids.take();
-            push_lane(&mut self.packets, track, self.uuids.loss, name);
-            track
-        });
-        push_event(&mut self.packets, from_ns, |out| {
-            push_uint(out, 9, Type::SliceBegin as u64);
-            push_uint(out, 3, Category::Loss as u64);
-            push_text(out, 23, name);
-            push_track(out, track);
-            fill(out);
-        });
-        self.slice_end(to_ns, track);
-    }
-
-    fn finish(mut self, analysis: &Analysis) -> Result<()> {
-        self.last_slice()?;
-        for range in &analysis.outcome.damage {
-            let block = self.trace.blocks.iter().find(|block| block.offset == range.offset);
-            if let Some((from_ns, to_ns)) = block.map(|block| (block.first_ns, block.last_ns)) {
-                self.loss_slice("damaged block", from_ns, to_ns, |out| {
-                    push_unsigned(out, Name::Offset, range.offset);
-                    push_unsigned(out, Name::LenBytes, range.len_bytes);
-                    push_string(out, Name::Why, &range.damage.to_string());
-                });
-            }
-        }
-        self.out.write_all(&self.packets)?;
-        self.out.flush()?;
-        Ok(())
-    }
 }
 
 /// Which end of a way between stages its flow's id is made of: of the span that is complete first, so that its slice
@@ -271,50 +223,49 @@ fn flow_id(way: u64, point: Point, key: &KeyValue) -> u64 {
     [way, point.time_ns, point.thread.into()].into_iter().chain(parts).fold(0, mix) | MADE
 }
 
-impl<W: Write> Sink for Perfetto<'_, W> {
-    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
-        for row in rows {
-            let Some(site) = self.sites.get(columns.site[row] as usize) else { continue };
-            let track = self.uuids.probes(columns.thread[row]);
-            push_event(&mut self.packets, columns.time_ns[row], |out| {
-                site.push(out, columns, row);
-                push_track(out, track);
-            });
-            self.write_if_full()?;
-        }
-        Ok(())
-    }
-
-    fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.last_slice()?;
-        if span.class == Class::Complete {
-            self.last = Some(*span);
-            return Ok(());
-        }
-        let name = self.interned.irregular(span.stage as usize, span.class);
-        for point in [span.begin, span.end].into_iter().flatten() {
-            let track = self.uuids.probes(point.thread);
-            push_event(&mut self.packets, point.time_ns, |out| {
-                push_head(out, Type::Instant, Some((Category::Irregular, name)));
-                push_track(out, track);
-                push_key(out, &span.key);
-                if let Some(latency_ns) = span.latency_ns() {
-                    push_signed(out, Name::LatencyNs, latency_ns);
-                }
-            });
-        }
+impl<W: Write> Canvas for Perfetto<'_, W> {
+    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
+        let Some(site) = self.sites.get(columns.site[row] as usize) else { return Ok(()) };
+        let track = self.uuids.probes(columns.thread[row]);
+        push_event(&mut self.packets, columns.time_ns[row], |out| {
+            site.push(out, columns, row);
+            push_track(out, track);
+        });
         self.write_if_full()
     }
 
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+    /// It is appended when all of its flows are known: when the next comes.
+    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+        self.last_slice()?;
+        self.last = Some(*slice);
+        Ok(())
+    }
+
+    fn instant(&mut self, instant: &Instant) -> io::Result<()> {
+        self.last_slice()?;
+        let name = self.interned.irregular(instant.stage as usize, instant.class);
+        let track = self.uuids.probes(instant.point.thread);
+        push_event(&mut self.packets, instant.point.time_ns, |out| {
+            push_head(out, Type::Instant, Some((Category::Irregular, name)));
+            push_track(out, track);
+            push_key(out, &instant.key);
+            if let Some(latency_ns) = instant.latency_ns {
+                push_signed(out, Name::LatencyNs, latency_ns);
+            }
+        });
+        self.write_if_full()
+    }
+
+    fn flow(&mut self, arrow: &Arrow) -> io::Result<()> {
         let Some(last) = self.last else { return Ok(()) };
-        let HandOff { from, to, left, arrived, ref key, .. } = *hand_off;
+        let HandOff { from, to, left, arrived, ref key, .. } = arrow.hand_off;
         let way = *self.ways.get_or_insert(from, to, || 0);
         // Of the two spans, one is the last that was complete.
         let is_to = to.stage == last.stage;
         let (other, point) = if is_to { (from, left) } else { (to, arrived) };
-        let carries_id =
-            made_of(from, to) == Some(other) && self.shapes[other.stage as usize] == Shape::OnThread;
+        let [from_shape, to_shape] = arrow.shapes;
+        let other_shape = if is_to { from_shape } else { to_shape };
+        let carries_id = made_of(from, to) == Some(other) && other_shape == Shape::OnThread;
         let id = if carries_id {
             flow_id(way, point, key)
         } else {
@@ -324,8 +275,9 @@ impl<W: Write> Sink for Perfetto<'_, W> {
         // Flows go forward in time, also where the hand-off is negative.
         let left_ns = left.time_ns.min(arrived.time_ns);
         let own = if is_to { to } else { from };
-        for (edge, point, time_ns) in [(from, left, left_ns), (to, arrived, arrived.time_ns)] {
-            if edge == own && self.shapes[edge.stage as usize] == Shape::OnThread {
+        let ends = [(from, left, left_ns, from_shape), (to, arrived, arrived.time_ns, to_shape)];
+        for (edge, point, time_ns, shape) in ends {
+            if edge == own && shape == Shape::OnThread {
                 self.last_flows.push(id);
             } else if edge == own || !carries_id {
                 self.hold_flow(way, point, time_ns, id);
@@ -334,14 +286,45 @@ impl<W: Write> Sink for Perfetto<'_, W> {
         self.write_if_full()
     }
 
-    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let site = self.trace.definitions.sites.get(gap.site as usize);
-        self.loss_slice(&gap_name(gap), gap.from_ns, gap.to_ns, |out| {
-            push_unsigned(out, Name::Count, gap.count);
-            if let Some(site) = site {
-                push_string(out, Name::Probe, &site.name());
+    /// A slice in the process of what is missing.
+    fn missing(&mut self, missing: &Missing<'_>) -> io::Result<()> {
+        let Missing { name, from_ns, to_ns, what } = *missing;
+        if matches!(what, What::Bytes(_)) {
+            // The walk is over: the last slice has all of its flows.
+            self.last_slice()?;
+        }
+        let lanes = self.loss_lanes.entry(name.to_owned()).or_default();
+        let track = lanes.take(from_ns, to_ns, || {
+            let track = self.uuids.take();
+            push_lane(&mut self.packets, track, self.uuids.loss, name);
+            track
+        });
+        push_event(&mut self.packets, from_ns, |out| {
+            push_uint(out, 9, Type::SliceBegin as u64);
+            push_uint(out, 3, Category::Loss as u64);
+            push_text(out, 23, name);
+            push_track(out, track);
+            match what {
+                What::Events(count, probe) => {
+                    push_unsigned(out, Name::Count, count);
+                    if let Some(probe) = probe {
+                        push_string(out, Name::Probe, probe);
+                    }
+                }
+                What::Bytes(range) => {
+                    push_unsigned(out, Name::Offset, range.offset);
+                    push_unsigned(out, Name::LenBytes, range.len_bytes);
+                    push_string(out, Name::Why, &range.damage.to_string());
+                }
             }
         });
+        self.slice_end(to_ns, track);
         self.write_if_full()
+    }
+
+    fn finish(mut self, _: &Analysis) -> io::Result<()> {
+        self.last_slice()?;
+        self.out.write_all(&self.packets)?;
+        self.out.flush()
     }
 }

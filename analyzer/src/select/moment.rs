@@ -22,8 +22,7 @@ pub(super) fn monotonic_ns(moment: Moment, trace: &Trace<'_>) -> Result<u64> {
             let anchor = anchors.get(after.saturating_sub(1)).ok_or(Error::Missing(
                 "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s",
             ))?;
-            let since = i128::from(wall_ns) - i128::from(anchor.realtime_ns);
-            let monotonic = i128::from(anchor.monotonic_ns) + since;
+            let monotonic = i128::from(wall_ns) - anchor.offset_ns();
             Ok(u64::try_from(monotonic.max(0)).unwrap_or(u64::MAX))
         }
     }

@@ -16,8 +16,8 @@ use super::BATCH_ROWS;
 use super::lists::{NumberLists, StringLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
-use super::wall_clock::WallClock;
 use crate::Result;
+use crate::select::clock::WallClock;
 
 /// Bytes of strings after which a batch is full whatever its rows: a hostile file uses one long string many times.
 const BATCH_STRING_BYTES: usize = 16 << 20;
@@ -227,7 +227,7 @@ fn push_arg(
     strings: &mut StringLists,
 ) {
     match kind {
-        ArgKind::Signed(_) | ArgKind::Unsigned(_) => args.push(bits.map(u64::cast_signed)),
+        kind if kind.is_integer() => args.push(bits.map(u64::cast_signed)),
         ArgKind::Float(size) => {
             args.push(None);
             strings.push(|out| bits.map(|bits| push_float(out, bits, size)).is_some());
@@ -242,7 +242,7 @@ fn push_arg(
                 bytes.is_some()
             });
         }
-        ArgKind::Unknown(_) => args.push(None),
+        _ => args.push(None),
     }
 }
 

@@ -15,6 +15,14 @@ pub struct ClockAnchor {
     pub tai_ns: i64,
 }
 
+impl ClockAnchor {
+    /// What to add to a CLOCK_MONOTONIC time for ns since 1970-01-01 UTC.
+    #[must_use]
+    pub fn offset_ns(&self) -> i128 {
+        i128::from(self.realtime_ns) - i128::from(self.monotonic_ns)
+    }
+}
+
 /// Converts a CLOCK_MONOTONIC time to ns since 1970-01-01 UTC by the nearest anchor before it (else the first).
 ///
 /// `anchors` are those of one host, ascending; `None` without any.
@@ -22,6 +30,5 @@ pub struct ClockAnchor {
 pub fn realtime_ns(anchors: &[ClockAnchor], monotonic_ns: u64) -> Option<i64> {
     let after = anchors.partition_point(|anchor| anchor.monotonic_ns <= monotonic_ns);
     let anchor = anchors.get(after.saturating_sub(1))?;
-    let since = i128::from(monotonic_ns) - i128::from(anchor.monotonic_ns);
-    i64::try_from(i128::from(anchor.realtime_ns) + since).ok()
+    i64::try_from(i128::from(monotonic_ns) + anchor.offset_ns()).ok()
 }

@@ -131,9 +131,9 @@ fn arguments(columns: &Columns, row: usize, kinds: &[ArgKind]) -> (u8, [Option<i
         arity += 1;
         args[at] = match kind {
             _ if unreadable >> at & 1 != 0 => None,
-            ArgKind::Signed(_) | ArgKind::Unsigned(_) => Some(bits.cast_signed()),
+            kind if kind.is_integer() => Some(bits.cast_signed()),
             ArgKind::Str => columns.string(bits).map(number_of),
-            ArgKind::Float(_) | ArgKind::Unknown(_) => None,
+            _ => None,
         };
     }
     (arity, args)

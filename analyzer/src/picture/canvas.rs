@@ -1,0 +1,157 @@
+//! What a picture is made of, whatever a viewer's format is, and the walk over a trace that draws it.
+
+use std::io;
+use std::ops::Range;
+
+use tracer_format::{Columns, DamagedRange, Gap, Trace};
+
+use super::gap_name;
+use super::layout::{Layout, Shape};
+use crate::Result;
+use crate::analysis::{Analysis, HandOffReport, analyze};
+use crate::pair::{Class, HandOff, Point, Sink, Span};
+use crate::select::Selection;
+use crate::stage::{KeyValue, Stage};
+
+/// Takes the parts of a picture, in the order in which a walk over the trace finds them.
+pub(super) trait Canvas {
+    /// Draws the event of row `row`: an instant beside its thread.
+    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()>;
+
+    /// Draws a complete span.
+    fn slice(&mut self, slice: &Slice) -> io::Result<()>;
+
+    /// Draws a begin or end that is part of no complete span.
+    fn instant(&mut self, instant: &Instant) -> io::Result<()>;
+
+    /// Draws an arrow between two slices, after the slice that completed the hand-off.
+    fn flow(&mut self, arrow: &Arrow) -> io::Result<()>;
+
+    /// Draws a time in which something is missing.
+    fn missing(&mut self, missing: &Missing<'_>) -> io::Result<()>;
+
+    /// Nothing more comes.
+    fn finish(self, analysis: &Analysis) -> io::Result<()>;
+}
+
+/// A complete span.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    pub(super) stage: u32,
+    pub(super) shape: Shape,
+    pub(super) key: KeyValue,
+    pub(super) begin: Point,
+    pub(super) end: Point,
+    pub(super) reordered: bool,
+}
+
+/// A begin or end that is part of no complete span.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instant {
+    pub(super) stage: u32,
+    pub(super) class: Class,
+    pub(super) key: KeyValue,
+    pub(super) point: Point,
+    /// End minus begin, if both were seen.
+    pub(super) latency_ns: Option<i64>,
+}
+
+/// An arrow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrow {
+    pub(super) hand_off: HandOff,
+    /// How the stages are drawn that it leaves and arrives at.
+    pub(super) shapes: [Shape; 2],
+}
+
+/// A time in which something is missing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Missing<'a> {
+    /// Name of its track.
+    pub(super) name: &'a str,
+    pub(super) from_ns: u64,
+    pub(super) to_ns: u64,
+    pub(super) what: What<'a>,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What<'a> {
+    /// Events, and their probe if it is known.
+    Events(u64, Option<&'a str>),
+    /// Bytes of the file.
+    Bytes(&'a DamagedRange),
+}
+
+/// What must be known before the first part is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scene<'a, 'w> {
+    pub(super) trace: &'a Trace<'a>,
+    pub(super) stages: &'a [Stage],
+    /// How each stage is drawn.
+    pub(super) shapes: &'w [Shape],
+    /// The ways between stages that will be drawn.
+    pub(super) hand_offs: &'w [HandOffReport],
+}
+
+/// Draws the selected events of `trace` and what `stages` make of them on the canvas that `make` makes: the trace is walked
+/// once to see which slices fit on a thread, and once more to draw.
+pub(super) fn draw<'a, C: Canvas>(
+    trace: &'a Trace<'a>,
+    selection: &Selection,
+    stages: &'a [Stage],
+    make: impl FnOnce(Scene<'a, '_>) -> C,
+) -> Result<Analysis> {
+    let mut layout = Layout::new(stages.len(), trace.definitions.threads.len());
+    let seen = analyze(trace, selection, stages, &mut layout)?;
+    let shapes = layout.shapes;
+    let canvas = make(Scene { trace, stages, shapes: &shapes, hand_offs: &seen.hand_offs });
+    let mut drawing = Drawing { trace, shapes, canvas };
+    let analysis = analyze(trace, selection, stages, &mut drawing)?;
+    for range in &analysis.outcome.damage {
+        let block = trace.blocks.iter().find(|block| block.offset == range.offset);
+        if let Some((from_ns, to_ns)) = block.map(|block| (block.first_ns, block.last_ns)) {
+            let what = What::Bytes(range);
+            drawing.canvas.missing(&Missing { name: "damaged block", from_ns, to_ns, what })?;
+        }
+    }
+    drawing.canvas.finish(&analysis)?;
+    Ok(analysis)
+}
+
+/// Hands what a walk finds to a canvas.
+struct Drawing<'a, C> {
+    trace: &'a Trace<'a>,
+    shapes: Vec<Shape>,
+    canvas: C,
+}
+
+impl<C: Canvas> Sink for Drawing<'_, C> {
+    fn events(&mut self, columns: &Columns, mut rows: Range<usize>) -> io::Result<()> {
+        rows.try_for_each(|row| self.canvas.event(columns, row))
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        let Span { stage, class, key, reordered, .. } = *span;
+        if let (Class::Complete, Some(begin), Some(end)) = (class, span.begin, span.end) {
+            let shape = self.shapes[stage as usize];
+            return self.canvas.slice(&Slice { stage, shape, key, begin, end, reordered });
+        }
+        let latency_ns = span.latency_ns();
+        let mut points = [span.begin, span.end].into_iter().flatten();
+        points.try_for_each(|point| self.canvas.instant(&Instant { stage, class, key, point, latency_ns }))
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        let shapes = [hand_off.from, hand_off.to].map(|edge| self.shapes[edge.stage as usize]);
+        self.canvas.flow(&Arrow { hand_off: *hand_off, shapes })
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        let site = self.trace.definitions.sites.get(gap.site as usize);
+        let probe = site.map(tracer_format::Site::name);
+        let what = What::Events(gap.count, probe.as_deref());
+        let (name, from_ns, to_ns) = (&gap_name(gap), gap.from_ns, gap.to_ns);
+        self.canvas.missing(&Missing { name, from_ns, to_ns, what })
+    }
+}
