@@ -1,7 +1,7 @@
 //! One pass over a trace: stages, hand-offs, counts of events, and how far loss may touch them.
 
+pub mod compare;
 pub mod diagnosis;
-pub mod diff;
 pub mod group;
 
 mod edge_map;

@@ -12,7 +12,7 @@
 //! | [`select`] | which events a verb looks at, when they were, and what is missing among them |
 //! | [`stage`] | what a stage is, which ones there are, and which key each has, as its events tell |
 //! | [`pair`] | which events belong together: spans and hand-offs |
-//! | [`analysis`] | one pass over a trace, and what it comes down to; two analyses side by side |
+//! | [`analysis`] | one pass over a trace, and what it comes down to; runs side by side |
 //! | [`screen`] | an analysis as it is shown |
 //! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto |
 //! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |

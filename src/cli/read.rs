@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tracer_format::grammar::TimeSpan;
 
 use tracer_analyzer::analysis::group::GroupBy;
 
@@ -62,34 +63,46 @@ pub(crate) enum ReportFormat {
 #[command(after_help = DIFF_HELP)]
 pub(crate) struct DiffArgs {
     /// Trace to compare with; - for standard input
-    pub(crate) base: PathBuf,
+    #[arg(required_unless_present = "base_files", conflicts_with_all = ["base_files", "new_files"])]
+    pub(crate) base: Option<PathBuf>,
     /// Trace to judge; - for standard input
-    pub(crate) new: PathBuf,
+    #[arg(required_unless_present = "new_files")]
+    pub(crate) new: Option<PathBuf>,
+    /// Traces to compare with, runs of one build; globs allowed, as in 'base/*.trace'
+    #[arg(long = "base", value_name = "FILES", num_args = 1.., requires = "new_files")]
+    pub(crate) base_files: Vec<PathBuf>,
+    /// Traces to judge, runs of another build; globs allowed
+    #[arg(long = "new", value_name = "FILES", num_args = 1.., requires = "base_files")]
+    pub(crate) new_files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
-    /// Least change of a percentile that counts
-    #[arg(long, value_name = "PERCENT", default_value = "10%")]
-    pub(crate) threshold: Percent,
-    /// Complete spans that a stage needs in both traces to be judged
+    /// Least change that counts; of p90 twice, of p99 five times as much
+    #[arg(long, alias = "threshold", value_name = "PERCENT", default_value = "5%")]
+    pub(crate) min_change: Percent,
+    /// Least change that counts, as a time
+    #[arg(long, value_name = "TIME", default_value = "1us")]
+    pub(crate) min_difference: TimeSpan,
+    /// Complete spans that a stage needs on both sides to be judged
     #[arg(long, value_name = "N", default_value = "30")]
     pub(crate) min_spans: u64,
-    /// Percentiles that stages are judged by: p50, p90, p99
-    #[arg(long, value_name = "PERCENTILE", default_value = "p50", value_delimiter = ',')]
-    pub(crate) by: Vec<PercentileArg>,
+    /// Percentiles that decide: p50, p90, p99 [default: p50, and p90 where there are enough spans]
+    #[arg(long, alias = "by", value_name = "PERCENTILE", value_delimiter = ',')]
+    pub(crate) judge: Option<Vec<PercentileArg>>,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,
 }
 
 const DIFF_HELP: &str = "\
-    A stage is slower if a judged percentile of its complete spans grew by more than the threshold, and by more than chance \
-    within the runs explains: the 99 % confidence ranges of the two percentiles, from the ranks of the spans around them, do \
-    not touch. That takes spans to be independent, and says nothing of what differs between two runs of one program, such as \
-    another load on the machine: compare two runs of the base to choose a threshold. A p99 needs about 1000 spans.\n\n\
-    Exit codes: 0 no stage got slower; 1 a stage did; 2 usage; 3 none got slower as far as can be said: events were lost, or a \
-    stage is gone or has too few spans.";
+    A stage is slower if all its spans together got longer (the median of new divided by base over all pairs) by more than \
+    --min-change, and by more than chance explains: 3.09 standard deviations by ranks, more if many stages are compared, with \
+    neighbours that are alike counted for less. With three and more runs on each side, the change must also stand out from what \
+    differs between runs of one build; record them in turn, base and new. It is the same only if the 99 % range of the change \
+    lies within --min-change, else inconclusive. A p90 or p99 counts if it changed by more than its own noise.\n\n\
+    Exit codes: 0 no stage got slower; 1 a stage did; 2 usage; 3 none got slower as far as can be said: events were lost, a \
+    stage is gone or has too few spans, or nothing was compared.";
 
 /// A share in percent: `10%`, `2.5`.
 #[derive(Debug, Clone, Copy)]

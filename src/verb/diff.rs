@@ -1,11 +1,14 @@
-//! `tracer diff`: two traces stage by stage, with a verdict for CI.
+//! `tracer diff`: runs of two builds stage by stage, with a verdict for CI.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-use tracer_analyzer::analysis::diff::{self as analyzer_diff, Judgment, Percentile, Verdict};
-use tracer_analyzer::analysis::{self, Analysis};
+use anyhow::{Context, bail};
+use tracer_analyzer::analysis;
+use tracer_analyzer::analysis::compare::{
+    Collected, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
+};
+use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::report::{self, counted};
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
 use tracer_analyzer::stage::{self, Draft, Stage};
@@ -14,60 +17,105 @@ use tracer_format::log::escape;
 
 use crate::cli::{DiffArgs, Mistake, PercentileArg, ReportFormat};
 use crate::done::Done;
-use crate::file::input::{Input, is_standard};
+use crate::file::input::{Input, is_standard, name};
 use crate::file::{stages, trace};
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
-    if is_standard(&args.base) && is_standard(&args.new) {
-        return Err(Mistake("only one of the two traces can come from standard input".to_owned()).into());
+    let base = files("--base", &args.base_files, args.base.as_ref())?;
+    let new = files("--new", &args.new_files, args.new.as_ref())?;
+    if base.iter().chain(&new).filter(|path| is_standard(path)).count() > 1 {
+        return Err(Mistake("only one of the traces can come from standard input".to_owned()).into());
     }
-    let (base, keys) = analyze(args, &args.base, None)?;
-    let (new, _) = analyze(args, &args.new, Some(&keys))?;
-    let left_out = trace::refused(&args.base, &base.refused).and(trace::refused(&args.new, &new.refused));
-    let by = |percentile: &PercentileArg| match percentile {
-        PercentileArg::P50 => Percentile::P50,
-        PercentileArg::P90 => Percentile::P90,
-        PercentileArg::P99 => Percentile::P99,
-    };
-    let judgment = Judgment {
-        threshold_percent: args.threshold.0,
-        min_spans: args.min_spans,
-        by: args.by.iter().map(by).collect(),
-    };
-    let diff = analyzer_diff::diff(&base, &new, &judgment);
+    for (option, side, given) in [("--base", &base, &args.base_files), ("--new", &new, &args.new_files)] {
+        if side.is_empty() {
+            let given: Vec<_> = given.iter().map(|path| name(path)).collect();
+            say!("{option}: no file matches {}: nothing was compared", given.join(", "));
+            return Ok(Done::Lossy);
+        }
+    }
+    let mut keys = None;
+    let (base, base_done) = side(args, &base, &mut keys)?;
+    let (new, new_done) = side(args, &new, &mut keys)?;
+    let comparison = compare(base, new, &judgment(args));
     let report = match args.format {
-        ReportFormat::Text => report::text(&screen::diff::report(&diff)),
-        ReportFormat::Json => screen::diff::json(&diff),
-        ReportFormat::Markdown => report::markdown(&screen::diff::report(&diff)),
+        ReportFormat::Text => report::text(&screen::diff::report(&comparison)),
+        ReportFormat::Json => screen::diff::json(&comparison),
+        ReportFormat::Markdown => report::markdown(&screen::diff::report(&comparison)),
     };
     io::stdout().write_all(report.as_bytes())?;
-    // What was lost is told also where a slower stage decides.
-    trace::done(&args.base, &diff.base);
-    trace::done(&args.new, &diff.new);
-    let slower = diff.with(Verdict::Slower);
+    let slower = comparison.with(Verdict::Slower);
     if !slower.is_empty() {
         bail!("{} got slower: {}", counted(slower.len() as u64, "stage"), names(&slower));
     }
     for (verdict, what) in [(Verdict::Gone, "gone"), (Verdict::TooFew, "with too few spans to judge")] {
-        let stages = diff.with(verdict);
+        let stages = comparison.with(verdict);
         if !stages.is_empty() {
             say!("{} {what}: {}", counted(stages.len() as u64, "stage"), names(&stages));
         }
     }
-    Ok(if diff.is_uncertain() { Done::Lossy } else { left_out })
+    if comparison.stages.is_empty() {
+        say!("nothing was compared: no stage has a complete span on both sides");
+    }
+    Ok(if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) })
 }
 
 fn names(stages: &[&str]) -> String {
     stages.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Analyzes the trace at `path`, by the keys of the base where they are known.
-fn analyze(args: &DiffArgs, path: &Path, keys: Option<&Chosen>) -> anyhow::Result<(Analysis, Chosen)> {
+fn judgment(args: &DiffArgs) -> Judgment {
+    let by = |percentile: &PercentileArg| match percentile {
+        PercentileArg::P50 => Percentile::P50,
+        PercentileArg::P90 => Percentile::P90,
+        PercentileArg::P99 => Percentile::P99,
+    };
+    Judgment {
+        min_change_percent: args.min_change.0,
+        min_difference_ns: i64::try_from(args.min_difference.0.as_nanos()).unwrap_or(i64::MAX),
+        min_spans: args.min_spans,
+        by: args.judge.as_ref().map(|judge| judge.iter().map(by).collect()),
+    }
+}
+
+/// The traces of a side: those that patterns name, in the order of their names.
+fn files(option: &str, given: &[PathBuf], one: Option<&PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = one.into_iter().cloned().collect();
+    for path in given {
+        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists());
+        let Some(pattern) = pattern else {
+            files.push(path.clone());
+            continue;
+        };
+        let found = glob::glob(pattern).map_err(|error| Mistake(format!("{option}: {pattern}: {error}")))?;
+        for path in found {
+            files.push(path.with_context(|| option.to_owned())?);
+        }
+    }
+    Ok(files)
+}
+
+/// Analyzes the traces of a side, by the keys of the first of all where they are known.
+fn side(args: &DiffArgs, paths: &[PathBuf], keys: &mut Option<Chosen>) -> anyhow::Result<(RunSet, Done)> {
+    let (mut runs, mut done) = (Vec::new(), Done::All);
+    for path in paths {
+        let (run, this) = analyze(args, path, paths.len(), keys)?;
+        runs.push(run);
+        done = done.and(this);
+    }
+    Ok((RunSet::new(runs), done))
+}
+
+fn analyze(
+    args: &DiffArgs,
+    path: &Path,
+    runs: usize,
+    keys: &mut Option<Chosen>,
+) -> anyhow::Result<(Run, Done)> {
     let input = Input::open(path)?;
     let trace = trace::open(&input, path)?;
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let mut drafts = stage::choose(&stages::given(&args.stages)?, &trace.definitions)?;
-    // The new trace may lack a stage, which is a verdict.
+    // A later trace may lack a stage, which is a verdict.
     if keys.is_none() {
         stages::known(&args.stages.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
     }
@@ -81,6 +129,13 @@ fn analyze(args: &DiffArgs, path: &Path, keys: Option<&Chosen>) -> anyhow::Resul
         }
     }
     let chosen = choose_keys(&trace, &selection, &drafts);
-    let analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut ())?;
-    Ok((analysis.chosen_by(chosen.clone()), chosen))
+    let watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
+    let mut sinks = (watch, Collected::new(chosen.stages.len(), runs));
+    let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?;
+    let (watch, collected) = sinks;
+    analysis = analysis.chosen_by(chosen.clone());
+    analysis.diagnosis = Some(diagnose(watch, &analysis, 0));
+    keys.get_or_insert(chosen);
+    let done = trace::done(path, &analysis.outcome).and(trace::refused(path, &analysis.refused));
+    Ok((Run { analysis, collected, machine: Machine::of(&trace.definitions) }, done))
 }

@@ -29,7 +29,7 @@ fn a_slower_stage_fails_and_is_named() {
     let output = folder.tracer(&["diff", "base", "new"]);
     let shown = stdout(&output, 1);
     assert!(shown.starts_with("1 stage slower, of 1 stage\n"), "{shown}");
-    assert!(shown.contains("slower (p50)"), "{shown}");
+    assert!(shown.contains("slower (p50"), "{shown}");
     assert_eq!(stderr(&output), "tracer: 1 stage got slower: work\n");
     // The other way round, and where so much is allowed.
     for args in [&["diff", "new", "base"][..], &["diff", "--threshold", "60%", "base", "new"]] {
@@ -63,6 +63,31 @@ fn what_cannot_be_compared_is_exit_code_3() {
 }
 
 #[test]
+fn several_runs_a_side_are_named_by_patterns() {
+    let folder = Folder::new("diff-runs");
+    for (name, latency_ns) in [("a1", 100_000), ("a2", 101_000), ("a3", 99_000)] {
+        trace(&folder, &format!("{name}.trace"), "work", latency_ns, "");
+        trace(&folder, &format!("b{name}.trace"), "work", latency_ns * 3 / 2, "");
+    }
+    let shown = stdout(&folder.tracer(&["diff", "--base", "a*.trace", "--new", "ba?.trace"]), 1);
+    assert!(shown.contains("base: 3 runs, 600 events"), "{shown}");
+    assert!(!shown.contains("fewer than 3 runs"), "{shown}");
+    let listed = ["diff", "--base", "a1.trace", "a2.trace", "--new", "a3.trace", "--format", "json"];
+    let document: serde_json::Value =
+        serde_json::from_str(&stdout(&folder.tracer(&listed), 0)).expect("JSON");
+    assert_eq!((&document["base"]["runs"], &document["new"]["runs"]), (&2.into(), &1.into()));
+    // Nothing to compare is no success.
+    let output = folder.tracer(&["diff", "--base", "a*.trace", "--new", "none*.trace"]);
+    assert_eq!(stdout(&output, 3), "");
+    assert_eq!(stderr(&output), "tracer: --new: no file matches none*.trace: nothing was compared\n");
+    folder.write("log", "");
+    stdout(&folder.tracer(&["import", "log", "-o", "empty.trace"]), 0);
+    let output = folder.tracer(&["diff", "empty.trace", "empty.trace"]);
+    stdout(&output, 3);
+    assert!(stderr(&output).contains("nothing was compared"), "{}", stderr(&output));
+}
+
+#[test]
 fn filters_stages_and_formats_are_those_of_analyze() {
     let folder = Folder::new("diff-options");
     trace(&folder, "base", "work", 100_000, "");
@@ -78,7 +103,14 @@ fn filters_stages_and_formats_are_those_of_analyze() {
 #[test]
 fn a_wrong_command_line_is_a_usage_error() {
     let folder = Folder::new("diff-usage");
-    for args in [&["-", "-"][..], &["a", "b", "--threshold", "ten"], &["a", "b", "--threshold=-1%"], &["a"]] {
+    for args in [
+        &["-", "-"][..],
+        &["a", "b", "--threshold", "ten"],
+        &["a", "b", "--threshold=-1%"],
+        &["a"],
+        &["--base", "a"],
+        &["a", "b", "--new", "c"],
+    ] {
         let output = folder.tracer(&[&["diff"], args].concat());
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
     }

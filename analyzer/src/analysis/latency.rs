@@ -121,15 +121,13 @@ impl Latency {
         Some(Summary { min: self.min, mean, p50, p90, p99, p999, max: self.max })
     }
 
-    /// Two values, with 99 % confidence that a percentile of what was measured lies between them: how far chance may
-    /// have moved it. They are the values at the ranks that a binomial distribution gives, whatever the latencies'
-    /// distribution is, if each is independent of the others. `None` if there are too few values to say.
+    /// Two values between which a percentile of what was measured lies, unless chance moved it by more than so many standard
+    /// deviations: 2.576 for 99 % confidence. They are the values at the ranks that a binomial distribution gives, whatever
+    /// the latencies' distribution is, if each is independent of the others. `None` if there are too few values to say.
     #[must_use]
-    pub fn bounds(&self, permille: u64) -> Option<(i64, i64)> {
-        /// Standard deviations on both sides that make 99 %.
-        const DEVIATIONS: f64 = 2.576;
+    pub fn bounds(&self, permille: u64, deviations: f64) -> Option<(i64, i64)> {
         let (count, share) = (self.count as f64, permille as f64 / 1000.0);
-        let reach = DEVIATIONS * (count * share * (1.0 - share)).sqrt();
+        let reach = deviations * (count * share * (1.0 - share)).sqrt();
         let (low, high) = ((count * share - reach).floor(), (count * share + reach).ceil() + 1.0);
         if low < 1.0 || high > count {
             return None;
@@ -139,6 +137,14 @@ impl Latency {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to count")]
         let at = |rank: f64| self.at_rank(&sorted, rank as u64);
         Some((at(low), at(high)))
+    }
+
+    /// A percentile; `None` without values.
+    #[must_use]
+    pub fn at(&self, permille: u64) -> Option<i64> {
+        let mut sorted = self.exact.clone();
+        sorted.sort_unstable();
+        (self.count > 0).then(|| self.percentile(&sorted, permille))
     }
 
     /// Nearest rank: the least value that `permille` thousandths of the values do not exceed.
@@ -269,11 +275,14 @@ mod tests {
             latency
         };
         // 50 and 5 either way, 2.576 of them; a binomial table gives 37 and 64.
-        assert_eq!(of(100).bounds(500), Some((37, 64)));
-        assert_eq!(of(1000).bounds(990), Some((981, 1000)));
-        assert_eq!((of(5).bounds(500), of(100).bounds(990), of(0).bounds(500)), (None, None, None));
+        assert_eq!(of(100).bounds(500, 2.576), Some((37, 64)));
+        assert_eq!(of(1000).bounds(990, 2.576), Some((981, 1000)));
+        assert_eq!(
+            (of(5).bounds(500, 2.576), of(100).bounds(990, 2.576), of(0).bounds(500, 2.576)),
+            (None, None, None)
+        );
         // The same from buckets, which are exact to a thousandth.
-        let (low, high) = of(10_000).bounds(500).unwrap();
+        let (low, high) = of(10_000).bounds(500, 2.576).unwrap();
         assert!(low.abs_diff(4871) <= 5 && high.abs_diff(5130) <= 5, "{low} {high}");
     }
 

@@ -4,87 +4,124 @@ use serde_json::{Value, json as value};
 use tracer_format::log::escape;
 
 use super::json::latency as latency_members;
-use crate::Outcome;
-use crate::analysis::diff::{Diff, Percentile, StageDiff, Verdict, not_complete};
-use crate::analysis::{StageReport, Summary};
+use crate::analysis::Summary;
+use crate::analysis::compare::{Comparison, Item, Percentile, Pooled, RunSet, Shift, Verdict};
 use crate::report::{Align, Report, Table, counted, latency};
 
 /// Version of the JSON form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;
 
-/// What is shown of `diff`.
+/// What is shown of `comparison`.
 #[must_use]
-pub fn report(diff: &Diff) -> Report {
-    let mut report = Report { title: title(diff), notes: notes(diff), ..Report::default() };
-    report.table(table(diff));
+pub fn report(comparison: &Comparison) -> Report {
+    let mut report = Report { title: title(comparison), notes: notes(comparison), ..Report::default() };
+    report.table(verdicts(comparison));
+    report.table(figures_table(comparison));
     report
 }
 
 /// What came of it all, and what was compared.
-fn title(diff: &Diff) -> Vec<String> {
-    let mut lines = vec![sentence(diff)];
-    for (name, outcome) in [("base", &diff.base), ("new", &diff.new)] {
-        let loss = outcome.loss_text().unwrap_or_else(|| "no events lost".to_owned());
-        lines.push(format!("{name}: {}, {loss}", counted(outcome.events, "event")));
+fn title(comparison: &Comparison) -> Vec<String> {
+    let mut lines = vec![sentence(comparison)];
+    lines.extend(comparison.place.as_ref().map(|place| escape(place).into_owned()));
+    for (name, side) in [("base", &comparison.base), ("new", &comparison.new)] {
+        let loss = side.outcome.loss_text().unwrap_or_else(|| "no events lost".to_owned());
+        let runs = counted(side.runs as u64, "run");
+        lines.push(format!("{name}: {runs}, {}, {loss}", counted(side.outcome.events, "event")));
     }
+    lines.extend(comparison.differences.iter().map(|text| escape(text).into_owned()));
     lines
 }
 
 /// The verdict on all stages, in words.
-fn sentence(diff: &Diff) -> String {
+fn sentence(comparison: &Comparison) -> String {
     let mut parts = Vec::new();
     for (verdict, word) in [(Verdict::Slower, "slower"), (Verdict::Faster, "faster")] {
-        let count = diff.with(verdict).len() as u64;
+        let count = comparison.with(verdict).len() as u64;
         if count > 0 {
             parts.push(format!("{} {word}", counted(count, "stage")));
         }
     }
-    if parts.is_empty() && diff.stages.is_empty() {
-        return "no stage was seen in either trace".to_owned();
+    if comparison.compared() == 0 {
+        return "nothing was compared: no stage has a complete span on both sides".to_owned();
     }
-    let all = counted(diff.stages.len() as u64, "stage");
+    let all = counted(comparison.stages.len() as u64, "stage");
+    let open = comparison.with(Verdict::Inconclusive).len() as u64;
+    let open = if open > 0 { format!("; {} inconclusive", counted(open, "stage")) } else { String::new() };
     if parts.is_empty() {
-        format!("none of {all} got slower")
+        format!("none of {all} got slower, as far as can be seen{open}")
     } else {
-        format!("{}, of {all}", parts.join(", "))
+        format!("{}, of {all}{open}", parts.join(", "))
     }
 }
 
-/// Three rows for each stage: base, new, and the change with the verdict.
-fn table(diff: &Diff) -> Table {
+/// A row for each stage, and for each hand-off that changed.
+fn verdicts(comparison: &Comparison) -> Table {
+    let columns = [
+        ("stage", Align::Left),
+        ("change", Align::Right),
+        ("99 % range", Align::Right),
+        ("could see", Align::Right),
+        ("verdict", Align::Left),
+    ];
+    let mut table = Table::new("", &columns);
+    let changed = |item: &&Item| matches!(item.verdict, Verdict::Slower | Verdict::Faster);
+    for item in comparison.stages.iter().chain(comparison.hand_offs.iter().filter(changed)) {
+        let shift = |of: &dyn Fn(&Shift) -> String| item.shift.as_ref().map_or_else(|| "-".to_owned(), of);
+        table.rows.push(vec![
+            escape(&item.name).into_owned(),
+            shift(&|shift| percent(Some((shift.ratio - 1.0) * 100.0))),
+            shift(&|shift| {
+                let (low, high) = shift.range;
+                format!("{:+.1} to {}", (low - 1.0) * 100.0, percent(Some((high - 1.0) * 100.0)))
+            }),
+            shift(&|shift| format!("{:.1} %", shift.could_see * 100.0)),
+            verdict(item),
+        ]);
+    }
+    table
+}
+
+fn verdict(item: &Item) -> String {
+    let by: Vec<&str> = item.by.iter().map(|percentile| percentile.name()).collect();
+    let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
+    let more =
+        item.more_runs.map_or_else(String::new, |runs| format!(", {} more would tell", counted(runs, "run")));
+    format!("{}{by}{more}", item.verdict.name())
+}
+
+/// Three rows for each stage: base, new, and the change.
+fn figures_table(comparison: &Comparison) -> Table {
     let columns =
         [("stage", Align::Left), ("", Align::Left), ("spans", Align::Right), ("mean", Align::Right)];
     let percentiles = ["p50", "p90", "p99"].map(|name| (name, Align::Right));
-    let mut columns = [&columns[..], &percentiles].concat();
-    columns.push(("verdict", Align::Left));
+    let columns = [&columns[..], &percentiles].concat();
     let mut table = Table::new("", &columns);
-    for stage in &diff.stages {
+    for item in &comparison.stages {
         let sides =
-            [(escape(&stage.name).into_owned(), "base", &stage.base), (String::new(), "new", &stage.new)];
-        for (name, side, report) in sides {
-            table.rows.push(side_cells(name, side, report.as_ref()));
+            [(escape(&item.name).into_owned(), "base", &item.base), (String::new(), "new", &item.new)];
+        for (name, side, pooled) in sides {
+            table.rows.push(side_cells(name, side, pooled.as_ref()));
         }
         let mut cells = vec![String::new(), "change".to_owned(), String::new()];
-        let changes = changes(stage);
+        let changes = changes(item);
         cells.extend((0..4).map(|at| changes.map_or_else(|| "-".to_owned(), |changes| percent(changes[at]))));
-        cells.push(verdict(stage));
         table.rows.push(cells);
     }
     table
 }
 
-fn side_cells(name: String, side: &str, report: Option<&StageReport>) -> Vec<String> {
+fn side_cells(name: String, side: &str, pooled: Option<&Pooled>) -> Vec<String> {
     let mut cells = vec![name, side.to_owned()];
-    let summary = report.and_then(|report| report.latency.summary());
-    match (report, summary) {
-        (Some(report), Some(summary)) => {
-            let mark = if report.complete_near_loss > 0 { "*" } else { "" };
-            cells.push(format!("{}{mark}", report.latency.count()));
+    let summary = pooled.and_then(|pooled| pooled.latency.summary());
+    match (pooled, summary) {
+        (Some(pooled), Some(summary)) => {
+            let mark = if pooled.near_loss > 0 { "*" } else { "" };
+            cells.push(format!("{}{mark}", pooled.latency.count()));
             cells.extend(figures(&summary).map(latency));
         }
         _ => cells.extend(["0", "-", "-", "-", "-"].map(str::to_owned)),
     }
-    cells.push(String::new());
     cells
 }
 
@@ -94,9 +131,9 @@ fn figures(summary: &Summary) -> [i64; 4] {
 }
 
 /// Changes of mean, p50, p90 and p99 in percent of the base; one is `None` where the base is not above 0.
-fn changes(stage: &StageDiff) -> Option<[Option<f64>; 4]> {
-    let base = figures(&stage.base.as_ref()?.latency.summary()?);
-    let new = figures(&stage.new.as_ref()?.latency.summary()?);
+fn changes(item: &Item) -> Option<[Option<f64>; 4]> {
+    let base = figures(&item.base.as_ref()?.latency.summary()?);
+    let new = figures(&item.new.as_ref()?.latency.summary()?);
     let change = |at: usize| (base[at] > 0).then(|| (new[at] as f64 / base[at] as f64 - 1.0) * 100.0);
     Some([change(0), change(1), change(2), change(3)])
 }
@@ -105,25 +142,32 @@ fn percent(change: Option<f64>) -> String {
     change.map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.1} %"))
 }
 
-fn verdict(stage: &StageDiff) -> String {
-    let by: Vec<&str> = stage.by.iter().map(|percentile| percentile.name()).collect();
-    let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-    format!("{}{by}", stage.verdict.name())
-}
-
-/// The lines below the table.
-fn notes(diff: &Diff) -> Vec<String> {
+/// The lines below the tables.
+fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
-    for stage in &diff.stages {
-        let count = |report: &Option<StageReport>| report.as_ref().map_or(0, not_complete);
-        let (base, new) = (count(&stage.base), count(&stage.new));
+    for item in &comparison.stages {
+        let name = escape(&item.name);
+        let count = |pooled: &Option<Pooled>| pooled.as_ref().map_or(0, |pooled| pooled.not_complete);
+        let (base, new) = (count(&item.base), count(&item.new));
         if base != new {
-            let name = escape(&stage.name);
             notes.push(format!("{name}: {} not complete, {base} in the base", counted(new, "span")));
         }
+        for tail in item.tails.iter().filter(|tail| !item.by.contains(&tail.percentile)) {
+            if tail.verdict != Verdict::Same {
+                let (percentile, change) =
+                    (tail.percentile.name(), percent(Some((tail.ratio - 1.0) * 100.0)));
+                notes.push(format!(
+                    "{name}: {percentile} changed by {change}, beyond its own noise; --judge {percentile} would decide by it"
+                ));
+            }
+        }
     }
-    let marked = |report: &Option<StageReport>| report.as_ref().is_some_and(|it| it.complete_near_loss > 0);
-    if diff.stages.iter().any(|stage| marked(&stage.base) || marked(&stage.new)) {
+    notes.extend(precision(comparison));
+    if comparison.hand_offs.iter().any(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster)) {
+        notes.push("Waits between stages (->) are shown where they changed; stages alone decide".to_owned());
+    }
+    let marked = |pooled: &Option<Pooled>| pooled.as_ref().is_some_and(|it| it.near_loss > 0);
+    if comparison.stages.iter().any(|stage| marked(&stage.base) || marked(&stage.new)) {
         notes.push(
             "Events were lost during some spans of those marked *, which may touch the figures".to_owned(),
         );
@@ -131,54 +175,108 @@ fn notes(diff: &Diff) -> Vec<String> {
     notes
 }
 
-/// Renders `diff` as JSON, with a line end.
+/// How far the verdicts can be trusted.
+fn precision(comparison: &Comparison) -> Vec<String> {
+    let shifts = || comparison.stages.iter().filter_map(|stage| stage.shift.as_ref());
+    let mut notes = Vec::new();
+    let paired = shifts().filter(|shift| shift.is_paired).count() as u64;
+    if paired > 0 {
+        notes.push(format!(
+            "{} compared key by key: both sides carry the same work",
+            counted(paired, "stage")
+        ));
+    }
+    if comparison.base.runs.min(comparison.new.runs) < 3 && shifts().next().is_some() {
+        notes.push(
+            "With fewer than 3 runs on a side, what differs from run to run of one build is not known: it may look like a change"
+                .to_owned(),
+        );
+    }
+    if shifts().any(|shift| shift.could_see > 0.1) {
+        notes.push(
+            "Changes below 10 % may stay unseen in some stages: record longer, or more runs".to_owned(),
+        );
+    }
+    notes
+}
+
+/// Renders `comparison` as JSON, with a line end.
 #[must_use]
-pub fn json(diff: &Diff) -> String {
-    let names = |by: &[Percentile]| by.iter().map(|percentile| percentile.name()).collect::<Vec<_>>();
-    let loss = |outcome: &Outcome| {
-        value!({
-            "events": outcome.events,
-            "lost": outcome.lost,
-            "gaps": outcome.gaps,
-            "damaged_bytes": outcome.damaged_bytes(),
-            "complete_file": !outcome.incomplete,
-        })
-    };
-    let side = |report: &Option<StageReport>| {
-        report.as_ref().map(|report| {
-            value!({
-                "complete": report.latency.count(),
-                "not_complete": not_complete(report),
-                "complete_near_loss": report.complete_near_loss,
-                "latency_ns": latency_members(&report.latency),
-            })
-        })
-    };
-    let stage = |stage: &StageDiff| {
-        let changes = changes(stage);
-        value!({
-            "name": stage.name,
-            "verdict": stage.verdict.name(),
-            "by": names(&stage.by),
-            "base": side(&stage.base),
-            "new": side(&stage.new),
-            "change_percent": changes.map(|[mean, p50, p90, p99]| {
-                value!({ "mean": mean, "p50": p50, "p90": p90, "p99": p99 })
-            }),
-        })
-    };
+pub fn json(comparison: &Comparison) -> String {
     let document = value!({
         "version": VERSION,
-        "threshold_percent": diff.judgment.threshold_percent,
-        "min_spans": diff.judgment.min_spans,
-        "by": names(&diff.judgment.by),
-        "slower": diff.with(Verdict::Slower),
-        "uncertain": diff.is_uncertain(),
-        "base": loss(&diff.base),
-        "new": loss(&diff.new),
-        "stages": diff.stages.iter().map(stage).collect::<Vec<Value>>(),
+        "threshold_percent": comparison.judgment.min_change_percent,
+        "min_difference_ns": comparison.judgment.min_difference_ns,
+        "min_spans": comparison.judgment.min_spans,
+        "by": names(comparison.judgment.judged()),
+        "slower": comparison.with(Verdict::Slower),
+        "uncertain": comparison.is_uncertain(),
+        "base": side(&comparison.base),
+        "new": side(&comparison.new),
+        "differences": comparison.differences,
+        "place": comparison.place,
+        "stages": comparison.stages.iter().map(item).collect::<Vec<Value>>(),
+        "hand_offs": comparison.hand_offs.iter().map(item).collect::<Vec<Value>>(),
     });
     let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
     text.push('\n');
     text
+}
+
+fn names(by: &[Percentile]) -> Vec<&'static str> {
+    by.iter().map(|percentile| percentile.name()).collect()
+}
+
+fn side(side: &RunSet) -> Value {
+    value!({
+        "runs": side.runs,
+        "events": side.outcome.events,
+        "lost": side.outcome.lost,
+        "gaps": side.outcome.gaps,
+        "damaged_bytes": side.outcome.damaged_bytes(),
+        "complete_file": !side.outcome.incomplete,
+    })
+}
+
+fn item(item: &Item) -> Value {
+    let side = |pooled: &Option<Pooled>| {
+        pooled.as_ref().map(|pooled| {
+            value!({
+                "complete": pooled.latency.count(),
+                "not_complete": pooled.not_complete,
+                "complete_near_loss": pooled.near_loss,
+                "latency_ns": latency_members(&pooled.latency),
+            })
+        })
+    };
+    let tails = item.tails.iter().map(|tail| {
+        value!({
+            "percentile": tail.percentile.name(),
+            "ratio": tail.ratio,
+            "verdict": tail.verdict.name(),
+        })
+    });
+    value!({
+        "name": item.name,
+        "verdict": item.verdict.name(),
+        "by": names(&item.by),
+        "base": side(&item.base),
+        "new": side(&item.new),
+        "change_percent": changes(item).map(|[mean, p50, p90, p99]| {
+            value!({ "mean": mean, "p50": p50, "p90": p90, "p99": p99 })
+        }),
+        "shift": item.shift.as_ref().map(|shift| {
+            value!({
+                "ratio": shift.ratio,
+                "low": shift.range.0,
+                "high": shift.range.1,
+                "deviations": shift.deviations,
+                "design_effect": shift.design_effect,
+                "could_see": shift.could_see,
+                "by_key": shift.is_paired,
+            })
+        }),
+        "tails": tails.collect::<Vec<_>>(),
+        "more_runs": item.more_runs,
+    })
 }

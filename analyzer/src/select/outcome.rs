@@ -38,6 +38,16 @@ impl Outcome {
         }
     }
 
+    /// Adds what was read of another trace.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events = self.events.saturating_add(other.events);
+        self.lost = self.lost.saturating_add(other.lost);
+        self.gaps += other.gaps;
+        self.damage.extend_from_slice(&other.damage);
+        self.incomplete |= other.incomplete;
+        self.skipped.extend_from_slice(&other.skipped);
+    }
+
     /// Whether something is missing.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
