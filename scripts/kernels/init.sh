@@ -64,6 +64,23 @@ attaching() {
   tracer verify "$1.trace"
 }
 
+# A program that nothing ran before is held at exec until its probes are attached: recorded from its first probe on.
+hold() {
+  tracer record -o hold.trace -e 'target:*' --wait 2>hold.err &
+  recorder=$!
+  until_says hold.err 'tracer: recording'
+  for name in one two three; do
+    cp "$(which target)" "./$name"
+    "./$name" 10 2>>hold.fired
+  done
+  kill -INT $recorder
+  wait $recorder || { echo "the recorder: exit code $?"; cat hold.err; return 1; }
+  cat hold.err
+  same fired 30 "$(fired hold.fired)"
+  same recorded 30 "$(recorded hold.trace)"
+  ! grep 'are not held' hold.err
+}
+
 # A semaphore is raised while a recorder is there, in a program that ran before, and down again afterwards.
 semaphores() {
   for mode in $MODES; do
@@ -168,6 +185,7 @@ if tracer record -o first.trace -- true >first.err 2>&1 || ! grep -q 'Linux 5.15
   trial doctor doctor
   trial multi attaching multi
   trial perf attaching perf
+  trial hold hold
   trial semaphores semaphores
   trial strings strings
   trial processes processes
