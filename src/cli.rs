@@ -16,7 +16,7 @@ pub(crate) use read::{
     AnalyzeArgs, DiffArgs, InfoArgs, PercentileArg, ReplayArgs, ReportFormat, TextFormat, VerifyArgs,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs};
+pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs, names_and_files};
 pub(crate) use select::StageArgs;
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use tracer_format::grammar::{KeyArgument, ProgramPattern, Request, Rotation, Size, TimeSpan, process_id};
 
+use super::mistake::Mistake;
 use super::read::TextFormat;
 use super::select::StageArgs;
 use super::when::When;
@@ -25,9 +27,10 @@ pub(crate) struct RecordArgs {
     /// Record this process only (may be given more than once)
     #[arg(short, long = "pid", value_name = "PID", value_parser = process_id)]
     pub(crate) pids: Vec<u32>,
-    /// Record processes of this program only, globs allowed (may be given more than once)
-    #[arg(short = 'x', long = "program", value_name = "PROGRAM")]
-    pub(crate) programs: Vec<ProgramPattern>,
+    /// Record processes of this program only, globs allowed; or, with a slash, the probes of this program or library,
+    /// whether it runs already or not (may be given more than once)
+    #[arg(short = 'x', long = "program", value_name = "PROGRAM|./FILE", value_parser = program())]
+    pub(crate) programs: Vec<ProgramArg>,
     /// The argument that is a probe's sequence number, if it is not the first
     #[arg(long = "key", value_name = "PROVIDER:PROBE=argN")]
     pub(crate) keys: Vec<KeyArgument>,
@@ -95,6 +98,46 @@ pub(crate) struct RecordArgs {
     pub(crate) command: Vec<OsString>,
 }
 
+/// What to look at.
+#[derive(Debug, Clone)]
+pub(crate) enum ProgramArg {
+    /// Processes of programs with such a name.
+    Name(ProgramPattern),
+    /// A file, by its path.
+    File(PathBuf),
+}
+
+/// Reads a name, or a path: what has a slash.
+fn program() -> impl TypedValueParser<Value = ProgramArg> {
+    OsStringValueParser::new().try_map(|text| {
+        if text.as_encoded_bytes().contains(&b'/') {
+            return Ok(ProgramArg::File(text.into()));
+        }
+        text.to_string_lossy().parse().map(ProgramArg::Name)
+    })
+}
+
+/// Names and paths apart.
+///
+/// # Errors
+/// If there are both: a name means processes with all that they run, and a path means one file in all processes.
+pub(crate) fn names_and_files(
+    programs: &[ProgramArg],
+) -> Result<(Vec<ProgramPattern>, Vec<PathBuf>), Mistake> {
+    let (mut names, mut files) = (Vec::new(), Vec::new());
+    for program in programs {
+        match program {
+            ProgramArg::Name(name) => names.push(name.clone()),
+            ProgramArg::File(file) => files.push(file.clone()),
+        }
+    }
+    if let ([name, ..], [file, ..]) = (&names[..], &files[..]) {
+        let file = file.display();
+        return Err(Mistake(format!("-x {name} is a program's name and -x {file} a path: give one kind")));
+    }
+    Ok((names, files))
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum AttachArg {
     Auto,
@@ -112,9 +155,9 @@ pub(crate) struct ListArgs {
     /// Only these processes
     #[arg(short, long = "pid", value_name = "PID", value_parser = process_id, conflicts_with = "file")]
     pub(crate) pids: Vec<u32>,
-    /// Only these programs, globs allowed
-    #[arg(short = 'x', long = "program", value_name = "PROGRAM", conflicts_with = "file")]
-    pub(crate) programs: Vec<ProgramPattern>,
+    /// Only these programs, globs allowed; or, with a slash, this program or library
+    #[arg(short = 'x', long = "program", value_name = "PROGRAM|./FILE", conflicts_with = "file", value_parser = program())]
+    pub(crate) programs: Vec<ProgramArg>,
     /// Only these probes, globs allowed
     #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE", default_value = "*:*")]
     pub(crate) events: Vec<Request>,

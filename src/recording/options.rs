@@ -6,7 +6,7 @@ use tracer_recorder::kernel::link::AttachMode;
 use tracer_recorder::run::user::User;
 use tracer_recorder::{Bounds, Flight, RecordOptions};
 
-use crate::cli::{AttachArg, Mistake, RecordArgs};
+use crate::cli::{AttachArg, Mistake, RecordArgs, names_and_files};
 use crate::file::presets;
 
 /// What is recorded where nothing is named.
@@ -35,12 +35,9 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         let found = ring_size;
         return Err(Mistake(format!("--ring-size {found}: expected a power of two from 4K to 2G")).into());
     }
+    let (programs, files) = names_and_files(&args.programs)?;
     Ok(RecordOptions {
-        filter: Filter {
-            requests: requests(args)?,
-            pids: args.pids.clone(),
-            programs: args.programs.clone(),
-        },
+        filter: Filter { requests: requests(args)?, pids: args.pids.clone(), programs, files },
         keys: args.keys.clone(),
         attach: match args.attach {
             AttachArg::Auto => AttachMode::Auto,

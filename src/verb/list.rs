@@ -7,7 +7,7 @@ use tracer_format::log::{escape, skipped_text};
 use tracer_recorder::find::discover::{self, Discovery, Filter};
 use tracer_recorder::find::{list, unmatched};
 
-use crate::cli::ListArgs;
+use crate::cli::{ListArgs, names_and_files};
 use crate::done::Done;
 use crate::file::presets;
 
@@ -30,8 +30,9 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
         return Ok(finish(problem.as_slice()));
     }
     unmatched::pids(&args.pids)?;
-    let (requests, programs) = (args.events.clone(), args.programs.clone());
-    let filter = Filter { requests, pids: args.pids.clone(), programs };
+    let (programs, files) = names_and_files(&args.programs)?;
+    unmatched::files(&files, &args.events)?;
+    let filter = Filter { requests: args.events.clone(), pids: args.pids.clone(), programs, files };
     let scan = Discovery::new(filter).scan_settled();
     for found in &scan.found {
         list::write(&mut out, &found.binary, &found.pids)?;

@@ -9,6 +9,7 @@ mod tool;
 mod arguments;
 mod doctor;
 mod flight;
+mod named_file;
 mod nop;
 mod output;
 mod pipeline;

@@ -38,6 +38,9 @@ pub struct Filter {
     pub pids: Vec<u32>,
     /// Globs for the file name of the executable; empty for all.
     pub programs: Vec<ProgramPattern>,
+    /// Programs and libraries whose probes are wanted, whether a process maps them or not. If there are any, those of other files
+    /// are not.
+    pub files: Vec<PathBuf>,
 }
 
 impl Filter {
@@ -45,6 +48,13 @@ impl Filter {
     #[must_use]
     pub fn wants(&self, program: &str) -> bool {
         self.programs.is_empty() || self.programs.iter().any(|pattern| pattern.matches(program))
+    }
+
+    /// Whether this file is wanted: one of those that are at the named paths now.
+    fn wants_file(&self, facts: &Metadata) -> bool {
+        let is_at =
+            |path: &PathBuf| fs::metadata(path).is_ok_and(|named| known::id(&named) == known::id(facts));
+        self.files.is_empty() || self.files.iter().any(is_at)
     }
 }
 
@@ -159,6 +169,7 @@ impl Discovery {
 
     fn scan_listed(&mut self, listed: io::Result<Vec<u32>>) -> Scan {
         let mut pass = self.pass();
+        pass.named();
         match listed {
             Ok(mut pids) => {
                 pids.sort_unstable();
@@ -261,6 +272,14 @@ pub fn file(path: &Path, requests: &[Request]) -> Result<(Option<Binary>, Option
 }
 
 impl Pass<'_> {
+    /// Looks at the files that the user named. One may be away for a moment, for instance while it is built again.
+    fn named(&mut self) {
+        for path in self.discovery.filter.files.clone() {
+            let file = root::open(&path).and_then(|file| self.file(file, &path));
+            self.scan.mapped.extend(file.ok().filter(|file| self.discovery.known.has_probes(*file)));
+        }
+    }
+
     /// Looks at one process. It may vanish at any moment, which is not worth a word.
     fn process(&mut self, pid: u32) {
         let folder = process::folder(pid);
@@ -398,7 +417,8 @@ impl Pass<'_> {
             return Ok(file);
         }
         let again = file.try_clone()?;
-        let binary = self.read(file, path);
+        let is_wanted = self.discovery.filter.wants_file(&facts);
+        let binary = if is_wanted { self.read(file, path) } else { None };
         let (standing, result) = self.discovery.known.enrol(&again, &facts, binary.as_ref());
         if let Err(error) = result {
             let what = "cannot tell whether it is the same file as another one, its events may come twice";

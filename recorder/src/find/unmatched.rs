@@ -1,13 +1,14 @@
 //! Names that match nothing: refused before a recording begins, with the nearest names that there are.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use tracer_format::grammar::{KeyArgument, ProbePattern, ProgramPattern, Request, nearest};
 use tracer_format::log::escape;
 
 use crate::error::{Error, Result};
 use crate::find::binary::Site;
-use crate::find::discover::FoundFile;
+use crate::find::discover::{self, FoundFile};
 use crate::host::process;
 
 /// Refuses process ids of which none can be recorded: `-p`.
@@ -61,6 +62,34 @@ pub(crate) enum Scope {
     Running,
     /// Also those of what a command starts, which may have other ones: a name is wrong only if its provider is known.
     Command,
+    /// Those of the files that the user named.
+    Files,
+}
+
+/// Refuses files that cannot be read, and those without a requested probe: `-x ./app`.
+///
+/// # Errors
+/// [`Error::Request`] for the first without a probe, otherwise as [`discover::file`].
+pub fn files(files: &[PathBuf], requests: &[Request]) -> Result<()> {
+    for path in files {
+        if discover::file(path, requests)?.0.is_some() {
+            continue;
+        }
+        let shown = escape(&path.to_string_lossy()).into_owned();
+        let all = discover::file(path, &"*".parse().into_iter().collect::<Vec<Request>>())?.0;
+        let names: BTreeSet<String> = all.iter().flat_map(|binary| &binary.sites).map(name).collect();
+        let wanted: Vec<String> = requests.iter().map(|request| request.probe.to_string()).collect();
+        let what = match (names.len(), requests) {
+            (0, _) => "it has no USDT probes".to_owned(),
+            (_, [first]) => {
+                let nearest = nearest(&first.probe.to_string(), names.iter().map(String::as_str));
+                format!("no probe matches {}{}", escape(&wanted[0]), escape(&nearest))
+            }
+            _ => format!("no probe matches any of {}", escape(&wanted.join(", "))),
+        };
+        return Err(Error::Request(format!("-x {shown}: {what}")));
+    }
+    Ok(())
 }
 
 /// Refuses requests that no site matches: `-e`. `all` gives the names of all probes where was looked for them.
@@ -81,7 +110,7 @@ pub(crate) fn probes(
     let all = all();
     let has_provider = |probe: &ProbePattern| sites(&all).any(|site| probe.provider.matches(&site.provider));
     let wrong: Vec<&ProbePattern> = match scope {
-        Scope::Running => unmatched,
+        Scope::Running | Scope::Files => unmatched,
         Scope::Command => unmatched.into_iter().filter(|probe| has_provider(probe)).collect(),
     };
     let Some(first) = wrong.first() else { return Ok(()) };
@@ -90,9 +119,11 @@ pub(crate) fn probes(
     let nearest = nearest(&first.to_string(), names.iter().map(String::as_str));
     let place = match scope {
         Scope::Running => "in any running process",
+        Scope::Files => "in the files of -x",
         Scope::Command => "in the command and its libraries, which have other probes of this provider",
     };
-    Err(Error::NoProbe(format!("no probe matches {} {place}{}", wanted.join(", "), escape(&nearest))))
+    let text = format!("no probe matches {} {place}{}", wanted.join(", "), escape(&nearest));
+    Err(if scope == Scope::Files { Error::Request(text) } else { Error::NoProbe(text) })
 }
 
 /// Refuses `--key` of a probe that is not recorded, and arguments that none of the probes named has: `--key`, and strings in `-e`.
@@ -104,7 +135,7 @@ pub(crate) fn arguments(
 ) -> Result<()> {
     for key in keys {
         let text = || format!("--key {}=arg{}", key.probe, key.argument);
-        if scope == Scope::Running && matching(&key.probe, found).next().is_none() {
+        if scope != Scope::Command && matching(&key.probe, found).next().is_none() {
             let names = names(found);
             let nearest = nearest(&key.probe.to_string(), names.iter().map(String::as_str));
             return Err(Error::Request(format!("{}: no probe that is recorded matches{nearest}", text())));
@@ -150,13 +181,15 @@ fn matching<'f>(probe: &'f ProbePattern, found: &'f [FoundFile]) -> impl Iterato
 }
 
 fn names(found: &[FoundFile]) -> BTreeSet<String> {
-    sites(found).map(|site| format!("{}:{}", site.provider, site.probe)).collect()
+    sites(found).map(name).collect()
+}
+
+fn name(site: &Site) -> String {
+    format!("{}:{}", site.provider, site.probe)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use tracer_format::ArgKind;
 
     use super::*;

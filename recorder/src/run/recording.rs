@@ -63,7 +63,12 @@ impl<'o> Recording<'o> {
         let mut skipped = Vec::new();
         look_outside(options, notify)?;
         unmatched::pids(&options.filter.pids)?;
-        let scope = if options.command.is_empty() { Scope::Running } else { Scope::Command };
+        unmatched::files(&options.filter.files, &options.filter.requests)?;
+        let scope = match (&options.filter.files[..], &options.command[..]) {
+            ([], []) => Scope::Running,
+            ([], _) => Scope::Command,
+            _ => Scope::Files,
+        };
         if scope == Scope::Running && !options.wait {
             unmatched::programs(&options.filter.programs)?;
         }
@@ -76,10 +81,10 @@ impl<'o> Recording<'o> {
         let second = finder.scan();
         let pids = second.pids.clone();
         scan.extend(second);
-        if !options.wait {
+        if !options.wait || scope == Scope::Files {
             unmatched::probes(&options.filter.requests, &scan.found, scope, || all_probes(options))?;
         }
-        let key_scope = if options.wait { Scope::Command } else { scope };
+        let key_scope = if options.wait && scope == Scope::Running { Scope::Command } else { scope };
         unmatched::arguments(&options.filter.requests, &options.keys, &scan.found, key_scope)?;
         scan.notes.iter().for_each(|note| notify(Notice::Problem(note)));
         scan.skipped.into_iter().for_each(|it| skip(it, &mut skipped, notify));
