@@ -6,7 +6,8 @@ use tracer_analyzer::report;
 use tracer_analyzer::tables::{Format, Rows, write};
 use tracer_analyzer::{Filter, Outcome, Selection};
 use tracer_format::{
-    ArgKind, Definition, Firing, Process, Site, Skipped, SkippedKind, Thread, Trace, Writer, WriterOptions,
+    ArgKind, Definition, Firing, Process, ProcessId, Site, SiteId, Skipped, SkippedKind, Thread, ThreadId,
+    Trace, Writer, WriterOptions,
 };
 
 fn partial() -> Vec<u8> {
@@ -15,7 +16,7 @@ fn partial() -> Vec<u8> {
     writer
         .define(Definition::Process(Process { pid: 7, program: text("app"), ..Process::default() }))
         .unwrap();
-    writer.define(Definition::Thread(Thread { process: 0, tid: 7 })).unwrap();
+    writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 7 })).unwrap();
     let args = vec![ArgKind::Unsigned(8), ArgKind::Str];
     let (provider, probe) = (text("db"), text("query"));
     writer.define(Definition::Site(Site { provider, probe, args, ..Site::default() })).unwrap();
@@ -23,7 +24,9 @@ fn partial() -> Vec<u8> {
         let string =
             if string == "whole" { writer.intern(b"whole") } else { writer.intern_cut(b"beginning") };
         let values = &[time_ns, string];
-        writer.push(&Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values }).unwrap();
+        writer
+            .push(&Firing { time_ns, thread: ThreadId(0), site: SiteId(0), cpu: 0, unreadable: 0, values })
+            .unwrap();
     }
     let facts = [
         Skipped { probe: text("other"), provider: text("db"), count: 1, ..Skipped::default() },

@@ -8,7 +8,8 @@ use tracer_analyzer::file::import;
 use tracer_analyzer::replay::{Live, replay, replay_on, replay_paced};
 use tracer_analyzer::select::{Filter, Selection};
 use tracer_format::{
-    ArgKind, Definition, Firing, Gap, Process, Rest, Site, Thread, Trace, Writer, WriterOptions,
+    ArgKind, Definition, Firing, Gap, Process, Rest, Site, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
 };
 
 fn replayed(trace: &[u8], filter: &Filter) -> String {
@@ -154,7 +155,14 @@ fn large_part(start_ns: u64, trace_id: u64) -> Vec<u8> {
     for event in 0..150_000_u64 {
         let time_ns = start_ns + event;
         let site = u32::try_from(event % 2).unwrap();
-        let firing = Firing { time_ns, thread: 0, site, cpu: 0, unreadable: 0, values: &[event] };
+        let firing = Firing {
+            time_ns,
+            thread: ThreadId(0),
+            site: SiteId(site),
+            cpu: 0,
+            unreadable: 0,
+            values: &[event],
+        };
         writer.push(&firing).unwrap();
         if event % 50_000 == 30_000 {
             let (from_ns, to_ns) = (time_ns - 5, time_ns - 2);

@@ -18,7 +18,10 @@ use parquet::basic::{Encoding, PageType};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tracer_analyzer::tables::{Format, Rows, write};
 use tracer_analyzer::{Error, Filter, Selection, stage};
-use tracer_format::{ArgKind, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
+use tracer_format::{
+    ArgKind, Definition, Firing, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
+};
 
 const COLUMNS: &str = "ts_ns ts host pid tid cpu program provider probe seq args strings";
 
@@ -252,13 +255,19 @@ fn keys_of_several_parts_are_kept_whole() {
 fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
     writer.define(Definition::Process(Process { pid: 1, ..Process::default() })).unwrap();
-    writer.define(Definition::Thread(Thread { process: 0, tid: 1 })).unwrap();
+    writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 1 })).unwrap();
     let args = vec![ArgKind::Unsigned(8), ArgKind::Str];
     writer.define(Definition::Site(Site { probe: "x".into(), args, ..Site::default() })).unwrap();
     for time_ns in 0..count {
         let string = writer.intern(&vec![b'a'; string_bytes]);
-        let firing =
-            Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[time_ns, string] };
+        let firing = Firing {
+            time_ns,
+            thread: ThreadId(0),
+            site: SiteId(0),
+            cpu: 0,
+            unreadable: 0,
+            values: &[time_ns, string],
+        };
         writer.push(&firing).unwrap();
     }
     writer.finish().unwrap()

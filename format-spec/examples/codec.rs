@@ -3,7 +3,8 @@
 //! `cargo run --release -p tracer-format --example codec [EVENTS]`
 
 use tracer_format::{
-    ArgKind, BlockDecoder, Columns, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+    ArgKind, BlockDecoder, Columns, Definition, Firing, Process, ProcessId, Site, SiteId, Thread, ThreadId,
+    Trace, Writer, WriterOptions,
 };
 
 /// A small generator of numbers (xorshift64*), so that every run writes the same events.
@@ -91,7 +92,9 @@ fn write(work: &Workload, options: WriterOptions) -> Vec<u8> {
     for id in 0..work.threads {
         let process = Process { pid: 1000 + id, ..Process::default() };
         writer.define(Definition::Process(process)).expect("in memory");
-        writer.define(Definition::Thread(Thread { process: id, tid: 1000 + id })).expect("in memory");
+        writer
+            .define(Definition::Thread(Thread { process: ProcessId(id), tid: 1000 + id }))
+            .expect("in memory");
     }
     let with_string = !work.strings.is_empty();
     for id in 0..work.sites {
@@ -107,7 +110,16 @@ fn write(work: &Workload, options: WriterOptions) -> Vec<u8> {
             values[1] = writer.intern(string.as_bytes());
         }
         let values = &values[..1 + usize::from(with_string)];
-        writer.push(&Firing { time_ns, thread, site, cpu, unreadable: 0, values }).expect("in memory");
+        writer
+            .push(&Firing {
+                time_ns,
+                thread: ThreadId(thread),
+                site: SiteId(site),
+                cpu,
+                unreadable: 0,
+                values,
+            })
+            .expect("in memory");
     }
     writer.finish().expect("in memory")
 }

@@ -59,7 +59,7 @@ fn write(trace: &Trace<'_>, blocks: &[Columns]) -> Vec<u8> {
             let site = columns.site[row];
             values.clear();
             values.extend_from_slice(columns.row_values(row));
-            let mut left = strings[site as usize];
+            let mut left = strings[site.index()];
             while left != 0 {
                 let arg = left.trailing_zeros() as usize;
                 values[arg] = columns.string(values[arg]).map_or(u64::MAX, |string| writer.intern(string));

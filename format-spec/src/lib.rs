@@ -4,14 +4,14 @@
 //! own: the writer is generic over [`std::io::Write`], readers work on `&[u8]`.
 //!
 //! ```
-//! use tracer_format::{ArgKind, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
+//! use tracer_format::{ArgKind, Firing, Process, Site, Thread, Trace, Writer, WriterOptions};
 //!
 //! let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
-//! let process = writer.define(Definition::Process(Process { pid: 300, ..Process::default() }))?;
-//! let thread = writer.define(Definition::Thread(Thread { process, tid: 301 }))?;
+//! let process = writer.process(Process { pid: 300, ..Process::default() })?;
+//! let thread = writer.thread(Thread { process, tid: 301 })?;
 //! let (provider, probe) = ("app".to_owned(), "begin".to_owned());
 //! let args = vec![ArgKind::Unsigned(8)];
-//! let site = writer.define(Definition::Site(Site { provider, probe, args, ..Site::default() }))?;
+//! let site = writer.site(Site { provider, probe, args, ..Site::default() })?;
 //! writer.push(&Firing { time_ns: 1000, thread, site, cpu: 2, unreadable: 0, values: &[7] })?;
 //! let bytes = writer.finish()?;
 //!
@@ -54,7 +54,7 @@ pub use error::{Damage, Error, NotATrace, Result};
 pub use layout::{StoredClock, StoredGap, block, header, index};
 pub use model::{
     Arg, ArgKind, CUT_MARK, ClockAnchor, Columns, Cost, Definition, Definitions, Event, Exit, Firing, Gap,
-    Host, Process, Site, Skipped, SkippedKind, StageDef, Thread, clock,
+    Host, HostId, Process, ProcessId, Site, SiteId, Skipped, SkippedKind, StageDef, Thread, ThreadId, clock,
 };
 pub use read::{
     Batch, Batches, BlockRef, DamagedRange, Found, Outbox, Rest, Scanner, Share, Step, Stream, Trace, Worker,

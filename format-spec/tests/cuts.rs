@@ -7,8 +7,8 @@ use tracer_format::block::{BLOCK_HEADER_BYTES, kind};
 use tracer_format::limits::{MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES};
 use tracer_format::log::LogWriter;
 use tracer_format::{
-    Arg, ArgKind, Batch, Columns, Copier, Damage, Definition, Definitions, Firing, Process, Rest, Site, Step,
-    Stream, Thread, Trace, Writer, WriterOptions,
+    Arg, ArgKind, Batch, Columns, Copier, Damage, Definition, Definitions, Firing, Process, Rest, Site,
+    SiteId, Step, Stream, Thread, ThreadId, Trace, Writer, WriterOptions,
 };
 
 /// Strings of a trace, in order; those that are cut end with the mark.
@@ -54,7 +54,14 @@ fn written(blocks: &[&[&str]], step_ns: u64) -> Vec<u8> {
                 None => writer.intern(text.as_bytes()),
             };
             let time_ns = block + row * step_ns;
-            let firing = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[value] };
+            let firing = Firing {
+                time_ns,
+                thread: ThreadId(0),
+                site: SiteId(0),
+                cpu: 0,
+                unreadable: 0,
+                values: &[value],
+            };
             writer.push(&firing).expect("a Vec takes all");
         }
         writer.flush().expect("a Vec takes all");

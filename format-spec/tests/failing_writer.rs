@@ -7,7 +7,8 @@ use std::io;
 
 use sample::Original;
 use tracer_format::{
-    ClockAnchor, Definition, Error, Firing, Gap, Result, Thread, Trace, Writer, WriterOptions,
+    ClockAnchor, Definition, Error, Firing, Gap, Result, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
 };
 
 /// Takes `left` bytes, at most `step` at a time, and fails then, once; what comes later it would take.
@@ -84,7 +85,8 @@ fn a_writer_that_failed_refuses_everything() -> Result<()> {
         let text = result.expect_err("poisoned").to_string();
         assert_eq!(text, "the trace writer failed before: No space left on device (os error 28)");
     };
-    let event = Firing { time_ns: 0, thread, site: 0, cpu: 0, unreadable: 0, values: &[] };
+    let event =
+        Firing { time_ns: 0, thread: ThreadId(thread), site: SiteId(0), cpu: 0, unreadable: 0, values: &[] };
     poisoned(writer.define(Definition::Thread(Thread::default())).map(drop));
     poisoned(writer.push(&event));
     poisoned(writer.push_unsealed(&event));

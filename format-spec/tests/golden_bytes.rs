@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use tracer_format::{
-    ArgKind, Batch, Definition, Firing, Host, Process, Site, Thread, Trace, Writer, WriterOptions,
+    ArgKind, Batch, Definition, Firing, Host, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace,
+    Writer, WriterOptions,
 };
 
 /// Bytes in hexadecimal, and what they are.
@@ -219,10 +220,11 @@ fn one_event() -> Vec<u8> {
     let mut define = |definition| writer.define(definition).expect("within the limits");
     define(Definition::Host(Host { name: "h".into(), ..Host::default() }));
     define(Definition::Process(Process { pid: 300, program: "p".into(), ..Process::default() }));
-    define(Definition::Thread(Thread { process: 0, tid: 301 }));
+    define(Definition::Thread(Thread { process: ProcessId(0), tid: 301 }));
     let args = vec![ArgKind::Signed(8)];
     define(Definition::Site(Site { provider: "a".into(), probe: "b".into(), args, ..Site::default() }));
-    let event = Firing { time_ns: 1000, thread: 0, site: 0, cpu: 2, unreadable: 0, values: &[5] };
+    let event =
+        Firing { time_ns: 1000, thread: ThreadId(0), site: SiteId(0), cpu: 2, unreadable: 0, values: &[5] };
     writer.push(&event).expect("defined");
     writer.finish().expect("a Vec takes all")
 }
@@ -267,10 +269,10 @@ fn the_bytes_of_one_event_are_read() {
         };
         let event = columns.event(0);
         let process = trace.definitions.process_of(event.thread).expect("defined");
-        let site = &trace.definitions.sites[event.site as usize];
+        let site = &trace.definitions.sites[event.site.index()];
         assert_eq!((event.time_ns, event.cpu, event.key(&trace.definitions)), (1000, 2, Some(5)));
         assert_eq!((process.pid, process.program.as_str(), site.name().as_str()), (300, "p", "a:b"));
-        assert_eq!(trace.definitions.threads[event.thread as usize].tid, 301);
+        assert_eq!(trace.definitions.threads[event.thread.index()].tid, 301);
         assert!(batches.next().is_none());
     }
 }

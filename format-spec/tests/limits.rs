@@ -13,7 +13,7 @@ use tracer_format::block::kind;
 use tracer_format::limits::*;
 use tracer_format::{
     ArgKind, Batch, BlockDecoder, Columns, Damage, Definition, Error, Firing, Host, Process, Result, Site,
-    Thread, Trace, Writer, WriterOptions,
+    SiteId, Thread, ThreadId, Trace, Writer, WriterOptions,
 };
 
 /// Counts what is allocated: how much now, and at most.
@@ -296,7 +296,14 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
     assert!(matches!(unnamed, Error::Unnamed));
     writer.define(site(1))?;
     let value = writer.intern(&vec![b'x'; MAX_STRING_ARGUMENT_BYTES + 1]);
-    writer.push(&Firing { time_ns: 0, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[value] })?;
+    writer.push(&Firing {
+        time_ns: 0,
+        thread: ThreadId(0),
+        site: SiteId(0),
+        cpu: 0,
+        unreadable: 0,
+        values: &[value],
+    })?;
     // More strings than fit, without an event in between.
     for k in 0..400_u32 {
         let mut string = vec![b'y'; MAX_STRING_ARGUMENT_BYTES];
@@ -305,7 +312,14 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
     }
     let value = writer.intern(b"one too many");
     assert_eq!(value, u64::MAX);
-    writer.push(&Firing { time_ns: 1, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[value] })?;
+    writer.push(&Firing {
+        time_ns: 1,
+        thread: ThreadId(0),
+        site: SiteId(0),
+        cpu: 0,
+        unreadable: 0,
+        values: &[value],
+    })?;
     let bytes = writer.finish()?;
 
     let trace = Trace::open(&bytes)?;
@@ -445,7 +459,14 @@ fn thousands_of_overlapping_blocks_are_merged_in_bounded_memory() -> Result<()> 
             let string = writer.intern(&[b'a' + (row % 7) as u8; 100]);
             let values = [block * ROWS + row, string];
             let time_ns = 1_000_000 * row + block;
-            writer.push(&Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &values })?;
+            writer.push(&Firing {
+                time_ns,
+                thread: ThreadId(0),
+                site: SiteId(0),
+                cpu: 0,
+                unreadable: 0,
+                values: &values,
+            })?;
         }
     }
     let bytes = writer.finish()?;

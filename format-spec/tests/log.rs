@@ -3,7 +3,10 @@
 
 use proptest::prelude::*;
 use tracer_format::log::{EventLine, FoundLine, Key, Line, LogWriter, LostLine, Value, parse};
-use tracer_format::{ArgKind, Columns, Definition, Definitions, Gap, Host, Process, Site, Thread};
+use tracer_format::{
+    ArgKind, Columns, Definition, Definitions, Gap, Host, HostId, Process, ProcessId, Site, SiteId, Thread,
+    ThreadId,
+};
 
 /// Two processes with a thread each; the sites are `sites`.
 fn definitions(sites: Vec<Site>) -> Definitions {
@@ -13,7 +16,7 @@ fn definitions(sites: Vec<Site>) -> Definitions {
     {
         let process = Process { pid, program: program.into(), ..Process::default() };
         definitions.push(Definition::Process(process));
-        definitions.push(Definition::Thread(Thread { process: id as u32, tid: pid }));
+        definitions.push(Definition::Thread(Thread { process: ProcessId(id as u32), tid: pid }));
     }
     sites.into_iter().for_each(|site| definitions.push(Definition::Site(site)));
     definitions
@@ -28,8 +31,8 @@ fn site(probe: &str, args: Vec<ArgKind>, key_arg: u8) -> Site {
 fn push(columns: &mut Columns, time_ns: u64, thread: u32, site: u32, values: &[u64]) {
     columns.value_start.resize(columns.len() + 1, columns.values.len() as u32);
     columns.time_ns.push(time_ns);
-    columns.thread.push(thread);
-    columns.site.push(site);
+    columns.thread.push(ThreadId(thread));
+    columns.site.push(SiteId(site));
     columns.cpu.push(0);
     columns.values.extend_from_slice(values);
     columns.value_start.push(columns.values.len() as u32);
@@ -116,8 +119,13 @@ fn losses_stand_before_the_first_later_event() {
     let definitions = definitions(vec![site("p", vec![], 0)]);
     let mut columns = Columns::default();
     (1..=4).for_each(|time_ns| push(&mut columns, time_ns * 10, 0, 0, &[]));
-    let gap = |cpu, site, to_ns| Gap { cpu, site, from_ns: 5, to_ns, count: 3, host: 0 };
-    let gaps = [gap(1, 0, 99), gap(2, Gap::ANY_SITE, 20), gap(Gap::ANY_CPU, Gap::ANY_SITE, 9), gap(0, 0, 21)];
+    let gap = |cpu, site, to_ns| Gap { cpu, site, from_ns: 5, to_ns, count: 3, host: HostId(0) };
+    let gaps = [
+        gap(1, SiteId(0), 99),
+        gap(2, Gap::ANY_SITE, 20),
+        gap(Gap::ANY_CPU, Gap::ANY_SITE, 9),
+        gap(0, SiteId(0), 21),
+    ];
     let log = written(&definitions, &columns, &gaps);
     let shown: Vec<&str> = log.lines().skip(4).map(|line| line.split_once("] ").unwrap().1).collect();
     let event = "[PID:  32763] source       buffer_tracker:p               | Seq: -";

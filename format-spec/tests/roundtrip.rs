@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use tracer_format::{
-    Arg, ArgKind, Batch, ClockAnchor, Definition, Firing, Gap, Host, Process, Site, Thread, Trace, Writer,
-    WriterOptions,
+    Arg, ArgKind, Batch, ClockAnchor, Definition, Firing, Gap, Host, Process, ProcessId, Site, SiteId,
+    Thread, ThreadId, Trace, Writer, WriterOptions,
 };
 
 /// An event as the tests write it.
@@ -51,7 +51,9 @@ fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
     for thread in 0..THREADS {
         let process = Process { pid: 100 + thread, program: format!("p{thread}"), ..Process::default() };
         writer.define(Definition::Process(process)).expect("defined");
-        writer.define(Definition::Thread(Thread { process: thread, tid: 100 + thread })).expect("defined");
+        writer
+            .define(Definition::Thread(Thread { process: ProcessId(thread), tid: 100 + thread }))
+            .expect("defined");
     }
     for site in 0..4 {
         let probe = format!("probe{site}");
@@ -64,7 +66,16 @@ fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
             values[at] = writer.intern(&event.text);
         }
         let Plain { time_ns, thread, site, cpu, unreadable, .. } = *event;
-        writer.push(&Firing { time_ns, thread, site, cpu, unreadable, values: &values }).expect("pushed");
+        writer
+            .push(&Firing {
+                time_ns,
+                thread: ThreadId(thread),
+                site: SiteId(site),
+                cpu,
+                unreadable,
+                values: &values,
+            })
+            .expect("pushed");
     }
     writer.gap(Gap { count: 3, from_ns: 5, to_ns: 9, ..Gap::default() }).expect("taken");
     writer.clock(ClockAnchor { realtime_ns: -1, ..ClockAnchor::default() }).expect("taken");
@@ -83,13 +94,21 @@ fn read(trace: &Trace<'_>) -> Vec<Plain> {
                 for (at, arg) in event.args(&trace.definitions).enumerate() {
                     let readable = columns.row_unreadable(row) >> at & 1 == 0;
                     assert_eq!(arg == Arg::Unreadable, !readable, "row {row} argument {at}");
-                    if kinds(event.site)[at] == ArgKind::Str {
+                    if kinds(event.site.0)[at] == ArgKind::Str {
                         text = columns.string(values[at]).expect("a string").to_vec();
                         values[at] = 0;
                     }
                 }
                 let (time_ns, thread, site, cpu) = (event.time_ns, event.thread, event.site, event.cpu);
-                Plain { time_ns, thread, site, cpu, unreadable: columns.row_unreadable(row), values, text }
+                Plain {
+                    time_ns,
+                    thread: thread.0,
+                    site: site.0,
+                    cpu,
+                    unreadable: columns.row_unreadable(row),
+                    values,
+                    text,
+                }
             })),
             Batch::Gap(gap) => assert_eq!(gap.count, 3),
             Batch::Damaged(range) => panic!("{range:?}"),
@@ -155,9 +174,16 @@ fn traces_without_hosts_are_joined_too() {
     let one = |pid: u32| {
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
         writer.define(Definition::Process(Process { pid, ..Process::default() })).expect("defined");
-        writer.define(Definition::Thread(Thread { process: 0, tid: pid })).expect("defined");
+        writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: pid })).expect("defined");
         writer.define(Definition::Site(Site { probe: "p".into(), ..Site::default() })).expect("defined");
-        let event = Firing { time_ns: pid.into(), thread: 0, site: 0, cpu: 0, unreadable: 0, values: &[] };
+        let event = Firing {
+            time_ns: pid.into(),
+            thread: ThreadId(0),
+            site: SiteId(0),
+            cpu: 0,
+            unreadable: 0,
+            values: &[],
+        };
         writer.push(&event).expect("pushed");
         writer.finish().expect("finished")
     };

@@ -4,12 +4,13 @@ mod hostile;
 
 use hostile::Hostile;
 use tracer_format::{
-    Copier, Damage, Definition, Error, Host, Site, Skipped, SkippedKind, Stream, Trace, Writer, WriterOptions,
+    Copier, Damage, Definition, Error, Host, HostId, Site, Skipped, SkippedKind, Stream, Trace, Writer,
+    WriterOptions,
 };
 
 fn skipped() -> Skipped {
     Skipped {
-        host: 0,
+        host: HostId(0),
         kind: SkippedKind::Processes,
         count: 2,
         pid: 77,
@@ -56,17 +57,18 @@ fn every_kind_is_read_as_it_was_written() {
 
 #[test]
 fn hosts_of_later_parts_are_their_own() {
-    let both = [written("a", &[skipped()]), written("b", &[skipped(), Skipped { host: 1, ..skipped() }])];
+    let both =
+        [written("a", &[skipped()]), written("b", &[skipped(), Skipped { host: HostId(1), ..skipped() }])];
     let bytes = both.concat();
     for trace in [Trace::open(&bytes), Trace::scan(&bytes)] {
         let trace = trace.expect("a trace");
-        let hosts: Vec<u32> = trace.definitions.skipped.iter().map(|skipped| skipped.host).collect();
+        let hosts: Vec<u32> = trace.definitions.skipped.iter().map(|skipped| skipped.host.0).collect();
         assert_eq!(hosts, [0, 1, 2]);
     }
     // A host that a part lacks does not come to mean the next part's.
-    let bytes = [written("a", &[Skipped { host: 1, ..skipped() }]), written("b", &[])].concat();
+    let bytes = [written("a", &[Skipped { host: HostId(1), ..skipped() }]), written("b", &[])].concat();
     for trace in [Trace::open(&bytes), Trace::scan(&bytes)] {
-        assert_eq!(trace.expect("a trace").definitions.skipped[0].host, u32::MAX);
+        assert_eq!(trace.expect("a trace").definitions.skipped[0].host, HostId::NONE);
     }
 }
 

@@ -8,7 +8,8 @@ use sample::{ALL, Original, Random};
 use tracer_format::block::kind;
 use tracer_format::header::FILE_HEADER_BYTES;
 use tracer_format::{
-    ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+    ArgKind, Batch, Definition, Firing, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
 };
 
 /// Bytes that a disk writes at once.
@@ -93,14 +94,15 @@ fn events_behind_restated_definitions_outlive_the_first_ones() {
     let mut random = Random(1);
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
     writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).expect("defined");
-    writer.define(Definition::Thread(Thread { process: 0, tid: 7 })).expect("defined");
+    writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 7 })).expect("defined");
     let args = vec![ArgKind::Unsigned(8); 4];
     writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).expect("defined");
     writer.flush().expect("a Vec takes all");
     let definitions = FILE_HEADER_BYTES..usize::try_from(writer.written_bytes()).expect("a few bytes");
     for time_ns in 0..350_000 {
         let values = [(); 4].map(|()| random.next());
-        let event = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values: &values };
+        let event =
+            Firing { time_ns, thread: ThreadId(0), site: SiteId(0), cpu: 0, unreadable: 0, values: &values };
         writer.push(&event).expect("pushed");
     }
     writer.flush().expect("a Vec takes all");

@@ -5,10 +5,10 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use tracer_format::SiteId;
 use tracer_recorder::find::binary::Binary;
 use tracer_recorder::kernel::link::{self, AttachMode, Place};
 use tracer_recorder::kernel::program::{Program, ProgramOptions};
-use tracer_recorder::kernel::site_id::SiteId;
 
 /// Perf events are detached one by one, 0.1 s each.
 const PERF_SITES: usize = 10;

@@ -3,7 +3,7 @@
 pub mod process;
 
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
-use tracer_format::{ClockAnchor, Host};
+use tracer_format::{ClockAnchor, Host, HostId};
 
 /// This machine, the tool and its command line.
 #[must_use]
@@ -47,7 +47,7 @@ pub(crate) fn clocks() -> ClockAnchor {
         let tai_ns = clock_gettime_dynamic(DynamicClockId::Tai).map_or(0, nanoseconds);
         let took = now_ns(ClockId::Monotonic) - before;
         let anchor = ClockAnchor {
-            host: 0,
+            host: HostId(0),
             monotonic_ns: (before + took / 2).cast_unsigned(),
             boottime_ns: boottime_ns.cast_unsigned(),
             realtime_ns,

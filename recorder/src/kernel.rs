@@ -11,6 +11,5 @@ pub(crate) mod meter;
 pub mod program;
 pub mod raw;
 pub(crate) mod signal;
-pub mod site_id;
 pub(crate) mod sites;
 pub(crate) mod twin;

@@ -3,10 +3,10 @@
 use sample_traces::synth::{self, Options, Plan, Truth};
 use std::collections::{HashMap, HashSet};
 use std::process::{Command, Output, Stdio};
-use tracer_format::{BlockDecoder, Columns, Trace};
+use tracer_format::{BlockDecoder, Columns, SiteId, ThreadId, Trace};
 
 /// One event: time, site, thread, processor, sequence number.
-type Row = (u64, u32, u32, u16, u64);
+type Row = (u64, SiteId, ThreadId, u16, u64);
 
 const STAGES: [(&str, u32, u32); 3] = [("global", 0, 5), ("awe", 1, 2), ("writing", 3, 4)];
 
@@ -41,7 +41,7 @@ fn rows(bytes: &[u8]) -> Vec<Row> {
 }
 
 /// What the rows say of a stage: latencies sorted, open, orphan and reordered spans.
-fn spans(rows: &[Row], from: u32, to: u32) -> (Vec<u64>, u64, u64, u64) {
+fn spans(rows: &[Row], from: SiteId, to: SiteId) -> (Vec<u64>, u64, u64, u64) {
     let (mut begun, mut latencies, mut orphan) = (HashMap::new(), Vec::new(), 0);
     let (mut latest_ns, mut reordered) = (0, 0);
     for &(time_ns, site, _, _, seq) in rows {
@@ -80,8 +80,9 @@ fn the_truth_is_what_a_count_of_the_events_finds() {
         assert_eq!(truth.probes.iter().map(|probe| probe.fired).sum::<u64>(), plan.events, "{arguments:?}");
         assert_eq!(truth.probes.len(), trace.definitions.sites.len());
         for (site, probe) in (0..).zip(&truth.probes) {
-            let recorded = rows.iter().filter(|row| row.1 == site).count() as u64;
-            let gaps: u64 = trace.gaps.iter().filter(|gap| gap.site == site).map(|gap| gap.count).sum();
+            let recorded = rows.iter().filter(|row| row.1 == SiteId(site)).count() as u64;
+            let gaps: u64 =
+                trace.gaps.iter().filter(|gap| gap.site == SiteId(site)).map(|gap| gap.count).sum();
             let expected = (probe.fired - probe.lost, probe.lost);
             assert_eq!((recorded, gaps), expected, "{arguments:?} {}", probe.name);
             assert_eq!(trace.definitions.sites[site as usize].name(), probe.name);
@@ -95,7 +96,7 @@ fn the_truth_is_what_a_count_of_the_events_finds() {
 
         for stage in &truth.stages {
             let (_, from, to) = STAGES.into_iter().find(|known| known.0 == stage.name).expect("known");
-            let (latencies, open, orphan, reordered) = spans(&rows, from, to);
+            let (latencies, open, orphan, reordered) = spans(&rows, SiteId(from), SiteId(to));
             let found = (latencies.len() as u64, open, orphan, reordered);
             let expected = (stage.latencies.count, stage.open, stage.orphan, stage.reordered);
             assert_eq!(found, expected, "{arguments:?} {}", stage.name);
@@ -120,21 +121,24 @@ fn buffers_pass_the_probes_in_order_and_threads_do_one_thing_at_a_time() {
         let (mut passed, mut busy, mut writing) = (HashMap::new(), HashMap::new(), None);
         for &(_, site, thread, _, seq) in &rows {
             let next = passed.entry(seq).or_insert(0);
-            assert_eq!(*next, site, "buffer {seq} passes the sites in their order");
+            assert_eq!(SiteId(*next), site, "buffer {seq} passes the sites in their order");
             *next += 1;
             match site {
-                1 => assert_eq!(busy.insert(thread, seq), None, "a worker has one buffer"),
-                2 | 3 => assert_eq!(busy.get(&thread), Some(&seq), "a worker goes on with its buffer"),
-                4 => assert_eq!(busy.remove(&thread), Some(seq), "a worker hands its buffer over"),
+                SiteId(1) => assert_eq!(busy.insert(thread, seq), None, "a worker has one buffer"),
+                SiteId(2) | SiteId(3) => {
+                    assert_eq!(busy.get(&thread), Some(&seq), "a worker goes on with its buffer")
+                }
+                SiteId(4) => assert_eq!(busy.remove(&thread), Some(seq), "a worker hands its buffer over"),
                 _ => {}
             }
             match site {
-                3 => assert_eq!(writing.replace(seq), None, "one worker writes at a time"),
-                4 => assert_eq!(writing.take(), Some(seq), "the worker that writes ends"),
+                SiteId(3) => assert_eq!(writing.replace(seq), None, "one worker writes at a time"),
+                SiteId(4) => assert_eq!(writing.take(), Some(seq), "the worker that writes ends"),
                 _ => {}
             }
         }
-        let workers: HashSet<u32> = rows.iter().filter(|row| row.1 == 1).map(|row| row.2).collect();
+        let workers: HashSet<ThreadId> =
+            rows.iter().filter(|row| row.1 == SiteId(1)).map(|row| row.2).collect();
         assert_eq!(workers.len(), plan(&arguments).workers.into(), "every worker works");
         let cpus: HashSet<u16> = rows.iter().map(|row| row.3).collect();
         assert_eq!(cpus.len(), 8, "every processor is used");

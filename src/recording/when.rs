@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracer_analyzer::pair::{Class, Pairer, Sink, Span};
 use tracer_analyzer::stage::{self, Draft, KeyPart, ProbeName, Stage};
 use tracer_format::grammar::nearest;
-use tracer_format::{Columns, Definitions, Site, Thread};
+use tracer_format::{Columns, Definitions, ProcessId, Site, Thread, ThreadId};
 
 use crate::cli::When;
 
@@ -24,9 +24,9 @@ pub(super) struct Watcher {
     pairer: Option<Pairer>,
     /// Everything that was defined so far: every file of a recording gives threads ids of its own.
     known: Definitions,
-    ids: HashMap<(u32, u64, u32), u32>,
+    ids: HashMap<(u32, u64, u32), ThreadId>,
     /// What the threads of the present file are in `known`.
-    threads: Vec<u32>,
+    threads: Vec<ThreadId>,
     fired: Fired,
 }
 
@@ -128,7 +128,7 @@ impl Watcher {
         self.learn(definitions);
         let Some(pairer) = &mut self.pairer else { return false };
         pairer.define(&self.known);
-        let thread = |&id: &u32| self.threads.get(id as usize).copied().unwrap_or(u32::MAX);
+        let thread = |id: &ThreadId| self.threads.get(id.index()).copied().unwrap_or(ThreadId::NONE);
         let columns = Columns { thread: columns.thread.iter().map(thread).collect(), ..columns.clone() };
         let limit_ns = u64::try_from(self.when.limit.as_nanos()).unwrap_or(u64::MAX);
         let mut first = First { limit_ns, slow: None };
@@ -180,11 +180,11 @@ impl Watcher {
             }
         }
         for thread in definitions.threads.iter().skip(self.threads.len()) {
-            let process = definitions.processes.get(thread.process as usize).cloned().unwrap_or_default();
-            let fresh = u32::try_from(self.known.threads.len()).unwrap_or(u32::MAX);
+            let process = definitions.process(thread.process).cloned().unwrap_or_default();
+            let fresh = ThreadId::at(self.known.threads.len());
             let id = *self.ids.entry((process.pid, process.start_ns, thread.tid)).or_insert(fresh);
             if id == fresh {
-                let number = u32::try_from(self.known.processes.len()).unwrap_or(u32::MAX);
+                let number = ProcessId::at(self.known.processes.len());
                 self.known.processes.push(process);
                 self.known.threads.push(Thread { process: number, ..*thread });
             }
@@ -217,7 +217,7 @@ impl Sink for First {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_format::{ArgKind, Process};
+    use tracer_format::{ArgKind, Process, SiteId};
 
     fn site(probe: &str, args: Vec<ArgKind>) -> Site {
         Site { provider: "demo".to_owned(), probe: probe.to_owned(), args, ..Site::default() }
@@ -230,7 +230,7 @@ mod tests {
 
     fn of_threads(tids: &[u32]) -> Definitions {
         let process = Process { pid: 7, ..Process::default() };
-        let threads = tids.iter().map(|&tid| Thread { process: 0, tid }).collect();
+        let threads = tids.iter().map(|&tid| Thread { process: ProcessId(0), tid }).collect();
         Definitions { processes: vec![process], threads, ..definitions() }
     }
 
@@ -242,8 +242,8 @@ mod tests {
     fn columns(events: &[(u64, u32, u32, u64)]) -> Columns {
         Columns {
             time_ns: events.iter().map(|event| event.0).collect(),
-            thread: events.iter().map(|event| event.1).collect(),
-            site: events.iter().map(|event| event.2).collect(),
+            thread: events.iter().map(|event| ThreadId(event.1)).collect(),
+            site: events.iter().map(|event| SiteId(event.2)).collect(),
             cpu: vec![0; events.len()],
             value_start: (0..=u32::try_from(events.len()).expect("few")).collect(),
             values: events.iter().map(|event| event.3).collect(),

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Output, Stdio};
 
 use crate::tool::{Folder, Recording, stderr, stdout};
-use tracer_format::{ArgKind, Definition, Firing, Gap, Process, Site, Thread, Writer, WriterOptions};
+use tracer_format::{
+    ArgKind, Definition, Firing, Gap, Process, Site, SiteId, Thread, ThreadId, Writer, WriterOptions,
+};
 
 /// A recorder that writes a flush when it is told to.
 struct Recorder<W: Write> {
@@ -32,7 +34,8 @@ impl<W: Write> Recorder<W> {
     fn flush(&mut self) {
         for at in 0..2 {
             let (time_ns, values) = (self.time_ns + at * 10, &[self.time_ns]);
-            let event = Firing { time_ns, thread: 0, site: 0, cpu: 0, unreadable: 0, values };
+            let event =
+                Firing { time_ns, thread: ThreadId(0), site: SiteId(0), cpu: 0, unreadable: 0, values };
             self.writer.push(&event).expect("written");
         }
         let (from_ns, to_ns) = (self.time_ns + 2, self.time_ns + 5);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::target::until;
 use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
-use tracer_format::{Batch, Definitions, Trace};
+use tracer_format::{Batch, Definitions, ProcessId, Trace};
 
 /// Fires `worker:beg_task` and `worker:end_task` with a number, its pid, and its start time in clock ticks.
 const WORKER: &str = r#"
@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
 "#;
 
 /// The first three arguments of all events, by the process that fired.
-type ByProcess = BTreeMap<u32, Vec<(i64, i64, i64)>>;
+type ByProcess = BTreeMap<ProcessId, Vec<(i64, i64, i64)>>;
 
 fn by_process(bytes: &[u8]) -> (Definitions, ByProcess) {
     let trace = Trace::open(bytes).expect("a trace");
@@ -72,7 +72,7 @@ fn by_process(bytes: &[u8]) -> (Definitions, ByProcess) {
         let Batch::Events { columns, rows } = batch else { continue };
         for row in rows {
             let thread = columns.event(row).thread;
-            let process = trace.definitions.threads[thread as usize].process;
+            let process = trace.definitions.threads[thread.index()].process;
             let word = |index: usize| columns.row_values(row)[index].cast_signed();
             found.entry(process).or_default().push((word(0), word(1), word(2)));
         }
@@ -104,11 +104,12 @@ fn workers_that_live_for_a_millisecond_are_told_apart() {
 
     let bytes = std::fs::read(folder.path("run.trace")).expect("there");
     let (definitions, processes) = by_process(&bytes);
-    let exits: HashMap<u32, u32> = definitions.exits.iter().map(|exit| (exit.process, exit.status)).collect();
+    let exits: HashMap<ProcessId, u32> =
+        definitions.exits.iter().map(|exit| (exit.process, exit.status)).collect();
     let mut numbers = Vec::new();
     let mut pids = std::collections::HashSet::new();
     for (id, fired) in processes {
-        let process = &definitions.processes[id as usize];
+        let process = &definitions.processes[id.index()];
         let (number, pid, ticks) = fired[0];
         if number < 0 {
             continue;

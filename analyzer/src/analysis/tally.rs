@@ -101,7 +101,7 @@ impl Sink for Tally {
             self.time_ns = Some((self.time_ns.map_or(first_ns, |(first_ns, _)| first_ns), last_ns));
         }
         for &site in &columns.site[rows] {
-            if let Some(count) = self.site_events.get_mut(site as usize) {
+            if let Some(count) = self.site_events.get_mut(site.index()) {
                 *count += 1;
             }
         }

@@ -105,7 +105,7 @@ impl Growth {
     }
 
     fn thread(&mut self, point: Point) -> &mut ThreadTime {
-        let index = point.thread as usize;
+        let index = point.thread.index();
         if index >= self.threads.len() {
             self.threads.resize_with(index + 1, ThreadTime::default);
         }
@@ -147,7 +147,7 @@ impl Growth {
                 around = begun.place;
             }
         }
-        self.threads[begin.thread as usize].open = open;
+        self.threads[begin.thread.index()].open = open;
         closed
     }
 
@@ -214,7 +214,7 @@ impl Sink for Growth {
         let around = innermost(&thread.open);
         let (place, folded) = self.place(around, stage);
         let begun = OpenSpan { stage, begin_ns: begin.time_ns, place, folded, overlaps: false };
-        self.threads[begin.thread as usize].open.push(begun);
+        self.threads[begin.thread.index()].open.push(begun);
         Ok(())
     }
 

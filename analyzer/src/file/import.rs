@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, ParseError, Value, parse};
-use tracer_format::{ArgKind, Definition, Firing, Gap, Host, Process, Site, Thread, Writer};
+use tracer_format::{ArgKind, Firing, Gap, Host, HostId, Process, Site, SiteId, Thread, ThreadId, Writer};
 
 use crate::{Error, Result};
 
@@ -91,13 +91,13 @@ struct EventShape {
 struct Plan {
     /// Processes in the order of their first event, a thread each.
     processes: Vec<Process>,
-    threads: HashMap<(u32, String), u32>,
+    threads: HashMap<(u32, String), ThreadId>,
     /// Sites; the first are those of the header.
     sites: Vec<Site>,
     /// Whether an event of a site in `sites` told its provider, which may be empty, and its shape.
     shaped: Vec<bool>,
     header: Vec<FoundLine>,
-    by_event: HashMap<(String, String, String, EventShape), u32>,
+    by_event: HashMap<(String, String, String, EventShape), SiteId>,
 }
 
 impl Plan {
@@ -110,19 +110,19 @@ impl Plan {
         self.header.push(found);
     }
 
-    fn thread(&mut self, event: &EventLine) -> u32 {
+    fn thread(&mut self, event: &EventLine) -> ThreadId {
         let key = (event.pid, event.program.clone());
         if let Some(&id) = self.threads.get(&key) {
             return id;
         }
-        let id = id(self.processes.len());
+        let id = ThreadId::at(self.processes.len());
         self.processes.push(Process { pid: event.pid, program: event.program.clone(), ..Process::default() });
         self.threads.insert(key, id);
         id
     }
 
     /// The site of `event`: the one announced for its probe and program, else one of its own.
-    fn site(&mut self, event: &EventLine) -> u32 {
+    fn site(&mut self, event: &EventLine) -> SiteId {
         let shape = shape(event);
         let key = (event.provider.clone(), event.probe.clone(), event.program.clone(), shape);
         if let Some(&id) = self.by_event.get(&key) {
@@ -143,8 +143,8 @@ impl Plan {
         self.sites[site].provider.clone_from(&event.provider);
         self.sites[site].args.clone_from(&shape.kinds);
         self.sites[site].key_arg = shape.key_arg;
-        self.by_event.insert(key, id(site));
-        id(site)
+        self.by_event.insert(key, SiteId::at(site));
+        SiteId::at(site)
     }
 
     /// The announced site that an event belongs to: of its program or, where a shared library has the probe, the only
@@ -163,21 +163,21 @@ impl Plan {
 
     fn define<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
         let tool = format!("tracer {} import", env!("CARGO_PKG_VERSION"));
-        writer.define(Definition::Host(Host { tool, ..Host::default() }))?;
+        writer.host(Host { tool, ..Host::default() })?;
         for process in &self.processes {
-            let id = writer.define(Definition::Process(process.clone()))?;
-            writer.define(Definition::Thread(Thread { process: id, tid: process.pid }))?;
+            let id = writer.process(process.clone())?;
+            writer.thread(Thread { process: id, tid: process.pid })?;
         }
         for site in &self.sites {
-            writer.define(Definition::Site(site.clone()))?;
+            writer.site(site.clone())?;
         }
         Ok(())
     }
 
     fn push<W: Write>(&mut self, event: &EventLine, writer: &mut Writer<W>) -> Result<()> {
         let (thread, site) = (self.thread(event), self.site(event));
-        let key_arg = self.sites[site as usize].key_arg;
-        let mut values = vec![0; self.sites[site as usize].args.len()];
+        let key_arg = self.sites[site.index()].key_arg;
+        let mut values = vec![0; self.sites[site.index()].args.len()];
         let mut unreadable = 0;
         match event.key {
             Key::Signed(key) => values[usize::from(key_arg)] = key.cast_unsigned(),
@@ -209,9 +209,9 @@ impl Plan {
                 .is_some_and(|(provider, probe)| site.provider == *provider && site.probe == *probe)
         };
         Gap {
-            host: 0,
+            host: HostId(0),
             cpu: lost.cpu.unwrap_or(Gap::ANY_CPU),
-            site: self.sites.iter().position(named).map_or(Gap::ANY_SITE, id),
+            site: self.sites.iter().position(named).map_or(Gap::ANY_SITE, SiteId::at),
             from_ns: lost.from_ns,
             to_ns: lost.to_ns,
             count: lost.count,
@@ -239,9 +239,4 @@ fn shape(event: &EventLine) -> EventShape {
     let no_integer = |kind: &ArgKind| matches!(kind, ArgKind::Float(_) | ArgKind::Str);
     let absent = || kinds.iter().position(no_integer).and_then(|at| u8::try_from(at).ok()).unwrap_or(count);
     EventShape { key_arg: if key.is_some() { first_hole } else { absent() }, kinds }
-}
-
-/// An id from a position; there are far fewer than 2^32 of anything that is defined.
-fn id(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 
 use tracer_format::header::FileHeader;
-use tracer_format::{ArgKind, Batch, ClockAnchor, Exit, Process, Site, Trace};
+use tracer_format::{ArgKind, Batch, ClockAnchor, Exit, HostId, Process, ProcessId, Site, Trace};
 
 use crate::select::{Outcome, Selection, clock};
 
@@ -77,8 +77,8 @@ pub fn count(trace: &Trace<'_>) -> Counts {
             match batch {
                 Batch::Events { columns, rows } => {
                     outcome.events += rows.len() as u64;
-                    columns.site[rows.clone()].iter().for_each(|&site| sites[site as usize] += 1);
-                    columns.thread[rows].iter().for_each(|&thread| threads[thread as usize] += 1);
+                    columns.site[rows.clone()].iter().for_each(|&site| sites[site.index()] += 1);
+                    columns.thread[rows].iter().for_each(|&thread| threads[thread.index()] += 1);
                 }
                 Batch::Gap(_) => {}
                 Batch::Damaged(range) => outcome.damage.push(range),
@@ -89,7 +89,7 @@ pub fn count(trace: &Trace<'_>) -> Counts {
     let Ok(()) = walked;
     let mut processes = vec![0; definitions.processes.len()];
     for (thread, events) in definitions.threads.iter().zip(threads) {
-        if let Some(count) = processes.get_mut(thread.process as usize) {
+        if let Some(count) = processes.get_mut(thread.process.index()) {
             *count += events;
         }
     }
@@ -121,8 +121,8 @@ impl Times {
 /// When processes started and how they ended.
 struct Lives<'t> {
     /// First clock anchor of each host.
-    anchors: HashMap<u32, &'t ClockAnchor>,
-    exits: HashMap<u32, &'t Exit>,
+    anchors: HashMap<HostId, &'t ClockAnchor>,
+    exits: HashMap<ProcessId, &'t Exit>,
 }
 
 impl<'t> Lives<'t> {
@@ -141,7 +141,7 @@ impl<'t> Lives<'t> {
     }
 
     fn exit(&self, id: usize) -> Option<&'t Exit> {
-        self.exits.get(&u32::try_from(id).ok()?).copied()
+        self.exits.get(&ProcessId::at(id)).copied()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was seen of one key in one stage, while it is being paired.
 
 use super::span::Point;
+use tracer_format::ThreadId;
 
 /// What was seen of one key in one stage. 64 bytes: there are many.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,10 +10,10 @@ pub(super) struct Cell {
     end_ns: u64,
     first_ns: u64,
     before_ns: u64,
-    begin_thread: u32,
-    end_thread: u32,
-    first_thread: u32,
-    before_thread: u32,
+    begin_thread: ThreadId,
+    end_thread: ThreadId,
+    first_thread: ThreadId,
+    before_thread: ThreadId,
     /// Begins without an end, if they are tangled.
     pub(super) depth: u32,
     /// Position plus one, in the group, of the stage whose complete span was the first inside of this one, since its

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use tracer_format::{Definitions, Process};
+use tracer_format::{Definitions, HostId, Process, ThreadId};
 
 use crate::stage::Scope;
 
@@ -17,15 +17,15 @@ pub(super) struct Identities {
     /// Of each process.
     processes: Vec<ProcessIds>,
     known_threads: HashMap<(i64, u32), i64>,
-    known_processes: HashMap<(u32, u32), Vec<(u64, i64)>>,
-    known_parents: HashMap<(u32, u32, u64), i64>,
+    known_processes: HashMap<(HostId, u32), Vec<(u64, i64)>>,
+    known_parents: HashMap<(HostId, u32, u64), i64>,
     known_programs: HashMap<String, u32>,
     /// The number that is shown for each: tid, pid, pid of the parent.
     tids: Vec<i64>,
     pids: Vec<i64>,
     parent_pids: Vec<i64>,
     /// Threads of each process, by its number.
-    threads_of: Vec<Vec<u32>>,
+    threads_of: Vec<Vec<ThreadId>>,
     /// Times of each thread's first and last event; `u64::MAX` and 0 before there is one.
     lives: Vec<(u64, u64)>,
 }
@@ -53,14 +53,15 @@ impl Identities {
             self.processes.push(ids);
         }
         for thread in definitions.threads.iter().skip(self.threads.len()) {
-            let known = self.processes.get(thread.process as usize).copied();
-            let of = known.unwrap_or_else(|| self.process(&Process { host: u32::MAX, ..Process::default() }));
+            let known = self.processes.get(thread.process.index()).copied();
+            let of =
+                known.unwrap_or_else(|| self.process(&Process { host: HostId::NONE, ..Process::default() }));
             let next = number(self.tids.len());
             let id = *self.known_threads.entry((of.process, thread.tid)).or_insert(next);
             if id == next {
                 self.tids.push(thread.tid.into());
             }
-            let index = u32::try_from(self.threads.len()).unwrap_or(u32::MAX);
+            let index = ThreadId::at(self.threads.len());
             self.threads_of[position(of.process)].push(index);
             self.threads.push(Ids {
                 thread: id,
@@ -99,8 +100,8 @@ impl Identities {
     }
 
     /// The number that stands for what `thread` belongs to in `scope`.
-    pub(super) fn of(&self, thread: u32, scope: Scope) -> Option<i64> {
-        let ids = self.threads.get(thread as usize)?;
+    pub(super) fn of(&self, thread: ThreadId, scope: Scope) -> Option<i64> {
+        let ids = self.threads.get(thread.index())?;
         Some(match scope {
             Scope::Tid => ids.thread,
             Scope::Pid => ids.process,
@@ -120,8 +121,8 @@ impl Identities {
     }
 
     /// Notes that `thread` fired at `time_ns`.
-    pub(super) fn fired(&mut self, thread: u32, time_ns: u64) {
-        if let Some(life) = self.lives.get_mut(thread as usize) {
+    pub(super) fn fired(&mut self, thread: ThreadId, time_ns: u64) {
+        if let Some(life) = self.lives.get_mut(thread.index()) {
             life.0 = life.0.min(time_ns);
             life.1 = time_ns;
         }
@@ -129,8 +130,8 @@ impl Identities {
 
     /// Whether `old` and `new` are threads of two lives of one program: the process of `old` fired nothing since that of
     /// `new` fired first.
-    pub(super) fn is_next_life(&self, old: u32, new: u32) -> bool {
-        let (Some(old), Some(new)) = (self.threads.get(old as usize), self.threads.get(new as usize)) else {
+    pub(super) fn is_next_life(&self, old: ThreadId, new: ThreadId) -> bool {
+        let (Some(old), Some(new)) = (self.threads.get(old.index()), self.threads.get(new.index())) else {
             return false;
         };
         if old.process == new.process || old.program != new.program {
@@ -138,7 +139,7 @@ impl Identities {
         }
         let lives = |process: i64| {
             let threads = &self.threads_of[position(process)];
-            threads.iter().map(|&thread| self.lives[thread as usize])
+            threads.iter().map(|&thread| self.lives[thread.index()])
         };
         let last_ns = lives(old.process).map(|(_, last_ns)| last_ns).max();
         let first_ns = lives(new.process).map(|(first_ns, _)| first_ns).min();
@@ -156,7 +157,7 @@ fn position(number: i64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tracer_format::Thread;
+    use tracer_format::{ProcessId, Thread};
 
     use super::*;
 
@@ -173,36 +174,42 @@ mod tests {
             process(8, 30, 7),
             process(9, 15, 7),
         ];
-        let threads = (0..5).map(|process| Thread { process, tid: if process < 3 { 7 } else { 70 } });
+        let threads = (0..5)
+            .map(|process| Thread { process: ProcessId(process), tid: if process < 3 { 7 } else { 70 } });
         let definitions = Definitions { processes, threads: threads.collect(), ..Definitions::default() };
         let mut identities = Identities::default();
         identities.define(&definitions);
-        let of = |scope| (0..5).map(|thread| identities.of(thread, scope).unwrap()).collect::<Vec<_>>();
+        let of =
+            |scope| (0..5).map(|thread| identities.of(ThreadId(thread), scope).unwrap()).collect::<Vec<_>>();
         assert_eq!(of(Scope::Pid), [0, 1, 1, 2, 3]);
         assert_eq!(of(Scope::Tid), [0, 1, 1, 2, 3]);
         // The parents of the last two are the two lives of 7.
         assert_eq!(of(Scope::Ppid), [0, 0, 0, 1, 2]);
         assert_eq!([0, 1, 2].map(|id| identities.shown(id, Scope::Ppid)), [1, 7, 7]);
         assert_eq!([0, 3].map(|id| identities.shown(id, Scope::Tid)), [7, 70]);
-        assert_eq!(identities.of(5, Scope::Tid), None);
+        assert_eq!(identities.of(ThreadId(5), Scope::Tid), None);
     }
 
     #[test]
     fn a_life_is_over_when_nothing_fires_after_the_next_began() {
         let definitions = Definitions {
             processes: vec![process(1, 0, 0), process(2, 0, 0)],
-            threads: [0, 0, 1].map(|process| Thread { process, tid: 5 + process }).to_vec(),
+            threads: [0, 0, 1]
+                .map(|process| Thread { process: ProcessId(process), tid: 5 + process })
+                .to_vec(),
             ..Definitions::default()
         };
         let mut identities = Identities::default();
         identities.define(&definitions);
         for (thread, time_ns) in [(0, 10), (1, 20), (2, 30)] {
-            identities.fired(thread, time_ns);
+            identities.fired(ThreadId(thread), time_ns);
         }
         assert!(
-            identities.is_next_life(0, 2) && !identities.is_next_life(2, 0) && !identities.is_next_life(0, 1)
+            identities.is_next_life(ThreadId(0), ThreadId(2))
+                && !identities.is_next_life(ThreadId(2), ThreadId(0))
+                && !identities.is_next_life(ThreadId(0), ThreadId(1))
         );
-        identities.fired(1, 40);
-        assert!(!identities.is_next_life(0, 2));
+        identities.fired(ThreadId(1), 40);
+        assert!(!identities.is_next_life(ThreadId(0), ThreadId(2)));
     }
 }

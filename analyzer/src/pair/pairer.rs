@@ -148,7 +148,7 @@ impl Pairer {
         for row in rows {
             let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
             self.identities.fired(point.thread, point.time_ns);
-            let uses = self.site_uses.get(columns.site[row] as usize).cloned().unwrap_or_default();
+            let uses = self.site_uses.get(columns.site[row].index()).cloned().unwrap_or_default();
             for used in &self.uses[uses] {
                 let mut words = [0; MAX_WORDS];
                 let Some(key) = used.source.read(columns, row, &self.identities, &mut words) else {

@@ -1,6 +1,7 @@
 //! What pairing finds: spans and hand-offs.
 
 use crate::stage::KeyValue;
+use tracer_format::ThreadId;
 
 /// A moment on a thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -8,7 +9,7 @@ pub struct Point {
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,
     /// Index into [`Definitions::threads`](tracer_format::Definitions).
-    pub thread: u32,
+    pub thread: ThreadId,
 }
 
 /// What became of the events of one key in one stage. Each begin and each end belongs to exactly one span.

@@ -148,7 +148,7 @@ impl<C: Canvas> Sink for Drawing<'_, C> {
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let site = self.trace.definitions.sites.get(gap.site as usize);
+        let site = self.trace.definitions.site(gap.site);
         let probe = site.map(tracer_format::Site::name);
         let what = What::Events(gap.count, probe.as_deref());
         let (name, from_ns, to_ns) = (&gap_name(gap), gap.from_ns, gap.to_ns);

@@ -16,7 +16,7 @@ mod text;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use tracer_format::{Columns, Trace};
+use tracer_format::{Columns, ThreadId, Trace};
 
 use super::canvas::{Arrow, Canvas, Instant, Missing, Scene, Slice, What, draw};
 use super::layout::Shape;
@@ -94,7 +94,7 @@ impl<'a, W: Write> Chrome<'a, W> {
             }
         }
         for (thread, &(pid, tid)) in definitions.threads.iter().zip(&self.tracks.threads) {
-            let process = definitions.processes.get(thread.process as usize);
+            let process = definitions.process(thread.process);
             let program = process.map_or("?", |process| &process.program);
             name("thread_name", pid, tid, json!({ "name": program }));
             name("thread_sort_index", pid, tid, json!({ "sort_index": 2 * tid }));
@@ -130,16 +130,16 @@ impl<'a, W: Write> Chrome<'a, W> {
     }
 
     /// Appends `,"pid":P,"tid":T,"ts":TIME`.
-    fn put_place(&mut self, thread: u32, time_ns: u64) {
-        if let Some(piece) = self.pieces.threads.get(thread as usize) {
+    fn put_place(&mut self, thread: ThreadId, time_ns: u64) {
+        if let Some(piece) = self.pieces.threads.get(thread.index()) {
             self.text.extend_from_slice(piece);
         }
         push_micros(&mut self.text, time_ns.saturating_sub(self.start_ns));
     }
 
     /// As [`put_place`](Self::put_place), on the track with the thread's probes.
-    fn put_probe_place(&mut self, thread: u32, time_ns: u64) {
-        if let Some(piece) = self.pieces.probes.get(thread as usize) {
+    fn put_probe_place(&mut self, thread: ThreadId, time_ns: u64) {
+        if let Some(piece) = self.pieces.probes.get(thread.index()) {
             self.text.extend_from_slice(piece);
         }
         push_micros(&mut self.text, time_ns.saturating_sub(self.start_ns));
@@ -197,7 +197,7 @@ impl<'a, W: Write> Chrome<'a, W> {
 
 impl<W: Write> Canvas for Chrome<'_, W> {
     fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
-        let Some(piece) = self.pieces.sites.get(columns.site[row] as usize) else { return Ok(()) };
+        let Some(piece) = self.pieces.sites.get(columns.site[row].index()) else { return Ok(()) };
         piece.push(&mut self.text, columns, row);
         self.put_probe_place(columns.thread[row], columns.time_ns[row]);
         self.end_event()

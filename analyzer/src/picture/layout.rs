@@ -6,6 +6,8 @@
 
 use std::io;
 
+use tracer_format::ThreadId;
+
 use crate::pair::{Class, Sink, Span};
 
 /// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
@@ -63,8 +65,8 @@ impl Layout {
     }
 
     /// Whether the span fits on its thread among those seen; remembers it if it does.
-    fn fits(&mut self, stage: u32, thread: u32, begin_ns: u64, end_ns: u64) -> bool {
-        let Some(stages) = self.threads.get_mut(thread as usize) else { return false };
+    fn fits(&mut self, stage: u32, thread: ThreadId, begin_ns: u64, end_ns: u64) -> bool {
+        let Some(stages) = self.threads.get_mut(thread.index()) else { return false };
         if !stages.iter().all(|(_, spans)| spans.allow(begin_ns)) {
             return false;
         }
@@ -106,7 +108,10 @@ mod tests {
     fn shapes(spans: &[(u32, u32, u64, u64)]) -> [Shape; 2] {
         let mut layout = Layout::new(2, 2);
         for &(stage, thread, begin_ns, end_ns) in spans {
-            let (begin, end) = (Point { time_ns: begin_ns, thread }, Point { time_ns: end_ns, thread: 0 });
+            let (begin, end) = (
+                Point { time_ns: begin_ns, thread: ThreadId(thread) },
+                Point { time_ns: end_ns, thread: ThreadId(0) },
+            );
             let span = Span {
                 stage,
                 class: Class::Complete,

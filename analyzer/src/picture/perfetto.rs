@@ -225,7 +225,7 @@ fn flow_id(way: u64, point: Point, key: &KeyValue) -> u64 {
 
 impl<W: Write> Canvas for Perfetto<'_, W> {
     fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
-        let Some(site) = self.sites.get(columns.site[row] as usize) else { return Ok(()) };
+        let Some(site) = self.sites.get(columns.site[row].index()) else { return Ok(()) };
         let track = self.uuids.probes(columns.thread[row]);
         push_event(&mut self.packets, columns.time_ns[row], |out| {
             site.push(out, columns, row);

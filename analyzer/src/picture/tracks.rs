@@ -40,8 +40,8 @@ impl Tracks {
         let pids: Vec<u32> = definitions.processes.iter().map(|process| number(process.pid)).collect();
         let mut taken_tids = HashSet::new();
         let thread = |thread: &tracer_format::Thread| {
-            let pid = pids.get(thread.process as usize).copied().unwrap_or(FIRST_FREE);
-            let own = definitions.processes.get(thread.process as usize).map_or(0, |process| process.pid);
+            let pid = pids.get(thread.process.index()).copied().unwrap_or(FIRST_FREE);
+            let own = definitions.process(thread.process).map_or(0, |process| process.pid);
             // The main thread goes by its process's number.
             let tid = if thread.tid == own { pid } else { thread.tid };
             if taken_tids.insert(tid) {
@@ -68,7 +68,7 @@ impl Tracks {
 
 #[cfg(test)]
 mod tests {
-    use tracer_format::{Process, Site, Thread};
+    use tracer_format::{Process, ProcessId, Site, Thread};
 
     use super::*;
 
@@ -78,7 +78,13 @@ mod tests {
         let thread = |process, tid| Thread { process, tid };
         let definitions = Definitions {
             processes: vec![process(7, "sink"), process(8, "source"), process(7, "sink")],
-            threads: vec![thread(0, 7), thread(0, 70), thread(2, 7), thread(2, 70), thread(1, 8)],
+            threads: vec![
+                thread(ProcessId(0), 7),
+                thread(ProcessId(0), 70),
+                thread(ProcessId(2), 7),
+                thread(ProcessId(2), 70),
+                thread(ProcessId(1), 8),
+            ],
             sites: ["source", "sink"].map(|it| Site { program: it.into(), ..Site::default() }).to_vec(),
             ..Definitions::default()
         };

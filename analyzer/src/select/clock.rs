@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use tracer_format::{ClockAnchor, Trace, clock};
+use tracer_format::{ClockAnchor, HostId, Trace, clock};
 
 /// The clock anchors of the trace's first host, ascending.
 #[must_use]
 pub fn anchors(trace: &Trace<'_>) -> Vec<ClockAnchor> {
     let mut anchors: Vec<ClockAnchor> =
-        trace.clocks.iter().copied().filter(|anchor| anchor.host == 0).collect();
+        trace.clocks.iter().copied().filter(|anchor| anchor.host == HostId(0)).collect();
     anchors.sort_by_key(|anchor| anchor.monotonic_ns);
     anchors
 }
@@ -45,7 +45,7 @@ impl WallClock {
     pub(crate) fn of_hosts(trace: &Trace<'_>) -> Vec<Self> {
         let mut clocks = vec![Self::default(); trace.definitions.hosts.len().max(1)];
         for anchor in &trace.clocks {
-            if let Some(clock) = clocks.get_mut(anchor.host as usize) {
+            if let Some(clock) = clocks.get_mut(anchor.host.index()) {
                 clock.anchors.push(*anchor);
             }
         }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
-use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, Site, Skipped, Trace};
+use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, ProcessId, Site, SiteId, Skipped, Trace};
 
 use super::moment::monotonic_ns;
 use crate::Result;
@@ -80,7 +80,7 @@ impl Selection {
                             || filter.programs.iter().any(|pattern| pattern.matches(&process.program)))
                 })
                 .collect();
-            let fits = |process: u32| processes.get(process as usize).copied().unwrap_or_default();
+            let fits = |process: ProcessId| processes.get(process.index()).copied().unwrap_or_default();
             selection.threads = definitions.threads.iter().map(|thread| fits(thread.process)).collect();
         }
         if let Some(from) = filter.from {
@@ -123,8 +123,8 @@ impl Selection {
 
     /// Whether events of the site may be selected.
     #[must_use]
-    pub fn wants_site(&self, site: u32) -> bool {
-        self.sites.is_empty() || self.sites.get(site as usize).copied().unwrap_or_default()
+    pub fn wants_site(&self, site: SiteId) -> bool {
+        self.sites.is_empty() || self.sites.get(site.index()).copied().unwrap_or_default()
     }
 
     /// Whether the gap overlaps the selected time.
@@ -194,11 +194,11 @@ impl Selection {
         let listed =
             |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
         (self.from_ns..self.to_ns).contains(&time_ns)
-            && listed(&self.sites, columns.site[row])
-            && listed(&self.threads, columns.thread[row])
+            && listed(&self.sites, columns.site[row].0)
+            && listed(&self.threads, columns.thread[row].0)
             && self.keys.is_none_or(|keys| {
                 let key = columns.key(row, &trace.definitions);
-                let site = trace.definitions.sites.get(columns.site[row] as usize);
+                let site = trace.definitions.site(columns.site[row]);
                 let kind = site.and_then(|site| site.args.get(site.key_index()?));
                 let unsigned = matches!(kind, Some(ArgKind::Unsigned(_)));
                 key.is_some_and(|bits| keys.contains(bits, unsigned))

@@ -75,8 +75,8 @@ impl EventRows {
         let definitions = &trace.definitions;
         let [mut hosts, mut programs, mut providers, mut probes] = [(); 4].map(|()| Names::default());
         let thread = |thread: &tracer_format::Thread| {
-            let process = definitions.processes.get(thread.process as usize);
-            let host = process.map_or(0, |process| process.host as usize);
+            let process = definitions.process(thread.process);
+            let host = process.map_or(0, |process| process.host.index());
             let host_name = definitions.hosts.get(host).map_or("", |host| &host.name[..]);
             ThreadCells {
                 host,
@@ -138,19 +138,19 @@ impl EventRows {
         self.ts_ns.extend(columns.time_ns[taken.clone()].iter().map(nanos));
         self.cpu.extend(columns.cpu[taken.clone()].iter().map(|&cpu| i32::from(cpu)));
         for &thread in &columns.thread[taken.clone()] {
-            let cells = self.threads[thread as usize];
+            let cells = self.threads[thread.index()];
             self.host.push(cells.host_key);
             self.pid.push(cells.pid);
             self.tid.push(cells.tid);
             self.program.push(cells.program_key);
         }
         for &site in &columns.site[taken.clone()] {
-            let cells = &self.sites[site as usize];
+            let cells = &self.sites[site.index()];
             self.provider.push(cells.provider_key);
             self.probe.push(cells.probe_key);
         }
         for (&time_ns, &thread) in columns.time_ns[taken.clone()].iter().zip(&columns.thread[taken]) {
-            let clock = self.clocks.get_mut(self.threads[thread as usize].host);
+            let clock = self.clocks.get_mut(self.threads[thread.index()].host);
             let micros = clock.and_then(|clock| clock.micros(time_ns));
             self.ts.push(micros.unwrap_or_default());
             self.ts_known.append(micros.is_some());
@@ -164,7 +164,7 @@ impl EventRows {
         let mut unreadable = columns.unreadable[first..].iter().copied().peekable();
         for row in rows.clone() {
             let mask = unreadable.next_if(|&(at, _)| at as usize == row).map_or(0, |(_, mask)| mask);
-            let cells = &self.sites[columns.site[row] as usize];
+            let cells = &self.sites[columns.site[row].index()];
             let values = columns.row_values(row);
             let key = cells.key_arg.filter(|&arg| mask >> arg & 1 == 0).and_then(|arg| values.get(arg));
             self.seq.push(key.map_or(0, |bits| bits.cast_signed()));

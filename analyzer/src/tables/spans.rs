@@ -48,7 +48,7 @@ impl SpanRows {
         }
         let definitions = &trace.definitions;
         let pid = |thread: &tracer_format::Thread| {
-            definitions.processes.get(thread.process as usize).map(|process| process.pid.cast_signed())
+            definitions.process(thread.process).map(|process| process.pid.cast_signed())
         };
         Self {
             schema: schema(metadata),
@@ -72,7 +72,7 @@ impl SpanRows {
 
     fn push(&mut self, span: &Span) {
         let nanos = |point: Option<Point>| point.map(|at| i64::try_from(at.time_ns).unwrap_or(i64::MAX));
-        let pid = |point: Option<Point>| self.pids.get(point?.thread as usize).copied().flatten();
+        let pid = |point: Option<Point>| self.pids.get(point?.thread.index()).copied().flatten();
         let (begin_pid, end_pid) = (pid(span.begin), pid(span.end));
         let (first, rest) = span.key.words().split_first().unwrap_or((&0, &[]));
         self.stage.push(span.stage.cast_signed());

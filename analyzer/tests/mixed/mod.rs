@@ -1,8 +1,8 @@
 //! A trace in memory with one of everything: kinds of arguments, clock anchors, an exit, a stage, a gap, the cost.
 
 use tracer_format::{
-    ArgKind, ClockAnchor, Cost, Definition, Exit, Firing, Gap, Host, Process, Site, StageDef, Thread, Writer,
-    WriterOptions,
+    ArgKind, ClockAnchor, Cost, Definition, Exit, Firing, Gap, Host, HostId, Process, ProcessId, Site,
+    SiteId, StageDef, Thread, ThreadId, Writer, WriterOptions,
 };
 
 /// 2026-05-01T12:00:00Z.
@@ -34,19 +34,21 @@ pub(crate) fn mixed_trace_of(program: &str) -> Vec<u8> {
     writer.push(&firing(3000, [1, 1], 0, 0, &[7, text[0], text[1], text[2]])).unwrap();
     let float = u64::from((-2.5_f32).to_bits());
     writer.push(&firing(4000, [1, 1], 0, 0b1011, &[7, 0, float, 0])).unwrap();
-    writer.gap(Gap { cpu: 2, site: Gap::ANY_SITE, from_ns: 3500, to_ns: 3600, count: 9, host: 0 }).unwrap();
+    writer
+        .gap(Gap { cpu: 2, site: Gap::ANY_SITE, from_ns: 3500, to_ns: 3600, count: 9, host: HostId(0) })
+        .unwrap();
     writer.push(&firing(5000, [2, 2], 1, 0, &[])).unwrap();
     writer.push(&firing(6000, [0, 0], 3, 0, &[(-1_i64).cast_unsigned()])).unwrap();
     writer.push(&firing(7000, [0, 3], u16::MAX, 0, &[u64::MAX - 1, 9])).unwrap();
-    writer.define(Definition::Exit(Exit { process: 0, time_ns: 7500, status: 3 << 8 })).unwrap();
-    writer.define(Definition::Exit(Exit { process: 1, time_ns: 7600, status: 9 })).unwrap();
+    writer.define(Definition::Exit(Exit { process: ProcessId(0), time_ns: 7500, status: 3 << 8 })).unwrap();
+    writer.define(Definition::Exit(Exit { process: ProcessId(1), time_ns: 7600, status: 9 })).unwrap();
     let cost = Cost { bpf_ns: 6600, bpf_runs: 6, cpu_ns: 1_200, wakeups: 2, drained_bytes: 480 };
     writer.define(Definition::Cost(cost)).unwrap();
     writer.finish().unwrap()
 }
 
 fn firing(time_ns: u64, [thread, site]: [u32; 2], cpu: u16, unreadable: u16, values: &[u64]) -> Firing<'_> {
-    Firing { time_ns, thread, site, cpu, unreadable, values }
+    Firing { time_ns, thread: ThreadId(thread), site: SiteId(site), cpu, unreadable, values }
 }
 
 fn definitions(program: &str) -> Vec<Definition> {
@@ -82,9 +84,9 @@ fn definitions(program: &str) -> Vec<Definition> {
         Definition::Host(host),
         process(11, program, 500),
         process(12, "sink", 0),
-        thread(0, 11),
-        thread(1, 13),
-        thread(1, 12),
+        thread(ProcessId(0), 11),
+        thread(ProcessId(1), 13),
+        thread(ProcessId(1), 12),
         site("p", "beg_a", &[ArgKind::Signed(8)]),
         site("p", "text", &[ArgKind::Unsigned(4), ArgKind::Str, ArgKind::Float(4), ArgKind::Str]),
         site("p", "none", &[]),

@@ -5,7 +5,7 @@ mod sound;
 
 use libfuzzer_sys::fuzz_target;
 use tracer_format::block::{BlockHeader, flag, kind};
-use tracer_format::{ArgKind, Definition, Process, Site, Thread, Writer, WriterOptions};
+use tracer_format::{ArgKind, Process, ProcessId, Site, Thread, Writer, WriterOptions};
 use zerocopy::{FromZeros, IntoBytes};
 
 // The first bytes are the header's counts, the others the content.
@@ -31,13 +31,13 @@ fuzz_target!(|bytes: &[u8]| {
 fn defined() -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
     for tid in 0..4 {
-        writer.define(Definition::Process(Process { pid: tid, ..Process::default() })).unwrap();
-        writer.define(Definition::Thread(Thread { process: tid, tid })).unwrap();
+        writer.process(Process { pid: tid, ..Process::default() }).unwrap();
+        writer.thread(Thread { process: ProcessId(tid), tid }).unwrap();
     }
     let kinds = [ArgKind::Unsigned(8), ArgKind::Str, ArgKind::Signed(4), ArgKind::Float(8)];
     for args in 0..=kinds.len() {
         let args = kinds[..args].to_vec();
-        writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).unwrap();
+        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
     }
     writer.flush().unwrap();
     writer.sink_mut().clone()

@@ -6,11 +6,11 @@ mod sound;
 use libfuzzer_sys::fuzz_target;
 use tracer_format::block::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, kind};
 use tracer_format::{
-    ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+    ArgKind, Batch, Firing, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace, Writer, WriterOptions,
 };
 
 /// One event: time, thread, site, processor, values.
-type Plain = (u64, u32, u32, u16, [u64; 2]);
+type Plain = (u64, ThreadId, SiteId, u16, [u64; 2]);
 
 // The first byte says how many bytes are numbers; the others change the block that they make.
 fuzz_target!(|bytes: &[u8]| {
@@ -37,9 +37,10 @@ fn events(bytes: &[u8]) -> Vec<Plain> {
         let number = number << (8 * (bytes[0] & 3));
         time_ns = time_ns.saturating_add(number >> (bytes[5] % 64));
         value = if bytes[0] & 4 == 0 { value.wrapping_add(number) } else { number.reverse_bits() };
-        let (thread, site) = (u32::from(bytes[0] >> 3 & 3), u32::from(bytes[0] >> 5 & 3) % 3);
+        let thread = ThreadId(u32::from(bytes[0] >> 3 & 3));
+        let site = SiteId(u32::from(bytes[0] >> 5 & 3) % 3);
         // A site has as many arguments as its id is high.
-        let values = [if site > 0 { value } else { 0 }, if site > 1 { number } else { 0 }];
+        let values = [if site.0 > 0 { value } else { 0 }, if site.0 > 1 { number } else { 0 }];
         (time_ns, thread, site, u16::from(bytes[6]) << (bytes[6] & 7), values)
     };
     bytes.chunks_exact(7).map(event).collect()
@@ -48,15 +49,15 @@ fn events(bytes: &[u8]) -> Vec<Plain> {
 fn write(events: &[Plain]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
     for tid in 0..4 {
-        writer.define(Definition::Process(Process { pid: tid, ..Process::default() })).unwrap();
-        writer.define(Definition::Thread(Thread { process: tid, tid })).unwrap();
+        writer.process(Process { pid: tid, ..Process::default() }).unwrap();
+        writer.thread(Thread { process: ProcessId(tid), tid }).unwrap();
     }
     for args in 0..3 {
         let args = vec![ArgKind::Unsigned(8); args];
-        writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).unwrap();
+        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
     }
     for &(time_ns, thread, site, cpu, values) in events {
-        let values = &values[..site as usize];
+        let values = &values[..site.index()];
         writer.push(&Firing { time_ns, thread, site, cpu, unreadable: 0, values }).unwrap();
     }
     writer.finish().unwrap()

@@ -3,11 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use tracer_format::{
-    Arg, ArgKind, Batch, Definition, Firing, Process, Site, Thread, Trace, Writer, WriterOptions,
+    Arg, ArgKind, Batch, Firing, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
 };
 
 /// Time, thread, site, processor, value.
-type Plain = (u64, u32, u32, u16, u64);
+type Plain = (u64, ThreadId, SiteId, u16, u64);
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&size, rest)) = bytes.split_first() else { return };
@@ -26,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
                 let value = values.first().copied().unwrap_or(0);
                 assert_eq!(
                     event.args(&trace.definitions).nth(1),
-                    (event.site == 2).then_some(text(value, &value.to_le_bytes()))
+                    (event.site == SiteId(2)).then_some(text(value, &value.to_le_bytes()))
                 );
                 (event.time_ns, event.thread, event.site, event.cpu, value)
             }));
@@ -43,30 +44,30 @@ fn text(value: u64, bytes: &[u8; 8]) -> Arg<'_> {
 
 fn plain(bytes: &[u8]) -> Plain {
     let value = u64::from_le_bytes(bytes[4..12].try_into().unwrap());
-    let (thread, site) = (u32::from(bytes[2] % 5), u32::from(bytes[3] % 3));
+    let (thread, site) = (ThreadId(u32::from(bytes[2] % 5)), SiteId(u32::from(bytes[3] % 3)));
     // Times near each other and far apart.
     let time_ns = u64::from(bytes[0]) << (bytes[1] % 57);
-    (time_ns, thread, site, u16::from(bytes[2]), if site == 0 { 0 } else { value })
+    (time_ns, thread, site, u16::from(bytes[2]), if site == SiteId(0) { 0 } else { value })
 }
 
 fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
     let mut writer =
         Writer::new(Vec::new(), WriterOptions { block_events, ..WriterOptions::default() }).unwrap();
     for tid in 0..5 {
-        writer.define(Definition::Process(Process { pid: tid, ..Process::default() })).unwrap();
-        writer.define(Definition::Thread(Thread { process: tid, tid })).unwrap();
+        writer.process(Process { pid: tid, ..Process::default() }).unwrap();
+        writer.thread(Thread { process: ProcessId(tid), tid }).unwrap();
     }
     for args in [&[][..], &[ArgKind::Unsigned(8)], &[ArgKind::Unsigned(8), ArgKind::Str]] {
         let args = args.to_vec();
-        writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).unwrap();
+        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
     }
     for &(time_ns, thread, site, cpu, value) in events {
         let string = match text(value, &value.to_le_bytes()) {
-            Arg::CutStr(beginning) if site == 2 => writer.intern_cut(beginning),
-            Arg::Str(string) if site == 2 => writer.intern(string),
+            Arg::CutStr(beginning) if site == SiteId(2) => writer.intern_cut(beginning),
+            Arg::Str(string) if site == SiteId(2) => writer.intern(string),
             _ => 0,
         };
-        let values = &[value, string][..site as usize];
+        let values = &[value, string][..site.index()];
         writer.push(&Firing { time_ns, thread, site, cpu, unreadable: 0, values }).unwrap();
     }
     writer.finish().unwrap()

@@ -56,12 +56,12 @@ struct Locals {
 }
 
 impl Locals {
-    fn assign(&mut self, ids: &[u32], out: &mut Vec<u32>) {
+    fn assign(&mut self, ids: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
         for id in self.ids.drain(..) {
             self.by_id[id as usize] = u32::MAX;
         }
         out.clear();
-        for &id in ids {
+        for id in ids {
             let index = id as usize;
             if index >= self.by_id.len() {
                 self.by_id.resize(index + 1, u32::MAX);
@@ -192,7 +192,7 @@ impl BlockBuilder {
         let key_args: Vec<usize> = sites.iter().map(|site| site.key_index().unwrap_or(usize::MAX)).collect();
         let (mut key_min, mut key_max) = (i64::MAX, i64::MIN);
         for (row, &site) in columns.site.iter().enumerate() {
-            let arg = key_args.get(site as usize).copied().unwrap_or(usize::MAX);
+            let arg = key_args.get(site.index()).copied().unwrap_or(usize::MAX);
             if let Some(&value) = columns.row_values(row).get(arg)
                 && (columns.unreadable.is_empty() || columns.row_unreadable(row) >> arg & 1 == 0)
             {
@@ -210,8 +210,8 @@ impl BlockBuilder {
     pub(crate) fn encode(&mut self, key_min: i64, encoder: &mut Encoder, out: &mut Vec<u8>) {
         let Self { columns, scratch, .. } = self;
         let Scratch { codes, local_threads, local_sites, thread, site } = scratch;
-        local_threads.assign(&columns.thread, thread);
-        local_sites.assign(&columns.site, site);
+        local_threads.assign(columns.thread.iter().map(|id| id.0), thread);
+        local_sites.assign(columns.site.iter().map(|id| id.0), site);
         for ids in [&local_threads.ids, &local_sites.ids] {
             put_varint(out, ids.len() as u64);
             encoder.put_column(ids, out);

@@ -12,7 +12,7 @@ use crate::layout::block::BlockHeader;
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
 };
-use crate::model::Columns;
+use crate::model::{Columns, SiteId, ThreadId};
 
 /// Decodes blocks; keeps its buffers from one to the next.
 pub struct BlockDecoder {
@@ -24,9 +24,9 @@ pub struct BlockDecoder {
     since: Vec<u64>,
     values: Vec<u64>,
     /// Ids of the threads of the block decoded last.
-    pub(crate) threads: Vec<u32>,
+    pub(crate) threads: Vec<ThreadId>,
     /// Ids of the sites of the block decoded last, each with its number of arguments.
-    pub(crate) sites: Vec<(u32, usize)>,
+    pub(crate) sites: Vec<(SiteId, usize)>,
 }
 
 impl Default for BlockDecoder {
@@ -74,8 +74,8 @@ impl BlockDecoder {
             return Err(Damage::Limit { what: "events", len: count as u64, max: MAX_BLOCK_EVENTS as u64 });
         }
         let mut cursor = Cursor::new(content);
-        let threads = self.ids(&mut cursor, "threads of a block", count)?;
-        let sites = self.ids(&mut cursor, "sites of a block", count)?;
+        let threads = self.ids(&mut cursor, "threads of a block", count, ThreadId)?;
+        let sites = self.ids(&mut cursor, "sites of a block", count, SiteId)?;
 
         self.take_threads(&mut cursor, count, threads.len())?;
         let rows_of = self.take_sites(&mut cursor, count, threads.len(), sites.len())?;
@@ -100,11 +100,17 @@ impl BlockDecoder {
     }
 
     /// Reads a list of ids of the trace, one for each local number.
-    fn ids(&mut self, cursor: &mut Cursor<'_>, what: &'static str, max: usize) -> Result<Vec<u32>, Damage> {
+    fn ids<I>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        what: &'static str,
+        max: usize,
+        id: fn(u32) -> I,
+    ) -> Result<Vec<I>, Damage> {
         let len = cursor.count(what, max)?;
         self.column(cursor, len)?;
-        let id = |&id: &u64| u32::try_from(id).map_err(|_| Damage::Content("an id is longer than 32 bits"));
-        self.codes.iter().map(id).collect()
+        let too_long = |_| Damage::Content("an id is longer than 32 bits");
+        self.codes.iter().map(|&code| u32::try_from(code).map(id).map_err(too_long)).collect()
     }
 
     fn take_threads(&mut self, cursor: &mut Cursor<'_>, count: usize, threads: usize) -> Result<(), Damage> {

@@ -4,7 +4,8 @@ use super::cursor::{Cursor, put_varint};
 use crate::error::Damage;
 use crate::limits::{MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_NAME_BYTES};
 use crate::model::{
-    ArgKind, Cost, Definition, Exit, Host, Process, Site, Skipped, SkippedKind, StageDef, Thread,
+    ArgKind, Cost, Definition, Exit, Host, HostId, Process, ProcessId, Site, Skipped, SkippedKind, StageDef,
+    Thread,
 };
 
 /// Numbers of the kinds of definitions on disk; never reused.
@@ -79,7 +80,7 @@ fn put_process(body: &mut Body, process: &Process) -> u8 {
 
 fn take_process(fields: &mut Fields<'_>) -> Result<Process, Damage> {
     Ok(Process {
-        host: fields.number()?,
+        host: HostId(fields.number()?),
         pid: fields.number()?,
         parent_pid: fields.number()?,
         start_ns: fields.number()?,
@@ -95,7 +96,7 @@ fn put_thread(body: &mut Body, thread: Thread) -> u8 {
 }
 
 fn take_thread(fields: &mut Fields<'_>) -> Result<Thread, Damage> {
-    Ok(Thread { process: fields.number()?, tid: fields.number()? })
+    Ok(Thread { process: ProcessId(fields.number()?), tid: fields.number()? })
 }
 
 fn put_site(body: &mut Body, site: &Site) -> u8 {
@@ -148,7 +149,7 @@ fn put_exit(body: &mut Body, exit: Exit) -> u8 {
 }
 
 fn take_exit(fields: &mut Fields<'_>) -> Result<Exit, Damage> {
-    Ok(Exit { process: fields.number()?, time_ns: fields.number()?, status: fields.number()? })
+    Ok(Exit { process: ProcessId(fields.number()?), time_ns: fields.number()?, status: fields.number()? })
 }
 
 fn put_cost(body: &mut Body, cost: Cost) -> u8 {
@@ -177,7 +178,7 @@ fn put_skipped(body: &mut Body, skipped: &Skipped) -> u8 {
 
 fn take_skipped(fields: &mut Fields<'_>) -> Result<Skipped, Damage> {
     Ok(Skipped {
-        host: fields.number()?,
+        host: HostId(fields.number()?),
         kind: skipped_kind(fields.number()?),
         count: fields.number()?,
         pid: fields.number()?,

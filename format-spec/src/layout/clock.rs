@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::model::ClockAnchor;
+use crate::model::{ClockAnchor, HostId};
 
 /// A clock anchor as it lies on disk.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<StoredClock>() == 40);
 impl From<&ClockAnchor> for StoredClock {
     fn from(anchor: &ClockAnchor) -> Self {
         Self {
-            host: anchor.host.into(),
+            host: anchor.host.0.into(),
             unused: [0; 4],
             monotonic_ns: anchor.monotonic_ns.into(),
             boottime_ns: anchor.boottime_ns.into(),
@@ -41,7 +41,7 @@ impl From<&ClockAnchor> for StoredClock {
 impl From<&StoredClock> for ClockAnchor {
     fn from(anchor: &StoredClock) -> Self {
         Self {
-            host: anchor.host.get(),
+            host: HostId(anchor.host.get()),
             monotonic_ns: anchor.monotonic_ns.get(),
             boottime_ns: anchor.boottime_ns.get(),
             realtime_ns: anchor.realtime_ns.get(),

@@ -4,7 +4,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::block::Bounds;
-use crate::model::Gap;
+use crate::model::{Gap, HostId, SiteId};
 
 /// A gap as it lies on disk.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -38,8 +38,8 @@ pub(crate) fn bounds(gaps: &[StoredGap]) -> Bounds {
 impl From<&Gap> for StoredGap {
     fn from(gap: &Gap) -> Self {
         Self {
-            host: gap.host.into(),
-            site: gap.site.into(),
+            host: gap.host.0.into(),
+            site: gap.site.0.into(),
             cpu: gap.cpu.into(),
             unused: [0; 6],
             from_ns: gap.from_ns.into(),
@@ -52,9 +52,9 @@ impl From<&Gap> for StoredGap {
 impl From<&StoredGap> for Gap {
     fn from(gap: &StoredGap) -> Self {
         Self {
-            host: gap.host.get(),
+            host: HostId(gap.host.get()),
             cpu: gap.cpu.get(),
-            site: gap.site.get(),
+            site: SiteId(gap.site.get()),
             from_ns: gap.from_ns.get(),
             to_ns: gap.to_ns.get(),
             count: gap.count.get(),

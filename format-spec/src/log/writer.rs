@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::digits::{last_eight, push_unsigned};
 use super::line::{FoundLine, Line, LostLine, push_arg, site_part, thread_part};
-use crate::model::{Arg, ArgKind, Columns, Definitions, Gap, Site};
+use crate::model::{Arg, ArgKind, Columns, Definitions, Gap, HostId, Site, SiteId};
 
 /// Bytes of a [`Piece`] that are copied whole: a copy of fixed size is a few instructions.
 const SHORT_BYTES: usize = 64;
@@ -43,9 +43,9 @@ struct Late {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     /// The site was found.
-    Found(u32),
+    Found(SiteId),
     /// Events were lost: since when, host, site, processor, how many.
-    Lost(u64, u32, u32, u16, u64),
+    Lost(u64, HostId, SiteId, u16, u64),
 }
 
 impl LogWriter {
@@ -68,11 +68,11 @@ impl LogWriter {
     /// program, or for each site whose provider is unknown. Those found while recording are kept, to be written at their place.
     pub fn announce(&mut self, definitions: &Definitions, out: &mut Vec<u8>) {
         let sites = definitions.sites.get(self.announced..).unwrap_or_default();
-        for (id, site) in (self.announced..).zip(sites).filter(|(_, site)| site.announced) {
+        for (index, site) in (self.announced..).zip(sites).filter(|(_, site)| site.announced) {
             if site.found_ns == 0 {
                 self.found(site, out);
             } else {
-                self.wait(site.found_ns, What::Found(u32::try_from(id).unwrap_or(u32::MAX)));
+                self.wait(site.found_ns, What::Found(SiteId::at(index)));
             }
         }
         self.announced = definitions.sites.len();
@@ -147,12 +147,12 @@ impl LogWriter {
         let Some(Late { time_ns: to_ns, what, .. }) = self.late.pop_first() else { return };
         match what {
             What::Found(id) => {
-                if let Some(site) = definitions.sites.get(id as usize) {
+                if let Some(site) = definitions.site(id) {
                     self.found(site, out);
                 }
             }
             What::Lost(from_ns, _, site, cpu, count) => {
-                let site = definitions.sites.get(site as usize);
+                let site = definitions.site(site);
                 let probe = site.map(|site| (site.provider.clone(), site.probe.clone()));
                 let cpu = Some(cpu).filter(|&cpu| cpu != Gap::ANY_CPU);
                 Line::Lost(LostLine { from_ns, to_ns, count, cpu, probe }).push(out);
@@ -163,7 +163,7 @@ impl LogWriter {
     /// Makes the texts of definitions that are new.
     fn prepare(&mut self, definitions: &Definitions) {
         for thread in definitions.threads.get(self.threads.len()..).unwrap_or_default() {
-            let process = definitions.processes.get(thread.process as usize);
+            let process = definitions.process(thread.process);
             let part = process.map_or_else(|| thread_part(0, "?"), |it| thread_part(it.pid, &it.program));
             self.threads.push(Piece::new(&part));
         }
@@ -173,11 +173,11 @@ impl LogWriter {
 
     fn event(&mut self, columns: &Columns, row: usize, out: &mut Vec<u8>) {
         self.time.push(columns.time_ns[row], out);
-        match self.threads.get(columns.thread[row] as usize) {
+        match self.threads.get(columns.thread[row].index()) {
             Some(piece) => piece.push(out),
             None => out.extend_from_slice(thread_part(0, "?").as_bytes()),
         }
-        let Some(site) = self.sites.get(columns.site[row] as usize) else {
+        let Some(site) = self.sites.get(columns.site[row].index()) else {
             out.extend_from_slice(site_part("?", "?").as_bytes());
             out.extend_from_slice(b"-\n");
             return;

@@ -1,10 +1,12 @@
 //! Clock anchors: the host's clocks read together, so that times of one clock convert to another.
 
+use super::HostId;
+
 /// Four clocks of one host, read within a few hundred ns; ns each. 40 bytes on disk; see SPEC.md "Clock anchor".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockAnchor {
-    /// Host, an index into [`Definitions::hosts`](crate::Definitions).
-    pub host: u32,
+    /// Host.
+    pub host: HostId,
     /// CLOCK_MONOTONIC: the clock of all events.
     pub monotonic_ns: u64,
     /// CLOCK_BOOTTIME: as monotonic, and goes on in suspend.

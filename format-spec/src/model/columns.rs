@@ -1,6 +1,6 @@
 //! The events of one block, column by column: how events live from the file to the analysis.
 
-use super::{Definitions, Event};
+use super::{Definitions, Event, SiteId, ThreadId};
 
 /// The events of one block, column by column, in time order.
 ///
@@ -9,10 +9,10 @@ use super::{Definitions, Event};
 pub struct Columns {
     /// CLOCK_MONOTONIC, ns; ascending.
     pub time_ns: Vec<u64>,
-    /// Index into [`Definitions::threads`].
-    pub thread: Vec<u32>,
-    /// Index into [`Definitions::sites`].
-    pub site: Vec<u32>,
+    /// Its thread.
+    pub thread: Vec<ThreadId>,
+    /// Its site.
+    pub site: Vec<SiteId>,
     /// Processor that the event fired on.
     pub cpu: Vec<u16>,
     /// Where the row's values begin in `values`; one more than there are rows.
@@ -98,7 +98,7 @@ impl Columns {
     /// An unsigned value above `i64::MAX` keeps its bits.
     #[must_use]
     pub fn key(&self, row: usize, definitions: &Definitions) -> Option<i64> {
-        let site = definitions.sites.get(*self.site.get(row)? as usize)?;
+        let site = definitions.site(*self.site.get(row)?)?;
         let arg = site.key_index().filter(|arg| self.row_unreadable(row) >> arg & 1 == 0)?;
         self.row_values(row).get(arg).map(|&bits| bits.cast_signed())
     }

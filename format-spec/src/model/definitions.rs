@@ -1,9 +1,29 @@
-//! All definitions of a trace: plain data that grows while recording.
+//! Definitions: what the ids in events mean; plain data that grows while recording.
 
-use super::{Cost, Definition, Exit, Host, Process, Site, Skipped, StageDef, Thread};
+use super::{
+    Cost, Exit, Host, HostId, Process, ProcessId, Site, SiteId, Skipped, StageDef, Thread, ThreadId,
+};
 
-/// What a place refers to whose definition is lost.
-pub(crate) const LOST: u32 = u32::MAX;
+/// One definition, as it is written and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Definition {
+    /// Next host.
+    Host(Host),
+    /// Next process.
+    Process(Process),
+    /// Next thread.
+    Thread(Thread),
+    /// Next site.
+    Site(Site),
+    /// A stage.
+    Stage(StageDef),
+    /// A process ended.
+    Exit(Exit),
+    /// What the recording cost.
+    Cost(Cost),
+    /// Something was not recorded.
+    Skipped(Skipped),
+}
 
 /// What became of a definition read from a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,16 +127,16 @@ impl Definitions {
         match definition {
             Definition::Host(host) => put(&mut self.hosts, id, host, Host::default, max),
             Definition::Process(process) => {
-                let lost = || Process { host: LOST, ..Process::default() };
+                let lost = || Process { host: HostId::NONE, ..Process::default() };
                 put(&mut self.processes, id, process, lost, max)
             }
             Definition::Thread(thread) => {
-                put(&mut self.threads, id, thread, || Thread { process: LOST, tid: 0 }, max)
+                put(&mut self.threads, id, thread, || Thread { process: ProcessId::NONE, tid: 0 }, max)
             }
             Definition::Site(site) => put(&mut self.sites, id, site, Site::default, max),
             Definition::Stage(stage) => put(&mut self.stages, id, stage, StageDef::default, max),
             Definition::Exit(exit) => {
-                put(&mut self.exits, id, exit, || Exit { process: LOST, ..Exit::default() }, max)
+                put(&mut self.exits, id, exit, || Exit { process: ProcessId::NONE, ..Exit::default() }, max)
             }
             Definition::Cost(cost) => {
                 self.cost = Some(cost);
@@ -129,25 +149,49 @@ impl Definitions {
     /// Drops the empty places of definitions that nothing refers to by their ids.
     pub(crate) fn drop_lost(&mut self) {
         self.stages.retain(|stage| !stage.name.is_empty());
-        self.exits.retain(|exit| exit.process != LOST);
+        self.exits.retain(|exit| exit.process != ProcessId::NONE);
         self.skipped.retain(|skipped| !skipped.reason.is_empty());
     }
 
     /// Whether the events of a thread can be told apart from others': it and its process are defined.
     #[must_use]
-    pub fn has_thread(&self, thread: u32) -> bool {
-        self.process_of(thread).is_some_and(|process| process.host != LOST)
+    pub fn has_thread(&self, thread: ThreadId) -> bool {
+        self.process_of(thread).is_some_and(|process| process.host != HostId::NONE)
     }
 
     /// Whether site `site` is defined, with `args` arguments.
     #[must_use]
-    pub fn has_site(&self, site: u32, args: usize) -> bool {
-        self.sites.get(site as usize).is_some_and(|site| !site.probe.is_empty() && site.args.len() == args)
+    pub fn has_site(&self, site: SiteId, args: usize) -> bool {
+        self.site(site).is_some_and(|site| !site.probe.is_empty() && site.args.len() == args)
+    }
+
+    /// The host with this id; `None` if it is not defined.
+    #[must_use]
+    pub fn host(&self, host: HostId) -> Option<&Host> {
+        self.hosts.get(host.index())
+    }
+
+    /// The process with this id; `None` if it is not defined.
+    #[must_use]
+    pub fn process(&self, process: ProcessId) -> Option<&Process> {
+        self.processes.get(process.index())
+    }
+
+    /// The thread with this id; `None` if it is not defined.
+    #[must_use]
+    pub fn thread(&self, thread: ThreadId) -> Option<&Thread> {
+        self.threads.get(thread.index())
+    }
+
+    /// The site with this id; `None` if it is not defined.
+    #[must_use]
+    pub fn site(&self, site: SiteId) -> Option<&Site> {
+        self.sites.get(site.index())
     }
 
     /// The process that thread `thread` belongs to.
     #[must_use]
-    pub fn process_of(&self, thread: u32) -> Option<&Process> {
-        self.processes.get(self.threads.get(thread as usize)?.process as usize)
+    pub fn process_of(&self, thread: ThreadId) -> Option<&Process> {
+        self.process(self.thread(thread)?.process)
     }
 }

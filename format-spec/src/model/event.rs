@@ -2,17 +2,17 @@
 //!
 //! What the ids mean stands in [`Definitions`].
 
-use super::{Arg, ArgKind, Columns, Definitions};
+use super::{Arg, ArgKind, Columns, Definitions, SiteId, ThreadId};
 
 /// One decoded firing of a probe: a view of one row of [`Columns`].
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,
-    /// Index into [`Definitions::threads`].
-    pub thread: u32,
-    /// Index into [`Definitions::sites`].
-    pub site: u32,
+    /// Its thread.
+    pub thread: ThreadId,
+    /// Its site.
+    pub site: SiteId,
     /// Processor.
     pub cpu: u16,
     pub(super) row: usize,
@@ -51,7 +51,7 @@ impl<'a> Event<'a> {
     /// All arguments, in order.
     pub fn args(&self, definitions: &'a Definitions) -> impl Iterator<Item = Arg<'a>> {
         let event = *self;
-        let kinds = definitions.sites.get(self.site as usize).map_or(&[][..], |site| &site.args);
+        let kinds = definitions.site(self.site).map_or(&[][..], |site| &site.args);
         kinds.iter().enumerate().map_while(move |(arg, &kind)| event.arg(arg, kind))
     }
 }
@@ -62,9 +62,9 @@ pub struct Firing<'a> {
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,
     /// Id that [`Writer::define`](crate::Writer) gave the thread.
-    pub thread: u32,
+    pub thread: ThreadId,
     /// Id of the site.
-    pub site: u32,
+    pub site: SiteId,
     /// Processor.
     pub cpu: u16,
     /// Bit `k` set: argument `k` could not be read.

@@ -1,10 +1,12 @@
 //! Processes, their threads and their ends.
 
+use super::{HostId, ProcessId};
+
 /// A process: one program run by one pid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// Index into [`Definitions::hosts`](super::Definitions::hosts).
-    pub host: u32,
+    /// Its host.
+    pub host: HostId,
     /// Process id; not unique, pids are reused.
     pub pid: u32,
     /// Parent's process id; 0 if unknown.
@@ -22,8 +24,8 @@ pub struct Process {
 /// A thread of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Thread {
-    /// Index into [`Definitions::processes`](super::Definitions::processes).
-    pub process: u32,
+    /// Its process.
+    pub process: ProcessId,
     /// Thread id; the main thread's is the pid.
     pub tid: u32,
 }
@@ -31,8 +33,8 @@ pub struct Thread {
 /// The end of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exit {
-    /// Index into [`Definitions::processes`](super::Definitions::processes).
-    pub process: u32,
+    /// Its process.
+    pub process: ProcessId,
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,
     /// Wait status (`exit code << 8 | signal`).

@@ -1,12 +1,12 @@
 //! What was asked for and is not in the trace, or not all of it: what a reader must know before it says "never".
 
-use super::Site;
+use super::{HostId, Site};
 
 /// Something that was not recorded: which, when and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Skipped {
-    /// Index into [`Definitions::hosts`](super::Definitions::hosts).
-    pub host: u32,
+    /// Host.
+    pub host: HostId,
     /// What was not recorded.
     pub kind: SkippedKind,
     /// How many of that kind; 0 if unknown.

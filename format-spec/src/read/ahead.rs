@@ -288,7 +288,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{ArgKind, Damage, Definition, Firing, Process, Site, Thread, Writer, WriterOptions};
+    use crate::{
+        ArgKind, Damage, Definition, Firing, Process, Site, SiteId, Thread, ThreadId, Writer, WriterOptions,
+    };
 
     /// What a walk gave: an event with its string, a gap, or damage.
     #[derive(Debug, Clone, PartialEq)]
@@ -303,7 +305,7 @@ mod tests {
             Batch::Events { columns, rows } => all.extend(rows.map(|row| {
                 let text = columns.row_values(row).get(1).and_then(|&value| columns.string(value));
                 let text = text.unwrap_or_default().to_vec();
-                Met::Event(columns.time_ns[row], columns.cpu[row], columns.site[row], text)
+                Met::Event(columns.time_ns[row], columns.cpu[row], columns.site[row].0, text)
             })),
             Batch::Gap(gap) => all.push(Met::Gap(gap.count)),
             Batch::Damaged(range) => all.push(Met::Damaged(range.offset, range.damage)),
@@ -324,7 +326,16 @@ mod tests {
             let text = writer.intern(format!("text {time_ns}").as_bytes());
             let site = u32::from(time_ns % 3 == 0);
             let (cpu, values) = ((time_ns % 2) as u16, &[time_ns, text][..1 + site as usize]);
-            writer.push(&Firing { time_ns, thread: 0, site, cpu, unreadable: 0, values }).expect("pushed");
+            writer
+                .push(&Firing {
+                    time_ns,
+                    thread: ThreadId(0),
+                    site: SiteId(site),
+                    cpu,
+                    unreadable: 0,
+                    values,
+                })
+                .expect("pushed");
             if count % flush == 0 {
                 if let Some(&(to_ns, len_ns)) = gaps.next() {
                     let from_ns = to_ns.saturating_sub(len_ns);

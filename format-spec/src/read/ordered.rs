@@ -311,7 +311,7 @@ pub(crate) fn copy_row(from: &Columns, row: usize, to: &mut Columns, definitions
     to.thread.push(from.thread[row]);
     to.site.push(from.site[row]);
     to.cpu.push(from.cpu[row]);
-    let kinds = definitions.sites.get(from.site[row] as usize).map_or(&[][..], |site| &site.args);
+    let kinds = definitions.site(from.site[row]).map_or(&[][..], |site| &site.args);
     for (&value, kind) in from.row_values(row).iter().zip(kinds) {
         to.values.push(match (kind, from.string(value)) {
             (ArgKind::Str, Some(string)) => {

@@ -5,7 +5,7 @@ use crate::encode::BlockDecoder;
 use crate::error::Damage;
 use crate::layout::header::FileHeader;
 use crate::limits::{MAX_DEFINITIONS, MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT, WEIGHT_PER_BYTE};
-use crate::model::{Definition, LOST, Placed};
+use crate::model::{Definition, HostId, Placed, ProcessId, SiteId, ThreadId};
 
 /// Where a part begins in the file, and its ids in the lists of the whole file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,25 +53,23 @@ impl Trace<'_> {
         let Some(base) = self.bases.last() else { return };
         let all = &mut self.definitions;
         let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
-        let lost = |id: u32, len: usize| if id as usize >= len { LOST } else { id };
+        let host = |id: HostId| if id.index() < hosts { id } else { HostId::NONE };
+        let process = |id: ProcessId| if id.index() < processes { id } else { ProcessId::NONE };
+        let site = |id: SiteId| if id.index() < sites { id } else { SiteId::NONE };
         all.threads[base.threads as usize..]
             .iter_mut()
-            .for_each(|thread| thread.process = lost(thread.process, processes));
-        all.exits[base.exits as usize..]
-            .iter_mut()
-            .for_each(|exit| exit.process = lost(exit.process, processes));
-        all.skipped[base.skipped as usize..]
-            .iter_mut()
-            .for_each(|skipped| skipped.host = lost(skipped.host, hosts));
+            .for_each(|thread| thread.process = process(thread.process));
+        all.exits[base.exits as usize..].iter_mut().for_each(|exit| exit.process = process(exit.process));
+        all.skipped[base.skipped as usize..].iter_mut().for_each(|skipped| skipped.host = host(skipped.host));
         all.processes[base.processes as usize..]
             .iter_mut()
-            .filter(|process| process.host as usize >= hosts && process.host != LOST)
+            .filter(|process| process.host.index() >= hosts && process.host != HostId::NONE)
             // Its host is not known, but the process is.
-            .for_each(|process| process.host = LOST - 1);
+            .for_each(|process| process.host = HostId(HostId::NONE.0 - 1));
         for gap in &mut self.gaps[base.gaps..] {
-            (gap.host, gap.site) = (lost(gap.host, hosts), lost(gap.site, sites));
+            (gap.host, gap.site) = (host(gap.host), site(gap.site));
         }
-        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = lost(anchor.host, hosts));
+        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = host(anchor.host));
     }
 
     /// Gaps and clock anchors of a part may stand twice, and damage may have taken some: the longer list has them all.
@@ -110,22 +108,22 @@ impl Trace<'_> {
         let first = match &mut definition {
             Definition::Host(_) => base.hosts,
             Definition::Process(process) => {
-                process.host = process.host.saturating_add(base.hosts);
+                process.host = process.host.plus(base.hosts);
                 base.processes
             }
             Definition::Thread(thread) => {
-                thread.process = thread.process.saturating_add(base.processes);
+                thread.process = thread.process.plus(base.processes);
                 base.threads
             }
             Definition::Site(_) => base.sites,
             Definition::Stage(_) => base.stages,
             Definition::Exit(exit) => {
-                exit.process = exit.process.saturating_add(base.processes);
+                exit.process = exit.process.plus(base.processes);
                 base.exits
             }
             Definition::Cost(_) => 0,
             Definition::Skipped(skipped) => {
-                skipped.host = skipped.host.saturating_add(base.hosts);
+                skipped.host = skipped.host.plus(base.hosts);
                 base.skipped
             }
         };
@@ -152,9 +150,10 @@ impl Trace<'_> {
     /// Whether the threads and sites of the block decoded last are defined in its part.
     pub(crate) fn defines(&self, base: &Base, part: u32, decoder: &BlockDecoder) -> bool {
         let next = self.bases.get(part as usize + 1);
-        let (threads_end, sites_end) = next.map_or((u32::MAX, u32::MAX), |next| (next.threads, next.sites));
-        let mut threads = decoder.threads.iter().map(|id| id.saturating_add(base.threads));
-        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.saturating_add(base.sites), args));
+        let (threads_end, sites_end) =
+            next.map_or((ThreadId::NONE, SiteId::NONE), |next| (ThreadId(next.threads), SiteId(next.sites)));
+        let mut threads = decoder.threads.iter().map(|id| id.plus(base.threads));
+        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.plus(base.sites), args));
         threads.all(|id| id < threads_end && self.definitions.has_thread(id))
             && sites.all(|(id, args)| id < sites_end && self.definitions.has_site(id, args))
     }

@@ -266,17 +266,15 @@ impl<'a> Trace<'a> {
                 }
                 let list = if restated { &mut self.restated_gaps } else { &mut self.gaps };
                 list.extend(gaps.iter().map(Gap::from).map(|gap| Gap {
-                    host: gap.host.saturating_add(base.hosts),
-                    site: gap.site.saturating_add(base.sites),
+                    host: gap.host.plus(base.hosts),
+                    site: gap.site.plus(base.sites),
                     ..gap
                 }));
             }
             kind::CLOCKS => {
                 let clocks = plain::<StoredClock>(content, count)?;
-                let shifted = |anchor: ClockAnchor| ClockAnchor {
-                    host: anchor.host.saturating_add(base.hosts),
-                    ..anchor
-                };
+                let shifted =
+                    |anchor: ClockAnchor| ClockAnchor { host: anchor.host.plus(base.hosts), ..anchor };
                 let list = if restated { &mut self.restated_clocks } else { &mut self.clocks };
                 list.extend(clocks.iter().map(ClockAnchor::from).map(shifted));
             }
@@ -351,8 +349,8 @@ impl<'a> Trace<'a> {
             ));
         }
         if block.part > 0 {
-            out.thread.iter_mut().for_each(|id| *id = id.saturating_add(base.threads));
-            out.site.iter_mut().for_each(|id| *id = id.saturating_add(base.sites));
+            out.thread.iter_mut().for_each(|id| *id = id.plus(base.threads));
+            out.site.iter_mut().for_each(|id| *id = id.plus(base.sites));
         }
         Ok(())
     }

@@ -8,17 +8,17 @@ use std::io::Write;
 use super::Writer;
 use crate::error::Result;
 use crate::model::{
-    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, Process, Site, Skipped,
-    StageDef, Thread,
+    ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, HostId, Process,
+    ProcessId, Site, SiteId, Skipped, StageDef, Thread, ThreadId,
 };
 
 /// What the new trace has already; one for all sources of a copy.
 #[derive(Debug, Default)]
 pub struct Copier {
-    hosts: HashMap<(String, String), u32>,
-    processes: HashMap<Process, u32>,
-    threads: HashMap<Thread, u32>,
-    sites: HashMap<Site, u32>,
+    hosts: HashMap<(String, String), HostId>,
+    processes: HashMap<Process, ProcessId>,
+    threads: HashMap<Thread, ThreadId>,
+    sites: HashMap<Site, SiteId>,
     stages: Vec<StageDef>,
     skipped: HashSet<Skipped>,
 }
@@ -27,10 +27,11 @@ pub struct Copier {
 #[derive(Debug, Clone)]
 pub struct Source<'s> {
     definitions: &'s Definitions,
-    hosts: Vec<u32>,
-    sites: Vec<u32>,
-    processes: Vec<Option<u32>>,
-    threads: Vec<Option<u32>>,
+    hosts: Vec<HostId>,
+    /// None for a site that is not wanted.
+    sites: Vec<Option<SiteId>>,
+    processes: Vec<Option<ProcessId>>,
+    threads: Vec<Option<ThreadId>>,
     shift_ns: i64,
     values: Vec<u64>,
 }
@@ -45,7 +46,7 @@ impl Copier {
         &mut self,
         definitions: &'s Definitions,
         shift_ns: i64,
-        wanted: impl Fn(u32) -> bool,
+        wanted: impl Fn(SiteId) -> bool,
         writer: &mut Writer<W>,
     ) -> Result<Source<'s>> {
         let mut source = Source {
@@ -62,13 +63,13 @@ impl Copier {
         }
         for (id, site) in (0..).zip(&definitions.sites) {
             // The definition of a site without a name is lost, and with it all of its events.
-            let copied = !site.probe.is_empty() && wanted(id);
+            let copied = !site.probe.is_empty() && wanted(SiteId(id));
             let shifted = |found_ns: u64| match found_ns {
                 0 => 0,
                 found_ns => found_ns.saturating_add_signed(shift_ns),
             };
             let site = Site { found_ns: shifted(site.found_ns), ..site.clone() };
-            source.sites.push(if copied { self.site(&site, writer)? } else { u32::MAX });
+            source.sites.push(if copied { Some(self.site(&site, writer)?) } else { None });
         }
         for stage in &definitions.stages {
             if !self.stages.contains(stage) {
@@ -91,17 +92,15 @@ impl Copier {
         writer: &mut Writer<W>,
     ) -> Result<()> {
         let event = columns.event(row);
-        let site = source.sites.get(event.site as usize).copied().unwrap_or(u32::MAX);
+        let site = source.sites.get(event.site.index()).copied().flatten();
         let definitions = source.definitions;
         let (Some(old_site), Some(process)) =
-            (definitions.sites.get(event.site as usize), definitions.process_of(event.thread))
+            (definitions.site(event.site), definitions.process_of(event.thread))
         else {
             return Ok(());
         };
-        if site == u32::MAX {
-            return Ok(());
-        }
-        let thread = match source.threads[event.thread as usize] {
+        let Some(site) = site else { return Ok(()) };
+        let thread = match source.threads[event.thread.index()] {
             Some(thread) => thread,
             None => self.thread(source, event.thread, process, writer)?,
         };
@@ -135,13 +134,14 @@ impl Copier {
     /// # Errors
     /// As [`Writer::gap`].
     pub fn gap<W: Write>(&mut self, source: &Source<'_>, gap: &Gap, writer: &mut Writer<W>) -> Result<()> {
-        let site = source.sites.get(gap.site as usize).copied();
-        if site == Some(u32::MAX) {
-            return Ok(());
-        }
+        let site = match source.sites.get(gap.site.index()) {
+            Some(&None) => return Ok(()),
+            Some(&Some(site)) => site,
+            None => Gap::ANY_SITE,
+        };
         writer.gap(Gap {
             host: source.host(gap.host),
-            site: site.unwrap_or(Gap::ANY_SITE),
+            site,
             from_ns: gap.from_ns.saturating_add_signed(source.shift_ns),
             to_ns: gap.to_ns.saturating_add_signed(source.shift_ns),
             ..*gap
@@ -196,7 +196,7 @@ impl Copier {
     /// As [`Writer::define`].
     pub fn finish<W: Write>(&mut self, source: &Source<'_>, writer: &mut Writer<W>) -> Result<()> {
         for exit in &source.definitions.exits {
-            if let Some(&Some(process)) = source.processes.get(exit.process as usize) {
+            if let Some(&Some(process)) = source.processes.get(exit.process.index()) {
                 let time_ns = exit.time_ns.saturating_add_signed(source.shift_ns);
                 writer.define(Definition::Exit(Exit { process, time_ns, ..*exit }))?;
             }
@@ -204,21 +204,21 @@ impl Copier {
         source.definitions.cost.map_or(Ok(()), |cost| writer.define(Definition::Cost(cost)).map(drop))
     }
 
-    fn host<W: Write>(&mut self, host: &Host, writer: &mut Writer<W>) -> Result<u32> {
+    fn host<W: Write>(&mut self, host: &Host, writer: &mut Writer<W>) -> Result<HostId> {
         let key = (host.name.clone(), host.boot_id.clone());
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
         }
-        let id = writer.define(Definition::Host(host.clone()))?;
+        let id = writer.host(host.clone())?;
         self.hosts.insert(key, id);
         Ok(id)
     }
 
-    fn site<W: Write>(&mut self, site: &Site, writer: &mut Writer<W>) -> Result<u32> {
+    fn site<W: Write>(&mut self, site: &Site, writer: &mut Writer<W>) -> Result<SiteId> {
         if let Some(&id) = self.sites.get(site) {
             return Ok(id);
         }
-        let id = writer.define(Definition::Site(site.clone()))?;
+        let id = writer.site(site.clone())?;
         self.sites.insert(site.clone(), id);
         Ok(id)
     }
@@ -226,24 +226,24 @@ impl Copier {
     fn thread<W: Write>(
         &mut self,
         source: &mut Source<'_>,
-        old: u32,
+        old: ThreadId,
         process: &Process,
         writer: &mut Writer<W>,
-    ) -> Result<u32> {
-        let thread = source.definitions.threads[old as usize];
-        let process = match source.processes[thread.process as usize] {
+    ) -> Result<ThreadId> {
+        let thread = source.definitions.threads[old.index()];
+        let process = match source.processes[thread.process.index()] {
             Some(id) => id,
             None => {
                 let process = Process { host: source.host(process.host), ..process.clone() };
                 let id = match self.processes.get(&process) {
                     Some(&id) => id,
                     None => {
-                        let id = writer.define(Definition::Process(process.clone()))?;
+                        let id = writer.process(process.clone())?;
                         self.processes.insert(process, id);
                         id
                     }
                 };
-                source.processes[thread.process as usize] = Some(id);
+                source.processes[thread.process.index()] = Some(id);
                 id
             }
         };
@@ -251,18 +251,18 @@ impl Copier {
         let id = match self.threads.get(&thread) {
             Some(&id) => id,
             None => {
-                let id = writer.define(Definition::Thread(thread))?;
+                let id = writer.thread(thread)?;
                 self.threads.insert(thread, id);
                 id
             }
         };
-        source.threads[old as usize] = Some(id);
+        source.threads[old.index()] = Some(id);
         Ok(id)
     }
 }
 
 impl Source<'_> {
-    fn host(&self, old: u32) -> u32 {
-        self.hosts.get(old as usize).copied().unwrap_or(0)
+    fn host(&self, old: HostId) -> HostId {
+        self.hosts.get(old.index()).copied().unwrap_or_default()
     }
 }

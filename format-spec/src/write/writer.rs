@@ -18,7 +18,10 @@ use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
     MAX_DEFINITIONS_WEIGHT, MAX_STORED_BYTES,
 };
-use crate::model::{ClockAnchor, Columns, Definition, Definitions, Firing, Gap};
+use crate::model::{
+    ClockAnchor, Columns, Definition, Definitions, Firing, Gap, Host, HostId, Process, ProcessId, Site,
+    SiteId, Thread, ThreadId,
+};
 
 /// All definitions are written again after so many bytes, and so many times their own.
 const RESTATE_BYTES: u64 = 8 << 20;
@@ -138,6 +141,38 @@ impl<W: io::Write> Writer<W> {
         Ok(id)
     }
 
+    /// Adds a host, as [`define`](Self::define) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn host(&mut self, host: Host) -> Result<HostId> {
+        self.define(Definition::Host(host)).map(HostId)
+    }
+
+    /// Adds a process, as [`define`](Self::define) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn process(&mut self, process: Process) -> Result<ProcessId> {
+        self.define(Definition::Process(process)).map(ProcessId)
+    }
+
+    /// Adds a thread, as [`define`](Self::define) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn thread(&mut self, thread: Thread) -> Result<ThreadId> {
+        self.define(Definition::Thread(thread)).map(ThreadId)
+    }
+
+    /// Adds a site, as [`define`](Self::define) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn site(&mut self, site: Site) -> Result<SiteId> {
+        self.define(Definition::Site(site)).map(SiteId)
+    }
+
     /// All definitions so far.
     #[must_use]
     pub fn definitions(&self) -> &Definitions {
@@ -173,10 +208,10 @@ impl<W: io::Write> Writer<W> {
         if self.failed.is_some() {
             return self.check();
         }
-        let site = self.definitions.sites.get(firing.site as usize);
-        let thread_known = (firing.thread as usize) < self.definitions.threads.len();
+        let site = self.definitions.site(firing.site);
+        let thread_known = self.definitions.thread(firing.thread).is_some();
         if !thread_known || site.is_none_or(|site| site.args.len() != firing.values.len()) {
-            return Err(Error::Undefined { site: firing.site, thread: firing.thread });
+            return Err(Error::Undefined { site: firing.site.0, thread: firing.thread.0 });
         }
         limit("events of a block", self.builder.len() + 1, MAX_BLOCK_EVENTS)?;
         limit("argument values of a block", self.builder.values() + firing.values.len(), MAX_BLOCK_VALUES)?;

@@ -9,7 +9,8 @@ use std::ops::Range;
 use tracer_format::block::{BlockHeader, flag, kind};
 use tracer_format::{
     Arg, ArgKind, Batch, ClockAnchor, Columns, Cost, Definition, Definitions, Exit, Firing, Found, Gap, Host,
-    Process, Result, Scanner, Site, Skipped, StageDef, Thread, Trace, Writer, WriterOptions,
+    Process, ProcessId, Result, Scanner, Site, SiteId, Skipped, StageDef, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
 };
 
 /// A small generator of numbers (xorshift64*): every run has the same.
@@ -75,7 +76,7 @@ pub fn write_to<W: std::io::Write>(sink: W, trace_id: u64, start_ns: u64) -> Res
         writer.clock(ClockAnchor { monotonic_ns: time_ns, realtime_ns: 77, ..ClockAnchor::default() })?;
         writer.flush()?;
     }
-    writer.define(Definition::Exit(Exit { process: 1, time_ns, status: 9 }))?;
+    writer.define(Definition::Exit(Exit { process: ProcessId(1), time_ns, status: 9 }))?;
     writer.define(Definition::Cost(Cost { cpu_ns: 5, ..Cost::default() }))?;
     writer.define(Definition::Skipped(Skipped { pid: 100, reason: "gone".into(), ..Skipped::default() }))?;
     writer.finish()
@@ -85,7 +86,7 @@ fn thread_of<W: std::io::Write>(writer: &mut Writer<W>, trace_id: u64, thread: u
     let program = format!("program{thread}of{trace_id}");
     let process =
         writer.define(Definition::Process(Process { pid: 100 + thread, program, ..Process::default() }))?;
-    writer.define(Definition::Thread(Thread { process, tid: 200 + thread })).map(drop)
+    writer.define(Definition::Thread(Thread { process: ProcessId(process), tid: 200 + thread })).map(drop)
 }
 
 fn event<W: std::io::Write>(
@@ -102,7 +103,7 @@ fn event<W: std::io::Write>(
     let all = [random.next(), string, random.next()];
     let values = &all[..[1, 3, 0][site as usize]];
     let unreadable = if site == 1 && random.below(4) == 0 { 0b100 } else { 0 };
-    writer.push(&Firing { time_ns, thread, site, cpu, unreadable, values })
+    writer.push(&Firing { time_ns, thread: ThreadId(thread), site: SiteId(site), cpu, unreadable, values })
 }
 
 /// The bytes of that trace.
@@ -121,9 +122,9 @@ pub fn two(trace_id: u64) -> Vec<u8> {
 /// A number that stands for an event with all that is known of it, but for ids, which change when parts are lost.
 pub fn fingerprint(columns: &Columns, row: usize, definitions: &Definitions) -> u64 {
     let event = columns.event(row);
-    let thread = definitions.threads[event.thread as usize];
-    let process = &definitions.processes[thread.process as usize];
-    let site = &definitions.sites[event.site as usize];
+    let thread = definitions.threads[event.thread.index()];
+    let process = &definitions.processes[thread.process.index()];
+    let site = &definitions.sites[event.site.index()];
     let mut hasher = DefaultHasher::new();
     (event.time_ns, event.cpu, thread.tid, process.pid, &process.program).hash(&mut hasher);
     (&site.provider, &site.probe).hash(&mut hasher);

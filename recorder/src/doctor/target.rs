@@ -10,8 +10,8 @@ use tracer_format::ArgKind;
 
 use crate::arch::nop::NopForm;
 use crate::kernel::link::Place;
-use crate::kernel::site_id::SiteId;
 use crate::site::argument::{Argument, Location};
+use tracer_format::SiteId;
 
 /// Times that each site is fired.
 pub(super) const FIRINGS: u64 = 1000;

@@ -21,7 +21,7 @@ use crate::drain::ring::Reach;
 use crate::kernel::bpf::Map;
 use crate::kernel::program::lane_bytes;
 use crate::kernel::raw::RawHead;
-use crate::kernel::site_id::SiteId;
+use tracer_format::SiteId;
 
 /// The lanes of all CPUs, mapped.
 #[derive(Clone, Debug)]

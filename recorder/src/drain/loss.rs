@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::drain::lane::{LOST, LOST_FIRST, LOST_LAST, LOST_SEEN, Lanes};
-use crate::kernel::site_id::SiteId;
 use crate::kernel::sites::Sites;
+use tracer_format::SiteId;
 
 /// Events of one site that were lost on one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

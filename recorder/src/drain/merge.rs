@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::raw::RawHead;
-    use crate::kernel::site_id::SiteId;
+    use tracer_format::SiteId;
 
     /// A batch with the events (time, site) of each CPU.
     fn batch(parts: &[(u16, &[(u64, u32)])]) -> Batch {

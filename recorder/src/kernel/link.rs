@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::kernel::bpf;
 use crate::kernel::program::Program;
-use crate::kernel::site_id::SiteId;
+use tracer_format::SiteId;
 
 /// How sites are attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn attach_multi(
     let room = DescriptorRoom::make();
     let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
     let semaphores: Vec<u64> = places.iter().map(|place| place.semaphore_offset).collect();
-    let cookies: Vec<u64> = places.iter().map(|place| place.site.cookie()).collect();
+    let cookies: Vec<u64> = places.iter().map(|place| place.site.into()).collect();
     let sites = bpf::UprobeSites { offsets: &offsets, semaphore_offsets: &semaphores, cookies: &cookies };
     room.move_up(bpf::link_uprobe_multi(program, path, &sites, pid)?)
 }
@@ -140,7 +140,7 @@ fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io:
     let link = |place: &Place| {
         // The link keeps the event, which so needs no descriptor of its own.
         let event = open_perf_event(pmu, path, place, Meets::All)?;
-        room.move_up(bpf::link_perf(program, event.as_fd(), place.site.cookie())?)
+        room.move_up(bpf::link_perf(program, event.as_fd(), place.site.into())?)
     };
     places.iter().map(link).collect()
 }

@@ -21,8 +21,8 @@ use crate::kernel::bpf::{
 };
 use crate::kernel::btf;
 use crate::kernel::code::{Code, refused, relocate};
-use crate::kernel::site_id::SiteId;
 use crate::kernel::sites::{MAX_SITES, Sites};
+use tracer_format::SiteId;
 
 /// The object, aligned as the ELF parser wants it.
 #[repr(C, align(8))]

@@ -5,7 +5,7 @@
 //! event; from then on an event is a head and the words that it points to, which [`Raw`] shows together.
 
 use crate::abi::{HEADER_BYTES, MAX_ARGUMENTS};
-use crate::kernel::site_id::SiteId;
+use tracer_format::SiteId;
 
 /// Flag of the length: reserved, not yet submitted; `BPF_RINGBUF_BUSY_BIT`.
 pub(crate) const BUSY_BIT: u32 = 1 << 31;

@@ -9,7 +9,7 @@ use crate::abi::{SITE_BITS, SITE_PAGE_BITS, SiteSpec};
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{Map, MapLayout, MapType, bytes_of};
 use crate::kernel::program::{create, layout, set};
-use crate::kernel::site_id::SiteId;
+use tracer_format::SiteId;
 
 /// Sites of one page.
 const PAGE_SITES: u32 = 1 << SITE_PAGE_BITS;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ops::RangeInclusive;
 
-use tracer_format::{Firing, Gap, Result, Site, Writer};
+use tracer_format::{Firing, Gap, HostId, Result, Site, Writer};
 
 use crate::drain::loss::Loss;
 use crate::kernel::raw::Raw;
@@ -57,7 +57,7 @@ impl Converter {
         writer.push_unsealed(&Firing {
             time_ns: raw.time_ns,
             thread,
-            site: raw.site.0,
+            site: raw.site,
             cpu: raw.cpu,
             unreadable: *unreadable,
             values,
@@ -82,7 +82,7 @@ impl Converter {
         });
         gaps.sort_by_key(|gap| (gap.to_ns, gap.from_ns, gap.cpu, gap.site));
         for gap in &gaps {
-            if let Some(site) = self.sites.get_mut(gap.site as usize) {
+            if let Some(site) = self.sites.get_mut(gap.site.index()) {
                 site.lost += gap.count;
             }
         }
@@ -92,9 +92,9 @@ impl Converter {
 
 fn gap(loss: &Loss) -> Gap {
     Gap {
-        host: 0,
+        host: HostId(0),
         cpu: loss.cpu,
-        site: loss.site.0,
+        site: loss.site,
         from_ns: loss.first_ns,
         to_ns: loss.last_ns,
         count: loss.count,

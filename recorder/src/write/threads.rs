@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use tracer_format::grammar::ProgramPattern;
-use tracer_format::{Definition, Exit, Process, Result, Thread, Writer};
+use tracer_format::{Definition, Exit, Process, ProcessId, Result, Thread, ThreadId, Writer};
 
 use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK};
 use crate::host::process;
@@ -25,9 +25,9 @@ pub(crate) struct Threads {
     slept_ns: u64,
     known: HashMap<u32, KnownProcess>,
     /// By process and thread.
-    ids: HashMap<(u32, u32), u32>,
+    ids: HashMap<(u32, u32), ThreadId>,
     /// The last answer: threads fire in bursts.
-    last: Option<(u32, u32, u32)>,
+    last: Option<(u32, u32, ThreadId)>,
 }
 
 /// A running process.
@@ -39,7 +39,7 @@ struct KnownProcess {
     /// Whether its program is recorded, once that was looked at.
     is_wanted: Option<bool>,
     /// Its id in the trace that is being written.
-    id: Option<u32>,
+    id: Option<ProcessId>,
     /// Its threads that have ids.
     tids: Vec<u32>,
 }
@@ -73,7 +73,7 @@ impl Threads {
         raw: &Raw<'_>,
         site_program: &str,
         writer: &mut Writer<W>,
-    ) -> Result<Option<u32>> {
+    ) -> Result<Option<ThreadId>> {
         let (pid, tid) = (raw.pid, raw.tid);
         if let Some((last_pid, last_tid, id)) = self.last
             && (last_pid, last_tid) == (pid, tid)
@@ -151,7 +151,7 @@ impl Threads {
         raw: &Raw<'_>,
         site_program: &str,
         writer: &mut Writer<W>,
-    ) -> Result<Option<u32>> {
+    ) -> Result<Option<ThreadId>> {
         let known = self.known.entry(raw.pid).or_default();
         if !known.is_asked {
             known.is_asked = true;
@@ -168,10 +168,10 @@ impl Threads {
         }
         let process = match known.id {
             Some(id) => id,
-            None => writer.define(Definition::Process(known.process.clone()))?,
+            None => writer.process(known.process.clone())?,
         };
         known.id = Some(process);
-        let id = writer.define(Definition::Thread(Thread { process, tid: raw.tid }))?;
+        let id = writer.thread(Thread { process, tid: raw.tid })?;
         known.tids.push(raw.tid);
         self.ids.insert((raw.pid, raw.tid), id);
         Ok(Some(id))
@@ -233,7 +233,7 @@ mod tests {
     /// No process has it: above the kernel's greatest pid.
     const PID: u32 = 5_000_000;
 
-    fn fired(time_ns: u64, threads: &mut Threads, writer: &mut Writer<Vec<u8>>) -> Option<u32> {
+    fn fired(time_ns: u64, threads: &mut Threads, writer: &mut Writer<Vec<u8>>) -> Option<ThreadId> {
         let mut words = about(time_ns, PID, 0, &[], &[]);
         words[2] |= u64::from(PID);
         threads.id(&Raw::parse(0, &words).unwrap(), "where", writer).unwrap()
@@ -270,15 +270,14 @@ mod tests {
         let second = fired(21, &mut threads, &mut writer).unwrap();
 
         let definitions = writer.definitions();
-        let process =
-            |thread: u32| &definitions.processes[definitions.threads[thread as usize].process as usize];
+        let process = |thread: ThreadId| definitions.process_of(thread).expect("defined");
         let facts =
             |thread| (process(thread).program.as_str(), process(thread).start_ns, process(thread).parent_pid);
         assert_eq!(facts(shell), ("shell", TICK_NS, 7));
         assert_eq!(facts(worker), ("worker", TICK_NS, 7));
         assert_eq!(facts(second), ("worker", 2 * TICK_NS, 7));
         assert_eq!(process(worker).command, ["worker", "-n"]);
-        let ended = definitions.threads[worker as usize].process;
+        let ended = definitions.thread(worker).expect("defined").process;
         assert_eq!(definitions.exits, [Exit { process: ended, time_ns: 15, status: 7 << 8 }]);
     }
 
@@ -313,7 +312,7 @@ mod tests {
         observe(&mut threads, &mut writer, &fork(10, TICK_NS));
         assert_eq!(fired(11, &mut threads, &mut writer), None);
         observe(&mut threads, &mut writer, &exec(12, TICK_NS));
-        assert_eq!(fired(13, &mut threads, &mut writer), Some(0));
+        assert_eq!(fired(13, &mut threads, &mut writer), Some(ThreadId(0)));
         assert_eq!(writer.definitions().processes.len(), 1);
     }
 

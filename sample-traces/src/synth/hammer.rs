@@ -6,7 +6,7 @@ use super::spread::{Spread, whole};
 use super::{Plan, scene};
 use crate::random::Random;
 use std::io;
-use tracer_format::Result;
+use tracer_format::{Result, SiteId, ThreadId};
 
 /// One of so many hits is followed by an interruption: the timer, another thread.
 const INTERRUPTED: u64 = 2048;
@@ -26,7 +26,13 @@ pub(super) fn run<W: io::Write>(plan: &Plan, recording: &mut Recording<W>) -> Re
     for thread in 0..plan.workers {
         agenda.set(thread.into(), scene::START_NS + spread.draw(hit_ns, &mut random));
         let seq = plan.first_seq + u64::from(thread) * each;
-        shots.push(Shot { time_ns: 0, thread: thread.into(), site: 0, cpu: thread % plan.cpus, seq });
+        shots.push(Shot {
+            time_ns: 0,
+            thread: ThreadId(thread.into()),
+            site: SiteId(0),
+            cpu: thread % plan.cpus,
+            seq,
+        });
     }
     let mut now_ns = scene::START_NS;
     while !recording.is_over() {

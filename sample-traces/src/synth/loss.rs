@@ -2,7 +2,7 @@
 
 use super::spread::exponential;
 use crate::random::Random;
-use tracer_format::Gap;
+use tracer_format::{Gap, HostId, SiteId};
 
 /// Mean number of events that one burst loses.
 const BURST_EVENTS: f64 = 256.0;
@@ -46,7 +46,7 @@ impl Loss {
     }
 
     /// Whether the next event is lost. Gaps whose burst is over are appended to `over`.
-    pub(super) fn takes(&mut self, time_ns: u64, cpu: u16, site: u32, over: &mut Vec<Gap>) -> bool {
+    pub(super) fn takes(&mut self, time_ns: u64, cpu: u16, site: SiteId, over: &mut Vec<Gap>) -> bool {
         self.until -= 1;
         if self.until == 0 {
             self.begin(cpu);
@@ -81,14 +81,15 @@ impl Loss {
 }
 
 impl Burst {
-    fn add(&mut self, time_ns: u64, site: u32) {
+    fn add(&mut self, time_ns: u64, site: SiteId) {
         match self.gaps.iter_mut().find(|gap| gap.site == site) {
             Some(gap) => {
                 gap.to_ns = time_ns;
                 gap.count += 1;
             }
             None => {
-                let gap = Gap { host: 0, cpu: self.cpu, site, from_ns: time_ns, to_ns: time_ns, count: 1 };
+                let gap =
+                    Gap { host: HostId(0), cpu: self.cpu, site, from_ns: time_ns, to_ns: time_ns, count: 1 };
                 self.gaps.push(gap);
             }
         }
@@ -104,7 +105,7 @@ mod tests {
         for part in [0.02, 0.1, 0.9] {
             let (mut loss, mut over, mut lost) = (Loss::new(part, 3), Vec::new(), Vec::new());
             for time_ns in 0..1_000_000_u64 {
-                let (cpu, site) = ((time_ns % 3) as u16, (time_ns / 3 % 6) as u32);
+                let (cpu, site) = ((time_ns % 3) as u16, SiteId((time_ns / 3 % 6) as u32));
                 if loss.takes(time_ns, cpu, site, &mut over) {
                     lost.push((cpu, site, time_ns));
                 }
@@ -112,7 +113,7 @@ mod tests {
             over.extend(loss.finish());
             assert_eq!(over.iter().map(|gap| gap.count).sum::<u64>(), lost.len() as u64);
             for gap in &over {
-                let inside = |&&(cpu, site, time_ns): &&(u16, u32, u64)| {
+                let inside = |&&(cpu, site, time_ns): &&(u16, SiteId, u64)| {
                     (cpu, site) == (gap.cpu, gap.site) && (gap.from_ns..=gap.to_ns).contains(&time_ns)
                 };
                 assert_eq!(lost.iter().filter(inside).count() as u64, gap.count, "{gap:?}");
@@ -125,6 +126,6 @@ mod tests {
     #[test]
     fn without_loss_nothing_is_lost() {
         let mut loss = Loss::new(0.0, 3);
-        assert!((0..100_000).all(|time_ns| !loss.takes(time_ns, 0, 0, &mut Vec::new())));
+        assert!((0..100_000).all(|time_ns| !loss.takes(time_ns, 0, SiteId(0), &mut Vec::new())));
     }
 }

@@ -12,7 +12,7 @@ use super::spread::{Spread, whole};
 use crate::random::Random;
 use std::collections::VecDeque;
 use std::io;
-use tracer_format::Result;
+use tracer_format::{Result, SiteId, ThreadId};
 
 /// Mean time until a woken thread runs, ns.
 const WAKE_NS: u64 = 4_000;
@@ -241,9 +241,8 @@ impl<'p> Pipeline<'p> {
         Ok(())
     }
 
-    fn shot(&self, actor: usize, time_ns: u64, site: u32, buffer: Handed) -> Shot {
-        let thread = u32::try_from(actor).expect("there are at most a few thousand actors");
-        Shot { time_ns, thread, site, cpu: self.cpus[actor], seq: buffer.seq }
+    fn shot(&self, actor: usize, time_ns: u64, site: SiteId, buffer: Handed) -> Shot {
+        Shot { time_ns, thread: ThreadId::at(actor), site, cpu: self.cpus[actor], seq: buffer.seq }
     }
 
     fn act_in(&mut self, actor: usize, now_ns: u64, mean_ns: u64) {

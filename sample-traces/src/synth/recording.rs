@@ -5,7 +5,7 @@ use super::topic::Topics;
 use super::truth::{ProbeTruth, StageTruth, Truth};
 use super::{Plan, Shape, scene};
 use std::io;
-use tracer_format::{Firing, Gap, Result, Writer};
+use tracer_format::{Firing, Gap, Result, SiteId, ThreadId, Writer};
 
 /// The clocks are read together so often, ns.
 const ANCHOR_NS: u64 = 60_000_000_000;
@@ -14,8 +14,8 @@ const ANCHOR_NS: u64 = 60_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shot {
     pub(super) time_ns: u64,
-    pub(super) thread: u32,
-    pub(super) site: u32,
+    pub(super) thread: ThreadId,
+    pub(super) site: SiteId,
     pub(super) cpu: u16,
     pub(super) seq: u64,
 }
@@ -85,7 +85,7 @@ impl<W: io::Write> Recording<W> {
     pub(super) fn fire(&mut self, shot: &Shot) -> Result<bool> {
         let &Shot { time_ns, thread, site, cpu, seq } = shot;
         self.left -= 1;
-        let probe = &mut self.truth.probes[site as usize];
+        let probe = &mut self.truth.probes[site.index()];
         probe.fired += 1;
         if self.loss.takes(time_ns, cpu, site, &mut self.over) {
             probe.lost += 1;

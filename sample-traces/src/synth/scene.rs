@@ -6,7 +6,8 @@ use super::{Plan, Shape};
 use std::io;
 use tracer_format::limits::MAX_STRING_ARGUMENT_BYTES;
 use tracer_format::{
-    ArgKind, ClockAnchor, Definition, Host, Process, Result, Site, Skipped, SkippedKind, Thread, Writer,
+    ArgKind, ClockAnchor, Definition, Host, HostId, Process, ProcessId, Result, Site, Skipped, SkippedKind,
+    Thread, Writer,
 };
 
 /// CLOCK_MONOTONIC when the recording begins, ns.
@@ -22,12 +23,14 @@ const LAUNCHER: u32 = 4241;
 
 /// Sites of the pipeline, in the order in which a buffer passes them.
 pub(super) mod site {
-    pub(in super::super) const BEG_GLOBAL: u32 = 0;
-    pub(in super::super) const BEG_AWE: u32 = 1;
-    pub(in super::super) const END_AWE: u32 = 2;
-    pub(in super::super) const BEG_WRITING: u32 = 3;
-    pub(in super::super) const END_WRITING: u32 = 4;
-    pub(in super::super) const END_GLOBAL: u32 = 5;
+    use tracer_format::SiteId;
+
+    pub(in super::super) const BEG_GLOBAL: SiteId = SiteId(0);
+    pub(in super::super) const BEG_AWE: SiteId = SiteId(1);
+    pub(in super::super) const END_AWE: SiteId = SiteId(2);
+    pub(in super::super) const BEG_WRITING: SiteId = SiteId(3);
+    pub(in super::super) const END_WRITING: SiteId = SiteId(4);
+    pub(in super::super) const END_GLOBAL: SiteId = SiteId(5);
 }
 
 const PIPELINE: [(&str, &str); 6] = [
@@ -96,7 +99,7 @@ fn skipped() -> Vec<Skipped> {
 pub(super) fn anchor(monotonic_ns: u64) -> ClockAnchor {
     let realtime_ns = START_REALTIME_NS.saturating_add_unsigned(monotonic_ns - START_NS);
     ClockAnchor {
-        host: 0,
+        host: HostId(0),
         monotonic_ns,
         boottime_ns: monotonic_ns + SUSPENDED_NS,
         realtime_ns,
@@ -138,9 +141,9 @@ fn path(program: &str) -> String {
     format!("/usr/local/bin/{program}")
 }
 
-fn process<W: io::Write>(writer: &mut Writer<W>, program: &str, pid: u32) -> Result<u32> {
-    writer.define(Definition::Process(Process {
-        host: 0,
+fn process<W: io::Write>(writer: &mut Writer<W>, program: &str, pid: u32) -> Result<ProcessId> {
+    writer.process(Process {
+        host: HostId(0),
         pid,
         parent_pid: LAUNCHER,
         // The kernel tells the start in steps of 10 ms.
@@ -148,11 +151,11 @@ fn process<W: io::Write>(writer: &mut Writer<W>, program: &str, pid: u32) -> Res
         program: program.to_owned(),
         executable: path(program),
         command: vec![program.to_owned()],
-    }))
+    })
 }
 
-fn thread<W: io::Write>(writer: &mut Writer<W>, process: u32, tid: u32) -> Result<()> {
-    writer.define(Definition::Thread(Thread { process, tid })).map(drop)
+fn thread<W: io::Write>(writer: &mut Writer<W>, process: ProcessId, tid: u32) -> Result<()> {
+    writer.thread(Thread { process, tid }).map(drop)
 }
 
 fn site(provider: &str, program: &str, probe: &str, nth: u64, plan: &Plan) -> Definition {

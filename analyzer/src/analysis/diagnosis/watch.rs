@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, Definitions, Gap};
+use tracer_format::{Columns, Definitions, Gap, ProcessId};
 
 use super::limit::flow::Flow;
 use super::limit::resource::process_of;
@@ -39,7 +39,7 @@ pub struct Watch<'a> {
     pub(crate) breaks: Breaks,
     pub(crate) numbers: Numbers,
     /// Silences of each process, and of all together.
-    pub(crate) silences: BTreeMap<u32, Silences>,
+    pub(crate) silences: BTreeMap<ProcessId, Silences>,
     pub(crate) all: Silences,
     processes: Vec<Silences>,
     pub(crate) gaps: Vec<(u64, u64)>,
@@ -103,7 +103,8 @@ impl<'a> Watch<'a> {
             self.broken(key, slot);
         }
         let processes = std::mem::take(&mut self.processes);
-        self.silences = (0..).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
+        self.silences =
+            (0..).map(ProcessId).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
     }
 
     /// The order of the path is told by the buffers so far; those that have passed it are counted.
@@ -234,10 +235,10 @@ impl Sink for Watch<'_> {
             return Ok(());
         }
         for row in rows {
-            if self.sites.get(columns.site[row] as usize).copied().unwrap_or_default() {
+            if self.sites.get(columns.site[row].index()).copied().unwrap_or_default() {
                 let time_ns = columns.time_ns[row];
                 let process = process_of(columns.thread[row], self.definitions);
-                if let Some(silences) = self.processes.get_mut(process as usize) {
+                if let Some(silences) = self.processes.get_mut(process.index()) {
                     silences.event(time_ns);
                 }
                 self.all.event(time_ns);

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{ArgKind, Columns, Definitions, Site};
+use tracer_format::{ArgKind, Columns, Definitions, Site, ThreadId};
 
 use super::by::GroupBy;
 use super::table::{GroupTable, MAX_ALL_VALUES};
@@ -73,9 +73,9 @@ impl<'a> Grouping<'a> {
     }
 
     /// What stands for the thread of a span's begin; `None` if it stands at an event.
-    fn of_thread(&self, by: GroupBy, thread: u32) -> Option<String> {
-        let thread = self.definitions.threads.get(thread as usize)?;
-        let process = self.definitions.processes.get(thread.process as usize)?;
+    fn of_thread(&self, by: GroupBy, thread: ThreadId) -> Option<String> {
+        let thread = self.definitions.thread(thread)?;
+        let process = self.definitions.process(thread.process)?;
         match by {
             GroupBy::Pid => Some(format!("{} {}", process.pid, process.program)),
             GroupBy::Tid => Some(format!("{} {}", thread.tid, process.program)),
@@ -112,9 +112,9 @@ impl Sink for Grouping<'_> {
             return Ok(());
         }
         for row in rows {
-            let told = self.sites.get(columns.site[row] as usize).map_or(0, Vec::len);
+            let told = self.sites.get(columns.site[row].index()).map_or(0, Vec::len);
             for at in 0..told {
-                let Told { table, argument } = self.sites[columns.site[row] as usize][at];
+                let Told { table, argument } = self.sites[columns.site[row].index()][at];
                 let value = match argument {
                     None => Some(columns.cpu[row].to_string()),
                     Some((arg, kind)) => {

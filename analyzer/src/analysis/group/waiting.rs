@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use tracer_format::ThreadId;
+
 use crate::pair::Point;
 
 /// Values that wait, at most; beyond that the oldest are given up.
 const MOST: usize = 1 << 18;
 
 /// An event that a value belongs to: of one table, at one moment of a thread.
-type EventPlace = (u32, u32, u64);
+type EventPlace = (u32, ThreadId, u64);
 
 /// Values by the event that they stand at.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ mod tests {
     #[test]
     fn a_value_is_taken_once_and_two_at_one_moment_are_none() {
         let mut waiting = Waiting::default();
-        let at = |time_ns| Point { time_ns, thread: 1 };
+        let at = |time_ns| Point { time_ns, thread: ThreadId(1) };
         waiting.add(0, at(1), Some(7));
         assert_eq!((waiting.take(0, at(1)), waiting.take(0, at(1))), (Some(Some(7)), None));
         waiting.add(0, at(2), Some(7));
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn the_oldest_are_given_up() {
         let mut waiting = Waiting::default();
-        let at = |time_ns| Point { time_ns, thread: 1 };
+        let at = |time_ns| Point { time_ns, thread: ThreadId(1) };
         (0..=MOST as u64).for_each(|time_ns| waiting.add(0, at(time_ns), Some(1)));
         assert_eq!((waiting.take(0, at(0)), waiting.take(0, at(1))), (None, Some(Some(1))));
         assert_eq!(waiting.order.len(), MOST);

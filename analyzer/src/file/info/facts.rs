@@ -200,7 +200,7 @@ fn gap_table(trace: &Trace<'_>) -> Table {
     let columns = ["lost", "from", "length", "cpu", "probe"].map(|name| (name, Align::Right));
     let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);
     let row = |gap: &Gap| {
-        let site = trace.definitions.sites.get(gap.site as usize).filter(|_| gap.site != Gap::ANY_SITE);
+        let site = trace.definitions.site(gap.site).filter(|_| gap.site != Gap::ANY_SITE);
         vec![
             gap.count.to_string(),
             duration(gap.from_ns.saturating_sub(start_ns)),

@@ -33,7 +33,7 @@ pub fn json(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
         "skipped": definitions.skipped.iter().map(skipped::json).collect::<Vec<_>>(),
         "hosts": definitions.hosts.iter().map(host).collect::<Vec<_>>(),
         "clocks": trace.clocks.iter().map(|anchor| value!({
-            "host": anchor.host,
+            "host": anchor.host.0,
             "monotonic_ns": anchor.monotonic_ns,
             "boottime_ns": anchor.boottime_ns,
             "realtime_ns": anchor.realtime_ns,
@@ -78,9 +78,9 @@ fn loss(trace: &Trace<'_>, decoded: Option<&Outcome>) -> Value {
     value!({
         "lost": trace.dropped(),
         "gaps": trace.gaps.iter().map(|gap| value!({
-            "host": gap.host,
+            "host": gap.host.0,
             "cpu": (gap.cpu != tracer_format::Gap::ANY_CPU).then_some(gap.cpu),
-            "site": (gap.site != tracer_format::Gap::ANY_SITE).then_some(gap.site),
+            "site": (gap.site != tracer_format::Gap::ANY_SITE).then_some(gap.site.0),
             "from_ns": gap.from_ns,
             "to_ns": gap.to_ns,
             "lost": gap.count,
@@ -117,7 +117,7 @@ fn process_list(trace: &Trace<'_>, counts: Option<&Counts>) -> Vec<Value> {
     let row = |(id, process): (usize, &tracer_format::Process)| {
         let exit = lives.exit(id);
         let mut row = value!({
-            "host": process.host,
+            "host": process.host.0,
             "pid": process.pid,
             "parent_pid": process.parent_pid,
             "program": process.program,

@@ -1,6 +1,6 @@
 //! Tracks: processes, threads, and what stands below them; fields of Perfetto's `track_descriptor.proto`.
 
-use tracer_format::Definitions;
+use tracer_format::{Definitions, ProcessId, ThreadId};
 
 use super::packet::{NameUse, push_packet};
 use super::wire::{push_int, push_message, push_text, push_uint};
@@ -23,21 +23,21 @@ impl Uuids {
         Self { processes, threads, loss, last: loss }
     }
 
-    fn process(process: u32) -> u64 {
+    fn process(process: ProcessId) -> u64 {
         1 + u64::from(process)
     }
 
-    pub(super) fn thread(&self, thread: u32) -> u64 {
+    pub(super) fn thread(&self, thread: ThreadId) -> u64 {
         1 + self.processes + u64::from(thread)
     }
 
-    pub(super) fn probes(&self, thread: u32) -> u64 {
+    pub(super) fn probes(&self, thread: ThreadId) -> u64 {
         self.thread(thread) + self.threads
     }
 
     /// The process of a thread.
-    pub(super) fn process_of(&self, thread: u32, definitions: &Definitions) -> u64 {
-        definitions.threads.get(thread as usize).map_or(self.loss, |thread| Self::process(thread.process))
+    pub(super) fn process_of(&self, thread: ThreadId, definitions: &Definitions) -> u64 {
+        definitions.thread(thread).map_or(self.loss, |thread| Self::process(thread.process))
     }
 
     /// A new id.
@@ -51,20 +51,20 @@ impl Uuids {
 pub(super) fn push_tracks(out: &mut Vec<u8>, definitions: &Definitions, tracks: &Tracks, uuids: &Uuids) {
     let numbers = tracks.pids.iter().zip(&tracks.ranks);
     for ((index, process), (&pid, &rank)) in (0..).zip(&definitions.processes).zip(numbers) {
-        let uuid = Uuids::process(index);
+        let uuid = Uuids::process(ProcessId(index));
         let (name, command) = (&process.program, &process.command);
         push_process(out, ProcessTrack { uuid, pid, rank, name, command });
     }
     for ((index, thread), &(pid, tid)) in (0..).zip(&definitions.threads).zip(&tracks.threads) {
-        let process = definitions.processes.get(thread.process as usize);
-        push_track(out, uuids.thread(index), Uuids::process(thread.process), |out| {
+        let process = definitions.process(thread.process);
+        push_track(out, uuids.thread(ThreadId(index)), Uuids::process(thread.process), |out| {
             push_message(out, 4, |out| {
                 push_uint(out, 1, pid.into());
                 push_uint(out, 2, tid.into());
                 push_text(out, 5, process.map_or("?", |process| &process.program));
             });
         });
-        push_lane(out, uuids.probes(index), uuids.thread(index), "probes");
+        push_lane(out, uuids.probes(ThreadId(index)), uuids.thread(ThreadId(index)), "probes");
     }
 }
 

@@ -69,8 +69,8 @@ impl Candidate {
     /// What stands for the scope of `fired`.
     pub(crate) fn scope_id(&self, fired: &Fired) -> u32 {
         match self.scope {
-            Scope::Tid => fired.thread,
-            Scope::Pid => fired.process,
+            Scope::Tid => fired.thread.0,
+            Scope::Pid => fired.process.0,
             Scope::Ppid => fired.parent,
             Scope::Trace => 0,
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use tracer_format::ProcessId;
+
 use super::candidate::Candidate;
 use super::sample::Sample;
 
@@ -11,7 +13,7 @@ const COMPARED: usize = 64;
 /// The largest percentage of values that two processes whose lives overlap, and whose values `key` does not tell apart,
 /// both begin; of the one that begins fewer.
 pub(crate) fn shared_percent(sample: &Sample<'_>, key: &Candidate) -> f64 {
-    let mut begun: BTreeMap<u32, Begun> = BTreeMap::new();
+    let mut begun: BTreeMap<ProcessId, Begun> = BTreeMap::new();
     for (at, fired) in sample.fired.iter().enumerate().filter(|(_, fired)| !fired.is_end) {
         let Some(value) = key.values(fired) else { continue };
         let process = begun.entry(fired.process).or_insert_with(|| Begun {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tracer_format::{ArgKind, Batch, Columns, Definitions, Site, Trace};
+use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace};
 
 use super::sample::{ARGS, Fired, Life};
 use crate::select::Selection;
@@ -95,14 +95,14 @@ impl<'a> Gatherer<'a> {
     fn event(&mut self, columns: &Columns, row: usize) {
         self.looked_at += 1;
         let thread = columns.thread[row];
-        let process = self.definitions.threads.get(thread as usize).map_or(u32::MAX, |thread| thread.process);
-        if let Some(life) = self.lives.get_mut(process as usize) {
+        let process = self.definitions.thread(thread).map_or(ProcessId::NONE, |thread| thread.process);
+        if let Some(life) = self.lives.get_mut(process.index()) {
             life.first_ns = life.first_ns.min(columns.time_ns[row]);
             life.last_ns = columns.time_ns[row];
         }
-        let site = columns.site[row] as usize;
+        let site = columns.site[row].index();
         let Some(uses) = self.uses.get(site).filter(|uses| !uses.is_empty()) else { return };
-        let parent = self.definitions.processes.get(process as usize).map_or(0, |process| process.parent_pid);
+        let parent = self.definitions.process(process).map_or(0, |process| process.parent_pid);
         let (arity, args) = arguments(columns, row, &self.definitions.sites[site].args);
         for &(stage, is_end) in uses {
             if self.current[stage].len() < ENOUGH {

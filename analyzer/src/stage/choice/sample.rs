@@ -1,5 +1,7 @@
 //! What a key is chosen from: some events of one stage, as plain values.
 
+use tracer_format::{ProcessId, ThreadId};
+
 /// Arguments of an event that may be part of a key.
 pub const ARGS: usize = 4;
 
@@ -9,9 +11,9 @@ pub struct Fired {
     /// Whether it ends the stage; it begins it otherwise.
     pub is_end: bool,
     /// Index of the thread.
-    pub thread: u32,
+    pub thread: ThreadId,
     /// Index of the process: one life of one pid.
-    pub process: u32,
+    pub process: ProcessId,
     /// What the processes of one family share: the parent's pid, 0 if unknown.
     pub parent: u32,
     /// Arguments that the probe has, at most [`ARGS`].
@@ -51,8 +53,8 @@ impl Sample<'_> {
     /// Whether process `old` had ended when process `new` began, as far as their events tell, and both run the same
     /// program: what `old` left open stays open.
     #[must_use]
-    pub(crate) fn replaced(&self, old: u32, new: u32) -> bool {
-        let life = |process: u32| self.lives.get(process as usize);
+    pub(crate) fn replaced(&self, old: ProcessId, new: ProcessId) -> bool {
+        let life = |process: ProcessId| self.lives.get(process.index());
         match (life(old), life(new)) {
             (Some(a), Some(b)) => old != new && a.program == b.program && a.last_ns < b.first_ns,
             _ => false,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracer_format::{ProcessId, ThreadId};
+
 use proptest::prelude::*;
 
 use super::candidate::Candidate;
@@ -24,7 +26,13 @@ struct Simulated {
 impl Simulated {
     /// A firing; gives its position.
     fn fire(&mut self, is_end: bool, [parent, process, thread]: [u32; 3], args: &[i64]) -> usize {
-        let mut fired = Fired { is_end, thread, process, parent, ..Fired::default() };
+        let mut fired = Fired {
+            is_end,
+            thread: ThreadId(thread),
+            process: ProcessId(process),
+            parent,
+            ..Fired::default()
+        };
         fired.arity = u8::try_from(args.len()).unwrap();
         for (to, &arg) in fired.args.iter_mut().zip(args) {
             *to = Some(arg);

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tracer_format::ThreadId;
+
 use super::candidate::Candidate;
 use super::sample::Sample;
 use crate::stage::Scope;
@@ -108,7 +110,7 @@ impl Trial {
     fn is_balanced(&self, sample: &Sample<'_>) -> bool {
         let (begins, ends) = sample.counts();
         let (low, high) = (begins.min(ends), begins.max(ends));
-        let threads: HashSet<u32> = sample.fired.iter().map(|fired| fired.thread).collect();
+        let threads: HashSet<ThreadId> = sample.fired.iter().map(|fired| fired.thread).collect();
         // What began before the sample or ends after it: not more than the threads have at a time.
         let slack = FEW.max(2 * threads.len());
         let edge = if high > 4 * slack || self.key.scope == Scope::Tid { slack } else { 2 };

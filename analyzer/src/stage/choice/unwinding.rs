@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use tracer_format::ThreadId;
+
 use super::candidate::Candidate;
 use super::sample::Sample;
 use super::trial::Trial;
@@ -13,7 +15,7 @@ const DEEPEST: usize = 64;
 
 /// The pairs of a thread's calls when argument `arg` tells which begin an end belongs to; and the begins left behind.
 pub(crate) fn unwound(sample: &Sample<'_>, arg: u8) -> (Trial, usize) {
-    let mut stacks: HashMap<u32, Vec<u32>> = HashMap::new();
+    let mut stacks: HashMap<ThreadId, Vec<u32>> = HashMap::new();
     let mut begin_of = vec![0; sample.fired.len()];
     let mut left = 0;
     let value = |at: usize| sample.fired[at].args[usize::from(arg)];

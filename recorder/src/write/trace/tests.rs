@@ -12,11 +12,11 @@ use crate::abi::KIND_SITE;
 use crate::drain::batch::Part;
 use crate::drain::loss::Loss;
 use crate::kernel::raw::RawHead;
-use crate::kernel::site_id::SiteId;
 use crate::site::argument::{Argument, Location};
 use crate::site::plan::Plan;
 use crate::write::flight::Flight;
 use crate::write::output::Bounds;
+use tracer_format::SiteId;
 
 /// No process has it: above the kernel's greatest pid.
 const PID: u32 = 5_000_000;

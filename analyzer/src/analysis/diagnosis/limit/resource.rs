@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracer_format::Definitions;
+use tracer_format::{Definitions, ProcessId, ThreadId};
 
 use super::super::path::buffers::Buffers;
 use super::super::path::route::Route;
@@ -88,23 +88,23 @@ pub(crate) fn resources(
     found
 }
 
-pub(crate) fn process_of(thread: u32, definitions: &Definitions) -> u32 {
-    definitions.threads.get(thread as usize).map_or(u32::MAX, |thread| thread.process)
+pub(crate) fn process_of(thread: ThreadId, definitions: &Definitions) -> ProcessId {
+    definitions.thread(thread).map_or(ProcessId::NONE, |thread| thread.process)
 }
 
-pub(crate) fn program_of(thread: u32, definitions: &Definitions) -> String {
-    let process = definitions.processes.get(process_of(thread, definitions) as usize);
+pub(crate) fn program_of(thread: ThreadId, definitions: &Definitions) -> String {
+    let process = definitions.process(process_of(thread, definitions));
     process.map(|process| process.program.clone()).unwrap_or_default()
 }
 
 /// Threads, and the steps of work that they do.
-type Team = (BTreeSet<u32>, Vec<usize>);
+type Team = (BTreeSet<ThreadId>, Vec<usize>);
 
 /// Groups of threads that share steps.
 fn groups(rows: &Buffers, route: &Route) -> Vec<Team> {
     let mut groups: Vec<Team> = Vec::new();
     for step in (0..rows.steps()).filter(|&step| route.is_work(step)) {
-        let threads: BTreeSet<u32> = rows
+        let threads: BTreeSet<ThreadId> = rows
             .all_hits()
             .filter(|hits| hits[step].thread == hits[step + 1].thread)
             .map(|hits| hits[step].thread)
@@ -128,14 +128,14 @@ fn groups(rows: &Buffers, route: &Route) -> Vec<Team> {
 }
 
 /// For each run of rows, when each thread has a buffer.
-type Occupied = Vec<BTreeMap<u32, Vec<Interval>>>;
+type Occupied = Vec<BTreeMap<ThreadId, Vec<Interval>>>;
 
 /// A thread has a buffer from the first begin to the last end, what lies between included; if most buffers change
 /// threads in between, only while it works on it.
 fn occupied(rows: &Buffers, (first, last): (usize, usize), steps: &[usize]) -> Occupied {
     let between = |pairs: &[(usize, usize)]| -> Occupied {
         let of_run = |run: &std::ops::Range<usize>| {
-            let mut by_thread: BTreeMap<u32, Vec<Interval>> = BTreeMap::new();
+            let mut by_thread: BTreeMap<ThreadId, Vec<Interval>> = BTreeMap::new();
             for hits in run.clone().map(|row| rows.hits(row)) {
                 for &(from, to) in pairs {
                     let (begin, end) = (hits[from], hits[to]);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tracer_format::Definitions;
 use tracer_format::log::escape;
+use tracer_format::{Definitions, ProcessId};
 
 use super::super::path::buffers::Buffers;
 use super::intervals::within;
@@ -37,7 +37,7 @@ pub(crate) struct Stall {
     /// The program; empty if all processes were silent: the machine stood still.
     pub(crate) program: String,
     /// Index of the process.
-    pub(crate) process: u32,
+    pub(crate) process: ProcessId,
     /// Where it begins and how long it is.
     pub(crate) silence: Silence,
     /// Keys of the buffers that it held, in the order in which they entered.
@@ -72,7 +72,7 @@ pub(crate) struct StallPeriod {
 pub(crate) fn stalls(
     rows: &Buffers,
     definitions: &Definitions,
-    silences: &BTreeMap<u32, Silences>,
+    silences: &BTreeMap<ProcessId, Silences>,
     all: &Silences,
 ) -> Vec<Stall> {
     let totals: Vec<f64> = (0..rows.len()).map(|row| rows.total_ns(row) as f64).collect();
@@ -92,7 +92,7 @@ pub(crate) fn stalls(
             let program = if silences.len() > 1 && of_all.iter().any(covers) {
                 String::new()
             } else {
-                let process = definitions.processes.get(process as usize);
+                let process = definitions.process(process);
                 process.map(|process| process.program.clone()).unwrap_or_default()
             };
             let is_headline =
@@ -126,7 +126,7 @@ struct Visits {
 }
 
 impl Visits {
-    fn new(rows: &Buffers, definitions: &Definitions, process: u32) -> Self {
+    fn new(rows: &Buffers, definitions: &Definitions, process: ProcessId) -> Self {
         let (mut stays, mut logs) = (Vec::new(), Vec::new());
         for (row, hits) in rows.all_hits().enumerate() {
             let is_here = |at: &usize| process_of(hits[*at].thread, definitions) == process;
@@ -169,7 +169,7 @@ impl Visits {
 
 /// Whether the stalls of a program come again and again.
 pub(crate) fn period(stalls: &[Stall]) -> Option<StallPeriod> {
-    let mut by_process: BTreeMap<u32, Vec<Silence>> = BTreeMap::new();
+    let mut by_process: BTreeMap<ProcessId, Vec<Silence>> = BTreeMap::new();
     for stall in stalls.iter().filter(|stall| !stall.program.is_empty()) {
         by_process.entry(stall.process).or_default().push(stall.silence);
     }

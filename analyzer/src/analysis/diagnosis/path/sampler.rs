@@ -73,12 +73,14 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
+    use tracer_format::ThreadId;
+
     use super::*;
 
     fn sampled(count: u64) -> Buffers {
         let mut sampler = Sampler::new(1);
         for at in 0..count {
-            sampler.push(KeyValue::new(&[]), &[Point { time_ns: at, thread: 0 }]);
+            sampler.push(KeyValue::new(&[]), &[Point { time_ns: at, thread: ThreadId(0) }]);
         }
         sampler.buffers()
     }
