@@ -3,8 +3,9 @@
 mod made;
 mod pipeline;
 
-use made::{DOCUMENTED_LOG, trace_of};
+use made::{DOCUMENTED_LOG, log_of, trace_of};
 use pipeline::Pipeline;
+use proptest::prelude::*;
 use tracer_analyzer::Selection;
 use tracer_analyzer::analysis::analyze;
 use tracer_analyzer::analysis::diagnosis::{Diagnosis, Finding, FindingKind, LimitKind, Watch, diagnose};
@@ -158,4 +159,28 @@ fn what_a_stage_inverts_is_found() {
     let found = diagnosed(DOCUMENTED_LOG);
     assert_eq!(kinds(&found), [FindingKind::Inverted]);
     assert_eq!((found.findings[0].count, found.findings[0].subject.as_deref()), (10, Some("global")));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Whatever fires in whatever order, a diagnosis is made, and every buffer is in one place at most.
+    #[test]
+    fn no_order_of_events_is_too_strange(
+        events in prop::collection::vec((0_u64..90_000, 0..7_usize, 0_i64..40, 1_u32..5), 0..600),
+    ) {
+        const PROBES: [&str; 7] = ["beg_a", "end_a", "beg_b", "end_b", "beg_c", "end_c", "c_start"];
+        let mut events = events;
+        events.sort_unstable();
+        let word = |&(time, probe, key, pid): &(u64, usize, i64, u32)| {
+            format!("{time}:{}:{key}@{pid}", PROBES[probe])
+        };
+        let words: Vec<String> = events.iter().map(word).collect();
+        let found = diagnosed(&log_of(&words.join(" ")));
+        for slow in &found.slowest {
+            prop_assert_eq!(slow.steps_ns.iter().sum::<i64>(), slow.total_ns);
+        }
+        let lost: usize = found.losses.lost.values().chain(found.losses.missed.values()).map(Vec::len).sum();
+        prop_assert!(found.buffers + lost as u64 <= events.len() as u64);
+    }
 }

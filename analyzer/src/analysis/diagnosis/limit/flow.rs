@@ -12,6 +12,7 @@ const GROWTH_BINS: usize = 50;
 pub(crate) struct Flow {
     from_ns: u64,
     bin_ns: f64,
+    bins_per_ns: f64,
     came: Vec<Passed>,
     went: Vec<Passed>,
 }
@@ -48,13 +49,14 @@ impl Flow {
     #[must_use]
     pub(crate) fn new(from_ns: u64, to_ns: u64) -> Self {
         let bin_ns = ((to_ns.saturating_sub(from_ns) + 1) as f64 / BINS as f64).max(1.0);
-        Self { from_ns, bin_ns, came: vec![Passed::default(); BINS], went: vec![Passed::default(); BINS] }
+        let [came, went] = [vec![Passed::default(); BINS], vec![Passed::default(); BINS]];
+        Self { from_ns, bin_ns, bins_per_ns: bin_ns.recip(), came, went }
     }
 
     /// A buffer came and went.
     pub(crate) fn add(&mut self, came_ns: u64, went_ns: u64) {
         for (bins, time_ns) in [(&mut self.came, came_ns), (&mut self.went, went_ns)] {
-            let at = time_ns.saturating_sub(self.from_ns) as f64 / self.bin_ns;
+            let at = time_ns.saturating_sub(self.from_ns) as f64 * self.bins_per_ns;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited below")]
             let bin = (at as usize).min(BINS - 1);
             bins[bin].count += 1;

@@ -107,6 +107,10 @@ impl Passages {
         });
         self.passed[slot] = 0;
         self.slots.insert(key, slot);
+        // What is no longer under way needs no place in the order: so that stays short.
+        while self.order.front().is_some_and(|&(_, slot, used)| self.uses[slot] != used) {
+            self.order.pop_front();
+        }
         self.order.push_back((key, slot, self.uses[slot]));
         slot
     }
@@ -205,7 +209,7 @@ impl Hasher for Mix {
     fn write(&mut self, bytes: &[u8]) {
         let mut words = bytes.chunks_exact(8);
         for word in &mut words {
-            self.write_u64(word.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)));
+            self.write_u64(word.try_into().map_or(0, u64::from_le_bytes));
         }
         words.remainder().iter().for_each(|&byte| self.write_u64(byte.into()));
     }
