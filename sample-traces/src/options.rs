@@ -18,6 +18,12 @@ pub struct SourceOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 4000,
           value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_PAYLOAD_BYTES)))]
     pub size: u32,
+    /// Makes so many buffers at a time, and waits for as many intervals
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Leaves out these sequence numbers, such as 7,12
+    #[arg(long, value_name = "SEQ", value_delimiter = ',')]
+    pub leave_out: Vec<u64>,
 }
 
 /// What `processor` does.
@@ -38,6 +44,20 @@ pub struct ProcessorOptions {
     /// Seed of the spread; the times of a buffer follow from the seed and its sequence number
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Drops the buffers of these sequence numbers after the work on them
+    #[arg(long, value_name = "SEQ", value_delimiter = ',')]
+    pub drop: Vec<u64>,
+    /// Hands the buffers of these sequence numbers over twice
+    #[arg(long, value_name = "SEQ", value_delimiter = ',')]
+    pub twice: Vec<u64>,
+}
+
+/// What `sink` does.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct SinkOptions {
+    /// Time from taking a buffer until the next may be taken
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
+    pub take: Duration,
 }
 
 impl SourceOptions {
@@ -46,6 +66,8 @@ impl SourceOptions {
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![format!("--rate={}", self.rate), format!("--size={}", self.size)];
         arguments.extend(self.count.map(|count| format!("--count={count}")));
+        arguments.push(format!("--batch={}", self.batch));
+        arguments.extend(self.leave_out.iter().map(|seq| format!("--leave-out={seq}")));
         arguments
     }
 }
@@ -54,13 +76,24 @@ impl ProcessorOptions {
     /// The command-line arguments that mean these options.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
-        vec![
+        let mut arguments = vec![
             format!("--workers={}", self.workers),
             format!("--awe={}", duration::text(self.awe)),
             format!("--writing={}", duration::text(self.writing)),
             format!("--jitter={}", self.jitter),
             format!("--seed={}", self.seed),
-        ]
+        ];
+        arguments.extend(self.drop.iter().map(|seq| format!("--drop={seq}")));
+        arguments.extend(self.twice.iter().map(|seq| format!("--twice={seq}")));
+        arguments
+    }
+}
+
+impl SinkOptions {
+    /// The command-line arguments that mean these options.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        vec![format!("--take={}", duration::text(self.take))]
     }
 }
 
@@ -82,6 +115,8 @@ mod tests {
         source: SourceOptions,
         #[command(flatten)]
         processor: ProcessorOptions,
+        #[command(flatten)]
+        sink: SinkOptions,
     }
 
     fn parsed(arguments: &[&str]) -> Both {
@@ -99,10 +134,16 @@ mod tests {
             "--writing=0",
             "--jitter=1.25",
             "--seed=9",
+            "--batch=4",
+            "--leave-out=5,7",
+            "--drop=8,9",
+            "--twice=6",
+            "--take=2ms",
         ];
         for given in [&everything[..], &[]] {
             let first = parsed(given);
-            let handed_on = [first.source.arguments(), first.processor.arguments()].concat();
+            let handed_on =
+                [first.source.arguments(), first.processor.arguments(), first.sink.arguments()].concat();
             assert_eq!(parsed(&handed_on.iter().map(String::as_str).collect::<Vec<_>>()), first);
         }
     }

@@ -1,7 +1,7 @@
 //! Launcher of the demo pipeline: starts `source | processor | sink`, passes signals on, waits and sums up.
 
 use clap::Parser;
-use sample_traces::options::{ProcessorOptions, SourceOptions};
+use sample_traces::options::{ProcessorOptions, SinkOptions, SourceOptions};
 use sample_traces::stop::LAUNCHED;
 use sample_traces::{Error, fired};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -21,6 +21,8 @@ struct Arguments {
     source: SourceOptions,
     #[command(flatten)]
     processor: ProcessorOptions,
+    #[command(flatten)]
+    sink: SinkOptions,
 }
 
 fn main() -> ExitCode {
@@ -34,7 +36,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut processor =
         start_program("processor", &arguments.processor.arguments(), made.into(), Stdio::piped())?;
     let done = processor.stdout.take().expect("standard output is piped");
-    let mut sink = start_program("sink", &[], done.into(), Stdio::inherit())?;
+    let mut sink = start_program("sink", &arguments.sink.arguments(), done.into(), Stdio::inherit())?;
     let (handle, forwarder) = forward_signals(&source)?;
 
     let readers = [&mut source, &mut processor, &mut sink].map(follow_errors);

@@ -71,6 +71,9 @@ fn work(
         work::spend(awe);
         probe!(buffer_tracker, end_awe, seq);
         END_AWE.add(1);
+        if options.drop.contains(&seq) {
+            continue;
+        }
 
         let mut output = output.lock().expect("no worker panics");
         let (body, trailer) = buffer.parts();
@@ -81,6 +84,9 @@ fn work(
         probe!(buffer_tracker, end_writing, seq);
         END_WRITING.add(1);
         output.write_all(trailer).map_err(Error::Write)?;
+        if options.twice.contains(&seq) {
+            output.write_all(buffer.bytes()).map_err(Error::Write)?;
+        }
     }
     Ok(())
 }

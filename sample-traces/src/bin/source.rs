@@ -35,10 +35,15 @@ fn run(options: &SourceOptions) -> Result<(), Error> {
         if options.rate > 0.0 { Duration::from_secs_f64(1.0 / options.rate) } else { Duration::ZERO };
     let mut due = Instant::now();
     for seq in 1..=options.count.unwrap_or(u64::MAX) {
-        if !stop.sleep_until(due) {
-            break;
+        if (seq - 1).is_multiple_of(options.batch.into()) {
+            if !stop.sleep_until(due) {
+                break;
+            }
+            due += interval * options.batch;
         }
-        due += interval;
+        if options.leave_out.contains(&seq) {
+            continue;
+        }
         probe!(buffer_tracker, beg_global, seq);
         BEG_GLOBAL.add(1);
         let buffer = Buffer::new(seq, options.size);
