@@ -2,24 +2,46 @@
 
 mod made;
 mod pipeline;
+mod schema;
+
+use std::collections::BTreeMap;
 
 use made::{DOCUMENTED_LOG, log_of, trace_of};
 use pipeline::Pipeline;
 use proptest::prelude::*;
+use schema::misfits;
+use serde_json::Value;
 use tracer_analyzer::Selection;
-use tracer_analyzer::analysis::analyze;
-use tracer_analyzer::analysis::diagnosis::{Diagnosis, Finding, FindingKind, LimitKind, Watch, diagnose};
-use tracer_analyzer::stage::{choice::choose_keys, choose};
+use tracer_analyzer::analysis::diagnosis::{
+    Diagnosis, Finding, FindingKind, LimitKind, ResourceKind, Watch, diagnose,
+};
+use tracer_analyzer::analysis::{Analysis, analyze};
+use tracer_analyzer::screen::json;
+use tracer_analyzer::stage::{Draft, choice::choose_keys, choose};
 use tracer_format::Trace;
 
+const SCHEMA: &str = include_str!("../../format-spec/analyze.schema.json");
+
 fn diagnosed(log: &str) -> Diagnosis {
+    said_of(log, &[]).diagnosis.unwrap()
+}
+
+/// What is said of `log` with these stages.
+fn said_of(log: &str, stages: &[&str]) -> Analysis {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
     let selection = Selection::all();
-    let chosen = choose_keys(&trace, &selection, &choose(&[], &trace.definitions).unwrap());
+    let given: Vec<Draft> = stages.iter().map(|stage| stage.parse().unwrap()).collect();
+    let chosen = choose_keys(&trace, &selection, &choose(&given, &trace.definitions).unwrap());
     let mut watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(&trace));
     let analysis = analyze(&trace, &selection, &chosen.stages, &mut watch).unwrap().chosen_by(chosen);
-    diagnose(watch, &analysis, 5)
+    Analysis { diagnosis: Some(diagnose(watch, &analysis, 5)), ..analysis }
+}
+
+fn fits_schema(analysis: &Analysis) {
+    let [schema, document]: [Value; 2] =
+        [SCHEMA, &json(analysis)].map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!(misfits(&document, &schema, &schema, "$"), [""; 0]);
 }
 
 fn kinds(diagnosis: &Diagnosis) -> Vec<FindingKind> {
@@ -108,6 +130,122 @@ fn a_process_that_stands_still_is_named_and_explains_the_slowest() {
 }
 
 #[test]
+fn a_source_that_stands_still_and_catches_up_is_named() {
+    each_seed(|seed| {
+        let calm = Pipeline { seed, buffers: 300, rate: 150.0, ..Pipeline::default() };
+        let stall = Some(("source", 600_000_000, 100_000_000));
+        let found = diagnosed(&Pipeline { stall, ..calm.clone() }.log());
+        assert_eq!(kinds(&found), [FindingKind::Stall], "seed {seed}: {:?}", found.findings);
+        assert_eq!(found.findings[0].program.as_deref(), Some("source"));
+        assert_eq!(found.limit.kind, LimitKind::Source, "{}", found.limit.text);
+        // A source that has nothing to do for once has nothing to make up for.
+        let log = calm.log();
+        let later = |line: &str| match line.get(1..17).and_then(|time| time.trim().parse::<u64>().ok()) {
+            Some(time_ns) if time_ns > 1_601_000_000 => {
+                format!("[{:>16}{}\n", time_ns + 100_000_000, &line[17..])
+            }
+            _ => format!("{line}\n"),
+        };
+        let idle = diagnosed(&log.lines().map(later).collect::<String>());
+        assert_eq!(kinds(&idle), [], "seed {seed}: {:?}", idle.findings);
+    });
+}
+
+#[test]
+fn buffers_that_come_in_bursts_wait_but_nothing_is_narrow() {
+    each_seed(|seed| {
+        for (batch, workers) in [(4, 1), (12, 1), (12, 3)] {
+            let bursts = Pipeline { seed, batch, workers, buffers: 600, rate: 120.0, ..Pipeline::default() };
+            let found = diagnosed(&bursts.log());
+            assert_eq!(found.limit.kind, LimitKind::Source, "seed {seed}, {batch}: {}", found.limit.text);
+            assert_eq!(kinds(&found), [], "seed {seed}: {:?}", found.findings);
+        }
+    });
+}
+
+#[test]
+fn threads_that_never_meet_are_no_lock_unless_some_waited() {
+    each_seed(|seed| {
+        let rare = Pipeline { seed, workers: 4, buffers: 300, rate: 100.0, ..Pipeline::default() };
+        let has_lock =
+            |found: &Diagnosis| found.limit.resources.iter().any(|it| it.kind == ResourceKind::Lock);
+        assert!(!has_lock(&diagnosed(&rare.log())), "seed {seed}");
+        assert!(has_lock(&diagnosed(&Pipeline { lock: true, rate: 1500.0, ..rare }.log())), "seed {seed}");
+    });
+}
+
+/// Eight monitors, taken again and again: some are waited for, some are waited in, by threads that come as they like.
+fn monitors(seed: u64) -> String {
+    let (mut log, mut random) = (String::new(), seed);
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut events: Vec<(u64, &str, u64)> = Vec::new();
+    let mut free: BTreeMap<u64, u64> = BTreeMap::new();
+    for _ in 0..400 {
+        let monitor = next(8);
+        let mut now = free.get(&monitor).unwrap_or(&0) + 1000 + next(50_000);
+        let probes: &[&str] = match next(4) {
+            0 => &["enter_start", "enter_done", "held_start", "held_done"],
+            1 => &["enter_start", "enter_done", "held_start", "wait_start", "wait_done", "held_done"],
+            2 => &["wait_start", "wait_done"],
+            _ => &["held_start", "held_done", "held_done"],
+        };
+        for probe in probes {
+            events.push((now, probe, monitor + 30));
+            now += 500 + next(5000);
+        }
+        free.insert(monitor, now);
+    }
+    events.sort_unstable();
+    for (time, probe, monitor) in events {
+        log += &log_of(&format!("{time}:{probe}:{monitor}"));
+    }
+    log
+}
+
+#[test]
+fn keys_that_go_their_own_ways_are_no_pipeline() {
+    let stages =
+        ["enter", "held", "wait"].map(|name| format!("{name} = p:{name}_start -> p:{name}_done by seq"));
+    let stages: Vec<&str> = stages.iter().map(String::as_str).collect();
+    each_seed(|seed| {
+        let found = said_of(&monitors(seed), &stages).diagnosis.unwrap();
+        assert_eq!(kinds(&found), [], "seed {seed}: {:?}", found.findings);
+        assert_eq!(found.limit.kind, LimitKind::None, "{}", found.limit.text);
+        assert!(found.limit.text.contains("% of the keys go along one path"), "{}", found.limit.text);
+        assert!(found.losses.lost.is_empty() && found.losses.missed.is_empty());
+    });
+}
+
+#[test]
+fn each_of_two_pipelines_is_diagnosed() {
+    let one = Pipeline { lost_after_awe: &[7], ..Pipeline::default() };
+    let other = Pipeline { seed: 2, buffers: 90, awe_ns: 8e6, ..Pipeline::default() };
+    let other = other.log().replace("demo:", "shop:").replace("processor", "packer   ");
+    let lines = one.log() + &other;
+    let mut lines: Vec<&str> = lines.lines().filter(|line| line.contains("Seq")).collect();
+    lines.sort_unstable();
+    let analysis = said_of(&(lines.join("\n") + "\n"), &[]);
+    fits_schema(&analysis);
+    let found = analysis.diagnosis.unwrap();
+    assert_eq!((kinds(&found), found.limit.kind), (vec![FindingKind::Lost], LimitKind::Source));
+    let [other] = &found.others[..] else { panic!("one more path, not {}", found.others.len()) };
+    assert_eq!((other.buffers, other.limit.program.as_deref()), (90, Some("packer")), "{}", other.limit.text);
+    assert!(matches!(other.limit.kind, LimitKind::Bottleneck | LimitKind::Overload));
+    assert_eq!(kinds(other), []);
+}
+
+#[test]
+fn many_buffers_of_a_count_may_be_lost() {
+    let lost: Vec<usize> = (1..=60).filter(|number| number % 4 == 0).collect();
+    let found = diagnosed(&Pipeline { lost_after_awe: Box::leak(lost.into()), ..Pipeline::default() }.log());
+    assert_eq!(kinds(&found), [FindingKind::Lost], "{:?}", found.findings);
+    assert_eq!(found.findings[0].count, 15);
+}
+
+#[test]
 fn lost_skipped_and_repeated_buffers_are_told_apart() {
     let pipeline = Pipeline {
         lost_after_awe: &[7, 12],
@@ -176,7 +314,9 @@ proptest! {
             format!("{time}:{}:{key}@{pid}", PROBES[probe])
         };
         let words: Vec<String> = events.iter().map(word).collect();
-        let found = diagnosed(&log_of(&words.join(" ")));
+        let analysis = said_of(&log_of(&words.join(" ")), &[]);
+        fits_schema(&analysis);
+        let found = analysis.diagnosis.unwrap();
         for slow in &found.slowest {
             prop_assert_eq!(slow.steps_ns.iter().sum::<i64>(), slow.total_ns);
         }

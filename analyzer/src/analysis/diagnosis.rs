@@ -10,13 +10,17 @@ mod shares;
 mod watch;
 mod worst;
 
+use tracer_format::Definitions;
+
 use super::{Analysis, Latency};
+use crate::pair::{Edge, Side};
 use crate::stage::Stage;
 
 pub use finding::{Finding, FindingKind};
 pub use limit::flow::Rates;
 pub use limit::judge::{Limit, LimitKind};
 pub use limit::resource::{Resource, ResourceKind};
+pub use path::following::Following;
 pub use path::loss::Losses;
 pub use path::route::{PathStep, Route};
 pub use shares::Shares;
@@ -24,10 +28,11 @@ pub use watch::Watch;
 pub use worst::Slow;
 
 use findings::Measured;
-use limit::judge::{Case, judge};
+use limit::judge::{Case, judge, too_few};
 use limit::stall::stalls;
 use path::buffers::Buffers;
 use path::loss::{Horizon, overtaken};
+use watch::course::{Course, Whole};
 
 /// Slices of the time that in-flight numbers are given for.
 const SLICES: usize = 64;
@@ -37,6 +42,8 @@ const SLICES: usize = 64;
 pub struct Diagnosis {
     /// The path of the buffers; without steps if there is none.
     pub route: Route,
+    /// How many buffers follow it; findings and a verdict need nearly all.
+    pub following: Following,
     /// Buffers that passed all of it.
     pub buffers: u64,
     /// How long each step takes.
@@ -57,17 +64,109 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// The slowest buffers.
     pub slowest: Vec<Slow>,
+    /// The same of the other paths, if there are several: stages of another provider, or with another key.
+    pub others: Vec<Diagnosis>,
 }
 
-/// Says what `watch` saw of the path among the stages of `analysis`; with the `worst` slowest buffers.
+/// Says what `watch` saw of the paths among the stages of `analysis`, that with most probes and buffers first; with the `worst`
+/// slowest buffers of each.
 #[must_use]
 pub fn diagnose(mut watch: Watch<'_>, analysis: &Analysis, worst: usize) -> Diagnosis {
     watch.finish();
     let stages: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
-    let inverted = findings::inverted(analysis);
-    let Some(whole) = &watch.whole else {
-        return Diagnosis {
+    // Where damage hid events, their time may be unknown: nothing is said to be missing.
+    let lost_at = if analysis.outcome.damage.is_empty() { watch.gaps.clone() } else { vec![(0, u64::MAX)] };
+    let context =
+        Context { analysis, stages: &stages, definitions: watch.definitions, gaps: &lost_at, worst };
+    let mut found: Vec<Diagnosis> =
+        watch.courses.iter().filter_map(|course| context.diagnose(course, course.whole.as_ref()?)).collect();
+    let rank = |it: &Diagnosis| (it.following.is_path(), it.route.edges.len(), it.buffers);
+    found.sort_by_key(|diagnosis| std::cmp::Reverse(rank(diagnosis)));
+    let mut found = found.into_iter();
+    let mut first = found.next().unwrap_or_else(Diagnosis::without_path);
+    // A stage by itself is no path beside another; its figures stand in the table of stages.
+    first.others = found.filter(|it| it.following.is_path() && it.route.edges.len() > 2).collect();
+    first.findings.extend(findings::inverted(analysis));
+    first
+}
+
+/// What all courses have in common.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    analysis: &'a Analysis,
+    stages: &'a [Stage],
+    definitions: &'a Definitions,
+    /// Times at which events were lost, from and to, ns.
+    gaps: &'a [(u64, u64)],
+    worst: usize,
+}
+
+impl Context<'_> {
+    fn diagnose(self, course: &Course, whole: &Whole) -> Option<Diagnosis> {
+        let edge = |&(local, side): &(usize, Side)| Edge { stage: course.stages[local], side };
+        let route = Route::new(whole.route.iter().map(edge).collect(), self.stages);
+        let sampled = whole.sampler.buffers();
+        let buffers = whole.slowest.with(&sampled);
+        let horizon = Horizon {
+            time_ns: self.analysis.time_ns?,
+            reach_ns: findings::horizon_ns(&buffers),
+            gaps: self.gaps,
+        };
+        let (losses, following) = course.breaks.judge(&route.edges, horizon, whole.following(&course.counts));
+        let losses = losses.supported_by(&following);
+        let measured = Diagnosis {
+            buffers: whole.total.count(),
+            steps: whole.steps.clone(),
+            total: whole.total.clone(),
+            in_flight: whole.flow.over_time(SLICES),
+            following,
+            route: route.clone(),
+            losses: losses.clone(),
+            ..Diagnosis::without_path()
+        };
+        if !following.is_path() {
+            let text = if following.is_refused() { following.refusal() } else { too_few(measured.buffers) };
+            return Some(Diagnosis { limit: Limit::none(text), ..measured });
+        }
+        let stalls = stalls(&buffers, self.definitions, &course.silences, &course.all);
+        let limit = judge(Case {
+            buffers: &sampled,
+            route: &route,
+            flow: &whole.flow,
+            count: whole.total.count(),
+            stalls: &stalls,
+            definitions: self.definitions,
+        });
+        let overtaken = overtaken(&sampled);
+        let ways: Vec<(u64, bool)> = overtaken.iter().copied().zip(one_way(&sampled)).collect();
+        let start_ns = horizon.time_ns.0;
+        let evidence = Measured {
+            buffers: &sampled,
+            all: &buffers,
+            route: &route,
+            stages: self.stages,
+            stalls: &stalls,
+            losses: &losses,
+            skipped: &if self.gaps.is_empty() { course.counts.never() } else { Vec::new() },
+            overtaken: if following.is_ordered() { &ways } else { &[] },
+            start_ns,
+        };
+        Some(Diagnosis {
+            shares: shares::shares(&sampled),
+            slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
+            findings: evidence.findings(),
+            limit,
+            overtaken,
+            ..measured
+        })
+    }
+}
+
+impl Diagnosis {
+    fn without_path() -> Self {
+        Self {
             route: Route::default(),
+            following: Following::default(),
             buffers: 0,
             steps: Vec::new(),
             total: Latency::default(),
@@ -76,58 +175,10 @@ pub fn diagnose(mut watch: Watch<'_>, analysis: &Analysis, worst: usize) -> Diag
             losses: Losses::default(),
             overtaken: Vec::new(),
             in_flight: Vec::new(),
-            findings: inverted,
+            findings: Vec::new(),
             slowest: Vec::new(),
-        };
-    };
-    let edge = |&(local, side)| crate::pair::Edge { stage: watch.stages[local], side };
-    let route = Route::new(whole.route.iter().map(edge).collect(), &stages);
-    let sampled = whole.sampler.buffers();
-    let buffers = whole.slowest.with(&sampled);
-    let definitions = watch.definitions;
-    let stalls = stalls(&buffers, definitions, &watch.silences, &watch.all);
-    let start_ns = analysis.time_ns.map_or(0, |(first_ns, _)| first_ns);
-    let limit = judge(Case {
-        buffers: &sampled,
-        route: &route,
-        flow: &whole.flow,
-        count: whole.total.count(),
-        stalls: &stalls,
-        definitions,
-    });
-    let horizon = Horizon {
-        time_ns: analysis.time_ns.unwrap_or_default(),
-        reach_ns: findings::horizon_ns(&buffers),
-        gaps: &watch.gaps,
-    };
-    let losses = watch.breaks.judge(route.edges.len(), horizon);
-    let overtaken = overtaken(&sampled);
-    let one_way = one_way(&sampled);
-    let ways: Vec<(u64, bool)> = overtaken.iter().copied().zip(one_way).collect();
-    let evidence = Measured {
-        buffers: &sampled,
-        all: &buffers,
-        route: &route,
-        stages: &stages,
-        stalls: &stalls,
-        losses: &losses,
-        skipped: &watch.numbers.never(),
-        overtaken: &ways,
-        start_ns,
-    };
-    let findings = evidence.findings().into_iter().chain(inverted).collect();
-    Diagnosis {
-        buffers: whole.total.count(),
-        steps: whole.steps.clone(),
-        total: whole.total.clone(),
-        shares: shares::shares(&sampled),
-        slowest: worst::worst(&buffers, &route, &stalls, start_ns, worst),
-        in_flight: whole.flow.over_time(SLICES),
-        route,
-        limit,
-        losses,
-        overtaken,
-        findings,
+            others: Vec::new(),
+        }
     }
 }
 

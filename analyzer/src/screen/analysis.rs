@@ -6,6 +6,7 @@ use tracer_format::log::{escape, skipped_text};
 
 use super::verdict::{has_path, slowest, steps, verdict};
 use super::{groups, tree};
+use crate::analysis::diagnosis::Diagnosis;
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
 use crate::report::{Align, Part, Report, Table, counted, duration, latency};
@@ -68,6 +69,11 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     }
     if let Some(path) = path {
         report.table(slowest(path));
+        for other in path.others.iter().filter(|other| has_path(other)) {
+            report.facts(verdict(other));
+            report.table(steps(other));
+            report.table(slowest(other));
+        }
     }
     report.table(class_table(&fired));
     report.notes = notes(analysis, &fired, &silent);
@@ -80,11 +86,11 @@ fn stands_elsewhere(report: &StageReport, analysis: &Analysis) -> bool {
     let in_tree = analysis.tree.as_ref().is_some_and(|tree| {
         tree.nodes.iter().any(|node| is(node.stage)) || tree.overlapping.iter().any(|&stage| is(stage))
     });
-    let on_path = analysis.diagnosis.as_ref().is_some_and(|diagnosis| {
-        let edges = &diagnosis.route.edges;
-        let has = |side| edges.iter().any(|edge| edge.side == side && is(edge.stage));
-        has_path(diagnosis) && has(Side::Begin) && has(Side::End)
-    });
+    let is_on = |path: &Diagnosis| {
+        let has = |side| path.route.edges.iter().any(|edge| edge.side == side && is(edge.stage));
+        has_path(path) && has(Side::Begin) && has(Side::End)
+    };
+    let on_path = analysis.diagnosis.as_ref().is_some_and(|it| is_on(it) || it.others.iter().any(is_on));
     report.is_usable() && (in_tree || on_path)
 }
 
@@ -203,6 +209,9 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
             let given_up = counted(report.given_up, "event");
             notes.push(format!("{name}: {given_up} given up unpaired, to bound memory"));
         }
+    }
+    if let Some(diagnosis) = analysis.diagnosis.as_ref().filter(|it| it.following.is_refused()) {
+        notes.push(format!("no verdict: {}", diagnosis.limit.text));
     }
     notes.extend(key_notes(analysis, fired));
     if analysis.keys_given_up > 0 {

@@ -7,9 +7,13 @@ use crate::analysis::diagnosis::{Diagnosis, Finding, Limit, Resource, ResourceKi
 use crate::pair::Side;
 use crate::stage::{KeyValue, Stage};
 
-/// The members `path`, `verdict`, `findings` and `worst`.
+/// The members `path`, `verdict`, `findings` and `worst`, and `others` with the same of each other path.
 pub(super) fn diagnosed(diagnosis: &Diagnosis, stages: &[Stage]) -> Map<String, Value> {
     let mut members = Map::new();
+    if !diagnosis.others.is_empty() {
+        let others = diagnosis.others.iter().map(|other| Value::from(diagnosed(other, stages)));
+        members.insert("others".to_owned(), others.collect());
+    }
     members.insert("path".to_owned(), path(diagnosis, stages));
     members.insert("verdict".to_owned(), verdict(&diagnosis.limit, diagnosis));
     members.insert("findings".to_owned(), diagnosis.findings.iter().map(finding).collect());
@@ -52,6 +56,8 @@ fn path(diagnosis: &Diagnosis, stages: &[Stage]) -> Value {
     json!({
         "probes": probes,
         "buffers": diagnosis.buffers,
+        "follow_share": rounded(diagnosis.following.share()),
+        "other_ways": losses.other_ways,
         "steps": diagnosis.route.steps.iter().zip(&diagnosis.steps).enumerate().map(step).collect::<Vec<_>>(),
         "total_ns": latency(&diagnosis.total),
         "lost": lost,
@@ -90,6 +96,7 @@ fn verdict(limit: &Limit, diagnosis: &Diagnosis) -> Value {
             "steps": names.collect::<Vec<_>>(),
             "busy": resource.busy.map(rounded),
             "waited": resource.waited.map(rounded),
+            "delayed": resource.delayed.map(rounded),
         })
     };
     json!({

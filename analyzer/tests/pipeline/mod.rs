@@ -9,6 +9,8 @@ pub(crate) struct Pipeline {
     pub(crate) buffers: usize,
     /// Buffers a second that the source makes.
     pub(crate) rate: f64,
+    /// Buffers that the source makes at a time.
+    pub(crate) batch: usize,
     /// Mean times of work.
     pub(crate) awe_ns: f64,
     pub(crate) writing_ns: f64,
@@ -36,6 +38,7 @@ impl Default for Pipeline {
             seed: 1,
             buffers: 100,
             rate: 200.0,
+            batch: 1,
             awe_ns: 1.5e6,
             writing_ns: 4e5,
             sink_ns: 5e3,
@@ -104,6 +107,19 @@ impl Pipeline {
         }
     }
 
+    /// When the source makes a buffer, if nothing holds it, 20 us after the one before at the earliest.
+    fn due_ns(&self, at: usize, before_ns: f64) -> f64 {
+        let due_ns = START_NS as f64 + (at - at % self.batch) as f64 * 1e9 / self.rate;
+        let due_ns = due_ns.max(before_ns + 20_000.0);
+        match self.stall {
+            Some(("source", from_ns, len_ns)) => {
+                let (from_ns, until_ns) = ((START_NS + from_ns) as f64, (START_NS + from_ns + len_ns) as f64);
+                if (from_ns..until_ns).contains(&due_ns) { until_ns } else { due_ns }
+            }
+            _ => due_ns,
+        }
+    }
+
     fn awe_ns(&self, number: usize, dice: &mut Dice) -> f64 {
         let usual_ns = dice.work_ns(self.awe_ns);
         let spike = self.spike_every.is_some_and(|every| number.is_multiple_of(every));
@@ -115,13 +131,14 @@ impl Pipeline {
         let (mut events, mut dice) = (Vec::new(), Dice(self.seed));
         let mut free_ns = vec![0.0_f64; self.workers];
         let (mut lock_ns, mut sink_ns) = (0.0_f64, 0.0_f64);
-        let mut taken_ns: Vec<f64> = Vec::new();
+        let (mut taken_ns, mut before_ns): (Vec<f64>, f64) = (Vec::new(), 0.0);
         for at in 0..self.buffers {
             let number = at + 1;
-            let mut made_ns = START_NS as f64 + at as f64 * 1e9 / self.rate;
+            let mut made_ns = self.due_ns(at, before_ns);
             if let Some(before) = at.checked_sub(self.room) {
                 made_ns = made_ns.max(taken_ns[before]);
             }
+            before_ns = made_ns;
             if self.skipped.contains(&number) {
                 taken_ns.push(made_ns);
                 continue;

@@ -30,7 +30,7 @@ pub(crate) struct Measured<'a> {
     pub(crate) stages: &'a [Stage],
     pub(crate) stalls: &'a [Stall],
     pub(crate) losses: &'a Losses,
-    pub(crate) skipped: &'a [i64],
+    pub(crate) skipped: &'a [KeyValue],
     /// For each probe of the path but the first, buffers that were overtaken there, and whether there is one way to it.
     pub(crate) overtaken: &'a [(u64, bool)],
     pub(crate) start_ns: u64,
@@ -60,7 +60,8 @@ impl Measured<'_> {
             let at_ns = stall.silence.from_ns;
             let (len, at) = (duration(stall.silence.len_ns), duration(at_ns.saturating_sub(self.start_ns)));
             let waited = counted(stall.held.len() as u64, "buffer");
-            let text = format!("{} stood still {len} at {at}; {waited} waited{too}", stall.name());
+            let did = if stall.of_source { "came late" } else { "waited" };
+            let text = format!("{} stood still {len} at {at}; {waited} {did}{too}", stall.name());
             Finding {
                 at_ns: Some(at_ns),
                 program: Some(stall.program.clone()).filter(|program| !program.is_empty()),
@@ -139,10 +140,12 @@ impl Measured<'_> {
         if self.skipped.is_empty() {
             return None;
         }
-        let keys: Vec<KeyValue> = self.skipped.iter().map(|&number| KeyValue::new(&[number])).collect();
-        let numbers = counted(keys.len() as u64, "number");
-        let text = format!("the source left out {numbers}: {}", listed(&keys));
-        Some(Finding { subject: Some(self.probe(0)), ..Finding::new(FindingKind::Skipped, &keys, text) })
+        let numbers = counted(self.skipped.len() as u64, "number");
+        let text = format!("the source left out {numbers}: {}", listed(self.skipped));
+        Some(Finding {
+            subject: Some(self.probe(0)),
+            ..Finding::new(FindingKind::Skipped, self.skipped, text)
+        })
     }
 
     fn duplicated(&self) -> Vec<Finding> {

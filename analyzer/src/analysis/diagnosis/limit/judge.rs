@@ -9,7 +9,7 @@ use super::intervals::Interval;
 use super::quantile::quantile;
 use super::resource::{Resource, ResourceKind, program_of, resources};
 use super::stall::Stall;
-use super::waiting::waited;
+use super::waiting::{delayed, waited};
 
 /// Whole buffers that a verdict needs.
 pub(crate) const LEAST_BUFFERS: u64 = 30;
@@ -19,6 +19,11 @@ const NEAR: f64 = 0.75;
 /// Share of buffers that must have waited for what is a bottleneck; and from which on there is none to name.
 const WAITED: f64 = 0.80;
 const SOME_WAITED: f64 = 0.5;
+/// Share of the time that must be spent on buffers, or delay them, for these waits to tell something: buffers that come in bursts
+/// wait for each other, though there is time for all.
+const SOME_WANTED: f64 = 0.5;
+/// Buffers that must have waited for a lock, for it to be one.
+const LOCK_WAITED: f64 = 5.0;
 /// Least growth of the number under way, in buffers and as a share of their mean; and of what comes over what goes.
 const GROWTH: f64 = 5.0;
 const GROWTH_SHARE: f64 = 0.25;
@@ -112,11 +117,16 @@ pub(crate) struct Case<'a> {
     pub(crate) definitions: &'a Definitions,
 }
 
+/// Why there is no verdict on `count` buffers.
+pub(crate) fn too_few(count: u64) -> String {
+    format!("{count} whole buffers; a verdict needs {LEAST_BUFFERS}")
+}
+
 /// Judges.
 #[must_use]
 pub(crate) fn judge(case: Case<'_>) -> Limit {
     if case.count < LEAST_BUFFERS {
-        return Limit::none(format!("{} whole buffers; a verdict needs {LEAST_BUFFERS}", case.count));
+        return Limit::none(too_few(case.count));
     }
     let Some(rates) = case.flow.rates() else {
         return Limit::none("all buffers enter at once".to_owned());
@@ -146,7 +156,11 @@ fn measured(case: Case<'_>, rates: &Rates) -> Vec<Resource> {
     let mut resources = resources(rows, case.route, case.definitions, &pauses);
     for resource in &mut resources {
         resource.waited = waited(rows, resource, |row| !held[row] && entered(row));
+        resource.delayed = delayed(rows, resource);
     }
+    // That threads never meet in a stage may be chance where they seldom come; a lock is seen by those that wait for it.
+    let is_seen = |lock: &Resource| lock.waited.unwrap_or_default() * rows.len() as f64 >= LOCK_WAITED;
+    resources.retain(|resource| resource.kind != ResourceKind::Lock || is_seen(resource));
     resources
 }
 
@@ -223,7 +237,8 @@ impl Judge<'_> {
             return self.about(LimitKind::Near, top, text);
         }
         let waits = |r: &&Resource, share| r.waited.is_some_and(|waited| waited >= share);
-        let awaited = self.resources.iter().rfind(|r| r.busy.is_some() && waits(r, WAITED));
+        let is_wanted = |r: &&Resource, share| r.wanted().is_some_and(|wanted| wanted >= share);
+        let awaited = self.resources.iter().rfind(|r| waits(r, WAITED) && is_wanted(r, SATURATED));
         if let Some(awaited) = awaited {
             let text = format!(
                 "{} % of the buffers wait for {}, which is {} % busy: the rest of its time is in no stage",
@@ -234,7 +249,8 @@ impl Judge<'_> {
             return self.about(LimitKind::Untraced, awaited, text);
         }
         let label = self.label(top);
-        if self.resources.iter().any(|r| waits(&r, SOME_WAITED + f64::EPSILON)) {
+        let some = |r: &Resource| waits(&r, SOME_WAITED + f64::EPSILON) && is_wanted(&r, SOME_WANTED);
+        if self.resources.iter().any(some) {
             let text = format!("half of the buffers wait, yet {label} is only {} % busy", percent(busy));
             return self.about(LimitKind::Unclear, top, text);
         }

@@ -44,6 +44,22 @@ pub struct Resource {
     pub group: usize,
     /// Share of the buffers that had to wait for it; `None` if that cannot be told.
     pub waited: Option<f64>,
+    /// Share of the time that it is idle though a buffer waits for it; `None` if that cannot be told.
+    pub delayed: Option<f64>,
+}
+
+impl Resource {
+    /// Buffers that it can have at a time.
+    #[must_use]
+    pub fn threads_at_once(&self) -> usize {
+        if self.kind == ResourceKind::Threads { self.threads } else { 1 }
+    }
+
+    /// Share of the time that it is busy, or has a buffer that waits: the rest it has nothing to do.
+    #[must_use]
+    pub fn wanted(&self) -> Option<f64> {
+        Some(self.busy? + self.delayed.unwrap_or_default())
+    }
 }
 
 /// The resources of a path, in the order of the path. Time within `pauses`, ns, counts neither as busy nor as idle.
@@ -76,6 +92,7 @@ pub(crate) fn resources(
             inside: (first..=last).map(|step| (step, of_rows(step))).collect(),
             group,
             waited: None,
+            delayed: None,
         });
         for &step in &steps {
             if let Some(lock) = lock(rows, step, group) {
@@ -231,6 +248,7 @@ fn lock(rows: &Buffers, step: usize, group: usize) -> Option<Resource> {
         inside: vec![(step, total_ns / count as f64)],
         group,
         waited: None,
+        delayed: None,
     })
 }
 
@@ -253,5 +271,6 @@ fn end(rows: &Buffers, route: &Route, definitions: &Definitions) -> Option<Resou
         inside: Vec::new(),
         group: usize::MAX,
         waited: None,
+        delayed: None,
     })
 }

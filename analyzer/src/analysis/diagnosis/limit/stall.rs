@@ -1,4 +1,4 @@
-//! Stalls: a process stood still while buffers were in it or waited for it.
+//! Stalls: a process stood still while buffers were in it or waited for it, or the source did while buffers were due.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,11 @@ const ALL: f64 = 0.8;
 /// Buffers that a stall must hold, and how many times the usual end-to-end time it must last, to be worth a line.
 const HEADLINE_HELD: usize = 3;
 const HEADLINE_TIMES: f64 = 5.0;
+/// Stalls of a source, at most: more gaps of that kind are how it works, in batches for instance.
+const RARE: usize = 3;
+/// How many times as many buffers as usual, and how many more, come after a stall of the source, in a time as long as that.
+const CATCH_UP: f64 = 1.5;
+const CATCH_UP_LEAST: f64 = 3.0;
 /// Stalls that tell a period.
 const PERIODIC: usize = 5;
 
@@ -40,6 +45,8 @@ pub(crate) struct Stall {
     pub(crate) process: ProcessId,
     /// Where it begins and how long it is.
     pub(crate) silence: Silence,
+    /// Whether it is the source: the buffers came late.
+    pub(crate) of_source: bool,
     /// Keys of the buffers that it held, in the order in which they entered.
     pub(crate) held: Vec<KeyValue>,
     /// Buffers of these buffers.
@@ -98,7 +105,15 @@ pub(crate) fn stalls(
             let is_headline =
                 held.len() >= HEADLINE_HELD && silence.len_ns as f64 >= HEADLINE_TIMES * usual_ns;
             let keys = held.iter().map(|&row| *rows.key(row)).collect();
-            found.push(Stall { program, process, silence, held: keys, rows: held, is_headline });
+            found.push(Stall {
+                program,
+                process,
+                silence,
+                of_source: false,
+                held: keys,
+                rows: held,
+                is_headline,
+            });
         }
     }
     found.sort_by_key(|stall| std::cmp::Reverse(stall.silence));
@@ -114,7 +129,57 @@ pub(crate) fn stalls(
             kept.push(stall);
         }
     }
+    let of_sources = of_sources(rows, definitions, silences);
+    let hidden = |stall: &Stall| {
+        let bounds = (stall.silence.from_ns, stall.silence.to_ns());
+        kept.iter().any(|other| within((other.silence.from_ns, other.silence.to_ns()), bounds).is_some())
+    };
+    let of_sources = of_sources.into_iter().filter(|stall| !hidden(stall)).collect::<Vec<_>>();
+    kept.extend(of_sources.into_iter().map(|stall| Stall {
+        is_headline: stall.silence.len_ns as f64 >= HEADLINE_TIMES * usual_ns,
+        ..stall
+    }));
     kept
+}
+
+/// Rare silences of the processes that buffers come from, after which those come at once that were due. A source that has
+/// nothing to do is silent as well; it has nothing to make up for.
+fn of_sources(
+    rows: &Buffers,
+    definitions: &Definitions,
+    silences: &BTreeMap<ProcessId, Silences>,
+) -> Vec<Stall> {
+    let mut found = Vec::new();
+    for (&process, own) in silences.iter().filter(|(_, own)| own.events > LEAST as u64) {
+        let is_source = |row: &usize| process_of(rows.hits(*row)[0].thread, definitions) == process;
+        let mut came: Vec<(u64, usize)> =
+            (0..rows.len()).filter(is_source).map(|row| (rows.entered_ns(row), row)).collect();
+        came.sort_unstable();
+        let (Some(first), Some(last)) = (came.first(), came.last()) else { continue };
+        let all_ns = (last.0 - first.0) as f64;
+        let longest = own.longest();
+        let Some(usual_ns) = longest.get(RARE).map(|silence| silence.len_ns) else { continue };
+        for &silence in longest[..RARE].iter().filter(|it| it.len_ns as f64 >= TIMES * usual_ns as f64) {
+            let until_ns = silence.to_ns().saturating_add(silence.len_ns);
+            let after = came.iter().filter(|(at_ns, _)| (silence.to_ns()..until_ns).contains(at_ns));
+            let late: Vec<usize> = after.map(|&(_, row)| row).collect();
+            let due = came.len() as f64 * silence.len_ns as f64 / all_ns;
+            if (late.len() as f64) < (CATCH_UP * due).max(due + CATCH_UP_LEAST) {
+                continue;
+            }
+            let program = definitions.process(process);
+            found.push(Stall {
+                program: program.map(|process| process.program.clone()).unwrap_or_default(),
+                process,
+                silence,
+                of_source: true,
+                held: late.iter().map(|&row| *rows.key(row)).collect(),
+                rows: late,
+                is_headline: false,
+            });
+        }
+    }
+    found
 }
 
 /// When buffers arrived at a process and left it.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::buffers::Buffers;
-use super::passage::Passage;
+use super::following::Following;
+use super::passage::{Passage, bit};
 use crate::pair::{Edge, Side};
 use crate::stage::KeyValue;
 
@@ -17,6 +18,8 @@ struct Broken {
     key: KeyValue,
     /// Positions on the path that it passed, a bit each.
     passed: u64,
+    /// Whether it passed other probes too.
+    strays: bool,
     first_ns: u64,
     /// At its last position.
     last_ns: u64,
@@ -28,6 +31,8 @@ pub(crate) struct Breaks {
     broken: Vec<Broken>,
     /// Buffers that are not kept.
     pub(crate) more: u64,
+    /// Keys that passed no probe of the path, but others.
+    pub(crate) elsewhere: u64,
     repeated: BTreeMap<Edge, Vec<KeyValue>>,
 }
 
@@ -48,6 +53,8 @@ pub struct Losses {
     pub repeated: BTreeMap<Edge, Vec<KeyValue>>,
     /// Buffers that are not whole and not in these lists: there are too many.
     pub more: u64,
+    /// Buffers that are not whole, where that is no fault: many of them are not, or there is no path that nearly all follow.
+    pub other_ways: u64,
 }
 
 /// The time of the recording, and when events were lost.
@@ -64,7 +71,9 @@ pub(crate) struct Horizon<'a> {
 impl Breaks {
     /// Notes a buffer from which nothing more comes.
     pub(crate) fn add(&mut self, key: KeyValue, passage: &Passage, route: &[(usize, Side)]) {
-        let mut broken = Broken { key, passed: 0, first_ns: u64::MAX, last_ns: 0 };
+        let mask = route.iter().fold(0, |mask, &(stage, side)| mask | bit(stage, side));
+        let strays = passage.passed & !mask != 0;
+        let mut broken = Broken { key, passed: 0, strays, first_ns: u64::MAX, last_ns: 0 };
         for (at, &(stage, side)) in route.iter().enumerate().take(64) {
             if let Some(point) = passage.at(stage, side) {
                 broken.passed |= 1 << at;
@@ -73,6 +82,7 @@ impl Breaks {
             }
         }
         if broken.passed == 0 {
+            self.elsewhere += 1;
             return;
         }
         if self.broken.len() < KEPT { self.broken.push(broken) } else { self.more += 1 }
@@ -86,41 +96,82 @@ impl Breaks {
         }
     }
 
-    /// Tells what became of them on a path of `width` probes.
-    pub(crate) fn judge(&self, width: usize, horizon: Horizon<'_>) -> Losses {
-        let mut losses = Losses { more: self.more, repeated: self.repeated.clone(), ..Losses::default() };
+    /// Tells what became of them on the path through `edges`, and how far they follow it; `whole` is that of the others.
+    pub(crate) fn judge(
+        &self,
+        edges: &[Edge],
+        horizon: Horizon<'_>,
+        whole: Following,
+    ) -> (Losses, Following) {
+        let mut following = Following { laps: whole.laps + self.elsewhere, ..whole };
+        let on_path = |(edge, _): &(&Edge, &Vec<KeyValue>)| edges.contains(edge);
+        let repeated = self.repeated.iter().filter(on_path).map(|(&edge, keys)| (edge, keys.clone()));
+        let mut losses = Losses { more: self.more, repeated: repeated.collect(), ..Losses::default() };
         for broken in &self.broken {
-            losses.sort(broken, width, horizon);
+            let fate = losses.sort(broken, edges.len(), horizon);
+            following.laps += u64::from(fate != Fate::Unknown);
+            following.along += u64::from(fate == Fate::Lost && !broken.strays);
         }
         let lists = losses.lost.values_mut().chain(losses.missed.values_mut());
         let others = [&mut losses.under_way, &mut losses.began_before, &mut losses.unknown];
         for keys in lists.chain(others).chain(losses.repeated.values_mut()) {
             keys.sort_unstable_by_key(|key| key.words().to_vec());
         }
-        losses
+        (losses, following)
     }
 }
 
+/// What is known of a buffer that is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It passed the first probes, and none after.
+    Lost,
+    /// It left probes out.
+    Missed,
+    /// The recording, or its loss, may have hidden the rest.
+    Unknown,
+}
+
 impl Losses {
-    fn sort(&mut self, broken: &Broken, width: usize, horizon: Horizon<'_>) {
-        let Broken { key, passed, first_ns, last_ns } = *broken;
+    /// Without what the buffers do not support: on a path that not nearly all of them follow, nothing is amiss with the others.
+    pub(crate) fn supported_by(mut self, following: &Following) -> Self {
+        let mut withheld = 0;
+        let mut support = |keys: &Vec<KeyValue>| {
+            let supported = following.supports(keys.len() as u64);
+            withheld += if supported { 0 } else { keys.len() as u64 };
+            supported
+        };
+        self.lost.retain(|_, keys| support(keys));
+        self.missed.retain(|_, keys| support(keys));
+        self.repeated.retain(|_, keys| following.supports(keys.len() as u64));
+        self.other_ways = withheld;
+        self
+    }
+
+    fn sort(&mut self, broken: &Broken, width: usize, horizon: Horizon<'_>) -> Fate {
+        let Broken { key, passed, first_ns, last_ns, .. } = *broken;
         let reach_ns = horizon.reach_ns;
         let has_passed = |at: &usize| passed >> at & 1 != 0;
         let missing: Vec<usize> = (0..width).filter(|at| !has_passed(at)).collect();
         let last = (0..width).rev().find(has_passed).unwrap_or_default();
         if !has_passed(&0) && first_ns < horizon.time_ns.0.saturating_add(reach_ns) {
             self.began_before.push(key);
+            Fate::Unknown
         } else if missing.iter().all(|&at| at > last) && last_ns.saturating_add(reach_ns) > horizon.time_ns.1
         {
             self.under_way.push(key);
+            Fate::Unknown
         } else if horizon.gaps.iter().any(|&(from_ns, to_ns)| {
             to_ns.saturating_add(reach_ns) >= first_ns && from_ns <= last_ns.saturating_add(reach_ns)
         }) {
             self.unknown.push(key);
+            Fate::Unknown
         } else if missing.iter().all(|&at| at > last) {
             self.lost.entry(last).or_default().push(key);
+            Fate::Lost
         } else {
             self.missed.entry(missing).or_default().push(key);
+            Fate::Missed
         }
     }
 }

@@ -19,8 +19,8 @@ pub(crate) fn bit(stage: usize, side: Side) -> u64 {
 /// The probes that a buffer has passed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Passage {
-    points: Vec<Point>,
-    passed: u64,
+    pub(crate) points: Vec<Point>,
+    pub(crate) passed: u64,
     /// Repeated begins and ends of each stage; empty if there are none.
     repeated: Vec<[u32; 2]>,
 }

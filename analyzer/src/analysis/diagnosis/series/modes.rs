@@ -6,6 +6,9 @@ const LEAST: usize = 200;
 const APART: f64 = 3.0;
 /// The valley between them is at most this share of the lower peak.
 const VALLEY: f64 = 0.5;
+/// Least distance of the modes, as a share of the lower and in ns: less makes no difference, and may be the tick of a clock.
+const LEAST_APART: f64 = 0.10;
+const LEAST_APART_NS: f64 = 1000.0;
 /// Share of values at each end that does not count.
 const TRIMMED: f64 = 0.005;
 
@@ -40,7 +43,8 @@ pub(crate) fn modes(values: &[f64]) -> Option<Modes> {
         high_ns: high.mean.exp(),
         high_share: (logs.len() - cut) as f64 / logs.len() as f64,
     };
-    (apart >= APART && has_valley(logs, low.mean, high.mean)).then_some(found)
+    let matters = found.high_ns - found.low_ns >= (LEAST_APART * found.low_ns).max(LEAST_APART_NS);
+    (matters && apart >= APART && has_valley(logs, low.mean, high.mean)).then_some(found)
 }
 
 struct Cluster {

@@ -1,0 +1,251 @@
+//! The course of buffers through a group of stages, watched while their spans and events pass, in bounded memory.
+
+use std::collections::BTreeMap;
+
+use tracer_format::ProcessId;
+
+use super::super::limit::flow::Flow;
+use super::super::limit::silence::Silences;
+use super::super::path::following::Following;
+use super::super::path::loss::Breaks;
+use super::super::path::numbers::Tallies;
+use super::super::path::passage::{Passage, Passages, bit};
+use super::super::path::route::usual_order;
+use super::super::path::sampler::Sampler;
+use super::super::path::slowest::Slowest;
+use crate::analysis::Latency;
+use crate::pair::{Class, Edge, Point, Side, Span, difference_ns};
+use crate::stage::KeyValue;
+
+/// Buffers by which the order of the path is told.
+const TELLING: usize = 4096;
+/// Share of the buffers that must pass a probe for it to be on the path.
+const USUAL: f64 = 0.5;
+
+/// What is kept of the buffers of a group of stages.
+#[derive(Debug)]
+pub(crate) struct Course {
+    /// Its stages, by their number in the analysis.
+    pub(crate) stages: Vec<u32>,
+    passages: Passages,
+    /// Laps that ended before the order of the path was told.
+    early: Vec<(KeyValue, Passage)>,
+    pub(crate) whole: Option<Whole>,
+    pub(crate) breaks: Breaks,
+    pub(crate) counts: Tallies,
+    /// Silences of each process, and of all together.
+    pub(crate) silences: BTreeMap<ProcessId, Silences>,
+    pub(crate) all: Silences,
+    processes: Vec<Silences>,
+    time_ns: (u64, u64),
+}
+
+/// What is kept of buffers that passed the whole path.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// The path: stages by their position, and sides.
+    pub(crate) route: Vec<(usize, Side)>,
+    pub(crate) flow: Flow,
+    pub(crate) sampler: Sampler,
+    pub(crate) slowest: Slowest,
+    pub(crate) steps: Vec<Latency>,
+    pub(crate) total: Latency,
+    /// The bits of the path's probes.
+    mask: u64,
+    /// Buffers that passed them in the order of the path; and those that passed other probes too.
+    pub(crate) in_order: u64,
+    pub(crate) detours: u64,
+    /// The moments of the buffer that is being counted.
+    hits: Vec<Point>,
+}
+
+impl Course {
+    /// Of `stages`; the recording has so many processes, and its first and last event are at `time_ns`.
+    pub(super) fn new(stages: Vec<u32>, processes: usize, time_ns: (u64, u64)) -> Self {
+        Self {
+            passages: Passages::new(stages.len()),
+            early: Vec::new(),
+            stages,
+            whole: None,
+            breaks: Breaks::default(),
+            counts: Tallies::default(),
+            silences: BTreeMap::new(),
+            all: Silences::default(),
+            processes: vec![Silences::default(); processes],
+            time_ns,
+        }
+    }
+
+    /// A probe of it fired in `process`.
+    pub(super) fn event(&mut self, time_ns: u64, process: ProcessId) {
+        if let Some(silences) = self.processes.get_mut(process.index()) {
+            silences.event(time_ns);
+        }
+        self.all.event(time_ns);
+    }
+
+    /// Takes a span of the stage at position `local`.
+    pub(super) fn span(&mut self, local: usize, span: &Span) {
+        if span.class == Class::RepeatedEnd && self.passages.find(&span.key).is_none() {
+            self.breaks.repeat(Edge { stage: span.stage, side: Side::End }, span.key);
+            return;
+        }
+        let mut slot = self.passages.slot(span.key);
+        if self.passages.is_again(slot, local, span) {
+            self.broken(span.key, slot);
+            slot = self.passages.slot(span.key);
+        }
+        self.passages.add(slot, local, span);
+        if self.whole.is_none() {
+            if self.passages.len() + self.early.len() >= TELLING {
+                self.settle();
+            }
+        } else if !self.count_whole(span.key, slot)
+            && let Some((key, slot)) = self.passages.too_many()
+        {
+            self.broken(key, slot);
+        }
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn finish(&mut self) {
+        self.settle();
+        for (key, slot) in self.passages.all() {
+            self.broken(key, slot);
+        }
+        let processes = std::mem::take(&mut self.processes);
+        self.silences =
+            (0..).map(ProcessId).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
+    }
+
+    /// The order of the path is told by the buffers so far; those that have passed it are counted.
+    fn settle(&mut self) {
+        if self.whole.is_some() {
+            return;
+        }
+        let early = std::mem::take(&mut self.early);
+        let under_way = self.passages.all();
+        let seen = under_way.iter().map(|&(_, slot)| self.passages.get(slot));
+        let orders: Vec<Vec<Edge>> = early
+            .iter()
+            .map(|(_, passage)| passage.order(&self.stages))
+            .chain(seen.map(|passage| passage.order(&self.stages)))
+            .collect();
+        let Some(route) = self.route(orders) else { return };
+        self.whole = Some(Whole::new(route, self.time_ns));
+        for (key, passage) in early {
+            self.count_lap(key, &passage);
+        }
+        for (key, slot) in under_way {
+            self.count_whole(key, slot);
+        }
+    }
+
+    /// The usual one of `orders`, as stages by their position, and sides.
+    fn route(&self, mut orders: Vec<Vec<Edge>>) -> Option<Vec<(usize, Side)>> {
+        let mut uses: BTreeMap<Edge, usize> = BTreeMap::new();
+        orders.iter().flatten().for_each(|&edge| *uses.entry(edge).or_default() += 1);
+        let least = USUAL * uses.values().copied().max()? as f64;
+        orders.iter_mut().for_each(|order| order.retain(|edge| uses[edge] as f64 >= least));
+        let order = usual_order(orders.iter().map(|order| &order[..]))?;
+        let position =
+            |edge: Edge| Some((self.stages.iter().position(|&stage| stage == edge.stage)?, edge.side));
+        order.into_iter().map(position).collect()
+    }
+
+    /// If the buffer in `slot` has passed the whole path, it is counted, and its slot given back.
+    fn count_whole(&mut self, key: KeyValue, slot: usize) -> bool {
+        let Some(whole) = &mut self.whole else { return false };
+        let passed = self.passages.passed(slot);
+        if passed & whole.mask != whole.mask {
+            return false;
+        }
+        whole.add(key, self.passages.points(slot), passed);
+        self.note(key, slot);
+        self.passages.remove(&key, slot);
+        true
+    }
+
+    /// Nothing more comes of the buffer in `slot`.
+    fn broken(&mut self, key: KeyValue, slot: usize) {
+        if self.count_whole(key, slot) {
+            return;
+        }
+        self.note(key, slot);
+        let passage = self.passages.get(slot);
+        match &self.whole {
+            Some(whole) => self.breaks.add(key, &passage, &whole.route),
+            None => self.early.push((key, passage)),
+        }
+        self.passages.remove(&key, slot);
+    }
+
+    /// Tallies a lap that ended before the path was told.
+    fn count_lap(&mut self, key: KeyValue, passage: &Passage) {
+        let Some(whole) = &mut self.whole else { return };
+        if passage.passed & whole.mask == whole.mask {
+            whole.add(key, &passage.points, passage.passed);
+        } else {
+            self.breaks.add(key, passage, &whole.route);
+        }
+    }
+
+    /// Notes the number of a buffer, and the events that came twice.
+    fn note(&mut self, key: KeyValue, slot: usize) {
+        self.counts.add(&key);
+        if !self.passages.has_repeated(slot) {
+            return;
+        }
+        let passage = self.passages.get(slot);
+        for (local, &stage) in self.stages.iter().enumerate() {
+            for side in [Side::Begin, Side::End] {
+                if passage.is_repeated(local, side) {
+                    self.breaks.repeat(Edge { stage, side }, key);
+                }
+            }
+        }
+    }
+}
+
+impl Whole {
+    fn new(route: Vec<(usize, Side)>, (from_ns, to_ns): (u64, u64)) -> Self {
+        let width = route.len();
+        Self {
+            mask: route.iter().fold(0, |mask, &(stage, side)| mask | bit(stage, side)),
+            route,
+            flow: Flow::new(from_ns, to_ns),
+            sampler: Sampler::new(width),
+            slowest: Slowest::new(width),
+            steps: vec![Latency::default(); width.saturating_sub(1)],
+            total: Latency::default(),
+            in_order: 0,
+            detours: 0,
+            hits: Vec::new(),
+        }
+    }
+
+    /// How far these buffers follow the path.
+    pub(crate) fn following(&self, counts: &Tallies) -> Following {
+        let whole = self.total.count();
+        let (along, counted) = (whole - self.detours, counts.is_count());
+        Following { laps: whole, along, whole, in_order: self.in_order, counted }
+    }
+
+    /// Tallies a buffer by its moments at the probes of all stages, of which it passed those in `passed`.
+    fn add(&mut self, key: KeyValue, points: &[Point], passed: u64) {
+        self.hits.clear();
+        let at = |&(stage, side): &(usize, Side)| points[2 * stage + usize::from(side == Side::End)];
+        self.hits.extend(self.route.iter().map(at));
+        for (latency, two) in self.steps.iter_mut().zip(self.hits.windows(2)) {
+            latency.add(difference_ns(two[0].time_ns, two[1].time_ns));
+        }
+        self.in_order += u64::from(self.hits.is_sorted_by_key(|point| point.time_ns));
+        self.detours += u64::from(passed & !self.mask != 0);
+        let (Some(first), Some(last)) = (self.hits.first(), self.hits.last()) else { return };
+        let total_ns = difference_ns(first.time_ns, last.time_ns);
+        self.total.add(total_ns);
+        self.flow.add(first.time_ns, last.time_ns);
+        self.slowest.add(total_ns, key, &self.hits);
+        self.sampler.push(key, &self.hits);
+    }
+}
