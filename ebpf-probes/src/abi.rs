@@ -6,15 +6,18 @@
 /// Most arguments one site may have (the limit of `sys/sdt.h`).
 pub const MAX_ARGUMENTS: usize = 12;
 
-/// Longest C string read from an argument, with its terminating NUL, in bytes.
-pub const MAX_STRING_BYTES: usize = 256;
+/// Longest string read from an argument, in bytes.
+pub const MAX_STRING_BYTES: usize = 4096;
 
-/// Most bytes of an event after its header: every argument a string of the greatest length.
-pub const MAX_PAYLOAD_BYTES: usize = MAX_ARGUMENTS * (8 + MAX_STRING_BYTES);
+/// Room for one string more: of the next number of bits as the longest string with a byte that shows that it goes on, and NUL.
+pub const STRING_ROOM: usize = (MAX_STRING_BYTES + 2).next_power_of_two();
+
+/// Most bytes of an event after its header: every argument a string of the greatest length that goes on.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_ARGUMENTS * (8 + MAX_STRING_BYTES + 1);
 
 /// Bytes of the payload of a scratch buffer: one more string fits behind any offset of as many bits as those of
 /// [`MAX_PAYLOAD_BYTES`].
-pub const SCRATCH_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES.next_power_of_two() + MAX_STRING_BYTES;
+pub const SCRATCH_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES.next_power_of_two() + STRING_ROOM;
 
 /// Scratch buffers per CPU in which sites with strings assemble their event. More than one, because a task can be
 /// preempted by another on the same CPU while it holds one.
@@ -31,12 +34,20 @@ pub const SHAPE_STRINGS: u8 = 3;
 
 /// [`ArgumentSpec::flags`]: the value is in memory, otherwise in the register `base`.
 pub const IN_MEMORY: u8 = 1;
-/// [`ArgumentSpec::flags`]: the value is the address of a C string.
+/// [`ArgumentSpec::flags`]: the value is the address of a string, which ends with NUL unless it has a length.
 pub const IS_STRING: u8 = 2;
 /// [`ArgumentSpec::flags`]: the address has a register `base`.
 pub const HAS_BASE: u8 = 4;
 /// [`ArgumentSpec::flags`]: the address has a register `index`, shifted left by `scale_log2`.
 pub const HAS_INDEX: u8 = 8;
+/// [`ArgumentSpec::flags`]: the address is relative to the memory of the thread (its `%fs`).
+pub const OF_THREAD: u8 = 16;
+/// [`ArgumentSpec::flags`]: the string's length in bytes is the word of the argument before, cut to its size.
+pub const HAS_LENGTH: u8 = 32;
+/// [`ArgumentSpec::flags`]: that length is signed; no string can be read where it is negative.
+pub const LENGTH_IS_SIGNED: u8 = 64;
+/// [`ArgumentSpec::flags`]: the value is the displacement itself, and needs no other flag.
+pub const IS_CONSTANT: u8 = 128;
 
 /// Where one argument lives at a site. Registers are numbered by their 8-byte word in `struct pt_regs`.
 #[repr(C)]
@@ -44,7 +55,7 @@ pub const HAS_INDEX: u8 = 8;
 pub struct ArgumentSpec {
     /// Added to the address; unused for a value in a register.
     pub displacement: i64,
-    /// `IN_MEMORY`, `IS_STRING`, `HAS_BASE`, `HAS_INDEX`.
+    /// `IN_MEMORY` and the others.
     pub flags: u8,
     /// The register that holds the value, or the base of its address.
     pub base: u8,
@@ -54,8 +65,10 @@ pub struct ArgumentSpec {
     pub scale_log2: u8,
     /// Bytes to read from memory: 1, 2, 4 or 8.
     pub size_bytes: u8,
-    /// Zero.
-    pub reserved: [u8; 3],
+    /// Of a string that has a length: upper bits of the word that are not part of the length.
+    pub length_unused_bits: u8,
+    /// Of a string: bytes to record, at most [`MAX_STRING_BYTES`]. If there are more, one more is sent.
+    pub max_bytes: u16,
 }
 
 /// What the program does at one site: a value of the map `SITES`, found by the attach cookie.
@@ -180,13 +193,16 @@ pub struct KernelLayout {
     pub dentry_name: u32,
     /// `linux_binprm.filename`.
     pub binprm_filename: u32,
+    /// `task_struct.thread.fsbase`; 0 if there is none.
+    pub task_fsbase: u32,
 }
 
 /// What every raw event in a ring buffer begins with. `count` 8-byte words follow, then the bytes of its strings.
 ///
 /// A word holds the register or the zero-extended memory as read; the recorder cuts it to the argument's size and
 /// extends its sign. For a string it holds the length in bytes (without NUL) in the lower half and, in the upper
-/// half, where the string begins, counted from the end of the header.
+/// half, where the string begins, counted from the end of the header. A string that is longer than wanted has one byte more
+/// than that.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventHeader {

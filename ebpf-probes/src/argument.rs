@@ -3,9 +3,12 @@
 use core::arch::asm;
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_user};
 
-use crate::abi::{ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, MAX_ARGUMENTS, SiteSpec};
+use crate::abi::{
+    ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, IS_CONSTANT, MAX_ARGUMENTS, OF_THREAD, SiteSpec,
+};
+use crate::process;
 
 /// Loads one word of the context. The verifier allows only constant offsets from the context pointer; as assembly,
 /// because the compiler would merge the arms of the match below into one load with a variable offset.
@@ -67,16 +70,13 @@ pub struct Word {
 /// Reads one argument; its memory may not be readable now.
 #[inline(always)]
 pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
-    if spec.flags & IN_MEMORY == 0 {
+    if spec.flags & (IN_MEMORY | IS_CONSTANT) == 0 {
         return Word { unreadable: 0, value: register(regs, spec.base) };
     }
-    let mut address = spec.displacement as u64;
-    if spec.flags & HAS_BASE != 0 {
-        address = address.wrapping_add(register(regs, spec.base));
+    if spec.flags & IS_CONSTANT != 0 {
+        return Word { unreadable: 0, value: spec.displacement as u64 };
     }
-    if spec.flags & HAS_INDEX != 0 {
-        address = address.wrapping_add(register(regs, spec.index) << (spec.scale_log2 & 3));
-    }
+    let address = address(regs, spec);
     let mut value = 0u64;
     let size_bytes = if spec.size_bytes < 8 { u32::from(spec.size_bytes) } else { 8 };
     // SAFETY: `value` has 8 bytes; the helper checks the address and fails instead of faulting.
@@ -84,6 +84,43 @@ pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
         unsafe { bpf_probe_read_user((&raw mut value).cast(), size_bytes, address as *const c_void) };
     Word { unreadable: is_negative(status), value }
 }
+
+/// Where an argument in memory is.
+#[inline(always)]
+pub fn address(regs: *const u64, spec: &ArgumentSpec) -> u64 {
+    let mut address = spec.displacement as u64;
+    if spec.flags & HAS_BASE != 0 {
+        address = address.wrapping_add(register(regs, spec.base));
+    }
+    if spec.flags & HAS_INDEX != 0 {
+        address = address.wrapping_add(register(regs, spec.index) << (spec.scale_log2 & 3));
+    }
+    if spec.flags & OF_THREAD != 0 {
+        address = address.wrapping_add(thread_base());
+    }
+    address
+}
+
+/// The address in `%fs` of the thread that runs; one from which nothing can be read if the kernel does not tell.
+///
+/// The kernel keeps what the thread asked for; what a thread puts there itself (`wrfsbase`), it learns when the thread
+/// next gives up its processor.
+#[inline(never)]
+fn thread_base() -> u64 {
+    let mut base = NOWHERE;
+    let offset = process::layout().task_fsbase;
+    if offset != 0 {
+        // SAFETY: `base` has 8 bytes; the helper fails at a wrong address.
+        unsafe {
+            let task = bpf_get_current_task() as usize + offset as usize;
+            bpf_probe_read_kernel((&raw mut base).cast(), 8, task as *const c_void);
+        }
+    }
+    base
+}
+
+/// In the middle of the addresses that no process has.
+const NOWHERE: u64 = 1 << 63;
 
 /// 1 if `status`, the result of a helper, is an error, else 0; without a branch.
 #[inline(always)]

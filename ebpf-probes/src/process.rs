@@ -39,6 +39,7 @@ static KERNEL: KernelLayout = KernelLayout {
     file_dentry: 0,
     dentry_name: 0,
     binprm_filename: 0,
+    task_fsbase: 0,
 };
 
 /// `BPF_RB_FORCE_WAKEUP`: events that let the recorder sleep lie before it, so a wake-up must be asked for.
@@ -115,7 +116,7 @@ fn is_followed(pid: u32) -> bool {
 }
 
 #[inline(always)]
-fn layout() -> KernelLayout {
+pub fn layout() -> KernelLayout {
     // SAFETY: an initialised static; volatile, because the loader changes it after compilation.
     unsafe { ptr::read_volatile(&raw const KERNEL) }
 }

@@ -1,26 +1,26 @@
-//! Sites with C strings. The strings are read into a scratch buffer first; only then is their length known, and the
+//! Sites with strings. The strings are read into a scratch buffer first; only then is their length known, and the
 //! smallest class of event that holds them is reserved.
 
 use core::arch::asm;
 use core::ffi::c_void;
+use core::ptr;
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user_str};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user, bpf_probe_read_user_str};
 
 use crate::abi::{
-    HEADER_BYTES, IS_STRING, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES, MAX_STRING_BYTES, SCRATCH_PAYLOAD_BYTES,
-    SCRATCH_PER_CPU, SiteSpec,
+    ArgumentSpec, HAS_LENGTH, HEADER_BYTES, IS_STRING, LENGTH_IS_SIGNED, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES,
+    SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU, STRING_ROOM, SiteSpec,
 };
 use crate::argument::Word;
 use crate::maps::{self, Scratch};
 use crate::ring::{Event, lose};
 use crate::{argument, atomic};
 
-/// Offsets into the payload that leave room for one more string.
-const LAST_START: usize = MAX_PAYLOAD_BYTES - MAX_STRING_BYTES;
-
-/// All bits of an offset into the payload; changes nothing but what the verifier knows.
+/// All bits of an offset into the payload, and of the bytes that are read at a time; change nothing but what the verifier
+/// knows.
 const OFFSET_MASK: usize = MAX_PAYLOAD_BYTES.next_power_of_two() - 1;
-const _: () = assert!(OFFSET_MASK + MAX_STRING_BYTES <= SCRATCH_PAYLOAD_BYTES);
+const SIZE_MASK: usize = STRING_ROOM - 1;
+const _: () = assert!(OFFSET_MASK + SIZE_MASK < SCRATCH_PAYLOAD_BYTES);
 
 /// Reads the arguments of a site that has strings, and submits the event.
 #[inline(always)]
@@ -44,6 +44,7 @@ pub fn fire(regs: *const u64, spec: &SiteSpec, event: &Event) {
 fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scratch) {
     let mut unreadable = spec.no_mask;
     let mut used = usize::from(spec.count) * 8;
+    let mut before = Word { unreadable: 0, value: 0 };
     for i in 0..MAX_ARGUMENTS {
         if i >= spec.count as usize {
             break;
@@ -51,12 +52,12 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
         let argument = &spec.arguments[i];
         let mut word = argument::read(regs, argument);
         if argument.flags & IS_STRING != 0 {
-            // An address that could not be read is 0, from which no string can be read either.
-            word = read_string(scratch, &mut used, word.value);
+            word = read_string(scratch, &mut used, argument, word, before);
         }
         // SAFETY: i < MAX_ARGUMENTS, and the payload has room for that many words.
         unsafe { (&raw mut (*scratch).payload).cast::<u64>().add(i).write(word.value) };
         unreadable |= word.unreadable << i;
+        before = word;
     }
     macro_rules! class {
         ($bytes:expr) => {
@@ -69,51 +70,86 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
     class!(232);
     class!(488);
     class!(1000);
-    class!(MAX_PAYLOAD_BYTES);
+    class!(2024);
+    class!(4072);
+    class!(8168);
+    class!(16360);
+    submit::<{ HEADER_BYTES + MAX_PAYLOAD_BYTES }>(spec, event, scratch, unreadable)
 }
 
-/// Appends the string at `address` to the payload; it is not readable if its memory is not.
+/// Appends the string at an address to the payload; it is not readable if its memory, its address or its length is not.
 #[inline(always)]
-fn read_string(scratch: *mut Scratch, used: &mut usize, address: u64) -> Word {
-    let start = *used;
-    if start > LAST_START {
-        return Word { unreadable: 1, value: 0 };
-    }
-    let start = bounded(start);
-    // SAFETY: at most MAX_STRING_BYTES are written from `start`, which leaves room for them; the helper checks the
-    // address and fails instead of faulting.
-    let status = unsafe {
-        let target = (&raw mut (*scratch).payload).cast::<u8>().add(start);
-        bpf_probe_read_user_str(target.cast(), MAX_STRING_BYTES as u32, address as *const c_void)
+fn read_string(
+    scratch: *mut Scratch,
+    used: &mut usize,
+    argument: &ArgumentSpec,
+    address: Word,
+    before: Word,
+) -> Word {
+    let start = masked(*used, OFFSET_MASK);
+    let most = usize::from(argument.max_bytes);
+    // SAFETY: at most SIZE_MASK bytes are written from `start`, which leaves room for them.
+    let target = unsafe { (&raw mut (*scratch).payload).cast::<u8>().add(start) }.cast();
+    let source = address.value as *const c_void;
+    let (unreadable, length) = if argument.flags & HAS_LENGTH == 0 {
+        // Its NUL, or else one byte and a NUL that the helper puts there.
+        let size = masked(most + 2, SIZE_MASK);
+        // SAFETY: as above; the helper checks the address and fails instead of faulting.
+        let status = unsafe { bpf_probe_read_user_str(target, size as u32, source) };
+        (argument::is_negative(status), (status as usize).wrapping_sub(1))
+    } else {
+        let (missing, length) = length(argument, before);
+        let size = masked(if length > most { most + 1 } else { length }, SIZE_MASK);
+        // SAFETY: as above.
+        let status = unsafe { bpf_probe_read_user(target, size as u32, source) };
+        (missing | argument::is_negative(status), size)
     };
-    let unreadable = argument::is_negative(status);
-    // The status counts the NUL. After an error the length does not matter, but the verifier must see its bounds.
-    let length = (status as usize).wrapping_sub(1) & (MAX_STRING_BYTES - 1);
-    let length = if unreadable != 0 { 0 } else { length };
+    let unreadable = unreadable | address.unreadable;
+    // After an error the length does not matter, but the verifier must see its bounds.
+    let length = if unreadable != 0 { 0 } else { length & SIZE_MASK };
     *used = start + length;
     Word { unreadable, value: (start as u64) << 32 | length as u64 }
 }
 
-/// An offset into the payload whose bound the verifier sees where it is used. It forgets what a comparison said about a
+/// The length of a string, from the word of the argument before, and 1 if there is none, else 0.
+#[inline(always)]
+fn length(argument: &ArgumentSpec, before: Word) -> (u16, usize) {
+    let unused = u32::from(argument.length_unused_bits) & 63;
+    let upper = before.value << unused;
+    if argument.flags & LENGTH_IS_SIGNED == 0 {
+        return (before.unreadable, (upper >> unused) as usize);
+    }
+    (before.unreadable | argument::is_negative(upper as i64), (upper >> unused) as usize)
+}
+
+/// A number whose bound the verifier sees where it is used. It forgets what a comparison said about a
 /// register that is spilled before (Linux 6.1), but not what a mask says; the compiler knows that the mask changes
 /// nothing, and would leave it out if it saw through the assembly.
 #[inline(always)]
-fn bounded(offset: usize) -> usize {
-    let mut offset = offset;
+fn masked(number: usize, mask: usize) -> usize {
+    let mut number = number;
     // SAFETY: no instruction.
-    unsafe { asm!("/* {0} */", inout(reg) offset, options(pure, nomem, nostack, preserves_flags)) };
-    offset & OFFSET_MASK
+    unsafe { asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+    number & mask
 }
+
+/// Most bytes that are copied without a helper, which is quicker.
+const MAX_INLINE_BYTES: usize = 104;
 
 /// Copies the payload to an event of `BYTES` and submits it.
 #[inline(always)]
 fn submit<const BYTES: usize>(spec: &SiteSpec, event: &Event, scratch: *const Scratch, unreadable: u16) {
     let Some(slot) = event.reserve::<BYTES>() else { return };
-    // SAFETY: the slot has room for the header and BYTES - HEADER_BYTES, and so has the payload.
+    let bytes = BYTES - HEADER_BYTES;
+    // SAFETY: the slot has room for the header and `bytes`, and so has the payload; both are aligned.
     unsafe {
-        let target = slot.at.add(HEADER_BYTES);
-        let source = (&raw const (*scratch).payload).cast::<c_void>();
-        bpf_probe_read_kernel(target.cast(), (BYTES - HEADER_BYTES) as u32, source);
+        let target = slot.at.add(HEADER_BYTES).cast::<u64>();
+        let source = (&raw const (*scratch).payload).cast::<u64>();
+        if bytes <= MAX_INLINE_BYTES {
+            ptr::copy_nonoverlapping(source, target, bytes / 8);
+        } else {
+            bpf_probe_read_kernel(target.cast(), bytes as u32, source.cast());
+        }
     }
     slot.submit(event, spec.count, unreadable);
 }

@@ -11,7 +11,7 @@ mod seq;
 mod time;
 
 pub use nearest::nearest;
-pub use probe::{KeyArgument, ProbePattern, Request, key_argument, requested};
+pub use probe::{KeyArgument, ProbePattern, Request, StringArgument, key_argument, requested};
 pub use process::{ProgramPattern, process_id};
 pub use quantity::{Rotation, Size};
 pub use seq::SeqRange;

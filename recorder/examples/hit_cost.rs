@@ -119,7 +119,7 @@ fn attach_all(program: &Program, empty: std::os::fd::BorrowedFd<'_>, path: &Path
             if site.probe == "text" {
                 arguments[0].kind = tracer_format::ArgKind::Str;
             }
-            let (_, spec) = Plan::new(&arguments);
+            let (_, spec) = Plan::new(&arguments, &[]);
             let id = program.add_site(&spec).expect("room");
             let place = [Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id }];
             if site.probe == "floor" {

@@ -17,8 +17,8 @@ use tracer_recorder::arch::machine::Machine;
 use tracer_recorder::arch::nop::NopForm;
 use tracer_recorder::error::Damage;
 use tracer_recorder::find::binary::{Contents, contents};
-use tracer_recorder::find::elf::note::{MAX_NOTES_BYTES, MAX_SITES};
-use tracer_recorder::find::elf::symbol::{MAX_NAME_BYTES, MAX_TABLE_BYTES};
+use tracer_recorder::find::elf::note::{MAX_NOTES_BYTES, MAX_SITES, MAX_SPEC_BYTES};
+use tracer_recorder::find::elf::symbol::{MAX_COMPARED_BYTES, MAX_NAME_BYTES, MAX_TABLE_BYTES};
 use tracer_recorder::find::elf::{Bytes, STEP_BYTES};
 use tracer_recorder::site::argument::{self, Location, SpecContext};
 
@@ -52,7 +52,13 @@ fn sites_have_file_offsets_and_arguments_after_the_file_was_moved() {
     let [rdi, counter, twice] = begin.arguments[..] else { panic!("{begin:?}") };
     assert_eq!((rdi.kind, rdi.location), (ArgKind::Signed(8), Location::Register { slot: 5, shift: 0 }));
     // counter is at 0x340, the site at 0x200.
-    let distance = Location::Memory { base: Some(16), index: None, scale_log2: 0, displacement: 0x140 + 40 };
+    let distance = Location::Memory {
+        base: Some(16),
+        index: None,
+        scale_log2: 0,
+        displacement: 0x140 + 40,
+        of_thread: false,
+    };
     assert_eq!((counter.kind, counter.location), (ArgKind::Unsigned(4), distance));
     assert_eq!(twice.location, Location::Unreadable, "the name stands for two addresses");
     assert_eq!(found.problem.unwrap(), "app:begin: arg2 '8@twice(%rip)' cannot be read");
@@ -79,6 +85,38 @@ fn string_arguments_are_those_that_were_asked_for() {
         contents(&Bytes(&with_note(LOADED_AT + CODE_OFFSET, 0, "p\0n\0-4@%edi\0")), &requests("p:n(str)"));
     let problem = found.unwrap().unwrap().problem;
     assert_eq!(problem.as_deref(), Some("p:n: arg0 is i32, a string needs an address of 8 bytes"));
+}
+
+#[test]
+fn a_string_may_have_its_length_in_another_argument() {
+    let file = with_note(LOADED_AT + CODE_OFFSET, 0, "p\0n\0 8@%rdi -4@%esi 8f@%xmm0 8@%gs:0\0");
+    let strings = |request: &str| {
+        let found = contents(&Bytes(&file), &requests(request)).unwrap().unwrap();
+        (found.sites[0].strings.len(), found.sites[0].arguments[0].kind, found.problem.unwrap())
+    };
+    let unknown = "p:n: arg3 '8@%gs:0' cannot be read";
+    assert_eq!(strings("p:n(str:arg1)"), (1, ArgKind::Str, unknown.to_owned()));
+    let (count, kind, problem) = strings("p:n(str:arg2)");
+    assert_eq!((count, kind), (0, ArgKind::Unsigned(8)));
+    assert!(problem.starts_with(unknown) && problem.ends_with("(and 1 more like it)"), "{problem}");
+    // What cannot be read is no length, as the argument's own problem says.
+    assert_eq!(strings("p:n(str:arg3)"), (0, ArgKind::Unsigned(8), unknown.to_owned()));
+    assert_eq!(strings("p:n(str:arg4)").0, 0);
+}
+
+#[test]
+fn one_long_text_costs_no_other_site() {
+    let long = "x".repeat(MAX_SPEC_BYTES);
+    for (strings, problem) in [
+        (format!("p\0n\0{long}x\0"), "its arguments do not end or are too long"),
+        (format!("p\0{long}\0\0"), "its probe name does not end or is too long"),
+    ] {
+        let code = LOADED_AT + CODE_OFFSET;
+        let notes = [note([code, 0, 0], &strings), note([code, 0, 0], "p\0other\0-4@%edi\0")].concat();
+        let found = read(&elf(&Parts { notes, ..Parts::default() }));
+        assert_eq!(found.sites.iter().map(|site| site.probe.as_str()).collect::<Vec<_>>(), ["other"]);
+        assert_eq!(found.problem.unwrap(), format!("note at byte 0 of .note.stapsdt: {problem}"));
+    }
 }
 
 #[test]
@@ -202,24 +240,11 @@ impl FileExt for Endless<'_> {
 
 #[test]
 fn without_a_usable_symbol_table_only_the_arguments_that_need_it_are_lost() {
-    let long = "n".repeat(200);
-    for (name, section, len, expected) in [
-        (
-            "counter",
-            3,
-            MAX_TABLE_BYTES + 24,
-            "size of the symbol table is 100663320, over the limit of 100663296",
-        ),
-        ("counter", 4, MAX_NAME_BYTES + 1, "symbol name table is 33554433, over the limit of 33554432"),
-        (
-            &long,
-            3,
-            MAX_TABLE_BYTES,
-            "number of symbols times the length of a name is 843055104, over the limit of 268435456",
-        ),
+    for (section, len, expected) in [
+        (3, MAX_TABLE_BYTES + 24, "size of the symbol table is 100663320, over the limit of 100663296"),
+        (4, MAX_NAME_BYTES + 1, "symbol name table is 33554433, over the limit of 33554432"),
     ] {
-        let strings = format!("p\0n\0-8@%rdi 8@{name}(%rip)\0");
-        let mut file = with_note(LOADED_AT + CODE_OFFSET, 0, &strings);
+        let mut file = with_note(LOADED_AT + CODE_OFFSET, 0, "p\0n\0-8@%rdi 8@counter(%rip)\0");
         let sections = usize::try_from(u64::from_le_bytes(file[40..48].try_into().unwrap())).unwrap();
         let at = sections + section * 64 + 32;
         file[at..at + 8].copy_from_slice(&len.to_le_bytes());
@@ -229,6 +254,33 @@ fn without_a_usable_symbol_table_only_the_arguments_that_need_it_are_lost() {
             found.sites[0].arguments.iter().map(|argument| argument.location).collect();
         assert_eq!(locations, [Location::Register { slot: 5, shift: 0 }, Location::Unreadable]);
     }
+}
+
+/// A file with one probe at a variable of this name, and `symbols` variables of that name but for its last byte.
+fn with_symbols(name: &str, symbols: usize) -> Vec<u8> {
+    let mut file = with_note(LOADED_AT + CODE_OFFSET, 0, &format!("p\0n\0-8@%rdi 8@{name}(%rip)\0"));
+    let sections = usize::try_from(u64::from_le_bytes(file[40..48].try_into().unwrap())).unwrap();
+    // Name, kind, section, address, size.
+    let symbol = [&1_u32.to_le_bytes()[..], &[1, 0], &1_u16.to_le_bytes(), &[0; 16]].concat();
+    let names = format!("\0{}\0", &name[..name.len() - 1]);
+    for (section, bytes) in [(3, symbol.repeat(symbols)), (4, names.into_bytes())] {
+        let at = sections + section * 64 + 24;
+        let place = [file.len() as u64, bytes.len() as u64].map(u64::to_le_bytes).concat();
+        file[at..at + 16].copy_from_slice(&place);
+        file.extend(bytes);
+    }
+    file
+}
+
+#[test]
+fn names_that_many_symbols_share_cost_bounded_work() {
+    let name = "n".repeat(1 << 15);
+    let symbols = MAX_COMPARED_BYTES / (name.len() - 1);
+    let unreadable = format!("p:n: arg1 '8@{}...' cannot be read", &name[..58]);
+    assert_eq!(read(&with_symbols(&name, symbols)).problem, Some(unreadable));
+    let problem = read(&with_symbols(&name, symbols + 1)).problem.unwrap();
+    let found = (symbols + 1) * (name.len() - 1);
+    assert!(problem.starts_with(&format!("length of all names of symbols is {found}, over the limit of")));
 }
 
 #[test]
@@ -293,9 +345,15 @@ proptest! {
     }
 
     #[test]
-    fn any_argument_text_is_survived(text in r"([-0-9f@%$()\[\], .+a-z]|%r[a-z0-9]+|8@|x[0-9]+|counter|\PC){0,60}", arm in any::<bool>()) {
+    fn any_argument_text_is_survived(text in r"([-0-9f@%$()\[\], .+a-z]|%r[a-z0-9]+|%fs:|@tpoff|8@|x[0-9]+|counter|\PC){0,60}", arm in any::<bool>()) {
         let machine = if arm { Machine::Aarch64 } else { Machine::X86_64 };
-        let place = SpecContext { machine, site_address: u64::MAX, position_independent: false, symbol: &|_| Some(u64::MAX) };
+        let place = SpecContext {
+            machine,
+            site_address: u64::MAX,
+            position_independent: false,
+            symbol: &|_| Some(u64::MAX),
+            thread_symbol: &|_| Some(i64::MIN),
+        };
         let parsed = argument::parse(&text, &place);
         prop_assert!(parsed.arguments.len() <= 12);
         for argument in &parsed.arguments {

@@ -188,7 +188,8 @@ int main(void) { STAP_PROBE1(app, one, counter[5]); return 0; }
         })
         .collect();
     let displacement = (symbols["counter"] + 40).wrapping_sub(site.address).cast_signed();
-    let expected = Location::Memory { base: Some(16), index: None, scale_log2: 0, displacement };
+    let expected =
+        Location::Memory { base: Some(16), index: None, scale_log2: 0, displacement, of_thread: false };
     assert_eq!(site.arguments[0].location, expected);
     Command::new("strip").arg(&path).status().unwrap();
     let (binary, problem) = discover::file(&path, &["app".parse().unwrap()]).unwrap();

@@ -20,8 +20,9 @@ pub(crate) struct RecordArgs {
     /// Overwrite an existing file
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Probes to record, globs allowed; string arguments as in 'python:function__entry(str,str)' [default: the
-    /// preset's, else buffer_tracker:*]
+    /// Probes to record, globs allowed; string arguments as in 'python:function__entry(str,str)', 'app:query(arg2:str:1000)'
+    /// (at most 1000 bytes instead of 255) or 'app:query(str:arg1)' (arg1 is the length) [default: the preset's, else
+    /// buffer_tracker:*]
     #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE")]
     pub(crate) events: Vec<Request>,
     /// Record this process only (may be given more than once)

@@ -58,3 +58,38 @@ fn arguments_of_every_place_and_width_have_the_right_values() {
         assert!(events[4].4.contains("arg4: -4"), "{}", events[4].4);
     }
 }
+
+const PLACES: &str = r#"
+#include <sys/sdt.h>
+
+static __thread long first = 1;
+__thread int mine = 42;
+#define TEN(name) name##name##name##name##name##name##name##name##name##name
+#define HUNDRED(name) TEN(name##name##name##name##name##name##name##name##name##name)
+long HUNDRED(HUNDRED_letters_of_a_name_) = 7;
+
+int main(void) {
+    mine -= 2;
+    DTRACE_PROBE2(places, thread, mine, first);
+    DTRACE_PROBE1(places, plain, 1);
+    DTRACE_PROBE1(places, named, HUNDRED(HUNDRED_letters_of_a_name_));
+    return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn thread_local_variables_and_those_with_long_names_have_the_right_values() {
+    let _alone = live();
+    for flags in [&["-O2"][..], &["-O2", "-no-pie", "-fno-pie"], &["-O2", "-static-pie"], &["-O2", "-static"]]
+    {
+        let folder = Folder::new("places");
+        let program = compile_c(&folder, "places", PLACES, flags);
+        let program = program.to_str().expect("UTF-8");
+        let output = folder.tracer(&["record", "-o", "p.trace", "-e", "places:*", "--", program]);
+        assert_eq!(output.status.code(), Some(0), "{flags:?}: {}", stderr(&output));
+        let log = stdout(&folder.tracer(&["replay", "p.trace"]), 0);
+        let values: Vec<String> = events(&log).into_iter().map(|event| event.4).collect();
+        assert_eq!(values, ["40 | arg1: 1", "1", "7"], "{flags:?}");
+    }
+}

@@ -14,4 +14,5 @@ mod nop;
 mod output;
 mod pipeline;
 mod signals;
+mod strings;
 mod unmatched;

@@ -6,15 +6,37 @@ use std::str::FromStr;
 use glob::Pattern;
 
 use super::Malformed;
-use crate::limits::MAX_ARGUMENTS;
+use crate::limits::{MAX_ARGUMENTS, MAX_STRING_ARGUMENT_BYTES};
 
 /// Probes to record, and which of their arguments are strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Provider and probe.
     pub probe: ProbePattern,
-    /// Bit N: argument N is the address of a C string, which is to be recorded instead of the address.
-    pub strings: u16,
+    /// Arguments that are addresses of strings, which are to be recorded instead of the address.
+    pub strings: Vec<StringArgument>,
+}
+
+/// An argument that is the address of a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StringArgument {
+    /// Position of the argument, from 0.
+    pub position: u8,
+    /// Position of the argument that is the string's length in bytes; without, the string ends with NUL.
+    pub length: Option<u8>,
+    /// Bytes to record; a longer string is cut. At most [`MAX_STRING_ARGUMENT_BYTES`].
+    pub max_bytes: u16,
+}
+
+impl StringArgument {
+    /// Bytes of a string that are recorded where nothing else is asked for.
+    pub const DEFAULT_BYTES: u16 = 255;
+
+    /// A string that ends with NUL, of the usual length.
+    #[must_use]
+    pub fn at(position: u8) -> Self {
+        Self { position, length: None, max_bytes: Self::DEFAULT_BYTES }
+    }
 }
 
 /// A probe's argument that is its key (sequence number).
@@ -49,11 +71,18 @@ impl fmt::Display for ProbePattern {
     }
 }
 
-/// String arguments (see [`Request::strings`]) of a probe, or `None` if nobody asks for it.
+/// String arguments (see [`Request::strings`]) of a probe, or `None` if it is not asked for. Of one argument, the last request
+/// that names it counts.
 #[must_use]
-pub fn requested(requests: &[Request], provider: &str, probe: &str) -> Option<u16> {
-    let matching = requests.iter().filter(|request| request.probe.matches(provider, probe));
-    matching.map(|request| request.strings).reduce(|one, other| one | other)
+pub fn requested(requests: &[Request], provider: &str, probe: &str) -> Option<Vec<StringArgument>> {
+    let mut matching = requests.iter().filter(|request| request.probe.matches(provider, probe)).peekable();
+    matching.peek()?;
+    let mut strings: Vec<StringArgument> = Vec::new();
+    for string in matching.flat_map(|request| &request.strings) {
+        strings.retain(|known| known.position != string.position);
+        strings.push(*string);
+    }
+    Some(strings)
 }
 
 /// Position of the argument that is a probe's key: as the last matching `--key` says, otherwise the first.
@@ -62,8 +91,8 @@ pub fn key_argument(keys: &[KeyArgument], provider: &str, probe: &str) -> u8 {
     keys.iter().rev().find(|key| key.probe.matches(provider, probe)).map_or(0, |key| key.argument)
 }
 
-const PROBE_EXAMPLES: &str =
-    "'buffer_tracker:*', 'python:function__entry' or 'python:function__entry(arg0:str,arg1:str)'";
+const PROBE_EXAMPLES: &str = "'buffer_tracker:*', 'python:function__entry(str,str)', 'app:query(arg2:str:1000)' (at \
+                              most 1000 bytes) or 'app:query(str:arg1)' (arg1 is the length)";
 const KEY_EXAMPLES: &str = "'PROVIDER:PROBE=argN' such as 'buffer_tracker:beg_*=arg1'";
 
 impl FromStr for ProbePattern {
@@ -79,7 +108,8 @@ impl FromStr for ProbePattern {
 impl FromStr for Request {
     type Err = Malformed;
 
-    /// Parses `PROVIDER:PROBE`, `PROVIDER` (all its probes), either with `(arg0:str,...)` or `(str,_,str)` behind it.
+    /// Parses `PROVIDER:PROBE`, `PROVIDER` (all its probes), either with `(arg0:str,...)` or `(str,_,str)` behind it, where
+    /// `str` may be `str:N`, `str:argN` or `str:argN:N`.
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let malformed = |problem: String| Malformed::new("probe", text, PROBE_EXAMPLES).because(problem);
         let (name, arguments) = match text.split_once('(') {
@@ -90,13 +120,12 @@ impl FromStr for Request {
             },
         };
         let probe = probe(name).map_err(malformed)?;
-        let mut strings = 0;
+        let mut strings = Vec::new();
         for (position, argument) in arguments.split(',').map(str::trim).enumerate() {
             if arguments.trim().is_empty() {
                 break;
             }
-            let string = string_position(position, argument).map_err(malformed)?;
-            strings |= string.map_or(0, |position| 1 << position);
+            strings.extend(string(position, argument).map_err(malformed)?);
         }
         Ok(Request { probe, strings })
     }
@@ -118,15 +147,45 @@ impl FromStr for KeyArgument {
     }
 }
 
-/// Position of a string argument: `argN:str` says it, `str` has it; `_` is no string.
-fn string_position(position: usize, text: &str) -> Result<Option<u8>, String> {
-    match text.split_once(':') {
-        Some((argument, kind)) if kind.trim() == "str" => argument_position(argument.trim()).map(Some),
-        Some((_, kind)) => Err(format!("type '{}' is unknown, only str can be asked for", kind.trim())),
-        None if text == "_" => Ok(None),
-        None if text == "str" => argument_position(&format!("arg{position}")).map(Some),
-        None => Err(format!("argument '{text}' is neither argN:str, str nor _")),
+/// One item of an argument list: `str` at its own place, `argN:str` at another one, `_` is no string.
+fn string(position: usize, text: &str) -> Result<Option<StringArgument>, String> {
+    if text == "_" {
+        return Ok(None);
     }
+    let mut parts = text.split(':').map(str::trim).peekable();
+    let argument = parts.next_if(|part| *part != "str" && part.starts_with("arg"));
+    let position = argument.map_or_else(|| format!("arg{position}"), str::to_owned);
+    match parts.next() {
+        Some("str") => {}
+        Some(kind) if argument.is_some() => {
+            return Err(format!("type '{kind}' is unknown, only str can be asked for"));
+        }
+        _ => return Err(format!("argument '{text}' is neither argN:str, str nor _")),
+    }
+    let mut string = StringArgument::at(argument_position(&position)?);
+    if let Some(length) = parts.next_if(|part| part.starts_with("arg")) {
+        string.length = Some(argument_position(length)?);
+    }
+    if let Some(bytes) = parts.next() {
+        string.max_bytes = string_bytes(bytes)?;
+    }
+    match parts.next() {
+        Some(rest) => Err(format!("'{rest}' in '{text}' is one part too many")),
+        None if string.length == Some(string.position) => {
+            Err(format!("arg{} cannot be the length of itself", string.position))
+        }
+        None => Ok(Some(string)),
+    }
+}
+
+/// Bytes of a string that are to be recorded.
+fn string_bytes(text: &str) -> Result<u16, String> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let bytes = digits.and_then(|digits| digits.parse().ok());
+    let bytes = bytes.filter(|bytes| *bytes != 0 && usize::from(*bytes) <= MAX_STRING_ARGUMENT_BYTES);
+    bytes.ok_or_else(|| {
+        format!("'{text}' is neither a length in argN nor one of 1 to {MAX_STRING_ARGUMENT_BYTES} bytes")
+    })
 }
 
 fn argument_position(text: &str) -> Result<u8, String> {
@@ -175,21 +234,41 @@ mod tests {
         assert_eq!(request(" python : * ".replace(" : ", ":").as_str()), request("python:*"));
     }
 
+    fn positions(text: &str) -> Vec<u8> {
+        request(text).strings.iter().map(|string| string.position).collect()
+    }
+
     #[test]
     fn string_arguments_are_named_or_counted() {
-        assert_eq!(request("p:n").strings, 0);
-        assert_eq!(request("p:n()").strings, 0);
-        assert_eq!(request("p:n(arg0:str,arg1:str)").strings, 0b11);
-        assert_eq!(request("p:n( arg11:str )").strings, 1 << 11);
-        assert_eq!(request("p:n(str,_,str)").strings, 0b101);
-        assert_eq!(request("p(str)").strings, 1);
+        assert_eq!(positions("p:n"), []);
+        assert_eq!(positions("p:n()"), []);
+        assert_eq!(positions("p:n(arg0:str,arg1:str)"), [0, 1]);
+        assert_eq!(positions("p:n( arg11:str )"), [11]);
+        assert_eq!(positions("p:n(str,_,str)"), [0, 2]);
+        assert_eq!(request("p(str)").strings, [StringArgument::at(0)]);
+    }
+
+    #[test]
+    fn strings_have_a_length_of_their_own_and_a_limit() {
+        let string = |position, length, max_bytes| StringArgument { position, length, max_bytes };
+        for (text, expected) in [
+            ("p:n(str:1000)", string(0, None, 1000)),
+            ("p:n(_,str:4096)", string(1, None, 4096)),
+            ("p:n(arg2:str:1)", string(2, None, 1)),
+            ("p:n(str:arg1)", string(0, Some(1), 255)),
+            ("p:n(arg2 : str : arg0)", string(2, Some(0), 255)),
+            ("p:n(arg1:str:arg2:77)", string(1, Some(2), 77)),
+        ] {
+            assert_eq!(request(text).strings, [expected], "{text}");
+        }
     }
 
     #[test]
     fn requests_add_up_and_the_last_key_counts() {
-        let requests = [request("p:*"), request("p:n(str)"), request("p:n(_,str)")];
-        assert_eq!(requested(&requests, "p", "n"), Some(0b11));
-        assert_eq!(requested(&requests, "p", "other"), Some(0));
+        let requests = [request("p:*"), request("p:n(str)"), request("p:n(_,str)"), request("p:n(str:9)")];
+        let strings = vec![StringArgument::at(1), StringArgument { max_bytes: 9, ..StringArgument::at(0) }];
+        assert_eq!(requested(&requests, "p", "n"), Some(strings), "of one argument, the last counts");
+        assert_eq!(requested(&requests, "p", "other"), Some(Vec::new()));
         assert_eq!(requested(&requests, "q", "n"), None);
         let keys: [KeyArgument; 2] = ["p:*=arg1".parse().unwrap(), "p:n=arg2".parse().unwrap()];
         assert_eq!(["n", "other"].map(|probe| key_argument(&keys, "p", probe)), [2, 1]);
@@ -209,6 +288,15 @@ mod tests {
             ("a:b(arg12:str)", "argument 'arg12' is not one of arg0 to arg11"),
             ("a:b(arg:str)", "argument 'arg' is not one of arg0 to arg11"),
             ("a:b(str,)", "argument '' is neither argN:str, str nor _"),
+            ("a:b(string)", "argument 'string' is neither argN:str, str nor _"),
+            ("a:b(str:)", "'' is neither a length in argN nor one of 1 to 4096 bytes"),
+            ("a:b(str:0)", "'0' is neither a length in argN nor one of 1 to 4096 bytes"),
+            ("a:b(str:+9)", "'+9' is neither a length in argN nor one of 1 to 4096 bytes"),
+            ("a:b(str:4097)", "'4097' is neither a length in argN nor one of 1 to 4096 bytes"),
+            ("a:b(str:99999999)", "'99999999' is neither a length in argN nor one of 1 to 4096 bytes"),
+            ("a:b(str:9:arg1)", "'arg1' in 'str:9:arg1' is one part too many"),
+            ("a:b(str:arg12)", "argument 'arg12' is not one of arg0 to arg11"),
+            ("a:b(_,str:arg1)", "arg1 cannot be the length of itself"),
             ("a:b(_,_,_,_,_,_,_,_,_,_,_,_,str)", "argument 'arg12' is not one of arg0 to arg11"),
         ] {
             assert_eq!(

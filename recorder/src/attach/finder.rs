@@ -131,7 +131,7 @@ impl Finder {
                 if site.semaphore_is_shadowed && self.options.pids.is_empty() {
                     skip(at(site, &binary, SHADOWED.to_owned()));
                 }
-                let (plan, spec) = Plan::new(&site.arguments);
+                let (plan, spec) = Plan::new(&site.arguments, &site.strings);
                 let id = self.program.add_site(&spec)?;
                 places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
                 sites.push(PlannedSite { plan, site: self.definition(site, &binary) });

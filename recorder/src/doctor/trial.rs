@@ -90,7 +90,7 @@ impl Bench {
         let program = Program::load(&options)?;
         let mut plans = Vec::new();
         for target in HARMLESS.iter().chain(LONG) {
-            let (plan, spec) = Plan::new(&[target.argument()]);
+            let (plan, spec) = Plan::new(&[target.argument()], &[]);
             assert_eq!(program.add_site(&spec)?, target.site, "in the order of the targets");
             plans.push(plan);
         }

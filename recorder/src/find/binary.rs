@@ -1,6 +1,6 @@
 //! A program or shared library that has probes, opened once and read only as far as needed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use tracer_format::ArgKind;
 use crate::arch::machine::Machine;
 use crate::arch::nop::{self, NOP_BYTES, NopForm};
 use crate::error::Damage;
-use crate::find::elf::note::{self, Note};
-use crate::find::elf::symbol;
-use crate::find::elf::{Access, Elf, file_offset, is_shadowed};
+use crate::find::elf::note::{self, Note, Notes};
+use crate::find::elf::symbol::{self, Address};
+use crate::find::elf::{Access, Elf, file_offset, is_shadowed, thread_block};
 use crate::site::argument::{self, Argument, Location, SpecContext};
-use tracer_format::grammar::{Request, requested};
+use tracer_format::grammar::{Request, StringArgument, requested};
 use tracer_format::log::escape;
 
 /// Bytes of the section that holds the build id; the id itself has 20.
@@ -63,6 +63,8 @@ pub struct Site {
     pub nop: NopForm,
     /// Arguments, at most 12.
     pub arguments: Vec<Argument>,
+    /// Which of them are strings, and how those are read.
+    pub strings: Vec<StringArgument>,
     /// Argument text of the note.
     pub spec: String,
 }
@@ -118,22 +120,50 @@ pub fn contents(source: &dyn FileExt, requests: &[Request]) -> Result<Option<Con
         Err(damage) => (Elf::read_header(source)?, Some(damage)),
     };
     let Some(elf) = elf else { return Ok(None) };
-    let mut notes = note::read(&elf)?;
+    let Notes { mut notes, damaged } = note::read(&elf)?;
     if let Some(damage) = damage.filter(|_| notes.is_empty()) {
         return Err(damage);
     }
     notes.retain(|note| requested(requests, &note.provider, &note.probe).is_some());
     if notes.is_empty() {
-        return Ok(Some(Contents::default()));
+        // Nothing tells whether those that are not understood were asked for.
+        return Ok(Some(Contents { problem: Problems::of(&damaged).summary(), ..Contents::default() }));
     }
-    let mut reader = SiteReader::new(&elf, &notes)?;
+    let mut reader = SiteReader::new(&elf, &notes, Problems::of(&damaged))?;
     let sites = notes.into_iter().filter_map(|note| reader.site(note, requests)).collect();
-    let problem = match reader.problems {
-        0 => None,
-        1 => Some(reader.first_problem.clone()),
-        count => Some(format!("{} (and {} more like it)", reader.first_problem, count - 1)),
-    };
+    let problem = reader.problems.summary();
     Ok(Some(Contents { sites, build_id: build_id(&elf, &reader.segments), problem }))
+}
+
+/// What was left out of a file, of which the first is named.
+#[derive(Default)]
+struct Problems {
+    count: usize,
+    first: String,
+}
+
+impl Problems {
+    fn of(damaged: &[Damage]) -> Self {
+        let mut problems = Self::default();
+        damaged.iter().for_each(|damage| problems.add(damage.to_string()));
+        problems
+    }
+
+    fn add(&mut self, problem: String) {
+        self.count += 1;
+        if self.count == 1 {
+            self.first = problem;
+        }
+    }
+
+    /// One line; `None` if nothing was left out.
+    fn summary(&self) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(self.first.clone()),
+            count => Some(format!("{} (and {} more like it)", self.first, count - 1)),
+        }
+    }
 }
 
 /// What it takes to make sites of notes.
@@ -141,21 +171,23 @@ struct SiteReader<'a> {
     elf: &'a Elf<'a>,
     machine: Machine,
     segments: Vec<ProgramHeader64<LE>>,
-    symbols: std::collections::HashMap<String, u64>,
-    problems: usize,
-    first_problem: String,
+    symbols: HashMap<String, Address>,
+    /// Where the file's thread-local variables begin, from what the thread's memory is addressed by.
+    thread_block: Option<i64>,
+    problems: Problems,
 }
 
 impl<'a> SiteReader<'a> {
-    fn new(elf: &'a Elf<'a>, notes: &[Note]) -> Result<Self, Damage> {
+    fn new(elf: &'a Elf<'a>, notes: &[Note], problems: Problems) -> Result<Self, Damage> {
         let mut reader = SiteReader {
             machine: elf.machine()?,
             segments: elf.segments()?,
-            symbols: Default::default(),
-            problems: 0,
-            first_problem: String::new(),
+            symbols: HashMap::new(),
+            thread_block: None,
+            problems,
             elf,
         };
+        reader.thread_block = thread_block(elf, &reader.segments);
         let wanted = reader.symbol_names(notes);
         if !wanted.is_empty() {
             // Without symbols, only the arguments that name one are lost.
@@ -170,33 +202,54 @@ impl<'a> SiteReader<'a> {
     /// Symbols that the argument specs of the notes name.
     fn symbol_names(&self, notes: &[Note]) -> HashSet<String> {
         let names = std::cell::RefCell::new(HashSet::new());
-        let note_name = |name: &str| {
-            names.borrow_mut().insert(name.to_owned());
-            None
-        };
+        let note_name = |name: &str| names.borrow_mut().insert(name.to_owned());
+        let (symbol, thread_symbol) = (
+            |name: &str| {
+                note_name(name);
+                None
+            },
+            |name: &str| {
+                note_name(name);
+                None
+            },
+        );
         // Most specs name no symbol and are not worth parsing twice.
-        for note in
-            notes.iter().filter(|note| note.spec.contains("rip") || !self.elf.is_position_independent())
-        {
-            let _ = argument::parse(&note.spec, &self.place(note, &note_name));
+        let may_name_one = |spec: &str| spec.contains("rip") || spec.contains("@tpoff");
+        let may_name_one = |note: &&Note| may_name_one(&note.spec) || !self.elf.is_position_independent();
+        for note in notes.iter().filter(may_name_one) {
+            let place = SpecContext { symbol: &symbol, thread_symbol: &thread_symbol, ..self.place(note) };
+            let _ = argument::parse(&note.spec, &place);
         }
         names.into_inner()
     }
 
-    fn place<'p>(&self, note: &Note, symbol: &'p dyn Fn(&str) -> Option<u64>) -> SpecContext<'p> {
+    /// What the operands of a note can refer to, beside symbols.
+    fn place(&self, note: &Note) -> SpecContext<'static> {
         SpecContext {
             machine: self.machine,
             site_address: note.address,
             position_independent: self.elf.is_position_independent(),
-            symbol,
+            symbol: &|_| None,
+            thread_symbol: &|_| None,
         }
     }
 
+    /// The arguments that a note tells of.
+    fn arguments(&self, note: &Note) -> argument::Parsed {
+        let symbol = |name: &str| match self.symbols.get(name) {
+            Some(Address::Linked(address)) => Some(*address),
+            _ => None,
+        };
+        let thread_symbol = |name: &str| match self.symbols.get(name) {
+            Some(Address::OfThread(offset)) => self.thread_block?.checked_add_unsigned(*offset),
+            _ => None,
+        };
+        let place = SpecContext { symbol: &symbol, thread_symbol: &thread_symbol, ..self.place(note) };
+        argument::parse(&note.spec, &place)
+    }
+
     fn report(&mut self, problem: String) {
-        self.problems += 1;
-        if self.problems == 1 {
-            self.first_problem = problem;
-        }
+        self.problems.add(problem);
     }
 
     /// The site of a note; `None`, with a report, if nothing can be attached there.
@@ -226,14 +279,12 @@ impl<'a> SiteReader<'a> {
                 }
             },
         };
-        let symbols = &self.symbols;
-        let lookup = |symbol: &str| symbols.get(symbol).copied();
-        let mut parsed = argument::parse(&note.spec, &self.place(&note, &lookup));
+        let mut parsed = self.arguments(&note);
         if let Some(problem) = parsed.problem {
             self.report(format!("{name}: {}", escape(&problem)));
         }
-        let strings = requested(requests, &note.provider, &note.probe).unwrap_or(0);
-        if let Some(problem) = set_strings(&mut parsed.arguments, strings) {
+        let mut strings = requested(requests, &note.provider, &note.probe).unwrap_or_default();
+        for problem in set_strings(&mut parsed.arguments, &mut strings) {
             self.report(format!("{name}: {problem}"));
         }
         let code = self.elf.bytes_up_to(offset, NOP_BYTES).unwrap_or_default();
@@ -247,28 +298,44 @@ impl<'a> SiteReader<'a> {
                 && is_shadowed(&self.segments, note.semaphore, rustix::param::page_size() as u64),
             nop: nop::classify(&code),
             arguments: parsed.arguments,
+            strings,
             spec: note.spec,
         })
     }
 }
 
-/// Makes the arguments with a bit in `strings` strings; returns the first that cannot be one.
-fn set_strings(arguments: &mut [Argument], strings: u16) -> Option<String> {
-    let mut problem = None;
-    for (position, argument) in
-        arguments.iter_mut().enumerate().filter(|(position, _)| strings & 1 << position != 0)
-    {
-        match argument.kind {
-            ArgKind::Signed(8) | ArgKind::Unsigned(8) => argument.kind = ArgKind::Str,
-            _ if argument.location == Location::Unreadable => {}
-            kind => {
+/// Makes the arguments that are asked for as strings those; gives why some cannot be one, and keeps the others.
+fn set_strings(arguments: &mut [Argument], strings: &mut Vec<StringArgument>) -> Vec<String> {
+    let mut problems = Vec::new();
+    strings.retain(|string| {
+        let at = |position: u8| arguments.get(usize::from(position)).copied();
+        let Some(argument) = at(string.position).filter(|found| found.location != Location::Unreadable)
+        else {
+            return false;
+        };
+        let position = string.position;
+        let problem = match (argument.kind, string.length.map(|length| (length, at(length)))) {
+            (ArgKind::Signed(8) | ArgKind::Unsigned(8), None) => None,
+            (ArgKind::Signed(8) | ArgKind::Unsigned(8), Some((length, found))) => match found {
+                Some(found) if found.location == Location::Unreadable => return false,
+                Some(found) if found.kind.is_integer() => None,
+                Some(_) => {
+                    Some(format!("arg{length} is no integer, the length of arg{position} has to be one"))
+                }
+                None => Some(format!("it has no arg{length} that could be the length of arg{position}")),
+            },
+            (kind, _) => {
                 let what = argument::kind_name(kind);
-                problem
-                    .get_or_insert(format!("arg{position} is {what}, a string needs an address of 8 bytes"));
+                Some(format!("arg{position} is {what}, a string needs an address of 8 bytes"))
             }
-        }
+        };
+        problems.extend(problem.clone());
+        problem.is_none()
+    });
+    for string in strings {
+        arguments[usize::from(string.position)].kind = ArgKind::Str;
     }
-    problem
+    problems
 }
 
 /// Build id of a file; empty if it has none that can be read.

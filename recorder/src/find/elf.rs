@@ -298,6 +298,26 @@ pub fn is_shadowed(segments: &[ProgramHeader64<LE>], address: u64, page_bytes: u
     })
 }
 
+/// Where the thread-local variables of a program begin, from what the thread's memory is addressed by; `None` if it has
+/// none, or is a library, whose place among others the loader chooses.
+///
+/// A program's stand right before that address on x86-64, as its linker reckons with.
+#[must_use]
+pub(crate) fn thread_block(elf: &Elf<'_>, segments: &[ProgramHeader64<LE>]) -> Option<i64> {
+    let block = segments.iter().find(|segment| segment.p_type.get(LE) == elf::PT_TLS)?;
+    let (bytes, align) = (block.p_memsz.get(LE), block.p_align.get(LE).max(1));
+    let begin = bytes.checked_next_multiple_of(align)?;
+    // What begins in the middle of its alignment, linkers place in different ways.
+    let is_usual = block.p_vaddr.get(LE).is_multiple_of(align);
+    (is_usual && is_program(elf, segments)).then(|| i64::try_from(begin).ok()?.checked_neg())?
+}
+
+/// Whether the file is a program and not a library: it is loaded as linked, names its loader, or says that it is one.
+fn is_program(elf: &Elf<'_>, segments: &[ProgramHeader64<LE>]) -> bool {
+    let has_loader = segments.iter().any(|segment| segment.p_type.get(LE) == elf::PT_INTERP);
+    !elf.is_position_independent() || has_loader || dynamic::is_marked_as_program(elf, segments)
+}
+
 /// Reads until the buffer is full or the source ends; returns how many bytes there were.
 fn fill_at(source: &dyn FileExt, buffer: &mut [u8], offset: u64) -> Result<usize, Damage> {
     let mut filled = 0;

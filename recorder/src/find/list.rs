@@ -99,6 +99,7 @@ mod tests {
             semaphore_is_shadowed: semaphore_offset == 0x99,
             nop,
             arguments: kinds.iter().map(|kind| Argument { kind: *kind, location }).collect(),
+            strings: Vec::new(),
             spec: String::new(),
         }
     }

@@ -143,9 +143,12 @@ pub(crate) fn arguments(
         has_argument(&key.probe, key.argument, found, &text)?;
     }
     for request in requests {
-        for argument in (0..16).filter(|argument| request.strings >> argument & 1 == 1) {
-            let text = || format!("-e {}(arg{argument}:str)", request.probe);
-            has_argument(&request.probe, argument, found, &text)?;
+        for string in &request.strings {
+            let length = string.length.map(|length| format!(":arg{length}")).unwrap_or_default();
+            let text = || format!("-e {}(arg{}:str{length})", request.probe, string.position);
+            for argument in [Some(string.position), string.length].into_iter().flatten() {
+                has_argument(&request.probe, argument, found, &text)?;
+            }
         }
     }
     Ok(())
@@ -209,6 +212,7 @@ mod tests {
             semaphore_is_shadowed: false,
             nop: NopForm::Nop,
             arguments: vec![argument; *count],
+            strings: Vec::new(),
             spec: String::new(),
         };
         let binary = Binary {

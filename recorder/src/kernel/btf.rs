@@ -53,6 +53,8 @@ pub(crate) fn kernel_layout() -> io::Result<KernelLayout> {
         file_dentry: find("file.f_path.dentry")?,
         dentry_name: find("dentry.d_name.name")?,
         binprm_filename: find("linux_binprm.filename")?,
+        // Only thread-local arguments need it.
+        task_fsbase: btf.offset("task_struct.thread.fsbase").unwrap_or(0),
     })
 }
 

@@ -374,10 +374,17 @@ fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
         file_dentry,
         dentry_name,
         binprm_filename,
+        task_fsbase,
     } = *kernel;
     let tasks = [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code];
     let others = [mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
-    tasks.into_iter().chain([signal_live]).chain(others).flat_map(u32::to_le_bytes).collect()
+    tasks
+        .into_iter()
+        .chain([signal_live])
+        .chain(others)
+        .chain([task_fsbase])
+        .flat_map(u32::to_le_bytes)
+        .collect()
 }
 
 fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
@@ -401,8 +408,9 @@ fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
             argument.index,
             argument.scale_log2,
             argument.size_bytes,
+            argument.length_unused_bits,
         ]);
-        bytes.extend(argument.reserved);
+        bytes.extend(argument.max_bytes.to_le_bytes());
     }
     bytes
 }
@@ -422,12 +430,16 @@ mod tests {
             index: 8,
             scale_log2: 3,
             size_bytes: 2,
-            ..Default::default()
+            length_unused_bits: 48,
+            max_bytes: 0x123,
         };
         let bytes = spec_bytes(&spec);
         assert_eq!(bytes.len(), size_of::<SiteSpec>());
         assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[8..24], [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 0, 0, 0]);
+        assert_eq!(
+            bytes[8..24],
+            [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 48, 0x23, 1]
+        );
         assert_eq!(bytes[24..], [0; 16 * 11]);
     }
 
@@ -442,9 +454,10 @@ mod tests {
             mm_exe_file: 9,
             file_dentry: 12,
             binprm_filename: 14,
+            task_fsbase: 15,
             ..KernelLayout::default()
         };
-        for (index, number) in [1, 7, 8, 9, 12, 14].map(|number| (number as usize - 1, number)) {
+        for (index, number) in [1, 7, 8, 9, 12, 14, 15].map(|number| (number as usize - 1, number)) {
             bytes[4 * index] = number;
         }
         assert_eq!(layout_bytes(&layout), bytes);

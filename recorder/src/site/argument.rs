@@ -41,6 +41,8 @@ pub enum Location {
         scale_log2: u8,
         /// Bytes.
         displacement: i64,
+        /// Whether all that is relative to the memory of the thread.
+        of_thread: bool,
     },
     /// Somewhere that tracer does not understand.
     Unreadable,
@@ -66,6 +68,8 @@ pub struct SpecContext<'a> {
     pub position_independent: bool,
     /// Address of a symbol of the same file, as linked.
     pub symbol: &'a dyn Fn(&str) -> Option<u64>,
+    /// Distance of a thread-local symbol of the same file from what the thread's memory is addressed by.
+    pub thread_symbol: &'a dyn Fn(&str) -> Option<i64>,
 }
 
 /// Arguments of a site, and how many of them are unreadable and why.
@@ -76,6 +80,9 @@ pub struct Parsed {
     /// What was not understood, first of all; `None` if everything was.
     pub problem: Option<String>,
 }
+
+/// Most characters of an operand in a message.
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// Parses the argument text of a note. Never fails: what is not understood is unreadable.
 #[must_use]
@@ -89,13 +96,21 @@ pub fn parse(spec: &str, place: &SpecContext<'_>) -> Parsed {
         }
         let argument = parse_one(text, place);
         let argument = argument.unwrap_or_else(|| {
-            parsed.problem.get_or_insert_with(|| format!("arg{position} '{text}' cannot be read"));
+            parsed.problem.get_or_insert_with(|| format!("arg{position} '{}' cannot be read", begin(text)));
             // Eight bytes, because nothing is known of it.
             Argument { kind: ArgKind::Unsigned(8), location: Location::Unreadable }
         });
         parsed.arguments.push(argument);
     }
     parsed
+}
+
+/// The begin of a text that may be long, for a message.
+fn begin(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn parse_one(text: &str, place: &SpecContext<'_>) -> Option<Argument> {

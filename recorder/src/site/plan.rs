@@ -1,10 +1,13 @@
 //! How the arguments of a site are read: what the BPF program does, and what is left to do with the words it sends.
 
 use tracer_format::ArgKind;
+use tracer_format::grammar::StringArgument;
+use tracer_format::limits::MAX_STRING_ARGUMENT_BYTES;
 
 use crate::abi::{
-    ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, IS_STRING, MAX_ARGUMENTS, MAX_STRING_BYTES, SHAPE_EMPTY,
-    SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec,
+    ArgumentSpec, HAS_BASE, HAS_INDEX, HAS_LENGTH, IN_MEMORY, IS_CONSTANT, IS_STRING, LENGTH_IS_SIGNED,
+    MAX_ARGUMENTS, MAX_STRING_BYTES, OF_THREAD, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES,
+    SiteSpec,
 };
 use crate::arch::register::WORDS;
 use crate::kernel::raw::Raw;
@@ -17,11 +20,13 @@ enum Origin {
     Constant(u64),
     /// A word of the raw event, shifted to the right by so many bits.
     Word { index: usize, shift: u8 },
-    /// A word of the raw event that stands for a string.
-    Text { index: usize },
-    /// Nobody can read it.
+    /// A word of the raw event that stands for a string, of which so many bytes are wanted.
+    Text { index: usize, max_bytes: usize },
+    /// It cannot be read.
     Nowhere,
 }
+
+const _: () = assert!(MAX_STRING_BYTES == MAX_STRING_ARGUMENT_BYTES);
 
 /// How the values of one site are made from its raw events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,36 +54,31 @@ pub struct Values {
 }
 
 impl Plan {
-    /// Splits the work for `arguments` between the BPF program and the recorder.
+    /// Splits the work for `arguments` between the BPF program and the recorder. Those that are strings are read as `strings`
+    /// says.
     #[must_use]
-    pub fn new(arguments: &[Argument]) -> (Self, SiteSpec) {
+    pub fn new(arguments: &[Argument], strings: &[StringArgument]) -> (Self, SiteSpec) {
+        let arguments = &arguments[..arguments.len().min(MAX_ARGUMENTS)];
         let mut spec = SiteSpec::default();
+        // The words of arguments that a string before them has for its length.
+        let mut words = [None; MAX_ARGUMENTS];
         let mut origins = Vec::with_capacity(arguments.len());
-        for argument in arguments.iter().take(MAX_ARGUMENTS) {
-            let is_text = argument.kind == ArgKind::Str;
-            let origin = match argument.location {
-                Location::Constant(value) if !is_text => Origin::Constant(value.cast_unsigned()),
-                Location::Register { slot, shift } if usize::from(slot) < WORDS.len() => {
-                    let flags = if is_text { IS_STRING } else { 0 };
-                    let spec_of =
-                        ArgumentSpec { flags, base: WORDS[usize::from(slot)], ..ArgumentSpec::default() };
-                    word(&mut spec, spec_of, is_text, shift)
+        for (at, argument) in arguments.iter().enumerate() {
+            let origin = match (argument.kind, argument.location) {
+                (ArgKind::Str, _) => {
+                    let string = strings.iter().find(|string| usize::from(string.position) == at);
+                    let string = string.copied().unwrap_or(StringArgument::at(0));
+                    text(&mut spec, arguments, argument, string, &mut words)
                 }
-                Location::Memory { base, index, scale_log2, displacement } => {
-                    let size_bytes = size_bytes(argument.kind);
-                    match memory(base, index) {
-                        Some(spec_of) => {
-                            let flags = spec_of.flags | if is_text { IS_STRING } else { 0 };
-                            let spec_of =
-                                ArgumentSpec { displacement, scale_log2, size_bytes, flags, ..spec_of };
-                            word(&mut spec, spec_of, is_text, 0)
-                        }
-                        None => Origin::Nowhere,
-                    }
-                }
-                _ => Origin::Nowhere,
+                (_, Location::Constant(value)) => Some(Origin::Constant(value.cast_unsigned())),
+                (_, location) => words[at]
+                    .or_else(|| push(&mut spec, of(argument)?))
+                    .map(|index| Origin::Word { index, shift: shift(location) }),
             };
-            origins.push((argument.kind, origin));
+            if let Some(Origin::Word { index, .. }) = origin {
+                words[at] = Some(index);
+            }
+            origins.push((argument.kind, origin.unwrap_or(Origin::Nowhere)));
         }
         spec.shape = match &spec.arguments[..usize::from(spec.count)] {
             [] => SHAPE_EMPTY,
@@ -101,11 +101,14 @@ impl Plan {
                     Some(word) if raw.unreadable >> index & 1 == 0 => Some(extend(word >> shift, kind)),
                     _ => None,
                 },
-                Origin::Text { index } => {
+                Origin::Text { index, max_bytes } => {
                     out.text.clear();
-                    // One of the greatest length may go on: the program did not see its end.
-                    raw.string(index, &mut out.text)
-                        .then(|| intern(&out.text, out.text.len() + 1 >= MAX_STRING_BYTES))
+                    raw.string(index, &mut out.text).then(|| {
+                        // The program sends a byte more of one that goes on.
+                        let is_cut = out.text.len() > max_bytes;
+                        out.text.truncate(max_bytes);
+                        intern(&out.text, is_cut)
+                    })
                 }
                 Origin::Nowhere => None,
             };
@@ -115,25 +118,69 @@ impl Plan {
     }
 }
 
-/// Has the program send one more word.
-fn word(spec: &mut SiteSpec, argument: ArgumentSpec, is_text: bool, shift: u8) -> Origin {
+/// Has the program send one more word, if there is room for it.
+fn push(spec: &mut SiteSpec, argument: ArgumentSpec) -> Option<usize> {
     let index = usize::from(spec.count);
-    spec.arguments[index] = argument;
+    *spec.arguments.get_mut(index)? = argument;
     spec.count += 1;
-    if is_text { Origin::Text { index } } else { Origin::Word { index, shift } }
+    Some(index)
 }
 
-fn memory(base: Option<u8>, index: Option<u8>) -> Option<ArgumentSpec> {
-    let mut spec = ArgumentSpec { flags: IN_MEMORY, ..ArgumentSpec::default() };
-    if let Some(slot) = base {
-        spec.flags |= HAS_BASE;
-        spec.base = *WORDS.get(usize::from(slot))?;
+/// Has the program send a string, behind the word with its length if it has one.
+fn text(
+    spec: &mut SiteSpec,
+    arguments: &[Argument],
+    argument: &Argument,
+    string: StringArgument,
+    words: &mut [Option<usize>; MAX_ARGUMENTS],
+) -> Option<Origin> {
+    let mut read = of(argument)?;
+    read.flags |= IS_STRING;
+    read.max_bytes = string.max_bytes;
+    if let Some(at) = string.length.map(usize::from) {
+        let length = arguments.get(at).filter(|length| shift(length.location) == 0)?;
+        let size_bytes = size_bytes(length.kind);
+        read.flags |= HAS_LENGTH;
+        read.flags |= if matches!(length.kind, ArgKind::Signed(_)) { LENGTH_IS_SIGNED } else { 0 };
+        read.length_unused_bits = 64 - 8 * size_bytes;
+        if words[at].is_none_or(|index| index + 1 != usize::from(spec.count)) {
+            words[at] = Some(push(spec, of(length)?)?);
+        }
     }
-    if let Some(slot) = index {
-        spec.flags |= HAS_INDEX;
-        spec.index = *WORDS.get(usize::from(slot))?;
+    let max_bytes = usize::from(string.max_bytes);
+    push(spec, read).map(|index| Origin::Text { index, max_bytes })
+}
+
+/// How the program reads an argument; `None` if it cannot.
+fn of(argument: &Argument) -> Option<ArgumentSpec> {
+    let word = |slot: u8| WORDS.get(usize::from(slot)).copied();
+    let mut spec = ArgumentSpec { size_bytes: size_bytes(argument.kind), ..ArgumentSpec::default() };
+    match argument.location {
+        Location::Constant(value) => {
+            spec.flags = IS_CONSTANT;
+            spec.displacement = value;
+        }
+        Location::Register { slot, .. } => spec.base = word(slot)?,
+        Location::Memory { base, index, scale_log2, displacement, of_thread } => {
+            spec.flags = IN_MEMORY | if of_thread { OF_THREAD } else { 0 };
+            (spec.displacement, spec.scale_log2) = (displacement, scale_log2);
+            if let Some(slot) = base {
+                spec.flags |= HAS_BASE;
+                spec.base = word(slot)?;
+            }
+            if let Some(slot) = index {
+                spec.flags |= HAS_INDEX;
+                spec.index = word(slot)?;
+            }
+        }
+        Location::Vector(_) | Location::Unreadable => return None,
     }
     Some(spec)
+}
+
+/// Lower bits of a word that are not part of the argument.
+fn shift(location: Location) -> u8 {
+    if let Location::Register { shift, .. } = location { shift } else { 0 }
 }
 
 /// Bytes to read from memory; of a string, those of its address.
@@ -164,7 +211,7 @@ mod tests {
     }
 
     fn values(arguments: &[Argument], words: &[u64]) -> (Vec<u64>, u16) {
-        let (plan, _) = Plan::new(arguments);
+        let (plan, _) = Plan::new(arguments, &[]);
         let mut out = Values::default();
         let event = event(1, 0, words);
         plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |_, _| 77);
@@ -196,39 +243,99 @@ mod tests {
             argument(ArgKind::Float(8), Location::Vector(0)),
             argument(ArgKind::Unsigned(8), Location::Register { slot: 5, shift: 0 }),
         ];
-        let (_, spec) = Plan::new(&arguments);
+        let (_, spec) = Plan::new(&arguments, &[]);
         assert_eq!((spec.count, spec.shape), (1, SHAPE_ONE_REGISTER));
         assert_eq!(values(&arguments, &[9]), (vec![u64::MAX, 0, 9], 0b010));
     }
 
     #[test]
     fn memory_goes_to_the_program() {
-        let location = Location::Memory { base: Some(4), index: Some(1), scale_log2: 3, displacement: -8 };
-        let (_, spec) = Plan::new(&[argument(ArgKind::Signed(4), location)]);
+        let location = Location::Memory {
+            base: Some(4),
+            index: Some(1),
+            scale_log2: 3,
+            displacement: -8,
+            of_thread: true,
+        };
+        let (_, spec) = Plan::new(&[argument(ArgKind::Signed(4), location)], &[]);
         let expected = ArgumentSpec {
             displacement: -8,
-            flags: IN_MEMORY | HAS_BASE | HAS_INDEX,
+            flags: IN_MEMORY | HAS_BASE | HAS_INDEX | OF_THREAD,
             base: WORDS[4],
             index: WORDS[1],
             scale_log2: 3,
             size_bytes: 4,
-            reserved: [0; 3],
+            ..ArgumentSpec::default()
         };
         assert_eq!((spec.shape, spec.arguments[0]), (SHAPE_VALUES, expected));
     }
 
-    #[test]
-    fn strings_are_interned() {
+    /// What is made of an event with one string of these bytes, of which at most three are wanted.
+    fn interned(bytes: &[u8]) -> (String, bool) {
         let text = argument(ArgKind::Str, Location::Register { slot: 0, shift: 0 });
-        let words = [8 << 32 | 3, u64::from_le_bytes(*b"abc.....")];
-        let event = event(1, 0, &words);
-        let (plan, spec) = Plan::new(&[text]);
-        assert_eq!(spec.shape, SHAPE_STRINGS);
-        let mut out = Values::default();
+        let mut room = [b'.'; 8];
+        room[..bytes.len()].copy_from_slice(bytes);
+        let event = event(1, 0, &[8 << 32 | bytes.len() as u64, u64::from_le_bytes(room)]);
+        let (plan, spec) = Plan::new(&[text], &[StringArgument { max_bytes: 3, ..StringArgument::at(0) }]);
+        assert_eq!((spec.shape, spec.arguments[0].max_bytes), (SHAPE_STRINGS, 3));
+        let (mut out, mut interned) = (Values::default(), None);
         plan.values(&Raw::parse(0, &event).expect("an event"), &mut out, |text, is_cut| {
-            assert_eq!((text, is_cut), (&b"abc"[..], false));
+            interned = Some((String::from_utf8_lossy(text).into_owned(), is_cut));
             5
         });
         assert_eq!((out.values, out.unreadable), (vec![5], 0));
+        interned.expect("a string")
+    }
+
+    #[test]
+    fn only_a_string_that_goes_on_is_cut() {
+        assert_eq!(interned(b"ab"), ("ab".to_owned(), false));
+        assert_eq!(interned(b"abc"), ("abc".to_owned(), false));
+        assert_eq!(interned(b"abcd"), ("abc".to_owned(), true));
+    }
+
+    #[test]
+    fn a_length_stands_before_its_string_and_is_read_once() {
+        let register = |slot| Location::Register { slot, shift: 0 };
+        let pair = |position, length| StringArgument { length: Some(length), ..StringArgument::at(position) };
+        let text = argument(ArgKind::Str, register(0));
+        let number = argument(ArgKind::Signed(4), register(1));
+        // Behind the string, before it, and as the length of two.
+        for (arguments, strings, bases) in [
+            (&[text, number][..], &[pair(0, 1)][..], &[1, 0][..]),
+            (&[number, text], &[pair(1, 0)], &[1, 0]),
+            (&[text, number, text], &[pair(0, 1), pair(2, 1)], &[1, 0, 1, 0]),
+        ] {
+            let (plan, spec) = Plan::new(arguments, strings);
+            let read = &spec.arguments[..usize::from(spec.count)];
+            let expected: Vec<u8> = bases.iter().map(|slot| WORDS[*slot]).collect();
+            assert_eq!(read.iter().map(|argument| argument.base).collect::<Vec<_>>(), expected);
+            assert_eq!(read[1].flags, IS_STRING | HAS_LENGTH | LENGTH_IS_SIGNED);
+            assert_eq!(read[1].length_unused_bits, 32);
+            let own = Origin::Word { index: 0, shift: 0 };
+            assert_eq!(plan.origins.iter().filter(|(_, origin)| *origin == own).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_string_may_be_at_a_constant_address_and_have_a_constant_length() {
+        let text = argument(ArgKind::Str, Location::Constant(0x40_2000));
+        let length = argument(ArgKind::Unsigned(1), Location::Constant(200));
+        let pair = StringArgument { length: Some(1), ..StringArgument::at(0) };
+        let (plan, spec) = Plan::new(&[text, length], &[pair]);
+        assert_eq!((spec.count, spec.arguments[0].displacement), (2, 200));
+        assert_eq!((spec.arguments[1].displacement, spec.arguments[1].length_unused_bits), (0x40_2000, 56));
+        assert_eq!(plan.origins[1].1, Origin::Constant(200));
+    }
+
+    #[test]
+    fn a_string_whose_length_cannot_be_read_cannot_be_read() {
+        let text = argument(ArgKind::Str, Location::Register { slot: 0, shift: 0 });
+        for location in [Location::Vector(0), Location::Register { slot: 0, shift: 8 }] {
+            let length = argument(ArgKind::Unsigned(1), location);
+            let pair = StringArgument { length: Some(1), ..StringArgument::at(0) };
+            let (plan, _) = Plan::new(&[text, length], &[pair]);
+            assert_eq!(plan.origins[0].1, Origin::Nowhere);
+        }
     }
 }

@@ -110,7 +110,7 @@ impl Recording {
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());
         for found in &binary.sites {
-            let (plan, spec) = Plan::new(&found.arguments);
+            let (plan, spec) = Plan::new(&found.arguments, &found.strings);
             let site = program.add_site(&spec).unwrap();
             plans.push((found.probe.clone(), plan));
             places.push(Place { offset: found.offset, semaphore_offset: found.semaphore_offset, site });

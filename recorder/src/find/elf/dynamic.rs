@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use object::LittleEndian as LE;
-use object::elf::{self, Dyn64};
+use object::elf::{self, Dyn64, ProgramHeader64};
 
 use crate::arch::machine::Machine;
 use crate::error::Damage;
@@ -50,18 +50,8 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
     };
     let segments = elf.segments()?;
     let of_type = |kind| segments.iter().find(|segment| segment.p_type.get(LE) == kind);
-    let Some(segment) = of_type(elf::PT_DYNAMIC) else { return Ok(dynamic) };
-    let len = segment.p_filesz.get(LE);
-    if len > MAX_DYNAMIC_BYTES {
-        return Err(Damage::Limit {
-            what: "size of the dynamic section",
-            found: len,
-            max: MAX_DYNAMIC_BYTES,
-        });
-    }
-    let lines: Vec<Dyn64<LE>> = elf.table("dynamic section", segment.p_offset.get(LE), len / 16 * 16)?;
-    let lines =
-        || lines.iter().map(|line| (line.d_tag.get(LE), line.d_val.get(LE))).take_while(|(tag, _)| *tag != 0);
+    let lines = lines(elf, &segments)?;
+    let lines = || lines.iter().copied();
     let has_name = lines().any(|(tag, _)| tag == elf::DT_SONAME);
     dynamic.is_loader = has_name && elf.entry() != 0 && of_type(elf::PT_INTERP).is_none();
     let strings = lines().find(|(tag, _)| *tag == elf::DT_STRTAB).map(|(_, address)| address);
@@ -84,6 +74,26 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
         }
     }
     Ok(dynamic)
+}
+
+/// The lines of the dynamic section, as tag and value; none if there is no such section.
+fn lines(elf: &Elf<'_>, segments: &[ProgramHeader64<LE>]) -> Result<Vec<(i64, u64)>, Damage> {
+    let of_lines = |segment: &&ProgramHeader64<LE>| segment.p_type.get(LE) == elf::PT_DYNAMIC;
+    let Some(segment) = segments.iter().find(of_lines) else { return Ok(Vec::new()) };
+    let len = segment.p_filesz.get(LE);
+    if len > MAX_DYNAMIC_BYTES {
+        let what = "size of the dynamic section";
+        return Err(Damage::Limit { what, found: len, max: MAX_DYNAMIC_BYTES });
+    }
+    let lines: Vec<Dyn64<LE>> = elf.table("dynamic section", segment.p_offset.get(LE), len / 16 * 16)?;
+    let lines = lines.iter().map(|line| (line.d_tag.get(LE), line.d_val.get(LE)));
+    Ok(lines.take_while(|(tag, _)| *tag != 0).collect())
+}
+
+/// Whether the dynamic section says that the file is a program, as one that needs no loader does (`-static-pie`).
+pub(super) fn is_marked_as_program(elf: &Elf<'_>, segments: &[ProgramHeader64<LE>]) -> bool {
+    let is_mark = |(tag, value): (i64, u64)| tag == elf::DT_FLAGS_1 && value & u64::from(elf::DF_1_PIE) != 0;
+    lines(elf, segments).is_ok_and(|lines| lines.into_iter().any(is_mark))
 }
 
 /// Folders of a search path; an empty one is the folder that the process works in.

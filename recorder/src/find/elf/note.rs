@@ -14,10 +14,10 @@ use crate::find::elf::Elf;
 pub const MAX_SITES: usize = 1 << 16;
 /// Bytes of all note sections of one file.
 pub const MAX_NOTES_BYTES: u64 = 16 << 20;
-/// Bytes of a provider's or a probe's name.
-pub const MAX_NAME_BYTES: usize = 256;
-/// Bytes of the argument text of one site; twelve arguments with long symbol names fit.
-pub const MAX_SPEC_BYTES: usize = 4096;
+/// Bytes of a provider's or a probe's name; a trace holds no longer one.
+pub const MAX_NAME_BYTES: usize = tracer_format::limits::MAX_NAME_BYTES;
+/// Bytes of the argument text of one site. Names of C++ variables that are made of templates have thousands.
+pub const MAX_SPEC_BYTES: usize = 64 << 10;
 
 const SECTION: &str = ".note.stapsdt";
 const BASE_SECTION: &str = ".stapsdt.base";
@@ -43,17 +43,26 @@ pub struct Note {
     pub spec: String,
 }
 
-/// All notes of a file in their order there, with addresses as linked now.
+/// The notes of a file, and why some are not among them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Those that are understood, in their order in the file.
+    pub notes: Vec<Note>,
+    /// Those that are not.
+    pub damaged: Vec<Damage>,
+}
+
+/// All notes of a file, with addresses as linked now.
 ///
 /// They are in the section that `sys/sdt.h` names; where a linker script merged it with others, in another section of notes;
 /// and where there are no section headers, in a segment of notes.
 ///
 /// # Errors
-/// If the notes of probes are cut off, over a limit, or one of them cannot be understood.
-pub fn read(elf: &Elf<'_>) -> Result<Vec<Note>, Damage> {
+/// If the notes of probes are cut off or over a limit.
+pub fn read(elf: &Elf<'_>) -> Result<Notes, Damage> {
     let place = |section: &SectionHeader64<LE>| (section.sh_offset.get(LE), section.sh_size.get(LE));
     let named: Vec<_> = elf.sections(SECTION).map(place).collect();
-    let mut notes = Vec::new();
+    let mut notes = Notes::default();
     if !named.is_empty() {
         read_places(elf, &named, &mut notes)?;
     } else if elf.has_sections() {
@@ -66,14 +75,14 @@ pub fn read(elf: &Elf<'_>) -> Result<Vec<Note>, Damage> {
             of_notes.map(|segment| (segment.p_offset.get(LE), segment.p_filesz.get(LE))).collect();
         read_any(elf, &places, &mut notes)?;
     }
-    if let Some(base) = elf.sections(BASE_SECTION).next().filter(|_| !notes.is_empty()) {
-        notes.iter_mut().for_each(|note| rebase(note, base.sh_addr.get(LE)));
+    if let Some(base) = elf.sections(BASE_SECTION).next() {
+        notes.notes.iter_mut().for_each(|note| rebase(note, base.sh_addr.get(LE)));
     }
     Ok(notes)
 }
 
 /// Reads places, as offset and length, that may hold the notes of probes: what is wrong with them counts only where they do.
-fn read_any(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> Result<(), Damage> {
+fn read_any(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Notes) -> Result<(), Damage> {
     for place in places {
         let before = notes.len();
         match read_places(elf, std::slice::from_ref(place), notes) {
@@ -84,7 +93,7 @@ fn read_any(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> Resu
     Ok(())
 }
 
-fn read_places(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> Result<(), Damage> {
+fn read_places(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Notes) -> Result<(), Damage> {
     // Places may overlap, so it is the sum that is limited.
     let mut total: u64 = 0;
     for &(offset, len) in places {
@@ -98,11 +107,18 @@ fn read_places(elf: &Elf<'_>, places: &[(u64, u64)], notes: &mut Vec<Note>) -> R
     Ok(())
 }
 
-/// Appends the notes in the bytes of one section; notes of other owners are skipped.
+impl Notes {
+    fn len(&self) -> usize {
+        self.notes.len() + self.damaged.len()
+    }
+}
+
+/// Appends the notes in the bytes of one section; notes of other owners are skipped, and one that is not understood costs
+/// no other.
 ///
 /// # Errors
-/// If a note is cut off or malformed, or there are more than [`MAX_SITES`].
-pub fn parse(section: &[u8], notes: &mut Vec<Note>) -> Result<(), Damage> {
+/// If a note is cut off, or there are more than [`MAX_SITES`].
+pub fn parse(section: &[u8], notes: &mut Notes) -> Result<(), Damage> {
     let mut offset = 0;
     while let Some(rest) = section.get(offset..).filter(|rest| !rest.is_empty()) {
         let bad = |what| Damage::Note { offset: offset as u64, what };
@@ -112,7 +128,10 @@ pub fn parse(section: &[u8], notes: &mut Vec<Note>) -> Result<(), Damage> {
                 let (found, max) = (notes.len() as u64 + 1, MAX_SITES as u64);
                 return Err(Damage::Limit { what: "number of sites", found, max });
             }
-            notes.push(describe(content).map_err(bad)?);
+            match describe(content) {
+                Ok(note) => notes.notes.push(note),
+                Err(what) => notes.damaged.push(bad(what)),
+            }
         }
         offset += len;
     }
@@ -192,9 +211,11 @@ mod tests {
         note(OWNER, TYPE, &content([0x1000, 0, 0], strings))
     }
 
+    /// All notes, or the first that is not understood.
     fn parsed(section: &[u8]) -> Result<Vec<Note>, Damage> {
-        let mut notes = Vec::new();
-        parse(section, &mut notes).map(|()| notes)
+        let mut notes = Notes::default();
+        parse(section, &mut notes)?;
+        notes.damaged.first().map_or(Ok(notes.notes), |damage| Err(*damage))
     }
 
     fn error(section: &[u8]) -> String {
@@ -269,6 +290,17 @@ mod tests {
                 format!("note at byte 0 of .note.stapsdt: {what}")
             );
         }
+    }
+
+    #[test]
+    fn a_note_that_is_not_understood_costs_no_other() {
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        let section = [site("p\0first\0\0"), site(&format!("p\0{long}\0\0")), site("p\0last\0\0")].concat();
+        let mut notes = Notes::default();
+        parse(&section, &mut notes).unwrap();
+        assert_eq!(notes.notes.iter().map(|note| note.probe.as_str()).collect::<Vec<_>>(), ["first", "last"]);
+        let what = "its probe name does not end or is too long";
+        assert_eq!(notes.damaged, [Damage::Note { offset: site("p\0first\0\0").len() as u64, what }]);
     }
 
     #[test]

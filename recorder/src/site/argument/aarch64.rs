@@ -32,6 +32,7 @@ fn memory(text: &str) -> Option<Location> {
         index,
         scale_log2,
         displacement,
+        of_thread: false,
     };
     let Some(second) = parts.next() else { return Some(at(None, 0, 0)) };
     let shift = parts.next();
@@ -90,6 +91,7 @@ mod tests {
             site_address: 0,
             position_independent: true,
             symbol: &|_| Some(8),
+            thread_symbol: &|_| Some(8),
         };
         let parsed = parse(spec, &place);
         (parsed.arguments, parsed.problem)
@@ -103,6 +105,7 @@ mod tests {
             index,
             scale_log2,
             displacement,
+            of_thread: false,
         };
         let cases: [(&str, ArgKind, Location); 17] = [
             ("-4@x0", Signed(4), register(0)),

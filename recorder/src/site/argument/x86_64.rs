@@ -33,13 +33,44 @@ const HIGH_BYTES: [&str; 4] = ["ah", "bh", "ch", "dh"];
 /// Where an operand is; `None` if it is not understood.
 pub(super) fn operand(text: &str, kind: ArgKind, place: &SpecContext<'_>) -> Option<Location> {
     if let Some(value) = text.strip_prefix('$') {
-        return number(value).map(Location::Constant);
+        let address = || displacement(Sum::parse(value).filter(|sum| sum.symbol.is_some())?, None, place);
+        return number(value).or_else(address).map(Location::Constant);
+    }
+    if let Some(text) = text.strip_prefix("%fs:") {
+        return of_thread(text, place);
     }
     match text.strip_prefix('%') {
-        // A segment override: `%fs:16(%rax)` is relative to an address that is in no general register.
+        // Another segment override, which Linux has no use for.
         Some(name) if name.contains(':') => None,
         Some(name) => register(name, kind),
         None => memory(text, place),
+    }
+}
+
+/// An address relative to the memory of the thread: `counter@tpoff`, `8+counter@tpoff`, `16(%rax)`, `40`.
+fn of_thread(text: &str, place: &SpecContext<'_>) -> Option<Location> {
+    let (sum, registers) = text.find('(').map_or((text, ""), |at| text.split_at(at));
+    let (before, after) = sum.split_once("@tpoff").unwrap_or((sum, ""));
+    let sum = format!("{before}{after}");
+    let sum = Sum::parse(&sum)?;
+    let offset = match sum.symbol {
+        Some(symbol) if text.contains("@tpoff") => (place.thread_symbol)(symbol)?,
+        None if !text.is_empty() && !text.contains("@tpoff") => 0,
+        _ => return None,
+    };
+    let displacement = offset.checked_add(sum.number)?;
+    let location = if registers.is_empty() {
+        Location::Memory { base: None, index: None, scale_log2: 0, displacement, of_thread: true }
+    } else {
+        memory(&format!("{displacement}{registers}"), place)?
+    };
+    match location {
+        // The distance from the instruction is none from the thread.
+        Location::Memory { base: Some(RIP), .. } => None,
+        Location::Memory { base, index, scale_log2, displacement, .. } => {
+            Some(Location::Memory { base, index, scale_log2, displacement, of_thread: true })
+        }
+        other => Some(other),
     }
 }
 
@@ -87,7 +118,7 @@ fn memory(text: &str, place: &SpecContext<'_>) -> Option<Location> {
         return None;
     }
     let displacement = displacement(sum, base, place)?;
-    Some(Location::Memory { base, index, scale_log2, displacement })
+    Some(Location::Memory { base, index, scale_log2, displacement, of_thread: false })
 }
 
 /// Slot of a 64-bit register; narrower ones would need their upper bits cleared.
@@ -121,6 +152,7 @@ mod tests {
             site_address: 0x1000,
             position_independent,
             symbol: &|name| (name == "counter").then_some(0x4000),
+            thread_symbol: &|name| (name == "mine").then_some(-8),
         }
     }
 
@@ -132,7 +164,7 @@ mod tests {
     }
 
     fn memory_at(base: Option<u8>, index: Option<u8>, scale_log2: u8, displacement: i64) -> Location {
-        Location::Memory { base, index, scale_log2, displacement }
+        Location::Memory { base, index, scale_log2, displacement, of_thread: false }
     }
 
     #[test]
@@ -198,10 +230,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_relative_to_the_thread_is_understood() {
+        for (spec, base, displacement) in [
+            ("-4@%fs:mine@tpoff", None, -8),
+            ("-4@%fs:4+mine@tpoff", None, -4),
+            ("-4@%fs:mine@tpoff+4", None, -4),
+            ("-4@%fs:mine@tpoff(%rbx)", Some(1), -8),
+            ("-4@%fs:(%rax)", Some(0), 0),
+            ("-4@%fs:16(%rax)", Some(0), 16),
+            ("-4@%fs:40", None, 40),
+        ] {
+            let location =
+                Location::Memory { base, index: None, scale_log2: 0, displacement, of_thread: true };
+            assert_eq!(argument(spec).location, location, "{spec}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_symbol_is_a_constant_where_the_file_is_loaded_as_linked() {
+        let fixed = parse("8@$counter+8", &place(false));
+        assert_eq!((fixed.arguments[0].location, fixed.problem), (Location::Constant(0x4008), None));
+    }
+
+    #[test]
     fn what_is_not_understood_is_unreadable_and_said_once() {
         for operand in [
-            "%fs:0",
-            "%fs:16(%rax)",
+            "%fs:",
+            "%fs:mine",
+            "%fs:counter@tpoff",
+            "%fs:mine@tpoff(%rip)",
+            "%fs:mine@tpoff@tpoff",
+            "%fs:mine@dtpoff",
+            "%fs:4@tpoff",
+            "%fs:%rax",
             "%gs:counter",
             "%st(0)",
             "%mm0",
@@ -245,8 +306,8 @@ mod tests {
         for spec in ["16@%rax", "3@%rax", "2f@%xmm0", "2@%ah", "-@%rax", "@%rax"] {
             assert_eq!(parse(spec, &place(true)).arguments[0].location, Location::Unreadable, "{spec}");
         }
-        let problem = parse("4@%eax 8@%fs:0 8@%gs:0", &place(true)).problem;
-        assert_eq!(problem.as_deref(), Some("arg1 '8@%fs:0' cannot be read"));
+        let problem = parse("4@%eax 8@%gs:0 8@%gs:8", &place(true)).problem;
+        assert_eq!(problem.as_deref(), Some("arg1 '8@%gs:0' cannot be read"));
     }
 
     #[test]

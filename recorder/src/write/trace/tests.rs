@@ -105,7 +105,8 @@ impl Feeding {
         let mut trace = TraceWriter::new(output, surroundings, Arc::clone(&control), Arc::clone(&progress))
             .expect("opened");
         let kind = ArgKind::Unsigned(8);
-        let (plan, _) = Plan::new(&[Argument { kind, location: Location::Register { slot: 0, shift: 0 } }]);
+        let (plan, _) =
+            Plan::new(&[Argument { kind, location: Location::Register { slot: 0, shift: 0 } }], &[]);
         let (provider, probe, program) = ("app".to_owned(), "hit".to_owned(), "test".to_owned());
         let site = Site { provider, probe, program, args: vec![kind], announced: true, ..Site::default() };
         trace.add_sites(vec![PlannedSite { plan, site }]).expect("defined");
