@@ -5,8 +5,9 @@ mod markdown;
 mod model;
 pub(crate) mod skipped;
 mod text;
+mod wrap;
 
 pub use figure::{counted, duration, latency};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};
-pub use text::text;
+pub use text::{text, text_within};

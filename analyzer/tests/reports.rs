@@ -1,13 +1,16 @@
 //! Reports of an analysis: what they look like (`tests/golden`), and that the JSON fits its schema.
 
 mod made;
+mod pipeline;
 mod schema;
 
 use made::{DOCUMENTED_LOG, golden, log_of, trace_of};
+use pipeline::Pipeline;
 use schema::misfits;
 use serde_json::Value;
-use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, analyze};
-use tracer_analyzer::report::{markdown, text};
+use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
+use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, Growth, analyze};
+use tracer_analyzer::report::{markdown, text, text_within};
 use tracer_analyzer::screen::json;
 use tracer_analyzer::screen::{Detail, report};
 use tracer_analyzer::select::Selection;
@@ -23,6 +26,25 @@ fn analyzed(log: &str, given: &[&str]) -> Analysis {
     let drafts = choose(&given, &trace.definitions).unwrap();
     let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     analyze(&trace, &Selection::all(), &stages, &mut ()).unwrap()
+}
+
+/// The same with all that the tool says of it.
+fn diagnosed(log: &str, given: &[&str]) -> Analysis {
+    let bytes = trace_of(log);
+    let trace = Trace::open(&bytes).unwrap();
+    let stages: Vec<Stage> = analyzed(log, given).stages.into_iter().map(|report| report.stage).collect();
+    let watch = Watch::new(&stages, &trace.definitions, Selection::all().time_range(&trace));
+    let mut sinks = (watch, Growth::new(&stages));
+    let mut analysis = analyze(&trace, &Selection::all(), &stages, &mut sinks).unwrap();
+    analysis.tree = Some(sinks.1.tree());
+    analysis.diagnosis = Some(diagnose(sinks.0, &analysis, 5));
+    analysis
+}
+
+/// A pipeline whose processor stands still once.
+fn stalled_log() -> String {
+    let stall = Some(("processor", 1_500_000_000, 100_000_000));
+    Pipeline { seed: 3, buffers: 600, stall, ..Pipeline::default() }.log()
 }
 
 /// A pipeline with every irregularity and a loss.
@@ -104,8 +126,33 @@ fn the_json_fits_its_schema() {
         let wrong = misfits(&document, &schema, &schema, "$");
         assert!(wrong.is_empty(), "{wrong:?}");
     }
+    for (log, given) in
+        [(stalled_log(), vec![]), (irregular_log(), vec!["x = p:beg_work -> p:end_work by tid"])]
+    {
+        let document: Value = serde_json::from_str(&json(&diagnosed(&log, &given))).unwrap();
+        let wrong = misfits(&document, &schema, &schema, "$");
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
     // The check finds what does not fit.
     let document: Value = serde_json::json!({ "version": 2, "events": "many", "more": 1 });
     let wrong = misfits(&document, &schema, &schema, "$");
     assert!(wrong.len() >= 4, "{wrong:?}");
+}
+
+#[test]
+fn the_screen_of_a_stalled_pipeline_is_this_one() {
+    let analysis = diagnosed(&stalled_log(), &[]);
+    golden("stalled.txt", &text_within(&report(&analysis, Detail::Usual), 80));
+    golden("stalled-wide.txt", &text_within(&report(&analysis, Detail::Usual), 120));
+    golden("stalled.md", &markdown(&report(&analysis, Detail::Usual)));
+}
+
+#[test]
+fn no_number_is_cut_however_narrow_the_screen() {
+    let analysis = diagnosed(&stalled_log(), &[]);
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let wide = words(&text(&report(&analysis, Detail::All)));
+    assert_eq!(words(&text_within(&report(&analysis, Detail::All), 20)), wide);
+    let narrow = text_within(&report(&analysis, Detail::Usual), 60);
+    assert!(words(&narrow).iter().all(|word| wide.contains(word)), "{narrow}");
 }

@@ -40,10 +40,18 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     let detail = if args.all { Detail::All } else { Detail::Usual };
     let report = match args.format {
-        ReportFormat::Text => report::text(&screen::report(&analysis, detail)),
+        ReportFormat::Text => report::text_within(&screen::report(&analysis, detail), width()),
         ReportFormat::Json => screen::json(&analysis),
         ReportFormat::Markdown => report::markdown(&screen::report(&analysis, detail)),
     };
     io::stdout().write_all(report.as_bytes())?;
     Ok(trace::done(&args.file, &analysis.outcome).and(trace::refused(&args.file, &analysis.refused)))
+}
+
+/// Letters of a line: of the variable COLUMNS, else of the terminal, but 80 at least; 80 where standard output is no terminal.
+fn width() -> usize {
+    const LEAST: usize = 80;
+    let given = || std::env::var("COLUMNS").ok()?.parse::<usize>().ok();
+    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    given().or_else(terminal).unwrap_or(LEAST).max(LEAST)
 }

@@ -5,6 +5,7 @@ mod finding;
 mod findings;
 mod limit;
 mod path;
+mod profile;
 mod series;
 mod shares;
 mod watch;
@@ -23,6 +24,7 @@ pub use limit::resource::{Resource, ResourceKind};
 pub use path::following::Following;
 pub use path::loss::Losses;
 pub use path::route::{PathStep, Route};
+pub use profile::{Examples, Profile};
 pub use shares::Shares;
 pub use watch::Watch;
 pub use worst::Slow;
@@ -32,6 +34,7 @@ use limit::judge::{Case, judge, too_few};
 use limit::stall::stalls;
 use path::buffers::Buffers;
 use path::loss::{Horizon, overtaken};
+use profile::profile;
 use watch::course::{Course, Whole};
 
 /// Slices of the time that in-flight numbers are given for.
@@ -50,6 +53,8 @@ pub struct Diagnosis {
     pub steps: Vec<Latency>,
     /// From the first probe to the last.
     pub total: Latency,
+    /// How they look beyond that.
+    pub profile: Profile,
     /// What the time goes to.
     pub shares: Shares,
     /// What limits the buffers.
@@ -152,6 +157,7 @@ impl Context<'_> {
             start_ns,
         };
         Some(Diagnosis {
+            profile: profile(&buffers, &whole.steps, &whole.total, horizon.time_ns),
             shares: shares::shares(&sampled),
             slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
             findings: evidence.findings(),
@@ -170,6 +176,7 @@ impl Diagnosis {
             buffers: 0,
             steps: Vec::new(),
             total: Latency::default(),
+            profile: Profile::default(),
             shares: Shares::default(),
             limit: Limit::none("no buffer passes from stage to stage".to_owned()),
             losses: Losses::default(),

@@ -42,7 +42,7 @@ fn push_table(table: &Table, out: &mut String) {
         row.iter().for_each(|cell| *out += &format!("| {} ", cell.replace('|', "\\|")));
         *out += "|\n";
     }
-    if !table.below.is_empty() {
-        *out += &format!("\n{}\n", escaped(&table.below));
+    for line in &table.below {
+        *out += &format!("\n{}\n", escaped(line));
     }
 }

@@ -40,8 +40,10 @@ pub struct Table {
     pub columns: Vec<(String, Align)>,
     /// Rows, each with a cell for each column.
     pub rows: Vec<Vec<String>>,
-    /// A line below the last row; empty if there is none.
-    pub below: String,
+    /// Lines below the last row.
+    pub below: Vec<String>,
+    /// Names of columns that are left out where there is no room, the first first.
+    pub optional: Vec<&'static str>,
 }
 
 impl Report {
@@ -56,6 +58,17 @@ impl Report {
     pub fn table(&mut self, table: Table) {
         if !table.rows.is_empty() {
             self.parts.push(Part::Table(table));
+        }
+    }
+}
+
+impl Report {
+    /// Has every column shown, whether there is room or not.
+    pub fn keep_all_columns(&mut self) {
+        for part in &mut self.parts {
+            if let Part::Table(table) = part {
+                table.optional.clear();
+            }
         }
     }
 }

@@ -1,53 +1,124 @@
 //! A report for the terminal.
 
 use super::model::{Align, Part, Report, Table};
+use super::wrap::wrapped;
 
-/// Renders `report`.
+/// Renders `report`, as wide as it is.
 #[must_use]
 pub fn text(report: &Report) -> String {
+    text_within(report, usize::MAX)
+}
+
+/// Renders `report` in lines of `width` letters: columns that may be left out are, and texts are broken between words. No number is
+/// cut: what does not fit all the same is wider.
+#[must_use]
+pub fn text_within(report: &Report, width: usize) -> String {
     let mut blocks: Vec<String> = Vec::new();
     if !report.title.is_empty() {
-        blocks.push(lines(&report.title));
+        blocks.push(lines(&report.title, width));
     }
     blocks.extend(report.parts.iter().map(|part| match part {
-        Part::Facts(facts) => facts_text(facts),
-        Part::Table(table) => table_text(table),
-        Part::Line(line) => format!("{line}\n"),
+        Part::Facts(facts) => facts_text(facts, width),
+        Part::Table(table) => table_text(table, width),
+        Part::Line(line) => lines(std::slice::from_ref(line), width),
     }));
     if !report.notes.is_empty() {
-        blocks.push(lines(&report.notes));
+        blocks.push(lines(&report.notes, width));
     }
     blocks.join("\n")
 }
 
-fn lines(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+fn lines(lines: &[String], width: usize) -> String {
+    lines.iter().map(|line| wrapped(line, width, 2) + "\n").collect()
 }
 
-fn facts_text(facts: &[(String, String)]) -> String {
-    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    facts.iter().map(|(name, fact)| format!("{name:<width$}  {fact}\n")).collect()
+fn facts_text(facts: &[(String, String)], width: usize) -> String {
+    let indent = facts.iter().map(|(name, _)| letters(name)).max().unwrap_or(0);
+    let fact = |(name, fact): &(String, String)| {
+        let text = wrapped(fact, width.saturating_sub(indent + 2), 0);
+        let text = text.replace('\n', &format!("\n{:indent$}  ", ""));
+        format!("{name:<indent$}  {text}\n")
+    };
+    facts.iter().map(fact).collect()
 }
 
 /// The table with a line end after each row.
-fn table_text(table: &Table) -> String {
+fn table_text(table: &Table, width: usize) -> String {
+    let mut shown: Vec<usize> = (0..table.columns.len()).collect();
+    let widths: Vec<usize> = shown.iter().map(|&column| column_width(table, column)).collect();
+    // A text at the end may be broken; so much of it stays in a line.
+    let last_width = |column: usize| {
+        let is_text = column + 1 == table.columns.len() && table.columns[column].1 == Align::Left;
+        if is_text { widths[column].min(MIN_TEXT) } else { widths[column] }
+    };
+    let needs = |shown: &[usize]| shown.iter().map(|&column| last_width(column) + 2).sum::<usize>();
+    for optional in &table.optional {
+        if needs(&shown) > width.saturating_add(2) {
+            shown.retain(|&column| table.columns[column].0 != *optional);
+        }
+    }
     let head: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
-    let rows = || std::iter::once(&head).chain(&table.rows);
-    let width = |column: usize| rows().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..table.columns.len()).map(width).collect();
     let mut out = String::new();
-    for row in rows() {
-        for ((cell, (_, align)), &width) in row.iter().zip(&table.columns).zip(&widths) {
-            out += &match align {
-                Align::Left => format!("{cell:<width$}  "),
-                Align::Right => format!("{cell:>width$}  "),
+    for row in std::iter::once(&head).chain(&table.rows) {
+        let mut line = String::new();
+        for &column in &shown {
+            let (cell, column_width) = (&row[column], widths[column]);
+            line += &match table.columns[column].1 {
+                Align::Left if column + 1 == table.columns.len() => {
+                    let indent = letters(&line);
+                    let text = wrapped(cell, width.saturating_sub(indent).max(MIN_TEXT), 0);
+                    text.replace('\n', &format!("\n{:indent$}", ""))
+                }
+                Align::Left => format!("{cell:<column_width$}  "),
+                Align::Right => format!("{cell:>column_width$}  "),
             };
         }
-        out.truncate(out.trim_end().len());
+        out += line.trim_end();
         out.push('\n');
     }
-    if !table.below.is_empty() {
-        out += &format!("{}\n", table.below);
+    out + &lines(&table.below, width)
+}
+
+/// Letters of a text at the end of a row that stand in one line, if it has so many.
+const MIN_TEXT: usize = 24;
+
+fn column_width(table: &Table, column: usize) -> usize {
+    let cells = table.rows.iter().map(|row| letters(&row[column]));
+    cells.chain([letters(&table.columns[column].0)]).max().unwrap_or(0)
+}
+
+fn letters(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Report {
+        let columns =
+            [("a", Align::Left), ("p90", Align::Right), ("max", Align::Right), ("why", Align::Left)];
+        let mut table = Table::new("T", &columns);
+        table.optional = vec!["p90"];
+        let row = ["x", "2.000 ms", "3.000 ms", "one two three four five six seven"];
+        table.rows = vec![row.map(str::to_owned).to_vec()];
+        Report { parts: vec![Part::Table(table)], ..Report::default() }
     }
-    out
+
+    #[test]
+    fn where_there_is_room_everything_is_shown() {
+        let expected =
+            "a       p90       max  why\nx  2.000 ms  3.000 ms  one two three four five six seven\n";
+        assert_eq!((text(&table()), text_within(&table(), 56)), (expected.to_owned(), expected.to_owned()));
+    }
+
+    #[test]
+    fn texts_are_broken_and_columns_left_out_where_there_is_none() {
+        let broken = "a       p90       max  why\nx  2.000 ms  3.000 ms  one two three four five six\n                       seven\n";
+        assert_eq!(text_within(&table(), 50), broken);
+        let without = "a       max  why\nx  3.000 ms  one two three four five six\n             seven\n";
+        assert_eq!(text_within(&table(), 40), without);
+        // Numbers are never cut.
+        assert!(text_within(&table(), 1).contains("3.000 ms"));
+    }
 }

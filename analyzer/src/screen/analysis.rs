@@ -68,15 +68,18 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
         report.table(hand_off_table(analysis));
     }
     if let Some(path) = path {
-        report.table(slowest(path));
+        report.table(slowest(path, &path_key(path, analysis)));
         for other in path.others.iter().filter(|other| has_path(other)) {
             report.facts(verdict(other));
             report.table(steps(other));
-            report.table(slowest(other));
+            report.table(slowest(other, &path_key(other, analysis)));
         }
     }
     report.table(class_table(&fired));
     report.notes = notes(analysis, &fired, &silent);
+    if detail == Detail::All {
+        report.keep_all_columns();
+    }
     report
 }
 
@@ -104,6 +107,8 @@ fn title(analysis: &Analysis) -> Vec<String> {
     let loss = holes.map(|holes| format!("{holes}; figures that this may touch are marked *"));
     let mut lines =
         vec![format!("{events} of {probes}{over}"), loss.unwrap_or_else(|| "no events lost".to_owned())];
+    lines.extend(buffers_line(analysis));
+    lines.extend(threads_line(analysis));
     let skipped = &analysis.outcome.skipped;
     let shown = skipped.iter().take(SHOWN_SKIPPED);
     lines.extend(shown.map(|skipped| format!("not recorded: {}", skipped_text(skipped))));
@@ -111,6 +116,38 @@ fn title(analysis: &Analysis) -> Vec<String> {
         lines.push(format!("and {more} more, which tracer info lists"));
     }
     lines
+}
+
+/// How many buffers passed, by which key, and how often they come and go.
+fn buffers_line(analysis: &Analysis) -> Option<String> {
+    let diagnosis = analysis.diagnosis.as_ref().filter(|diagnosis| has_path(diagnosis))?;
+    let key = path_key(diagnosis, analysis);
+    let buffers = counted(diagnosis.buffers, "buffer");
+    let rates = diagnosis.limit.rates;
+    let rates = rates.map(|it| format!("; {} in, {} out", per_second(it.in_per_s), per_second(it.out_per_s)));
+    Some(format!("{buffers} by {key}{}", rates.unwrap_or_default()))
+}
+
+/// The key of the path's buffers.
+fn path_key(diagnosis: &Diagnosis, analysis: &Analysis) -> String {
+    let first = diagnosis.route.edges.first();
+    first.map_or_else(String::new, |edge| analysis.stages[edge.stage as usize].stage.key_text())
+}
+
+/// How many threads there are, and how often they do what they do most.
+fn threads_line(analysis: &Analysis) -> Option<String> {
+    let tree = analysis.tree.as_ref()?;
+    let outer = tree.nodes.iter().find(|node| node.depth == 0)?;
+    let (first_ns, last_ns) = analysis.time_ns.filter(|(first_ns, last_ns)| last_ns > first_ns)?;
+    let rate = outer.latency.count() as f64 * 1e9 / (last_ns - first_ns) as f64;
+    let stage = &analysis.stages[outer.stage as usize].stage;
+    let (threads, name) = (counted(tree.threads, "thread"), escape(&stage.name));
+    Some(format!("{threads}; {name} {} by {}", per_second(rate), stage.key_text()))
+}
+
+fn per_second(rate: f64) -> String {
+    let digits = if rate < 10.0 { 2 } else { 0 };
+    format!("{rate:.digits$}/s")
 }
 
 /// Latencies of the stages.
@@ -145,9 +182,13 @@ fn hand_off_table(analysis: &Analysis) -> Table {
 /// Spans that are not complete, for the stages that have any, and those that were overtaken.
 fn class_table(reports: &[&StageReport]) -> Table {
     let mut columns = vec![("not complete", Align::Left)];
-    let classes = &Class::ALL[1..];
+    let is_there = |class: &Class| reports.iter().any(|report| report.classes.of(*class) > 0);
+    let classes: Vec<Class> = Class::ALL[1..].iter().copied().filter(is_there).collect();
     columns.extend(classes.iter().map(|class| (class_title(*class), Align::Right)));
-    columns.extend([("inverted by", Align::Right), ("reordered", Align::Right)]);
+    let has_inverted = is_there(&Class::Inverted);
+    columns.extend([("inverted by", Align::Right)].into_iter().filter(|_| has_inverted));
+    let has_reordered = reports.iter().any(|report| report.reordered > 0);
+    columns.extend([("reordered", Align::Right)].into_iter().filter(|_| has_reordered));
     let mut table = Table::new("Not complete", &columns);
     for report in reports {
         let counts: Vec<u64> = classes.iter().map(|&class| report.classes.of(class)).collect();
@@ -161,7 +202,8 @@ fn class_table(reports: &[&StageReport]) -> Table {
             (least, most) if least == most => most,
             (least, most) => format!("{least} to {most}"),
         });
-        cells.extend([by.unwrap_or_else(|| "-".to_owned()), report.reordered.to_string()]);
+        cells.extend(has_inverted.then(|| by.unwrap_or_else(|| "-".to_owned())));
+        cells.extend(has_reordered.then(|| report.reordered.to_string()));
         table.rows.push(cells);
     }
     table
@@ -182,7 +224,7 @@ fn latency_table(title: &'static str, what: &'static str, count: &'static str) -
     let mut columns = vec![(what, Align::Left)];
     columns
         .extend([count, "min", "mean", "p50", "p90", "p99", "p99.9", "max"].map(|name| (name, Align::Right)));
-    Table::new(title, &columns)
+    Table { optional: vec!["min", "p99.9", "mean"], ..Table::new(title, &columns) }
 }
 
 fn latency_cells(name: &str, distribution: &Latency, touched: bool) -> Vec<String> {

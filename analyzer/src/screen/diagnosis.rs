@@ -33,6 +33,8 @@ fn path(diagnosis: &Diagnosis, stages: &[Stage]) -> Value {
             "latency_ns": latency(times),
             "median_share": share(&diagnosis.shares.median, at),
             "slowest_share": share(&diagnosis.shares.slowest, at),
+            "examples": examples(diagnosis, at),
+            "over_time_ns": over_time(diagnosis, at),
         })
     };
     let probes: Vec<String> = diagnosis
@@ -60,6 +62,8 @@ fn path(diagnosis: &Diagnosis, stages: &[Stage]) -> Value {
         "other_ways": losses.other_ways,
         "steps": diagnosis.route.steps.iter().zip(&diagnosis.steps).enumerate().map(step).collect::<Vec<_>>(),
         "total_ns": latency(&diagnosis.total),
+        "examples": examples(diagnosis, diagnosis.steps.len()),
+        "over_time_ns": over_time(diagnosis, diagnosis.steps.len()),
         "lost": lost,
         "under_way": keys(&losses.under_way),
         "began_before": keys(&losses.began_before),
@@ -68,6 +72,23 @@ fn path(diagnosis: &Diagnosis, stages: &[Stage]) -> Value {
         "overtaken": overtaken,
         "in_flight": diagnosis.in_flight.iter().map(|&count| rounded(count)).collect::<Vec<_>>(),
     })
+}
+
+/// A key for each percentile; null if no buffer was looked at.
+fn examples(diagnosis: &Diagnosis, at: usize) -> Value {
+    diagnosis.profile.examples.get(at).copied().flatten().map_or(Value::Null, |examples| {
+        json!({
+            "p50": key(&examples.p50),
+            "p90": key(&examples.p90),
+            "p99": key(&examples.p99),
+            "max": key(&examples.max),
+        })
+    })
+}
+
+fn over_time(diagnosis: &Diagnosis, at: usize) -> Value {
+    let means = diagnosis.profile.over_time.get(at).into_iter().flatten();
+    means.map(|mean_ns| mean_ns.map_or(Value::Null, rounded)).collect()
 }
 
 fn verdict(limit: &Limit, diagnosis: &Diagnosis) -> Value {

@@ -26,6 +26,7 @@ fn table(by: GroupBy, groups: &GroupTable, stage: &str) -> Table {
     let right = ["spans", "time", "p50", "p90", "p99", "max"].map(|name| (name.to_owned(), Align::Right));
     table.columns.extend(right);
     table.columns.push((format!("{} by {by}", escape(stage)), Align::Left));
+    table.optional = vec!["p90"];
     let sum_ns = groups.sum_ns();
     let mut row = |latency: &Latency, value: String| {
         if latency.count() > 0 {

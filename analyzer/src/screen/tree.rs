@@ -62,7 +62,7 @@ pub(super) fn table(tree: &Tree, stages: &[StageReport]) -> Table {
         let names: Vec<_> = left_out.iter().map(|name| escape(name)).collect();
         let more = tree.nodes.iter().filter(|node| node.total_ns < least_ns).count();
         let below = percent(least_ns, tree.thread_ns);
-        table.below = format!("{more} more below {below}: {}", names.join(", "));
+        table.below.push(format!("{more} more below {below}: {}", names.join(", ")));
     }
     table
 }

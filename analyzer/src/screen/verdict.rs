@@ -3,7 +3,7 @@
 use tracer_format::log::escape;
 
 use crate::analysis::Latency;
-use crate::analysis::diagnosis::{Diagnosis, FindingKind, LimitKind};
+use crate::analysis::diagnosis::{Diagnosis, Examples, FindingKind, LimitKind, PathStep};
 use crate::report::{Align, Table, counted, latency};
 
 /// Findings that are shown.
@@ -56,23 +56,51 @@ fn word(kind: FindingKind) -> &'static str {
 /// The steps of the path with their shares; no row if there is no path.
 pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     let right = ["p50", "p90", "p99", "max", "median", "slowest"].map(|name| (name, Align::Right));
-    let columns: Vec<_> =
+    let mut columns: Vec<_> =
         [("path of a buffer", Align::Left), ("", Align::Left)].into_iter().chain(right).collect();
+    columns.push(("over time", Align::Left));
     let mut table = Table::new("Path", &columns);
+    table.optional = vec!["over time", "p90"];
     let shares = diagnosis.shares.median.iter().zip(&diagnosis.shares.slowest);
-    for ((step, times), (median, slowest)) in diagnosis.route.steps.iter().zip(&diagnosis.steps).zip(shares) {
+    let usual_ns = diagnosis.total.summary().map_or(1.0, |summary| summary.p50 as f64);
+    let over_time = |at: usize| {
+        diagnosis.profile.over_time.get(at).map_or_else(String::new, |means_ns| bars(means_ns, usual_ns))
+    };
+    let steps = diagnosis.route.steps.iter().zip(&diagnosis.steps).zip(shares).enumerate();
+    for (at, ((step, times), (median, slowest))) in steps {
         let kind = if step.stage.is_some() { "work" } else { "wait" };
         let mut cells = vec![escape(&step.name).into_owned(), kind.to_owned()];
         cells.extend(times_of(times));
         cells.extend([median, slowest].map(|share| format!("{:.0} %", 100.0 * share)));
+        cells.push(over_time(at));
         table.rows.push(cells);
     }
     let mut cells = vec!["end to end".to_owned(), "total".to_owned()];
     cells.extend(times_of(&diagnosis.total));
-    cells.extend([String::new(), String::new()]);
+    cells.extend([String::new(), String::new(), over_time(diagnosis.steps.len())]);
     table.rows.push(cells);
-    table.below = flow(diagnosis);
+    table.below.push(flow(diagnosis));
+    table.below.extend(like(diagnosis));
     table
+}
+
+/// A letter for each slice of the time: how much longer its mean is than the least of all, beside the usual time of a buffer.
+fn bars(means_ns: &[Option<f64>], usual_ns: f64) -> String {
+    let least_ns = means_ns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let bar = |mean_ns: &Option<f64>| match mean_ns.map(|mean_ns| (mean_ns - least_ns) / usual_ns) {
+        None => ' ',
+        Some(more) if more < 0.25 => '_',
+        Some(more) if more < 1.0 => '.',
+        Some(more) if more < 4.0 => ':',
+        Some(_) => '#',
+    };
+    means_ns.iter().map(bar).collect()
+}
+
+/// Which buffers to look at for each percentile.
+fn like(diagnosis: &Diagnosis) -> Option<String> {
+    let Examples { p50, p90, p99, max } = diagnosis.profile.examples.last().copied().flatten()?;
+    Some(format!("as slow as p50: {p50}, p90: {p90}, p99: {p99}, max: {max}"))
 }
 
 /// Whether there is a path.
@@ -105,16 +133,60 @@ fn times_of(times: &Latency) -> [String; 4] {
     times.summary().map_or_else(Default::default, |it| [it.p50, it.p90, it.p99, it.max].map(latency))
 }
 
-/// The slowest buffers, each with the reason.
-pub(super) fn slowest(diagnosis: &Diagnosis) -> Table {
-    let columns = [("slowest", Align::Right), ("took", Align::Right), ("why", Align::Left)];
+/// The slowest buffers by their `key`, each with its steps and the reason.
+pub(super) fn slowest(diagnosis: &Diagnosis, key: &str) -> Table {
+    let columns =
+        [("slowest", Align::Right), ("took", Align::Right), ("steps", Align::Left), ("why", Align::Left)];
     let mut table = Table::new("Slowest", &columns);
+    table.optional = vec!["steps"];
+    let letters = letters(diagnosis);
+    let most_ns = diagnosis.slowest.iter().map(|slow| slow.total_ns).max().unwrap_or(1);
+    let mut before = "";
     for slow in &diagnosis.slowest {
+        let reason = if slow.reason == before { "the same".into() } else { escape(&slow.reason) };
+        before = &slow.reason;
         table.rows.push(vec![
             slow.key.to_string(),
             latency(slow.total_ns),
-            escape(&slow.reason).into_owned(),
+            waterfall(&slow.steps_ns, most_ns, &letters),
+            reason.into_owned(),
         ]);
     }
+    if let (Some(slow), "seq") = (diagnosis.slowest.first(), key) {
+        let number = slow.key;
+        table.below.push(format!("more: --worst 10; all events of one: tracer replay FILE --seq {number}"));
+    }
     table
+}
+
+/// A letter for each step: `.` for waits, one of its name for work.
+fn letters(diagnosis: &Diagnosis) -> Vec<char> {
+    let mut taken = vec!['.'];
+    let letter = |step: &PathStep| {
+        if step.stage.is_none() {
+            return '.';
+        }
+        let is_free = |letter: &char| letter.is_ascii_alphanumeric() && !taken.contains(letter);
+        let letter = step.name.chars().chain('a'..='z').chain('A'..='Z').find(is_free).unwrap_or('#');
+        taken.push(letter);
+        letter
+    };
+    diagnosis.route.steps.iter().map(letter).collect()
+}
+
+/// The steps of a buffer one after the other, as wide as they took long; the slowest buffer is `WIDTH` wide.
+fn waterfall(steps_ns: &[i64], most_ns: i64, letters: &[char]) -> String {
+    const WIDTH: f64 = 20.0;
+    let at = |time_ns: i64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to WIDTH")]
+        let at = (WIDTH * time_ns as f64 / most_ns.max(1) as f64).round().clamp(0.0, WIDTH) as usize;
+        at
+    };
+    let (mut bar, mut time_ns) = (String::new(), 0);
+    for (&step_ns, &letter) in steps_ns.iter().zip(letters) {
+        let from = at(time_ns);
+        time_ns += step_ns;
+        bar.extend(std::iter::repeat_n(letter, at(time_ns).saturating_sub(from)));
+    }
+    bar
 }

@@ -135,7 +135,7 @@ fn shown(mut table: Table, rows: impl ExactSizeIterator<Item = Vec<String>>) -> 
     let left_out = rows.len().saturating_sub(SHOWN_ROWS);
     table.rows.extend(rows.take(SHOWN_ROWS));
     if left_out > 0 {
-        table.below = format!("and {left_out} more, which --format json lists");
+        table.below.push(format!("and {left_out} more, which --format json lists"));
     }
     table
 }
