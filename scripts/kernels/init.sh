@@ -56,7 +56,18 @@ doctor() { tracer doctor; }
 
 # attaching MODE: the pipeline, three programs that a command starts; all that they fire is recorded.
 attaching() {
-  case " $MODES " in *" $1 "*) ;; *) exit 77 ;; esac
+  case " $MODES " in
+    *" $1 "*) ;;
+    *)
+      # Said in one line, before anything is recorded.
+      status=0
+      tracer record -o none.trace --attach "$1" --wait 2>none.err || status=$?
+      cat none.err
+      same "exit code and lines" "1 1" "$status $(wc -l <none.err)"
+      grep 'needs Linux 6.6' none.err
+      exit 77
+      ;;
+  esac
   tracer record -o "$1.trace" --attach "$1" -- pipeline --count 100 --rate 0 --awe 100us --writing 50us 2>"$1.err" ||
     { cat "$1.err"; exit 1; }
   same fired 600 "$(fired "$1.err")"
