@@ -3,6 +3,7 @@
 mod files;
 mod options;
 mod rate;
+mod ready;
 mod screen;
 mod summary;
 mod when;
@@ -20,6 +21,7 @@ use crate::file::input::is_standard;
 use crate::file::output::Output;
 use crate::file::stages;
 use files::Opened;
+use ready::Ready;
 use screen::Screen;
 use when::Watcher;
 
@@ -31,6 +33,7 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     if (args.rotate.is_some() || args.last.is_some()) && is_standard(&args.output) {
         return Err(Mistake("--rotate and --last write files; give -o a file name".to_owned()).into());
     }
+    let ready = args.ready_fd.map(Ready::take).transpose()?;
     let options = options::options(args)?;
     let given = stages::given(&args.stages)?;
     let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
@@ -59,7 +62,7 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
         flush: args.flush.0,
         bounds: options::bounds(args),
     };
-    let mut screen = Screen::new(args);
+    let mut screen = Screen::new(args, ready);
     let result = tracer_recorder::record(&options, output, &mut |notice| {
         if matches!(notice, Notice::Ready { .. }) && args.last.is_none() {
             placing.place();
@@ -77,7 +80,7 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     let lacks_events = summary::lacks_events(args, &summary, &opened);
     Ok(match summary::done(&summary) {
         Done::Command(code) => Done::Command(code),
-        _ if lacks_events => Done::Failed,
+        _ if lacks_events || screen.is_ready_untold => Done::Failed,
         done => done,
     })
 }

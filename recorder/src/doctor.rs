@@ -12,6 +12,7 @@ mod trial;
 use std::fmt;
 use std::process::Command;
 
+use crate::attach::hold;
 use crate::host::process;
 
 pub use target::fire;
@@ -72,9 +73,27 @@ impl fmt::Display for Verdict {
 pub fn examine(child: &dyn Fn() -> Command) -> Vec<Check> {
     let machine = machine::System::this();
     let mut checks = machine.checks();
+    if machine.is_too_old() {
+        // One line says it all; nothing else would be possible.
+        checks.retain(|check| check.verdict == Verdict::Problem);
+        return checks;
+    }
     checks.push(processes(machine.may_look_into_others()));
+    checks.push(holding());
     trial::run(&machine, child, &mut checks);
     checks
+}
+
+/// Whether programs that start can be held.
+fn holding() -> Check {
+    let name = "hold at exec";
+    let Err(error) = hold::check() else {
+        return Check::ok(name, "programs that start wait until their probes are attached");
+    };
+    let found =
+        format!("not possible: {error}; what programs that start fire in their first milliseconds is missed");
+    Check::new(Verdict::Limit, name, found)
+        .advise("needs CAP_SYS_ADMIN, and a kernel with CONFIG_FANOTIFY_ACCESS_PERMISSIONS")
 }
 
 /// Whether the processes that run can be looked into for probes.

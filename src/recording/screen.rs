@@ -1,7 +1,6 @@
 //! What the user sees while recording, on standard error.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -10,6 +9,7 @@ use tracer_format::{Definitions, Site};
 use tracer_recorder::Notice;
 
 use super::rate::Rate;
+use super::ready::Ready;
 use crate::cli::RecordArgs;
 use crate::say;
 
@@ -20,13 +20,15 @@ pub(super) struct Screen {
     quiet: bool,
     print: bool,
     pub(super) ready: bool,
-    ready_fd: Option<u32>,
+    /// Whom to tell that the recording has begun, and whether that failed.
+    ready_fd: Option<Ready>,
+    pub(super) is_ready_untold: bool,
     log: LogWriter,
     definitions: Definitions,
 }
 
 impl Screen {
-    pub(super) fn new(args: &RecordArgs) -> Self {
+    pub(super) fn new(args: &RecordArgs, ready_fd: Option<Ready>) -> Self {
         let bar = if args.quiet || args.print && io::stdout().is_terminal() || !io::stderr().is_terminal() {
             ProgressBar::hidden()
         } else {
@@ -40,7 +42,8 @@ impl Screen {
             quiet: args.quiet,
             print: args.print,
             ready: false,
-            ready_fd: args.ready_fd,
+            ready_fd,
+            is_ready_untold: false,
             log: LogWriter::new(),
             definitions: Definitions::default(),
         }
@@ -57,10 +60,9 @@ impl Screen {
                 self.ready = true;
                 self.rate = Rate::new(Instant::now());
                 self.line(&format!("tracer: recording, PID {}, {probes} probes", std::process::id()));
-                if let Some(fd) = self.ready_fd
-                    && let Err(error) = tell_ready(fd)
-                {
-                    self.line(&format!("tracer: cannot write to --ready-fd {fd}: {error}"));
+                if let Some(Err(error)) = self.ready_fd.as_mut().map(Ready::tell) {
+                    self.is_ready_untold = true;
+                    self.bar.suspend(|| say!("cannot write to --ready-fd: {error}"));
                 }
             }
             Notice::Progress { events, lost, bytes } => {
@@ -93,9 +95,4 @@ impl Screen {
             self.bar.suspend(|| say::line(text));
         }
     }
-}
-
-/// Writes a byte to the descriptor that a script gave us.
-fn tell_ready(fd: u32) -> io::Result<()> {
-    File::options().write(true).open(format!("/proc/self/fd/{fd}"))?.write_all(b"\n")
 }

@@ -38,7 +38,8 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
         };
         say!("{name}: {events} events, {lost} lost, {time}, {}", bytes(summary.bytes, events));
     }
-    if summary.sites.is_empty() {
+    // What was skipped has been said.
+    if summary.sites.is_empty() && summary.skipped.is_empty() {
         let others = if args.all { "" } else { "; -a records every process" };
         say!("no matching probe was found: the command and its children have none{others}; see tracer list");
     }

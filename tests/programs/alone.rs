@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::target::{Target, address, of_process, semaphore_at};
-use crate::tool::{Folder, Recording, compile_c, live, stderr, stdout};
+use crate::target::{Target, address, of_process, semaphore_at, until};
+use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
 
 /// Says where its semaphore is, then fires N times in its main thread and N times in another one, for each line N.
 const PROGRAM: &str = r#"
@@ -69,4 +69,54 @@ fn a_process_that_is_named_is_recorded_and_others_of_its_program_are_left_alone(
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     let recorded = [&named, &other, &later].map(|target| of_process(&log, target.pid()).len());
     assert_eq!(recorded, [20, 0, 0], "{log}");
+}
+
+/// Runs itself again from a thread that is not the first, when it is told to, and then fires ten times.
+const REPLACED: &str = r#"
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/sdt.h>
+#include <unistd.h>
+static char *words[] = {"replaced", "again", 0};
+static void *replace(void *path) {
+    if (getchar() == EOF) _exit(1);
+    execv(path, words);
+    _exit(9);
+}
+int main(int count, char **given) {
+    if (count > 1) {
+        for (int i = 0; i < 10; i++) STAP_PROBE1(alone, tick, i);
+        return 0;
+    }
+    pthread_t thread;
+    pthread_create(&thread, 0, replace, given[0]);
+    puts("ready");
+    fflush(stdout);
+    for (;;) pause();
+}
+"#;
+
+/// The kernel knows the process to attach to by its first thread, which another one replaces here.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_process_that_runs_another_program_from_a_thread_is_still_recorded() {
+    let _alone = live();
+    let folder = Folder::new("replaced");
+    let program = compile_c(&folder, "replaced", REPLACED, &["-O2", "-pthread"]);
+    let mut target = Target::start(&mut Command::new(&program));
+    assert_eq!(target.answer(), "ready");
+    let pid = target.pid().to_string();
+    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "alone:*", "-p", &pid]);
+    target.tell(0);
+    until("it has ended", || process_is_over(target.pid()));
+    let output = recording.stop();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(events(&log).len(), 10, "{}", stderr(&output));
+}
+
+/// Its parent, this process, has not asked how it ended.
+fn process_is_over(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is a child");
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z'))
 }

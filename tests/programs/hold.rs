@@ -140,6 +140,23 @@ fn a_program_in_memory_is_recorded_from_its_first_probe() {
     assert_eq!(count(&folder), 10, "{}", stderr(&output));
 }
 
+/// Nothing is asked about a static one. It may be over before it could be looked at.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_static_program_in_memory_is_not_missed_in_silence() {
+    let _alone = live();
+    let folder = Folder::new("static");
+    compile_c(&folder, "ticks", TICKS, &["-O2", "-static"]);
+    compile_c(&folder, "from_memory", FROM_MEMORY, &["-O2"]);
+    let output =
+        folder.tracer(&["record", "-o", "run.trace", "-e", "held:*", "--", "./from_memory", "./ticks"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert_eq!(said.matches("not held until its probes were attached").count(), 1, "{said}");
+    let info = stdout(&folder.tracer(&["info", "run.trace"]), 3);
+    assert!(info.contains("not held until its probes were attached"), "{info}");
+}
+
 /// Fires in its constructor, before the program's own code.
 const LIBRARY: &str = r#"
 #include <sys/sdt.h>

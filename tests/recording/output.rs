@@ -2,7 +2,7 @@
 
 use crate::target::pipeline::Pipeline;
 use crate::target::until;
-use crate::tool::{Folder, Recording, events, live, sample, stderr, stdout};
+use crate::tool::{Folder, Recording, TRACER, events, live, sample, stderr, stdout};
 
 #[test]
 #[ignore = "needs root and eBPF"]
@@ -96,4 +96,21 @@ fn a_recording_without_the_required_events_fails() {
 
 fn name(part: u32) -> String {
     if part == 0 { "run.trace".to_owned() } else { format!("run.{part}.trace") }
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_written_to_is_refused_before_anything_is_recorded() {
+    let folder = Folder::new("ready");
+    for (script, expected) in [
+        ("exec \"$0\" record --ready-fd 99 --wait", "--ready-fd 99: it is not open"),
+        ("exec \"$0\" record --ready-fd 3 --wait 3</dev/null", "--ready-fd 3: it is open for reading only"),
+    ] {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script, TRACER]).current_dir(folder.path(""));
+        let output = command.output().expect("sh runs");
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let line = format!("tracer: {expected}, expected a descriptor to write to\n");
+        assert_eq!(stderr(&output), line);
+        assert!(!folder.path("run.trace").exists());
+    }
 }

@@ -81,6 +81,10 @@ const SCAN_SHARE: u32 = 20;
 const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
                         wrong one in processes that start while recording; what those fire only while it is raised is missed";
 
+/// What is said of a program that the kernel did not ask about before it ran.
+const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
+                      mounted just before, or one that began with the recording): what it fired first may be missing";
+
 /// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
 fn given_path(started: &Started) -> PathBuf {
     Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
@@ -172,14 +176,17 @@ impl Finder {
                     }
                 }
                 Ok(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
-                Ok(Tip::Told(Told::Released(count))) => skip(Skipped {
-                    kind: SkippedKind::Processes,
-                    count,
-                    reason: "started while the recorder was stopped or busy, and were not held until it had looked at \
-                             them: what they fired first may be missing"
-                        .to_owned(),
-                    ..Skipped::default()
-                }),
+                Ok(Tip::Told(Told::Released(count))) => {
+                    skip(Skipped {
+                        kind: SkippedKind::Processes,
+                        count,
+                        reason: "started while the recorder was stopped or busy, and were not held until it had looked \
+                                 at them: what they fired first may be missing"
+                            .to_owned(),
+                        ..Skipped::default()
+                    });
+                    self.widen(announce, skip)?;
+                }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -204,7 +211,7 @@ impl Finder {
         }
     }
 
-    /// Looks at a process that began to run a program, unless that program was looked at just now.
+    /// Looks at a process that began to run a program.
     fn look_at_started(
         &mut self,
         started: &Started,
@@ -213,28 +220,49 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let pid = started.pid;
-        let now = Instant::now();
-        if !self.is_wanted(pid) {
-            return Ok(());
+        let is_held = self.holder.as_ref().is_none_or(|holder| holder.has_asked(pid, started.time_ns));
+        if self.holder.is_none() && self.is_wanted(pid) {
+            self.widen(announce, skip)?;
         }
+        let is_new = self.is_wanted(pid) && self.look_at_program(started, looks, announce, skip)?;
+        // One that has ended is not among the wanted any more.
+        let is_ours = |parent| self.is_wanted(parent) || parent == std::process::id();
+        let is_over = || process::executable(pid).is_err() && is_ours(started.parent_pid);
+        if !is_held && (is_new || started.is_nameless() && is_over()) {
+            skip(unheld(started));
+        }
+        Ok(())
+    }
+
+    /// Looks at the program that a process began to run, unless that was looked at just now; whether it has probes that were not
+    /// known.
+    fn look_at_program(
+        &mut self,
+        started: &Started,
+        looks: &mut Looks,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<bool> {
+        let (pid, now) = (started.pid, Instant::now());
         // It may be gone already, or not have its new name yet; another one will be of the same file.
         let executable = process::executable(pid).unwrap_or_default();
         let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
-        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(()) };
+        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(false) };
         let identity = launch.identity();
         if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
-            return Ok(());
+            return Ok(false);
         }
         if self.looked.len() >= MAX_REMEMBERED {
             self.looked.clear();
         }
         self.looked.insert(identity, now);
         let scan = self.discovery.files(launch);
+        let is_new = !scan.found.is_empty();
         self.attach_later(scan, announce, skip)?;
         if looks.len() < MAX_REMEMBERED {
             looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Looks at a process that waits to run a program, which it does after that.
@@ -249,6 +277,9 @@ impl Finder {
                 self.make_way(&held, skip);
             }
             return Ok(());
+        }
+        if held.is_by_other_thread && self.is_wanted(held.pid) {
+            self.widen(announce, skip)?;
         }
         let is_wanted = held.programs.iter().any(|program| self.discovery.wants(&program.path));
         if !is_wanted || !self.is_wanted(held.pid) {
@@ -268,6 +299,23 @@ impl Finder {
             holder.familiar.remember(question, states);
         }
         Ok(())
+    }
+
+    /// Attaches for all processes, where it was for some alone; the program records those alone all the same. To be called when
+    /// one of them runs a program from a thread that is not its first, or may do so.
+    fn widen(
+        &mut self,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        let files = self.links.widen();
+        if files.is_empty() {
+            return Ok(());
+        }
+        files.into_iter().for_each(|file| self.discovery.forget(file));
+        self.holder.iter().for_each(|holder| holder.familiar.forget());
+        let scan = self.scan();
+        self.attach_later(scan, announce, skip)
     }
 
     /// Detaches from what a translator is about to run.
@@ -383,6 +431,20 @@ fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
         probe: site.probe.clone(),
         offset: site.offset,
         ..in_file(binary, reason)
+    }
+}
+
+/// A program that was not held.
+fn unheld(started: &Started) -> Skipped {
+    let path = process::executable(started.pid).unwrap_or_else(|_| started.path.clone());
+    Skipped {
+        kind: SkippedKind::Processes,
+        count: 1,
+        pid: started.pid,
+        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
+        reason: UNHELD.to_owned(),
+        ..Skipped::default()
     }
 }
 

@@ -12,6 +12,7 @@ mod mounts;
 mod responder;
 mod translator;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -25,7 +26,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::find::root;
-use crate::host::process;
+use crate::host::{monotonic_ns, process};
 use crate::kernel::bpf::Map;
 use message::Message;
 use mounts::Mounts;
@@ -33,6 +34,25 @@ use mounts::Mounts;
 use call::ExecCall;
 pub(crate) use familiar::{Familiar, FileState, Question};
 pub(crate) use translator::is_translator;
+
+/// Whether programs can be held here.
+///
+/// # Errors
+/// As [`Holder::start`].
+pub(crate) fn check() -> io::Result<()> {
+    responder::probe(&listener()?)
+}
+
+/// What the kernel asks through.
+fn listener() -> io::Result<Fanotify> {
+    let flags = InitFlags::FAN_CLASS_CONTENT
+        | InitFlags::FAN_CLOEXEC
+        | InitFlags::FAN_NONBLOCK
+        | InitFlags::FAN_UNLIMITED_QUEUE
+        | InitFlags::FAN_UNLIMITED_MARKS;
+    let of_events = EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC | EventFFlags::O_LARGEFILE;
+    Ok(Fanotify::init(flags, of_events)?)
+}
 
 /// A process that waits to run a program; it runs it when this is dropped.
 #[derive(Debug)]
@@ -44,6 +64,8 @@ pub(crate) struct Held {
     pub(crate) programs: Vec<AboutToRun>,
     /// Variables of its environment that the loader heeds, as `NAME=VALUE`.
     pub(crate) variables: Vec<OsString>,
+    /// Whether another thread than the first asks, which the kernel then makes the first of the process.
+    pub(crate) is_by_other_thread: bool,
     /// `None` if the answer would not hold for the next process that asks.
     pub(crate) question: Option<Question>,
     _answer: Answer,
@@ -91,7 +113,13 @@ pub(crate) struct Holder {
     /// Programs that are not held.
     pub(crate) familiar: Familiar,
     is_stopped: AtomicBool,
+    /// When the kernel asked about programs, by process: CLOCK_MONOTONIC, ns.
+    asked: Mutex<HashMap<u32, Vec<u64>>>,
 }
+
+/// Processes that are remembered at a time, and questions of each; only those of an exec that failed stay.
+const MAX_ASKED: usize = 16 << 10;
+const MAX_QUESTIONS: usize = 16;
 
 impl Holder {
     /// Begins to hold every program, or only those of the processes in `admitted`, and of translators.
@@ -99,13 +127,7 @@ impl Holder {
     /// # Errors
     /// When the kernel does not allow it (no CAP_SYS_ADMIN, no `CONFIG_FANOTIFY_ACCESS_PERMISSIONS`), or is short of something.
     pub(crate) fn start(admitted: Option<&Map>) -> io::Result<Self> {
-        let flags = InitFlags::FAN_CLASS_CONTENT
-            | InitFlags::FAN_CLOEXEC
-            | InitFlags::FAN_NONBLOCK
-            | InitFlags::FAN_UNLIMITED_QUEUE
-            | InitFlags::FAN_UNLIMITED_MARKS;
-        let of_events = EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC | EventFFlags::O_LARGEFILE;
-        let fanotify = Fanotify::init(flags, of_events)?;
+        let fanotify = listener()?;
         responder::probe(&fanotify)?;
         let (responder, socket) = responder::start(fanotify, admitted)?;
         let holder = Self {
@@ -114,6 +136,7 @@ impl Holder {
             mounts: Mutex::new(Mounts::new()),
             familiar: Familiar::default(),
             is_stopped: AtomicBool::new(false),
+            asked: Mutex::default(),
         };
         holder.mounts().look_everywhere(&mut |file| holder.watch(&file));
         message::send(holder.socket.as_fd(), Message::Begin, None)?;
@@ -149,6 +172,7 @@ impl Holder {
                 // Its process runs when the responder ends.
                 Ok(Some((Message::Waits { .. }, _))) if self.is_stopped.load(Ordering::Relaxed) => continue,
                 Ok(Some((Message::Waits { id, pid }, file))) => {
+                    self.note_question(pid);
                     let answer = Answer { socket: self.socket.clone(), id };
                     match file.map(|file| self.held(answer, pid, file.into())) {
                         Some(Ok(held)) => Told::Held(Box::new(held)),
@@ -166,6 +190,34 @@ impl Holder {
             };
             hand(told);
         }
+    }
+
+    /// Notes that the kernel asks about a program, and its loader or interpreter, which process `pid` is about to run.
+    fn note_question(&self, pid: u32) {
+        let mut asked = self.asked();
+        if asked.len() >= MAX_ASKED {
+            asked.clear();
+        }
+        let times = asked.entry(pid).or_default();
+        times.truncate(MAX_QUESTIONS - 1);
+        times.push(monotonic_ns());
+    }
+
+    /// Whether the kernel asked about the program that process `pid` began to run at `time_ns`; to be called once for each, in order.
+    pub(crate) fn has_asked(&self, pid: u32, time_ns: u64) -> bool {
+        let mut asked = self.asked();
+        let Some(times) = asked.get_mut(&pid) else { return false };
+        let count = times.len();
+        times.retain(|at| *at > time_ns);
+        let has_asked = times.len() < count;
+        if times.is_empty() {
+            asked.remove(&pid);
+        }
+        has_asked
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Vec<u64>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases every process, and makes [`Holder::listen`] return.
@@ -187,9 +239,11 @@ impl Holder {
             Some(Question { opened: state(&file)?, named: state(named)?, variables: variables.clone(), root })
         });
         let path = path_of(file.as_fd());
-        // A translator is harmed by what was attached since.
+        let is_by_other_thread = call.as_ref().is_some_and(|call| !call.is_by_first_thread);
+        // A translator is harmed by what was attached since; a thread may leave what is attached to its process alone.
         if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid))
             && !is_translator(&path)
+            && !is_by_other_thread
         {
             return Err(Familiarity);
         }
@@ -204,7 +258,7 @@ impl Holder {
         }
         // With its arguments, a loader that was started by name maps what they say.
         let question = question.filter(|question| question.is_of_two() || !is_loader(&programs[0].path));
-        Ok(Held { pid, programs, variables, question, _answer: answer })
+        Ok(Held { pid, programs, variables, is_by_other_thread, question, _answer: answer })
     }
 
     fn watch(&self, file: &OwnedFd) {

@@ -138,6 +138,17 @@ impl Links {
         self.by_file.remove(file).is_some_and(|attached| !attached.links.is_empty())
     }
 
+    /// From now on attaches for all processes, also where only some are recorded: the kernel knows a process by its first thread,
+    /// and does not find the thread that takes its place at exec. Gives the files that were detached from, which are to be attached to
+    /// again.
+    pub(crate) fn widen(&mut self) -> Vec<FileId> {
+        if self.filtered().is_none() {
+            return Vec::new();
+        }
+        self.pids.clear();
+        self.by_file.drain().map(|(file, _)| file).collect()
+    }
+
     /// Whether it is time for [`release`](Self::release): as many files were attached to since the last time as may be idle.
     pub(crate) fn is_crowded(&self) -> bool {
         self.by_file.len() >= self.kept + self.max_idle

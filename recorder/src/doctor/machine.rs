@@ -68,6 +68,11 @@ impl System {
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
 
+    /// Whether nothing can be recorded with this kernel.
+    pub(super) fn is_too_old(&self) -> bool {
+        self.version().is_some_and(|version| version < OLDEST)
+    }
+
     fn kernel(&self) -> Check {
         let name = "kernel";
         let found = format!("Linux {}", self.release);

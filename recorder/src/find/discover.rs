@@ -303,8 +303,9 @@ impl Pass<'_> {
                     self.mapped.insert(key, file);
                     files.push((file, &mapping.parts));
                 }
-                // A device, or the process is gone.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput || is_gone(&folder, &error) => {}
+                // A device, or the process has ended or begun another program meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput || !is_mapped(&folder, mapping) => {
+                }
                 Err(error) => {
                     self.skip_file(&mapping.path, format!("mapped but cannot be opened: {error}"));
                 }
@@ -502,9 +503,10 @@ fn listed(processes: &[(u32, String)]) -> Option<String> {
     }
 }
 
-/// Whether the process is gone, or is ending: it has no memory any more then.
-fn is_gone(folder: &Path, error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) || !folder.exists()
+/// Whether the process that `folder` in `/proc` is of still maps the same file at the same place.
+fn is_mapped(folder: &Path, mapping: &Mapping) -> bool {
+    let mappings = mapping::read(folder).unwrap_or_default();
+    mappings.iter().any(|now| now.range == mapping.range && now.file == mapping.file)
 }
 
 fn shown(path: &Path) -> String {
@@ -514,6 +516,30 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A process that has ended and whose parent has not asked how keeps its folder in `/proc`.
+    #[test]
+    fn what_a_process_does_not_map_any_more_is_not_there() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let folder = process::folder(child.id());
+        let mappings = loop {
+            let mappings = mapping::read(&folder).unwrap();
+            if fs::read_link(folder.join("exe")).is_ok_and(|path| path != std::env::current_exe().unwrap())
+                && !mappings.is_empty()
+            {
+                break mappings;
+            }
+            std::thread::yield_now();
+        };
+        assert!(is_mapped(&folder, &mappings[0]));
+        child.kill().unwrap();
+        while is_mapped(&folder, &mappings[0]) {
+            std::thread::yield_now();
+        }
+        assert!(folder.exists());
+        child.wait().unwrap();
+        assert!(!is_mapped(&folder, &mappings[0]));
+    }
 
     #[test]
     fn processes_are_named_unless_there_are_many() {

@@ -59,6 +59,25 @@ pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]
     attach_filtered(program, mode, path, places, None)
 }
 
+/// Whether this kernel has `mode`.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it has not.
+pub(crate) fn check_mode(program: &Program, mode: AttachMode) -> Result<()> {
+    match (mode, &program.multi) {
+        (AttachMode::Multi, Err(error)) => {
+            let source =
+                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            Err(Error::Unsupported {
+                doing: "attach many probes at once (--attach multi)",
+                needs: "Linux 6.6 or newer",
+                source,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Attaches as [`attach`] does, but for process `pid` alone where one is given: in all others there is no breakpoint, and
 /// no semaphore is raised. Only where [`can_filter`].
 ///
@@ -73,23 +92,10 @@ pub(crate) fn attach_filtered(
 ) -> Result<Link> {
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
-    let multi = match (mode, &program.multi) {
-        (AttachMode::Perf, _) | (AttachMode::Auto, Err(_)) => None,
-        (_, Ok(fd)) => Some(fd.as_fd()),
-        (AttachMode::Multi, Err(error)) => {
-            let source =
-                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-            return Err(Error::Unsupported {
-                doing: "attach many probes at once",
-                needs: "Linux 6.6 or newer",
-                source,
-            });
-        }
-    };
-    match multi {
-        Some(fd) => {
-            attach_multi(fd, &c_path, places, pid).map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi })
-        }
+    check_mode(program, mode)?;
+    match program.multi.as_ref().ok().filter(|_| mode != AttachMode::Perf) {
+        Some(fd) => attach_multi(fd.as_fd(), &c_path, places, pid)
+            .map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi }),
         None => attach_perf(program.single.as_fd(), &c_path, places)
             .map(|fds| Link { _fds: fds, mode: AttachMode::Perf }),
     }

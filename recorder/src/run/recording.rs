@@ -16,6 +16,7 @@ use crate::find::discover::{Discovery, Filter, FoundFile, Scan};
 use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::process;
+use crate::kernel::link;
 use crate::kernel::program::{Program, ProgramOptions};
 use crate::run::command::Running;
 use crate::run::notice::Notice;
@@ -75,6 +76,7 @@ impl<'o> Recording<'o> {
         let mut discovery = Discovery::new(options.filter.clone());
         let mut scan = first_scan(&mut discovery, options)?;
         let program = Arc::new(load(options)?);
+        link::check_mode(&program, options.attach)?;
         let watch = watch(&program, options.only_tree(), notify)?;
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
         // Second scan: catches processes started before the tracepoints were attached.

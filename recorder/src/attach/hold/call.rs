@@ -32,6 +32,8 @@ pub(super) struct ExecCall {
     path: u64,
     arguments: u64,
     environment: u64,
+    /// Whether the first thread of the process makes the call; any other takes its place.
+    pub(super) is_by_first_thread: bool,
 }
 
 impl ExecCall {
@@ -53,13 +55,13 @@ impl ExecCall {
     fn read_once(pid: u32) -> io::Result<Self> {
         let process = PathBuf::from(format!("/proc/{pid}"));
         // In most cases the first thread asks, and there is no other.
-        let main = Self::of_thread(&process);
+        let main = Self::of_thread(&process, true);
         let mut is_running = main.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         if main.is_ok() || is_running {
             return main;
         }
         for thread in std::fs::read_dir(process.join("task"))? {
-            match Self::of_thread(&thread?.path()) {
+            match Self::of_thread(&thread?.path(), false) {
                 Ok(call) => return Ok(call),
                 Err(error) => is_running |= error.kind() == io::ErrorKind::WouldBlock,
             }
@@ -68,7 +70,7 @@ impl ExecCall {
     }
 
     /// The call of the thread that `folder` in `/proc` is of; `WouldBlock` if it does not sleep yet.
-    fn of_thread(folder: &Path) -> io::Result<Self> {
+    fn of_thread(folder: &Path, is_by_first_thread: bool) -> io::Result<Self> {
         let text = std::fs::read_to_string(folder.join("syscall"))?;
         if text.starts_with("running") {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -80,6 +82,7 @@ impl ExecCall {
             path: call.path,
             arguments: call.arguments,
             environment: call.environment,
+            is_by_first_thread,
         })
     }
 
@@ -212,7 +215,14 @@ mod tests {
         let address = list.as_ptr().expose_provenance() as u64;
         let path = texts[2].as_ptr().expose_provenance() as u64;
         let memory = File::open("/proc/self/mem").unwrap();
-        let call = ExecCall { memory, folder: Some(3), path, arguments: address, environment: address };
+        let call = ExecCall {
+            memory,
+            folder: Some(3),
+            path,
+            arguments: address,
+            environment: address,
+            is_by_first_thread: true,
+        };
         assert_eq!(call.arguments().len(), 3);
         let variables = call.variables("LD_");
         assert_eq!(variables, ["LD_PRELOAD=/lib/a.so", &format!("LD_B={long}")]);
