@@ -14,23 +14,15 @@ need chrt util-linux
 work=$(mktemp -d)
 traces=${KEEP:-$work}
 mkdir -p "$traces"
-watching=()
-trap 'stop_pipeline; stop_watching; rm -rf "$work"' EXIT
+trap 'stop_pipeline; rm -rf "$work"' EXIT
 
-# watch_machine FILE: from now on, times in which the machine stands still go to FILE.
+# watch_machine FILE: while the pipeline runs, times in which the machine stands still go to FILE.
 watch_machine() {
   local cpu
   : >"$1"
   for ((cpu = 0; cpu < $(nproc); cpu++)); do
-    as_root python3 scripts/calm/pauses.py "$cpu" >>"$1" &
-    watching+=($!)
+    as_root python3 scripts/calm/pauses.py "$cpu" "$pipeline" >>"$1" &
   done
-}
-
-stop_watching() {
-  [[ ${#watching[@]} == 0 ]] || as_root kill "${watching[@]}" 2>/dev/null || true
-  wait "${watching[@]}" 2>/dev/null || true
-  watching=()
 }
 
 # record NUMBER FILE: a recording whose options follow from its number.
@@ -46,8 +38,8 @@ record() {
   done
   watch_machine "$2.pauses"
   as_root "$bin/tracer" record -q --force -o "$2" -e 'buffer_tracker:*' --duration 2500ms
-  stop_watching
   stop_pipeline 2>/dev/null
+  wait
   printf '%s' "${options[*]}" >"$2.options"
 }
 
