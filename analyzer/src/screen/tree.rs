@@ -37,7 +37,6 @@ pub(super) fn table(tree: &Tree, stages: &[StageReport]) -> Table {
     let mut columns = vec![("stage of a thread", Align::Left)];
     let right = ["spans", "time", "own", "p50", "p99", "max"].map(|name| (name, Align::Right));
     columns.extend(right);
-    columns.push(("ends", Align::Left));
     let mut table = Table::new("Threads", &columns);
     let least_ns = least_shown(tree);
     let mut left_out: Vec<&str> = Vec::new();
@@ -58,12 +57,22 @@ pub(super) fn table(tree: &Tree, stages: &[StageReport]) -> Table {
         let name = format!("{} (overlaps)", escape(&report.stage.name));
         table.rows.push(row(name, Default::default(), &report.latency, report));
     }
+    let in_tree = |stage: usize| {
+        tree.nodes.iter().any(|node| node.stage as usize == stage)
+            || tree.overlapping.iter().any(|&other| other as usize == stage)
+    };
+    let with_ends =
+        stages.iter().enumerate().filter(|&(stage, report)| in_tree(stage) && report.ends.len() > 1);
+    table
+        .below
+        .extend(with_ends.map(|(_, report)| format!("{}: {}", escape(&report.stage.name), ends(report))));
     if !left_out.is_empty() {
         let names: Vec<_> = left_out.iter().map(|name| escape(name)).collect();
         let more = tree.nodes.iter().filter(|node| node.total_ns < least_ns).count();
         let below = percent(least_ns, tree.thread_ns);
         table.below.push(format!("{more} more below {below}: {}", names.join(", ")));
     }
+    table.below.push("a row for each text of SQL, lock or method: --group-by sql, str or argN".to_owned());
     table
 }
 
@@ -85,15 +94,11 @@ fn row(
     let figures =
         times.summary().filter(|_| report.is_usable()).map(|it| [it.p50, it.p99, it.max].map(latency));
     cells.extend(figures.unwrap_or_else(|| ["-"; 3].map(str::to_owned)));
-    cells.push(ends(report));
     cells
 }
 
-/// How often each of several alternatives ended the stage; empty if there is only one.
+/// How often each of several alternatives ended the stage.
 fn ends(report: &StageReport) -> String {
-    if report.ends.len() < 2 {
-        return String::new();
-    }
     let shared =
         report.ends[0].0.probe.find(&report.stage.name[..]).map_or(0, |at| at + report.stage.name.len());
     let word = |probe: &str| {
