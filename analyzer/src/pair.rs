@@ -1,7 +1,5 @@
 //! Which events belong together: begins and ends become spans, and spans of one key hand on to each other.
 
-mod cell;
-mod hand_off;
 mod identity;
 mod keyed;
 mod nested;

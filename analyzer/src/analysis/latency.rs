@@ -3,8 +3,12 @@
 //! Up to [`EXACT`] values are kept as they are. More go into buckets: 512 to every power of two, so a percentile is at
 //! most 1/1024 (0.1 %) from the value; count, sum, least and greatest stay exact.
 
+use std::borrow::Cow;
+
 /// Values that are kept as they are.
 pub const EXACT: usize = 4096;
+/// Values that wait to be counted together, when there are more: one by one takes twice as long.
+const TOGETHER: usize = 256;
 /// Bits of a value that tell buckets apart, below its highest set bit.
 const BITS: u32 = 9;
 const SUB: usize = 1 << BITS;
@@ -12,11 +16,18 @@ const SUB: usize = 1 << BITS;
 /// A distribution of latencies, ns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Latency {
+    /// All values as long as there are few, else the last ones.
+    latest: Vec<i64>,
+    counted: Counted,
+}
+
+/// Values in buckets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Counted {
     count: u64,
     sum: i128,
     min: i64,
     max: i64,
-    exact: Vec<i64>,
     positive: Buckets,
     negative: Buckets,
 }
@@ -43,82 +54,83 @@ pub struct Summary {
 impl Latency {
     /// Adds a value.
     pub fn add(&mut self, value_ns: i64) {
-        if self.count == 0 {
-            (self.min, self.max) = (value_ns, value_ns);
+        let room = if self.counted.count == 0 { EXACT } else { TOGETHER };
+        if self.latest.len() >= room {
+            self.count_latest();
         }
-        self.count += 1;
-        self.sum += i128::from(value_ns);
-        self.min = self.min.min(value_ns);
-        self.max = self.max.max(value_ns);
-        if self.count <= EXACT as u64 {
-            self.exact.push(value_ns);
-            return;
-        }
-        if !self.exact.is_empty() {
-            self.count_exact();
-        }
-        self.count_in_bucket(value_ns);
+        self.latest.push(value_ns);
     }
 
-    /// There are too many values to keep each.
     #[cold]
-    fn count_exact(&mut self) {
-        for value_ns in std::mem::take(&mut self.exact) {
-            self.count_in_bucket(value_ns);
+    fn count_latest(&mut self) {
+        self.counted.add(&self.latest);
+        if self.latest.len() > TOGETHER {
+            self.latest = Vec::with_capacity(TOGETHER);
         }
-    }
-
-    fn count_in_bucket(&mut self, value_ns: i64) {
-        let buckets = if value_ns < 0 { &mut self.negative } else { &mut self.positive };
-        buckets.add(value_ns.unsigned_abs());
+        self.latest.clear();
     }
 
     /// Adds all values of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
-        if self.count == 0 {
-            self.clone_from(other);
-            return;
+        self.counted.merge(&other.counted);
+        self.latest.extend_from_slice(&other.latest);
+        if self.counted.count > 0 || self.latest.len() > EXACT {
+            self.count_latest();
         }
-        if other.count == 0 {
-            return;
-        }
-        (self.min, self.max) = (self.min.min(other.min), self.max.max(other.max));
-        self.sum += other.sum;
-        self.count += other.count;
-        self.exact.extend_from_slice(&other.exact);
-        let is_exact = self.count <= EXACT as u64;
-        if !is_exact {
-            self.count_exact();
-        }
-        self.positive.merge(&other.positive);
-        self.negative.merge(&other.negative);
     }
 
     /// Number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count
+        self.counted.count + self.latest.len() as u64
     }
 
     /// Sum of the values, ns.
     #[must_use]
     pub fn sum_ns(&self) -> i128 {
-        self.sum
+        self.counted.sum + sum_of(&self.latest)
+    }
+
+    /// All values in buckets, or, if they are few, in order.
+    fn settled(&self) -> (Vec<i64>, Cow<'_, Counted>) {
+        if self.counted.count == 0 {
+            let mut sorted = self.latest.clone();
+            sorted.sort_unstable();
+            return (sorted, Cow::Borrowed(&self.counted));
+        }
+        let mut counted = self.counted.clone();
+        counted.add(&self.latest);
+        (Vec::new(), Cow::Owned(counted))
     }
 
     /// The distribution in a few numbers; `None` without values.
     #[must_use]
     pub fn summary(&self) -> Option<Summary> {
-        if self.count == 0 {
-            return None;
-        }
-        let mut sorted = self.exact.clone();
-        sorted.sort_unstable();
-        let [p50, p90, p99, p999] = [500, 900, 990, 999].map(|permille| self.percentile(&sorted, permille));
-        let count = i128::from(self.count);
-        let mean = (self.sum + self.sum.signum() * count / 2) / count;
+        let (sorted, counted) = self.settled();
+        let (min, max, sum) = match (&sorted[..], &*counted) {
+            ([], Counted { count: 0, .. }) => return None,
+            ([], counted) => (counted.min, counted.max, counted.sum),
+            ([min, ..], _) => (*min, sorted[sorted.len() - 1], sum_of(&sorted)),
+        };
+        let [p50, p90, p99, p999] =
+            [500, 900, 990, 999].map(|permille| at_rank(&sorted, &counted, self.rank(permille)));
+        let count = i128::from(self.count());
+        let mean = (sum + sum.signum() * count / 2) / count;
         let mean = i64::try_from(mean).expect("the mean lies between least and greatest");
-        Some(Summary { min: self.min, mean, p50, p90, p99, p999, max: self.max })
+        Some(Summary { min, mean, p50, p90, p99, p999, max })
+    }
+
+    /// A percentile; `None` without values.
+    #[must_use]
+    pub fn at(&self, permille: u64) -> Option<i64> {
+        let (sorted, counted) = self.settled();
+        (self.count() > 0).then(|| at_rank(&sorted, &counted, self.rank(permille)))
+    }
+
+    /// Nearest rank: that of the least value that `permille` thousandths of the values do not exceed.
+    fn rank(&self, permille: u64) -> u64 {
+        let rank = (u128::from(self.count()) * u128::from(permille)).div_ceil(1000).max(1);
+        u64::try_from(rank).unwrap_or(u64::MAX)
     }
 
     /// Two values between which a percentile of what was measured lies, unless chance moved it by more than so many standard
@@ -126,45 +138,67 @@ impl Latency {
     /// the latencies' distribution is, if each is independent of the others. `None` if there are too few values to say.
     #[must_use]
     pub fn bounds(&self, permille: u64, deviations: f64) -> Option<(i64, i64)> {
-        let (count, share) = (self.count as f64, permille as f64 / 1000.0);
+        let (count, share) = (self.count() as f64, permille as f64 / 1000.0);
         let reach = deviations * (count * share * (1.0 - share)).sqrt();
         let (low, high) = ((count * share - reach).floor(), (count * share + reach).ceil() + 1.0);
         if low < 1.0 || high > count {
             return None;
         }
-        let mut sorted = self.exact.clone();
-        sorted.sort_unstable();
+        let (sorted, counted) = self.settled();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to count")]
-        let at = |rank: f64| self.at_rank(&sorted, rank as u64);
+        let at = |rank: f64| at_rank(&sorted, &counted, rank as u64);
         Some((at(low), at(high)))
     }
+}
 
-    /// A percentile; `None` without values.
-    #[must_use]
-    pub fn at(&self, permille: u64) -> Option<i64> {
-        let mut sorted = self.exact.clone();
-        sorted.sort_unstable();
-        (self.count > 0).then(|| self.percentile(&sorted, permille))
+/// The value of rank `rank`, from 1 to the number of values: of `sorted`, or, if there are none, of `counted`.
+fn at_rank(sorted: &[i64], counted: &Counted, rank: u64) -> i64 {
+    if let Some(&value) = usize::try_from(rank - 1).ok().and_then(|at| sorted.get(at)) {
+        return value;
     }
+    // Negative values from the greatest magnitude down, then the others from the least up.
+    let Counted { positive, negative, .. } = counted;
+    let value = if rank <= negative.total {
+        0_i64.saturating_sub_unsigned(negative.at(negative.total - rank))
+    } else {
+        i64::try_from(positive.at(rank - negative.total - 1)).unwrap_or(i64::MAX)
+    };
+    value.clamp(counted.min, counted.max)
+}
 
-    /// Nearest rank: the least value that `permille` thousandths of the values do not exceed.
-    fn percentile(&self, sorted: &[i64], permille: u64) -> i64 {
-        let rank = (u128::from(self.count) * u128::from(permille)).div_ceil(1000).max(1);
-        self.at_rank(sorted, u64::try_from(rank).unwrap_or(u64::MAX))
-    }
+fn sum_of(values_ns: &[i64]) -> i128 {
+    values_ns.iter().copied().map(i128::from).sum()
+}
 
-    /// The value of rank `rank`, from 1 to the number of values.
-    fn at_rank(&self, sorted: &[i64], rank: u64) -> i64 {
-        if let Some(&value) = usize::try_from(rank - 1).ok().and_then(|at| sorted.get(at)) {
-            return value;
+impl Counted {
+    fn add(&mut self, values_ns: &[i64]) {
+        let [Some(&min), Some(&max)] = [values_ns.iter().min(), values_ns.iter().max()] else { return };
+        self.widen(min, max);
+        self.count += values_ns.len() as u64;
+        self.sum += sum_of(values_ns);
+        for &value_ns in values_ns {
+            let buckets = if value_ns < 0 { &mut self.negative } else { &mut self.positive };
+            buckets.add(value_ns.unsigned_abs());
         }
-        // Negative values from the greatest magnitude down, then the others from the least up.
-        let value = if rank <= self.negative.total {
-            0_i64.saturating_sub_unsigned(self.negative.at(self.negative.total - rank))
-        } else {
-            i64::try_from(self.positive.at(rank - self.negative.total - 1)).unwrap_or(i64::MAX)
-        };
-        value.clamp(self.min, self.max)
+    }
+
+    /// Takes the least and the greatest of further values, before they are counted.
+    fn widen(&mut self, min: i64, max: i64) {
+        if self.count == 0 {
+            (self.min, self.max) = (min, max);
+        }
+        (self.min, self.max) = (self.min.min(min), self.max.max(max));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.widen(other.min, other.max);
+        self.count += other.count;
+        self.sum += other.sum;
+        self.positive.merge(&other.positive);
+        self.negative.merge(&other.negative);
     }
 }
 

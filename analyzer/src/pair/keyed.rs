@@ -6,22 +6,27 @@
 //! But a begin of a process whose program ran before, and fired nothing since the new process came, closes the older as
 //! open: the program was started again.
 
+mod cell;
+mod chain;
+mod hand_off;
+
 use std::io;
 
-use super::cell::{Cell, CellState};
-use super::hand_off::{hand_offs, keep_before};
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{Leaving, Remembered};
 use super::sink::Sink;
 use super::span::{Class, Point, Side};
 use crate::stage::Scope;
+use cell::{Cell, CellState};
+use chain::{Chains, Slot};
+use hand_off::{hand_offs, keep_before};
 
 /// Stages of which a key has one slot in all of them.
 #[derive(Debug)]
 pub(super) struct Keyed {
     stages: Vec<u32>,
     scope: Scope,
-    slots: Remembered<Cell>,
+    slots: Remembered<Chains, Cell>,
     /// Latest begin of a complete span, for each stage.
     last_begin_ns: Vec<u64>,
 }
@@ -57,14 +62,15 @@ impl Keyed {
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
         let (stages, scope) = (&self.stages[..], self.scope);
-        let leave = |leaving, words: &[i64], slot: &mut [Cell]| {
+        let leave = |leaving, words: &[i64], chains: &mut Chains, cells: &mut [Cell]| {
             let key = KeyRef { words, scope };
             match leaving {
-                Leaving::Recent => retire(stages, key, slot, out),
-                Leaving::Waiting => give_up(stages, key, slot, out).map(|()| false),
+                Leaving::Recent => retire(stages, key, Slot { chains, cells }, out),
+                Leaving::Waiting => give_up(stages, key, cells, out).map(|()| false),
             }
         };
-        let slot = self.slots.slot(key, leave)?;
+        let (chains, cells) = self.slots.slot(key, leave)?;
+        let slot = Slot { chains, cells };
         let key = KeyRef { words: key, scope };
         let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key };
         match event.side {
@@ -76,9 +82,9 @@ impl Keyed {
     /// Nothing more comes.
     pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let (stages, scope) = (&self.stages, self.scope);
-        self.slots.for_each(|words, slot| {
+        self.slots.for_each(|words, _, cells| {
             let key = KeyRef { words, scope };
-            slot.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
+            cells.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
         })
     }
 }
@@ -88,16 +94,17 @@ impl Keyed {
 fn retire(
     stages: &[u32],
     key: KeyRef<'_>,
-    slot: &mut [Cell],
+    mut slot: Slot<'_>,
     out: &mut Out<'_, impl Sink>,
 ) -> io::Result<bool> {
-    for (cell, &stage) in slot.iter_mut().zip(stages) {
-        if cell.state == CellState::Swapped {
-            last_word(cell, stage, key, out)?;
-            cell.state = CellState::Closed;
+    for (local, &stage) in stages.iter().enumerate() {
+        if slot.cells[local].state == CellState::Swapped {
+            last_word(&slot.cells[local], stage, key, out)?;
+            slot.cells[local].state = CellState::Closed;
+            slot.remove_open(local);
         }
     }
-    Ok(slot.iter().any(Cell::waits) || may_be_handed_on(slot))
+    Ok(slot.cells.iter().any(Cell::waits) || may_be_handed_on(slot.cells))
 }
 
 /// Whether a stage is complete and another was not seen.
@@ -141,14 +148,14 @@ impl Cell {
 struct Step<'a> {
     stages: &'a [u32],
     last_begin_ns: &'a mut [u64],
-    slot: &'a mut [Cell],
+    slot: Slot<'a>,
     key: KeyRef<'a>,
 }
 
 impl Step<'_> {
     fn end(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let Arriving { local, point, alternative, .. } = event;
-        let (stage, key, cell) = (self.stages[local], self.key, &mut self.slot[local]);
+        let (stage, key, cell) = (self.stages[local], self.key, &mut self.slot.cells[local]);
         match cell.state {
             CellState::Begun => self.complete(local, point, alternative, out),
             CellState::Swapped => {
@@ -177,12 +184,13 @@ impl Step<'_> {
                 out.span(stage, Class::RepeatedEnd, key, repeated)
             }
             CellState::Tangled => {
+                let repeated = Seen::orphan(point, alternative, cell.begin().time_ns);
                 cell.depth -= 1;
                 if cell.depth == 0 {
                     cell.state = CellState::Closed;
                     cell.set_end(point);
+                    self.slot.remove_open(local);
                 }
-                let repeated = Seen::orphan(point, alternative, cell.begin().time_ns);
                 out.span(stage, Class::RepeatedEnd, key, repeated)
             }
         }
@@ -190,7 +198,7 @@ impl Step<'_> {
 
     fn begin(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let Arriving { local, point, .. } = event;
-        let (stage, key, cell) = (self.stages[local], self.key, self.slot[local]);
+        let (stage, key, cell) = (self.stages[local], self.key, self.slot.cells[local]);
         match cell.state {
             CellState::Unseen | CellState::Closed => self.set_begin(local, point, CellState::Begun),
             CellState::Complete => {
@@ -218,7 +226,7 @@ impl Step<'_> {
                     self.set_begin(local, point, CellState::Begun);
                     return out.span(stage, Class::Open, key, Seen::open(before, point.time_ns));
                 }
-                let cell = &mut self.slot[local];
+                let cell = &mut self.slot.cells[local];
                 (cell.state, cell.depth) = (CellState::Tangled, 2);
                 out.span(stage, Class::RepeatedBegin, key, Seen::open(before, point.time_ns))?;
                 return self.repeated_begin(local, point, out);
@@ -228,7 +236,7 @@ impl Step<'_> {
                 self.set_begin(local, point, CellState::Begun);
             }
             CellState::Tangled => {
-                self.slot[local].depth = cell.depth.saturating_add(1);
+                self.slot.cells[local].depth = cell.depth.saturating_add(1);
                 return self.repeated_begin(local, point, out);
             }
         }
@@ -236,17 +244,26 @@ impl Step<'_> {
     }
 
     fn set_begin(&mut self, local: usize, point: Point, state: CellState) {
-        let cell = &mut self.slot[local];
-        cell.set_begin(point);
-        cell.state = state;
+        let slot = &mut self.slot;
+        match slot.cells[local].state {
+            CellState::Begun | CellState::Swapped | CellState::Tangled => {}
+            before => {
+                if before == CellState::Complete {
+                    slot.remove_complete(slot.cells[local].begin_ns(), |at, _| at == local);
+                }
+                slot.add_open(local);
+            }
+        }
+        slot.cells[local].set_begin(point);
+        slot.cells[local].state = state;
         if self.stages.len() > 1 {
-            keep_before(self.slot, local);
+            keep_before(slot, local);
         }
     }
 
     fn repeated_begin(&mut self, local: usize, point: Point, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         // What was lost since the first of these begins may have been its end.
-        let since_ns = self.slot[local].begin().time_ns;
+        let since_ns = self.slot.cells[local].begin().time_ns;
         let seen = Seen { reach_ns: (since_ns, point.time_ns), ..Seen::open(point, point.time_ns) };
         out.span(self.stages[local], Class::RepeatedBegin, self.key, seen)
     }
@@ -254,29 +271,28 @@ impl Step<'_> {
     /// Stage `local`, which is complete, begins again. What was inside of it is over with it. If it was the first of the
     /// key's lap, and nothing is open, a new lap begins: what comes is handed on by nothing of the lap before.
     fn begin_again(&mut self, local: usize) {
-        let again = self.slot[local];
-        let begin_ns = again.begin().time_ns;
-        let inside = |cell: &Cell| {
-            cell.state == CellState::Complete
-                && cell.begin().time_ns > begin_ns
-                && cell.end().time_ns <= again.end().time_ns
-        };
-        self.slot.iter_mut().filter(|cell| inside(cell)).for_each(|cell| cell.state = CellState::Closed);
-        let goes_on = |cell: &Cell| match cell.state {
-            CellState::Begun | CellState::Swapped | CellState::Tangled => true,
-            CellState::Complete => cell.begin().time_ns < begin_ns,
-            CellState::Unseen | CellState::Ended | CellState::Closed => false,
-        };
-        if !self.slot.iter().any(goes_on) {
+        let (begin_ns, end_ns) = (self.slot.cells[local].begin_ns(), self.slot.cells[local].end_ns());
+        self.slot.remove_complete(begin_ns, |_, cell| {
+            let is_inside = cell.begin_ns() > begin_ns && cell.end_ns() <= end_ns;
+            if is_inside {
+                cell.state = CellState::Closed;
+            }
+            is_inside
+        });
+        let mut complete = self.slot.complete();
+        let goes_on =
+            self.slot.open().next().is_some() || complete.any(|(_, cell)| cell.begin_ns() < begin_ns);
+        if !goes_on {
             self.end_lap();
         }
     }
 
     /// Nothing complete hands on any more.
     fn end_lap(&mut self) {
-        for cell in self.slot.iter_mut().filter(|cell| cell.state == CellState::Complete) {
+        self.slot.remove_complete(0, |_, cell| {
             cell.state = CellState::Closed;
-        }
+            true
+        });
     }
 
     fn complete(
@@ -287,7 +303,8 @@ impl Step<'_> {
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
         let (stages, key) = (self.stages, self.key);
-        let cell = &mut self.slot[local];
+        self.slot.remove_open(local);
+        let cell = &mut self.slot.cells[local];
         cell.set_end(end);
         (cell.state, cell.ended_by) = (CellState::Complete, alternative);
         let begin = cell.begin();
@@ -296,6 +313,8 @@ impl Step<'_> {
         *latest = begin.time_ns.max(*latest);
         let seen = Seen { reordered, ..Seen::pair(begin, end, alternative) };
         out.span(stages[local], Class::Complete, key, seen)?;
-        hand_offs(stages, self.slot, local, |hand_off| out.hand_off(key, hand_off))
+        hand_offs(stages, &mut self.slot, local, |hand_off| out.hand_off(key, hand_off))?;
+        self.slot.add_complete(local);
+        Ok(())
     }
 }

@@ -22,7 +22,7 @@ const MAX_UNWOUND: usize = 64;
 pub(super) struct Nested {
     stage: u32,
     flat: bool,
-    stacks: Remembered<Stack>,
+    stacks: Remembered<Stack, ()>,
     pool: Pool,
     /// Times in which events were lost, so far.
     losses: u32,
@@ -70,7 +70,7 @@ pub(super) struct Stacking {
 impl Nested {
     /// For stage `stage`, whose keys have `words` numbers.
     pub(super) fn new(stage: u32, words: usize, flat: bool) -> Self {
-        let stacks = Remembered::new(words, 1, MAX_OPEN);
+        let stacks = Remembered::new(words, 0, MAX_OPEN);
         Self { stage, flat, stacks, pool: Pool::default(), losses: 0 }
     }
 
@@ -87,18 +87,18 @@ impl Nested {
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
         let (stage, pool) = (self.stage, &mut self.pool);
-        let leave = |leaving, words: &[i64], slot: &mut [Stack]| {
+        let leave = |leaving, words: &[i64], stack: &mut Stack, _: &mut [()]| {
             if leaving == Leaving::Recent {
-                return Ok(slot[0].top != 0);
+                return Ok(stack.top != 0);
             }
             let key = KeyRef { words, scope: Scope::Tid };
-            while let Some(open) = pool.pop(&mut slot[0]) {
+            while let Some(open) = pool.pop(stack) {
                 out.given_up[stage as usize] += 1;
                 out.span(stage, Class::Open, key, Seen::open(open.point, u64::MAX))?;
             }
             Ok::<bool, io::Error>(false)
         };
-        let stack = &mut self.stacks.slot(key, leave)?[0];
+        let (stack, _) = self.stacks.slot(key, leave)?;
         let key = KeyRef { words: key, scope: Scope::Tid };
         let open = |open: OpenBegin, out: &mut Out<'_, _>| {
             out.span(stage, Class::Open, key, Seen::open(open.point, event.point.time_ns))
@@ -127,9 +127,9 @@ impl Nested {
     /// Nothing more comes.
     pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let (stage, pool) = (self.stage, &mut self.pool);
-        self.stacks.for_each(|words, slot| {
+        self.stacks.for_each(|words, stack, _| {
             let key = KeyRef { words, scope: Scope::Tid };
-            while let Some(open) = pool.pop(&mut slot[0]) {
+            while let Some(open) = pool.pop(stack) {
                 out.span(stage, Class::Open, key, Seen::open(open.point, u64::MAX))?;
             }
             Ok(())

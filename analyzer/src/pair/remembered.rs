@@ -5,11 +5,11 @@ use super::slots::Slots;
 /// Keys that are remembered whole.
 pub const RECENT_KEYS: usize = 4096;
 
-/// Slots of keys: all of the latest, and of older ones those that wait.
+/// Slots of keys, each a head and entries: all of the latest, and of older ones those that wait.
 #[derive(Debug)]
-pub(super) struct Remembered<E> {
-    recent: Slots<E>,
-    waiting: Slots<E>,
+pub(super) struct Remembered<H, E> {
+    recent: Slots<H, E>,
+    waiting: Slots<H, E>,
 }
 
 /// What happens to a slot that makes place for another.
@@ -21,8 +21,8 @@ pub(super) enum Leaving {
     Waiting,
 }
 
-impl<E: Copy + Default> Remembered<E> {
-    /// For keys of `parts` numbers with `width` entries each, of which at most `waiting` wait.
+impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
+    /// For keys of `parts` numbers with a head and `width` entries each, of which at most `waiting` wait.
     pub(super) fn new(parts: usize, width: usize, waiting: usize) -> Self {
         Self { recent: Slots::new(parts, width, RECENT_KEYS), waiting: Slots::new(parts, width, waiting) }
     }
@@ -32,49 +32,50 @@ impl<E: Copy + Default> Remembered<E> {
     pub(super) fn slot<X>(
         &mut self,
         key: &[i64],
-        mut leave: impl FnMut(Leaving, &[i64], &mut [E]) -> Result<bool, X>,
-    ) -> Result<&mut [E], X> {
-        if let Some(position) = self.recent.find(key) {
-            return Ok(self.recent.slot_mut(position));
-        }
-        if let Some(position) = self.waiting.find(key) {
-            return Ok(self.waiting.slot_mut(position));
-        }
-        if self.recent.is_full() {
-            self.retire(&mut leave)?;
-        }
-        let position = self.recent.insert(key);
-        Ok(self.recent.slot_mut(position))
+        mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
+    ) -> Result<(&mut H, &mut [E]), X> {
+        let (slots, position) = if let Some(position) = self.recent.find(key) {
+            (&mut self.recent, position)
+        } else if let Some(position) = self.waiting.find(key) {
+            (&mut self.waiting, position)
+        } else {
+            if self.recent.is_full() {
+                self.retire(&mut leave)?;
+            }
+            let position = self.recent.insert(key);
+            (&mut self.recent, position)
+        };
+        let (_, head, entries) = slots.slot(position);
+        Ok((head, entries))
     }
 
     fn retire<X>(
         &mut self,
-        leave: &mut impl FnMut(Leaving, &[i64], &mut [E]) -> Result<bool, X>,
+        leave: &mut impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
     ) -> Result<(), X> {
         let position = self.recent.oldest();
-        let (key, slot) = self.recent.both_mut(position);
-        if !leave(Leaving::Recent, key, slot)? {
+        let (key, head, entries) = self.recent.slot(position);
+        if !leave(Leaving::Recent, key, head, entries)? {
             return Ok(());
         }
         if self.waiting.is_full() {
             let oldest = self.waiting.oldest();
-            let (key, slot) = self.waiting.both_mut(oldest);
-            leave(Leaving::Waiting, key, slot)?;
+            let (key, head, entries) = self.waiting.slot(oldest);
+            leave(Leaving::Waiting, key, head, entries)?;
         }
-        let moved = self.waiting.insert(self.recent.key(position));
-        self.waiting.slot_mut(moved).copy_from_slice(self.recent.slot(position));
+        self.recent.copy_to(position, &mut self.waiting);
         Ok(())
     }
 
     /// Calls `found` with all slots, oldest first.
     pub(super) fn for_each<X>(
         &mut self,
-        mut found: impl FnMut(&[i64], &mut [E]) -> Result<(), X>,
+        mut found: impl FnMut(&[i64], &mut H, &mut [E]) -> Result<(), X>,
     ) -> Result<(), X> {
         for slots in [&mut self.waiting, &mut self.recent] {
             for position in (slots.oldest()..slots.len()).chain(0..slots.oldest()) {
-                let (key, slot) = slots.both_mut(position);
-                found(key, slot)?;
+                let (key, head, entries) = slots.slot(position);
+                found(key, head, entries)?;
             }
         }
         Ok(())

@@ -3,13 +3,14 @@
 //! Keys and entries lie in flat vectors, so a lookup touches two cache lines; the ring grows to its capacity and then
 //! takes the place of the oldest slot. Order depends on the keys' order of arrival only, never on hashing.
 
-/// Slots of `width` entries each, for keys of `parts` numbers.
+/// Slots of a head and `width` entries each, for keys of `parts` numbers.
 #[derive(Debug)]
-pub(crate) struct Slots<E> {
+pub(crate) struct Slots<H, E> {
     parts: usize,
     width: usize,
     capacity: usize,
     keys: Vec<i64>,
+    heads: Vec<H>,
     entries: Vec<E>,
     /// Position of the slot that is replaced next, once the ring is full.
     oldest: usize,
@@ -20,7 +21,7 @@ pub(crate) struct Slots<E> {
 /// Entries of the index to a slot, at the least.
 const SPARSE: usize = 2;
 
-impl<E: Copy + Default> Slots<E> {
+impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     /// A table of at most `capacity` keys.
     pub(crate) fn new(parts: usize, width: usize, capacity: usize) -> Self {
         Self {
@@ -28,6 +29,7 @@ impl<E: Copy + Default> Slots<E> {
             width,
             capacity: capacity.max(1),
             keys: Vec::new(),
+            heads: Vec::new(),
             entries: Vec::new(),
             oldest: 0,
             index: vec![0; 64],
@@ -66,11 +68,13 @@ impl<E: Copy + Default> Slots<E> {
             self.oldest = (self.oldest + 1) % self.len();
             self.forget(position);
             self.keys[position * self.parts..][..self.parts].copy_from_slice(key);
+            self.heads[position] = H::default();
             self.entries[position * self.width..][..self.width].fill(E::default());
             position
         } else {
             let position = self.len();
             self.keys.extend_from_slice(key);
+            self.heads.push(H::default());
             self.entries.resize((position + 1) * self.width, E::default());
             if (position + 1) * SPARSE > self.index.len() {
                 self.rebuild();
@@ -91,18 +95,18 @@ impl<E: Copy + Default> Slots<E> {
         &self.keys[position * self.parts..][..self.parts]
     }
 
-    pub(crate) fn slot(&self, position: usize) -> &[E] {
-        &self.entries[position * self.width..][..self.width]
-    }
-
-    pub(crate) fn slot_mut(&mut self, position: usize) -> &mut [E] {
-        &mut self.entries[position * self.width..][..self.width]
-    }
-
-    /// The key and the entries of a slot.
-    pub(crate) fn both_mut(&mut self, position: usize) -> (&[i64], &mut [E]) {
+    /// The key, the head and the entries of a slot.
+    pub(crate) fn slot(&mut self, position: usize) -> (&[i64], &mut H, &mut [E]) {
         let key = &self.keys[position * self.parts..][..self.parts];
-        (key, &mut self.entries[position * self.width..][..self.width])
+        (key, &mut self.heads[position], &mut self.entries[position * self.width..][..self.width])
+    }
+
+    /// Copies the slot at `position` into `other`, where it has none.
+    pub(crate) fn copy_to(&self, position: usize, other: &mut Self) {
+        let to = other.insert(self.key(position));
+        let (_, head, entries) = other.slot(to);
+        *head = self.heads[position];
+        entries.copy_from_slice(&self.entries[position * self.width..][..self.width]);
     }
 
     fn enter(&mut self, position: usize) {
@@ -164,15 +168,15 @@ mod tests {
         /// The table agrees with a list that is searched from end to end.
         #[test]
         fn the_latest_keys_are_found(keys in prop::collection::vec(-40_i64..40, 1..400), capacity in 1_usize..50) {
-            let mut slots = Slots::<u64>::new(1, 2, capacity);
+            let mut slots = Slots::<(), u64>::new(1, 2, capacity);
             let mut latest: Vec<(i64, u64)> = Vec::new();
             for (count, key) in (1..).zip(keys) {
                 let position = slots.find(&[key]);
                 let expected = latest.iter_mut().find(|(other, _)| *other == key);
-                prop_assert_eq!(position.map(|at| slots.slot(at)[1]), expected.as_ref().map(|(_, value)| *value));
+                prop_assert_eq!(position.map(|at| slots.slot(at).2[1]), expected.as_ref().map(|(_, value)| *value));
                 match (position, expected) {
                     (Some(position), Some(expected)) => {
-                        slots.slot_mut(position)[1] += 1;
+                        slots.slot(position).2[1] += 1;
                         expected.1 += 1;
                     }
                     _ => {
@@ -181,8 +185,8 @@ mod tests {
                             latest.remove(0);
                         }
                         let position = slots.insert(&[key]);
-                        prop_assert_eq!(slots.slot(position), &[0, 0]);
-                        slots.slot_mut(position)[1] = count;
+                        prop_assert_eq!(&slots.slot(position).2[..], &[0, 0]);
+                        slots.slot(position).2[1] = count;
                         latest.push((key, count));
                     }
                 }
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn keys_of_several_parts_differ_in_any() {
-        let mut slots = Slots::<u8>::new(2, 1, 8);
+        let mut slots = Slots::<(), u8>::new(2, 1, 8);
         for key in [[1, 2], [2, 1], [1, 1]] {
             assert_eq!(slots.find(&key), None);
             slots.insert(&key);

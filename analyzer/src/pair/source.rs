@@ -43,6 +43,11 @@ impl KeySource {
         identities: &Identities,
         words: &'w mut [i64; MAX_WORDS],
     ) -> Option<&'w [i64]> {
+        // Most keys are one number.
+        if let [Source::Number(arg)] = self.words[..self.len] {
+            words[0] = number(columns, row, arg)?;
+            return Some(&words[..1]);
+        }
         for (word, &source) in words[..self.len].iter_mut().zip(&self.words) {
             *word = match source {
                 Source::Number(arg) => number(columns, row, arg)?,

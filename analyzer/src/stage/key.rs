@@ -1,6 +1,7 @@
 //! Keys: the values that say which events belong together.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use tracer_format::grammar::Malformed;
@@ -140,7 +141,7 @@ impl fmt::Display for Key {
 }
 
 /// The value of a key: one number for each part, then that of the scope, if it is not the trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyValue {
     words: [i64; MAX_WORDS],
     len: u8,
@@ -166,6 +167,13 @@ impl KeyValue {
     #[must_use]
     pub fn words(&self) -> &[i64] {
         &self.words[..usize::from(self.len)]
+    }
+}
+
+/// The numbers alone: what is behind them is zero.
+impl Hash for KeyValue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().iter().for_each(|&word| state.write_i64(word));
     }
 }
 

@@ -1,7 +1,8 @@
 //! What was seen of one key in one stage, while it is being paired.
 
-use super::span::Point;
 use tracer_format::ThreadId;
+
+use crate::pair::span::Point;
 
 /// What was seen of one key in one stage. 64 bytes: there are many.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +24,10 @@ pub(super) struct Cell {
     before: u16,
     /// Which of the stage's probes ended it.
     pub(super) ended_by: u16,
+    /// Position plus one of the next cell in its chain; 0 if there is none. See `chain.rs`.
+    pub(super) below: u16,
+    /// Position plus one of the complete cell that ended last, of those from this one down in its chain; of several, not this one.
+    pub(super) longest: u16,
     pub(super) state: CellState,
 }
 

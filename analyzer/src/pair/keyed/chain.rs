@@ -1,0 +1,147 @@
+//! What a key has open and complete, so that its way from stage to stage is found without a look at all stages.
+//!
+//! Each cell of a slot is in one of two chains or in none. The complete ones stand in the order of their begins, and know
+//! which of those that began before ended last.
+
+use super::cell::Cell;
+
+/// Tops of the two chains: positions plus one of their last cells; 0 if there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chains {
+    complete: u16,
+    open: u16,
+}
+
+/// What is known of a key: a cell for each stage of its group.
+#[derive(Debug)]
+pub(super) struct Slot<'a> {
+    pub(super) chains: &'a mut Chains,
+    pub(super) cells: &'a mut [Cell],
+}
+
+/// Cells of a chain, from its top down, each with its position.
+#[derive(Debug, Clone)]
+pub(super) struct Chain<'a> {
+    cells: &'a [Cell],
+    next: u16,
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = (usize, &'a Cell);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = usize::from(self.next).checked_sub(1)?;
+        let cell = &self.cells[at];
+        self.next = cell.below;
+        Some((at, cell))
+    }
+}
+
+impl Slot<'_> {
+    /// Complete spans, the last to begin first; of those that began together, the last stage first.
+    pub(super) fn complete(&self) -> Chain<'_> {
+        Chain { cells: self.cells, next: self.chains.complete }
+    }
+
+    /// Stages that have begun and not ended, those with several begins among them.
+    pub(super) fn open(&self) -> Chain<'_> {
+        Chain { cells: self.cells, next: self.chains.open }
+    }
+
+    /// When the last of `cell`'s chain from `cell` down ended.
+    pub(super) fn last_end_ns(&self, cell: &Cell) -> u64 {
+        usize::from(cell.longest).checked_sub(1).map_or(0, |at| self.cells[at].end_ns())
+    }
+
+    /// Whether one below complete cell `local` in its chain ended when it did, or later.
+    pub(super) fn is_outlasted(&self, local: usize) -> bool {
+        usize::from(self.cells[local].longest) != local + 1
+    }
+
+    /// Calls `change` with all cells that are open.
+    pub(super) fn for_each_open(&mut self, mut change: impl FnMut(&mut Cell)) {
+        let mut next = self.chains.open;
+        while let Some(at) = usize::from(next).checked_sub(1) {
+            next = self.cells[at].below;
+            change(&mut self.cells[at]);
+        }
+    }
+
+    /// Cell `local`, which is in no chain, is open now.
+    pub(super) fn add_open(&mut self, local: usize) {
+        // A group of more stages has no hand-offs beyond those.
+        let Ok(own) = u16::try_from(local + 1) else { return };
+        self.cells[local].below = std::mem::replace(&mut self.chains.open, own);
+    }
+
+    /// Cell `local` is open no more.
+    pub(super) fn remove_open(&mut self, local: usize) {
+        let below = self.cells[local].below;
+        let mut at = self.chains.open;
+        if usize::from(at) == local + 1 {
+            self.chains.open = below;
+        }
+        while let Some(position) = usize::from(at).checked_sub(1) {
+            at = self.cells[position].below;
+            if usize::from(at) == local + 1 {
+                self.cells[position].below = below;
+                return;
+            }
+        }
+    }
+
+    /// Cell `local`, which is in no chain, is complete now.
+    pub(super) fn add_complete(&mut self, local: usize) {
+        let Ok(own) = u16::try_from(local + 1) else { return };
+        let (begin, end_ns) = ((self.cells[local].begin_ns(), local), self.cells[local].end_ns());
+        let (mut above, mut next) = (None, self.chains.complete);
+        while let Some(at) = usize::from(next).checked_sub(1) {
+            if (self.cells[at].begin_ns(), at) < begin {
+                break;
+            }
+            if self.last_end_ns(&self.cells[at]) <= end_ns {
+                self.cells[at].longest = own;
+            }
+            (above, next) = (Some(at), self.cells[at].below);
+        }
+        match above {
+            Some(above) => self.cells[above].below = own,
+            None => self.chains.complete = own,
+        }
+        self.put(local, own, next);
+    }
+
+    /// Cell `local` stands on top of `below` in the chain of complete ones.
+    fn put(&mut self, local: usize, own: u16, below: u16) {
+        let longest = usize::from(below).checked_sub(1).map_or(0, |at| self.cells[at].longest);
+        let last_end_ns = usize::from(longest).checked_sub(1).map_or(0, |at| self.cells[at].end_ns());
+        let cell = &mut self.cells[local];
+        cell.below = below;
+        cell.longest = if longest == 0 || last_end_ns < cell.end_ns() { own } else { longest };
+    }
+
+    /// Takes out of the chain of complete ones those that began at `from_ns` or later and for which `is_over`.
+    pub(super) fn remove_complete(
+        &mut self,
+        from_ns: u64,
+        mut is_over: impl FnMut(usize, &mut Cell) -> bool,
+    ) {
+        // Those that stay are hung up the other way round, and then put back, the first to begin first.
+        let (mut kept, mut next) = (0, self.chains.complete);
+        while let Some(at) = usize::from(next).checked_sub(1)
+            && self.cells[at].begin_ns() >= from_ns
+        {
+            let below = self.cells[at].below;
+            if !is_over(at, &mut self.cells[at]) {
+                self.cells[at].below = std::mem::replace(&mut kept, next);
+            }
+            next = below;
+        }
+        while let Some(at) = usize::from(kept).checked_sub(1) {
+            let above = self.cells[at].below;
+            self.put(at, kept, next);
+            (next, kept) = (kept, above);
+        }
+        self.chains.complete = next;
+    }
+}
