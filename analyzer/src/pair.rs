@@ -1,6 +1,7 @@
 //! Which events belong together: begins and ends become spans, and spans of one key hand on to each other.
 
 mod identity;
+mod key_text;
 mod keyed;
 mod nested;
 mod out;
@@ -11,6 +12,7 @@ mod slots;
 mod source;
 mod span;
 
+pub(crate) use key_text::KeyTexts;
 pub use pairer::{Pairer, WAITING_SLOTS};
 pub use remembered::RECENT_KEYS;
 pub use sink::Sink;

@@ -29,6 +29,9 @@
 //! | `begin_pid`, `end_pid` | int32, nullable | processes |
 //! | `class` | string | as [`Class::name`](crate::pair::Class::name) |
 //! | `key_rest` | list of int64 | further parts of the key |
+//! | `key_text` | string, nullable | all of the key, if a part of it is a string, which `key` and `key_rest` have a number for |
+//! | `ended_by` | string, nullable | the probe that ended it; null if no end was seen |
+//! | `near_loss` | bool | events were lost that may have made it what it is |
 
 use std::io::Write;
 use std::str::FromStr;

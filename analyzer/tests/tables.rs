@@ -214,7 +214,8 @@ fn spans_have_their_ends_and_classes() {
     let file = table(&bytes, &Filter::default(), Rows::Spans(&stages), Format::Csv);
     let text = String::from_utf8(file).unwrap();
     let mut lines = text.split_terminator("\r\n");
-    let head = "stage,key,begin_ns,end_ns,latency_ns,begin_pid,end_pid,class,key_rest";
+    let head =
+        "stage,key,begin_ns,end_ns,latency_ns,begin_pid,end_pid,class,key_rest,key_text,ended_by,near_loss";
     assert_eq!(lines.next(), Some(head));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     let latencies = |stage: &str, class: &str| -> Vec<&str> {
@@ -229,10 +230,11 @@ fn spans_have_their_ends_and_classes() {
         let [begin_ns, end_ns, latency_ns] = ends[..] else { panic!("{row:?}") };
         assert_eq!(begin_ns.zip(end_ns).map(|(begin_ns, end_ns)| end_ns - begin_ns), latency_ns, "{row:?}");
         assert_eq!(
-            (begin_ns.is_some(), end_ns.is_some()),
-            (!row[5].is_empty(), !row[6].is_empty()),
+            (begin_ns.is_some(), end_ns.is_some(), end_ns.is_some()),
+            (!row[5].is_empty(), !row[6].is_empty(), !row[10].is_empty()),
             "{row:?}"
         );
+        assert_eq!((row[9], row[11]), ("", "false"), "{row:?}");
     }
 }
 
@@ -244,11 +246,30 @@ fn keys_of_several_parts_are_kept_whole() {
     found.sort();
     // The second `p:text` has no key: its first argument was unreadable.
     let expected = [
-        "s -1 6000 null null 11 null open [11]",
-        "s 5 2000 null null 11 null open [11]",
-        "s 7 null 3000 null null 12 orphan_end [13]",
+        "s -1 6000 null null 11 null open [11] null null false",
+        "s 5 2000 null null 11 null open [11] null null true",
+        "s 7 null 3000 null null 12 orphan_end [13] null p:text false",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn keys_that_are_texts_are_shown_as_texts() {
+    let texts: stage::Stage = "t = p:text -> q:big by str,arg0".parse().unwrap();
+    for format in [Format::Arrow, Format::Parquet] {
+        let file = table(&mixed_trace(), &Filter::default(), Rows::Spans(&[texts.clone()]), format);
+        let batches = match format {
+            Format::Arrow => read_arrow(&file).0,
+            _ => read_parquet(&file, "texts.parquet").0,
+        };
+        let found = rows(&batches);
+        let [row] = &found[..] else { panic!("{found:?}") };
+        // Events were lost after it, one of which may be its end.
+        assert!(row.ends_with(" 3000 null null 12 null open [7] x,\"y\",7 null true"), "{row}");
+    }
+    let csv = table(&mixed_trace(), &Filter::default(), Rows::Spans(&[texts]), Format::Csv);
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(csv.ends_with(",open,[7],\"x,\"\"y\"\",7\",,true\r\n"), "{csv}");
 }
 
 /// A trace of `count` events, each with its number and a string of `string_bytes` bytes.

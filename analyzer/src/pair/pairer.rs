@@ -198,7 +198,7 @@ impl Pairer {
 }
 
 /// Position of the site's probe among those that stand at `side` of the stage, and whether it stands at both.
-fn role(stage: &Stage, side: Side, site: &Site) -> Option<(u16, bool)> {
+pub(super) fn role(stage: &Stage, side: Side, site: &Site) -> Option<(u16, bool)> {
     let is = |probe: &ProbeName| probe.provider == site.provider && probe.probe == site.probe;
     let (begins, ends) = (stage.begins.iter().position(is), stage.ends.iter().position(is));
     let position = if side == Side::Begin { begins? } else { ends? };

@@ -60,8 +60,14 @@ impl KeySource {
     }
 }
 
+/// The parts of `key` that are strings in the events of `site`, by their positions.
+pub(super) fn text_parts(key: &Key, side: Side, site: &Site) -> impl Iterator<Item = (usize, Argument)> {
+    let sources = key.parts.iter().map(move |&part| source(part, side, site)).enumerate();
+    sources.filter(|(_, source)| matches!(source, Source::Text(_))).map(|(at, source)| (at, Argument(source)))
+}
+
 /// An argument of one site's events.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Argument(Source);
 
 impl Argument {
@@ -78,6 +84,12 @@ impl Argument {
             Source::Text(arg) => text(columns, row, arg),
             Source::Scope(_) | Source::Nowhere => None,
         }
+    }
+
+    /// Its text in row `row`; `None` if it is no string, or was unreadable.
+    pub(super) fn text(self, columns: &Columns, row: usize) -> Option<&[u8]> {
+        let Source::Text(arg) = self.0 else { return None };
+        columns.string(number(columns, row, arg)?.cast_unsigned())
     }
 }
 

@@ -9,7 +9,7 @@ use super::gap_name;
 use super::layout::{Layout, Shape};
 use crate::Result;
 use crate::analysis::{Analysis, HandOffReport, analyze};
-use crate::pair::{Class, HandOff, Point, Sink, Span};
+use crate::pair::{Class, HandOff, KeyTexts, Point, Sink, Span};
 use crate::select::Selection;
 use crate::stage::{KeyValue, Stage};
 
@@ -19,10 +19,10 @@ pub(super) trait Canvas {
     fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()>;
 
     /// Draws a complete span.
-    fn slice(&mut self, slice: &Slice) -> io::Result<()>;
+    fn slice(&mut self, slice: Slice) -> io::Result<()>;
 
     /// Draws a begin or end that is part of no complete span.
-    fn instant(&mut self, instant: &Instant) -> io::Result<()>;
+    fn instant(&mut self, instant: Instant) -> io::Result<()>;
 
     /// Draws an arrow between two slices, after the slice that completed the hand-off.
     fn flow(&mut self, arrow: &Arrow) -> io::Result<()>;
@@ -34,23 +34,30 @@ pub(super) trait Canvas {
     fn finish(self, analysis: &Analysis) -> io::Result<()>;
 }
 
+/// A key, and how it is shown if a part of it is a string.
+#[derive(Debug, Clone)]
+pub(super) struct ShownKey {
+    pub(super) value: KeyValue,
+    pub(super) text: Option<String>,
+}
+
 /// A complete span.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Slice {
     pub(super) stage: u32,
     pub(super) shape: Shape,
-    pub(super) key: KeyValue,
+    pub(super) key: ShownKey,
     pub(super) begin: Point,
     pub(super) end: Point,
     pub(super) reordered: bool,
 }
 
 /// A begin or end that is part of no complete span.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Instant {
     pub(super) stage: u32,
     pub(super) class: Class,
-    pub(super) key: KeyValue,
+    pub(super) key: ShownKey,
     pub(super) point: Point,
     /// End minus begin, if both were seen.
     pub(super) latency_ns: Option<i64>,
@@ -106,7 +113,8 @@ pub(super) fn draw<'a, C: Canvas>(
     let seen = analyze(trace, selection, stages, &mut layout)?;
     let shapes = layout.shapes;
     let canvas = make(Scene { trace, stages, shapes: &shapes, hand_offs: &seen.hand_offs });
-    let mut drawing = Drawing { trace, shapes, canvas };
+    let texts = KeyTexts::new(stages, &trace.definitions);
+    let mut drawing = Drawing { trace, shapes, texts, canvas };
     let analysis = analyze(trace, selection, stages, &mut drawing)?;
     for range in &analysis.outcome.damage {
         let block = trace.blocks.iter().find(|block| block.offset == range.offset);
@@ -123,23 +131,28 @@ pub(super) fn draw<'a, C: Canvas>(
 struct Drawing<'a, C> {
     trace: &'a Trace<'a>,
     shapes: Vec<Shape>,
+    texts: KeyTexts,
     canvas: C,
 }
 
 impl<C: Canvas> Sink for Drawing<'_, C> {
     fn events(&mut self, columns: &Columns, mut rows: Range<usize>) -> io::Result<()> {
+        self.texts.events(columns, rows.clone());
         rows.try_for_each(|row| self.canvas.event(columns, row))
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        let Span { stage, class, key, reordered, .. } = *span;
+        let Span { stage, class, reordered, .. } = *span;
+        let key = ShownKey { value: span.key, text: self.texts.text(stage, &span.key) };
         if let (Class::Complete, Some(begin), Some(end)) = (class, span.begin, span.end) {
             let shape = self.shapes[stage as usize];
-            return self.canvas.slice(&Slice { stage, shape, key, begin, end, reordered });
+            return self.canvas.slice(Slice { stage, shape, key, begin, end, reordered });
         }
         let latency_ns = span.latency_ns();
-        let mut points = [span.begin, span.end].into_iter().flatten();
-        points.try_for_each(|point| self.canvas.instant(&Instant { stage, class, key, point, latency_ns }))
+        for point in [span.begin, span.end].into_iter().flatten() {
+            self.canvas.instant(Instant { stage, class, key: key.clone(), point, latency_ns })?;
+        }
+        Ok(())
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {

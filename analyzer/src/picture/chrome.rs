@@ -203,7 +203,7 @@ impl<W: Write> Canvas for Chrome<'_, W> {
         self.end_event()
     }
 
-    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+    fn slice(&mut self, slice: Slice) -> io::Result<()> {
         let is_async = slice.shape == Shape::Async;
         let id = if is_async { self.next_id() } else { 0 };
         for (side, time_ns) in [slice.begin.time_ns, slice.end.time_ns].into_iter().enumerate() {
@@ -226,7 +226,7 @@ impl<W: Write> Canvas for Chrome<'_, W> {
         Ok(())
     }
 
-    fn instant(&mut self, instant: &Instant) -> io::Result<()> {
+    fn instant(&mut self, instant: Instant) -> io::Result<()> {
         let piece = &self.pieces.stages[instant.stage as usize].irregular[instant.class as usize];
         self.text.extend_from_slice(piece);
         push_key(&mut self.text, &instant.key);

@@ -158,7 +158,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
         let name = self.interned.stage(stage);
         let mut flows = std::mem::take(&mut self.last_flows);
         for &(way, side) in &self.flows_ahead[stage] {
-            flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &slice.key));
+            flows.push(flow_id(way, if side == Side::Begin { begin } else { end }, &slice.key.value));
         }
         push_event(&mut self.packets, begin.time_ns, |out| {
             push_head(out, Type::SliceBegin, Some((Category::Stage, name)));
@@ -235,13 +235,13 @@ impl<W: Write> Canvas for Perfetto<'_, W> {
     }
 
     /// It is appended when all of its flows are known: when the next comes.
-    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+    fn slice(&mut self, slice: Slice) -> io::Result<()> {
         self.last_slice()?;
-        self.last = Some(*slice);
+        self.last = Some(slice);
         Ok(())
     }
 
-    fn instant(&mut self, instant: &Instant) -> io::Result<()> {
+    fn instant(&mut self, instant: Instant) -> io::Result<()> {
         self.last_slice()?;
         let name = self.interned.irregular(instant.stage as usize, instant.class);
         let track = self.uuids.probes(instant.point.thread);
@@ -257,7 +257,7 @@ impl<W: Write> Canvas for Perfetto<'_, W> {
     }
 
     fn flow(&mut self, arrow: &Arrow) -> io::Result<()> {
-        let Some(last) = self.last else { return Ok(()) };
+        let Some(last) = &self.last else { return Ok(()) };
         let HandOff { from, to, left, arrived, ref key, .. } = arrow.hand_off;
         let way = *self.ways.get_or_insert(from, to, || 0);
         // Of the two spans, one is the last that was complete.

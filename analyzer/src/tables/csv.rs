@@ -52,7 +52,9 @@ enum Cells<'b> {
     Number(&'b [i64], Option<&'b NullBuffer>),
     Time(&'b [i64], Option<&'b NullBuffer>),
     /// Numbers of names, and the names as fields.
-    Name(&'b [i32], Vec<Vec<u8>>),
+    Name(&'b [i32], Vec<Vec<u8>>, Option<&'b NullBuffer>),
+    Text(&'b arrow::array::StringArray),
+    Truth(&'b arrow::array::BooleanArray),
     Numbers {
         ends: &'b [i32],
         numbers: &'b [i64],
@@ -73,6 +75,8 @@ impl<'b> Cells<'b> {
             DataType::Timestamp(..) => {
                 Self::Time(column.as_primitive::<TimestampMicrosecondType>().values(), nulls)
             }
+            DataType::Utf8 => Self::Text(column.as_string::<i32>()),
+            DataType::Boolean => Self::Truth(column.as_boolean()),
             DataType::Dictionary(..) => {
                 let names = column.as_dictionary::<Int32Type>();
                 let field = |name: Option<&str>| {
@@ -81,7 +85,7 @@ impl<'b> Cells<'b> {
                     field
                 };
                 let fields = names.values().as_string::<i32>().iter().map(field).collect();
-                Self::Name(names.keys().values(), fields)
+                Self::Name(names.keys().values(), fields, nulls)
             }
             DataType::List(elements) if *elements.data_type() == DataType::Int64 => {
                 let lists = column.as_list::<i32>();
@@ -106,8 +110,11 @@ impl<'b> Cells<'b> {
             Self::Small(numbers, known) if is_known(known) => push_signed(out, numbers[row].into()),
             Self::Number(numbers, known) if is_known(known) => push_signed(out, numbers[row]),
             Self::Time(micros, known) if is_known(known) => second.push(micros[row], out),
-            Self::Small(..) | Self::Number(..) | Self::Time(..) => {}
-            Self::Name(keys, fields) => {
+            Self::Text(texts) if texts.is_valid(row) => push_field(out, texts.value(row)),
+            Self::Small(..) | Self::Number(..) | Self::Time(..) | Self::Text(..) => {}
+            Self::Truth(truths) => out.extend_from_slice(if truths.value(row) { b"true" } else { b"false" }),
+            Self::Name(_, _, known) if !is_known(known) => {}
+            Self::Name(keys, fields, _) => {
                 let field = usize::try_from(keys[row]).ok().and_then(|key| fields.get(key));
                 out.extend_from_slice(field.map_or(&[], |field| field));
             }

@@ -37,9 +37,8 @@ pub(super) fn names_type() -> DataType {
 }
 
 /// A column: the names whose numbers are `keys`.
-pub(super) fn column(keys: Vec<i32>, names: &ArrayRef) -> Result<ArrayRef> {
-    let keys = PrimitiveArray::<Int32Type>::from(keys);
-    let column =
-        DictionaryArray::try_new(keys, names.clone()).map_err(::parquet::errors::ParquetError::from)?;
+pub(super) fn column(keys: impl Into<PrimitiveArray<Int32Type>>, names: &ArrayRef) -> Result<ArrayRef> {
+    let column = DictionaryArray::try_new(keys.into(), names.clone())
+        .map_err(::parquet::errors::ParquetError::from)?;
     Ok(Arc::new(column))
 }

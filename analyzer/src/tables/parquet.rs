@@ -88,6 +88,8 @@ fn properties(schema: &Schema) -> WriterProperties {
                 let properties = properties.set_column_dictionary_enabled(path.clone(), is_text);
                 properties.set_column_encoding(path, Encoding::PLAIN)
             }
+            DataType::Utf8 => properties.set_column_dictionary_enabled(path(&[name]), true),
+            DataType::Boolean => properties.set_column_encoding(path(&[name]), Encoding::PLAIN),
             _ => properties.set_column_encoding(path(&[name]), Encoding::DELTA_BINARY_PACKED),
         };
     }

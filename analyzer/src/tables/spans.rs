@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::errors::ParquetError;
-use tracer_format::Trace;
+use tracer_format::{Columns, Trace};
 
 use super::BATCH_ROWS;
 use super::encoding::TableWriter;
 use super::lists::{NumberLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
-use crate::pair::{Class, Point, Sink, Span};
+use crate::pair::{Class, KeyTexts, Point, Sink, Span};
 use crate::stage::Stage;
 use crate::{Error, Result};
 
@@ -23,8 +24,11 @@ pub(super) struct SpanRows {
     schema: SchemaRef,
     /// Process of each thread.
     pids: Vec<Option<i32>>,
-    /// Names of stages and classes; their numbers are those of the stages and the classes.
-    names: [ArrayRef; 2],
+    /// Names of stages and classes, whose numbers are those of the stages and the classes; names of probes.
+    names: [ArrayRef; 3],
+    /// For each stage, the numbers of the probes that may end it.
+    ends: Vec<Vec<i32>>,
+    texts: KeyTexts,
     stage: Vec<i32>,
     key: Vec<i64>,
     begin_ns: Vec<Option<i64>>,
@@ -34,6 +38,9 @@ pub(super) struct SpanRows {
     end_pid: Vec<Option<i32>>,
     class: Vec<i32>,
     key_rest: NumberLists,
+    key_text: Vec<Option<String>>,
+    ended_by: Vec<Option<i32>>,
+    near_loss: Vec<bool>,
 }
 
 impl SpanRows {
@@ -46,6 +53,10 @@ impl SpanRows {
         for class in Class::ALL {
             class_names.key(class.name());
         }
+        let probes: Vec<Vec<String>> =
+            stages.iter().map(|stage| stage.ends.iter().map(ToString::to_string).collect()).collect();
+        let mut probe_names = Names::default();
+        let ends = probes.iter().map(|ends| ends.iter().map(|end| probe_names.key(end)).collect()).collect();
         let definitions = &trace.definitions;
         let pid = |thread: &tracer_format::Thread| {
             definitions.process(thread.process).map(|process| process.pid.cast_signed())
@@ -53,7 +64,9 @@ impl SpanRows {
         Self {
             schema: schema(metadata),
             pids: definitions.threads.iter().map(pid).collect(),
-            names: [stage_names.array(), class_names.array()],
+            names: [stage_names.array(), class_names.array(), probe_names.array()],
+            ends,
+            texts: KeyTexts::new(stages, definitions),
             stage: Vec::new(),
             key: Vec::new(),
             begin_ns: Vec::new(),
@@ -63,6 +76,9 @@ impl SpanRows {
             end_pid: Vec::new(),
             class: Vec::new(),
             key_rest: NumberLists::new(),
+            key_text: Vec::new(),
+            ended_by: Vec::new(),
+            near_loss: Vec::new(),
         }
     }
 
@@ -85,11 +101,15 @@ impl SpanRows {
         self.class.push(span.class as i32);
         self.key_rest.extend(rest.iter().copied());
         self.key_rest.end_row();
+        self.key_text.push(self.texts.text(span.stage, &span.key));
+        let ends = self.ends.get(span.stage as usize).filter(|_| span.end.is_some());
+        self.ended_by.push(ends.and_then(|ends| ends.get(usize::from(span.ended_by)).copied()));
+        self.near_loss.push(span.near_loss);
     }
 
     /// The rows; there are none again.
     pub(super) fn take(&mut self) -> Result<RecordBatch> {
-        let [stages, classes] = &self.names;
+        let [stages, classes, probes] = &self.names;
         let small = |column: &mut Vec<_>| -> ArrayRef { Arc::new(Int32Array::from(std::mem::take(column))) };
         let optional = |column: &mut Vec<Option<i64>>| -> ArrayRef {
             Arc::new(Int64Array::from(std::mem::take(column)))
@@ -104,6 +124,9 @@ impl SpanRows {
             small(&mut self.end_pid),
             column(std::mem::take(&mut self.class), classes)?,
             self.key_rest.take()?,
+            Arc::new(StringArray::from(std::mem::take(&mut self.key_text))),
+            column(std::mem::take(&mut self.ended_by), probes)?,
+            Arc::new(BooleanArray::from(std::mem::take(&mut self.near_loss))),
         ];
         Ok(RecordBatch::try_new(self.schema.clone(), arrays).map_err(ParquetError::from)?)
     }
@@ -120,6 +143,9 @@ fn schema(metadata: Metadata) -> SchemaRef {
         Field::new("end_pid", DataType::Int32, true),
         Field::new("class", names_type(), false),
         Field::new("key_rest", list_type(DataType::Int64), false),
+        Field::new("key_text", DataType::Utf8, true),
+        Field::new("ended_by", names_type(), true),
+        Field::new("near_loss", DataType::Boolean, false),
     ];
     Arc::new(Schema::new_with_metadata(fields, HashMap::from_iter(metadata)))
 }
@@ -133,6 +159,11 @@ pub(super) struct SpanSink<'w, W> {
 }
 
 impl<W: io::Write> Sink for SpanSink<'_, W> {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        self.rows.texts.events(columns, rows);
+        Ok(())
+    }
+
     fn span(&mut self, span: &Span) -> io::Result<()> {
         self.rows.push(span);
         if self.rows.stage.len() < BATCH_ROWS {

@@ -6,9 +6,10 @@ use tracer_format::{Arg, ArgKind, Columns, Definitions, Site};
 
 use crate::analysis::{EdgeMap, hand_off_name};
 use crate::pair::{Class, Edge};
+use crate::picture::canvas::ShownKey;
 use crate::picture::irregular_name;
 use crate::picture::tracks::Tracks;
-use crate::stage::{KeyValue, Stage};
+use crate::stage::Stage;
 
 /// JavaScript keeps integers up to here exact.
 const MAX_SAFE: u64 = 1 << 53;
@@ -182,9 +183,12 @@ pub(super) fn push_id(out: &mut Vec<u8>, id: u64) {
 }
 
 /// Appends the parts of a key, in quotes.
-pub(super) fn push_key(out: &mut Vec<u8>, key: &KeyValue) {
+pub(super) fn push_key(out: &mut Vec<u8>, key: &ShownKey) {
+    if let Some(text) = &key.text {
+        return push_json(out, &Value::from(text.as_str()));
+    }
     out.push(b'"');
-    for (position, &part) in key.words().iter().enumerate() {
+    for (position, &part) in key.value.words().iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
@@ -221,6 +225,9 @@ mod tests {
         assert_eq!(text(|out| push_id(out, u64::MAX)), "\"0xffffffffffffffff\"");
         assert_eq!(text(|out| push_integer(out, -(1 << 53))), "-9007199254740992");
         assert_eq!(text(|out| push_integer(out, i64::MIN)), "\"-9223372036854775808\"");
-        assert_eq!(text(|out| push_key(out, &KeyValue::new(&[1, -2]))), "\"1,-2\"");
+        let mut key = ShownKey { value: crate::stage::KeyValue::new(&[1, -2]), text: None };
+        assert_eq!(text(|out| push_key(out, &key)), "\"1,-2\"");
+        key.text = Some("say \"hi\"".into());
+        assert_eq!(text(|out| push_key(out, &key)), r#""say \"hi\"""#);
     }
 }

@@ -4,7 +4,7 @@ use tracer_format::limits::MAX_ARGUMENTS;
 use tracer_format::{Arg, ArgKind, Columns, Site};
 
 use super::wire::{push_fixed, push_int, push_message, push_text, push_uint};
-use crate::stage::KeyValue;
+use crate::picture::canvas::ShownKey;
 
 /// `TrackEvent.type`.
 #[derive(Debug, Clone, Copy)]
@@ -98,9 +98,12 @@ pub(super) fn push_string(out: &mut Vec<u8>, name: Name, value: &str) {
     push_annotation(out, name as u64, |out| push_text(out, 6, value));
 }
 
-/// Appends a key: a number, or the text of several.
-pub(super) fn push_key(out: &mut Vec<u8>, key: &KeyValue) {
-    match *key.words() {
+/// Appends a key: a number, or a text.
+pub(super) fn push_key(out: &mut Vec<u8>, key: &ShownKey) {
+    if let Some(text) = &key.text {
+        return push_string(out, Name::Key, text);
+    }
+    match *key.value.words() {
         [part] => push_signed(out, Name::Key, part),
         ref parts => {
             let parts: Vec<String> = parts.iter().map(i64::to_string).collect();

@@ -1,0 +1,82 @@
+//! The texts of keys: where a part of a key is a string, the key has a number that stands for it, and readers want the text.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tracer_format::{Columns, Definitions};
+
+use super::pairer::role;
+use super::source::{Argument, text_parts};
+use super::span::Side;
+use crate::stage::{KeyValue, Stage};
+
+/// Bytes of texts that are kept; where there are more, the keys that come later are shown as their numbers.
+const MAX_BYTES: usize = 16 << 20;
+/// What a text takes beside its bytes, about.
+const OVERHEAD: usize = 64;
+
+/// The texts that the keys of some stages are made of, collected from the events.
+#[derive(Debug)]
+pub(crate) struct KeyTexts {
+    /// Arguments of each site that are strings and part of a key.
+    sites: Vec<Vec<Argument>>,
+    /// For each stage, a bit for each number of its key that may stand for a text.
+    parts: Vec<u8>,
+    known: HashMap<i64, Box<str>>,
+    bytes: usize,
+}
+
+impl KeyTexts {
+    /// No texts yet.
+    pub(crate) fn new(stages: &[Stage], definitions: &Definitions) -> Self {
+        let mut parts = vec![0; stages.len()];
+        let mut sites = vec![Vec::new(); definitions.sites.len()];
+        for (site, arguments) in definitions.sites.iter().zip(&mut sites) {
+            for (stage, parts) in stages.iter().zip(&mut parts) {
+                let sides = [Side::Begin, Side::End].into_iter();
+                for side in sides.filter(|&side| role(stage, side, site).is_some()) {
+                    for (part, argument) in text_parts(&stage.key, side, site) {
+                        *parts |= 1 << part;
+                        if !arguments.contains(&argument) {
+                            arguments.push(argument);
+                        }
+                    }
+                }
+            }
+        }
+        Self { sites, parts, known: HashMap::new(), bytes: 0 }
+    }
+
+    /// Takes the texts of the rows `rows`, before their spans are asked for.
+    pub(crate) fn events(&mut self, columns: &Columns, rows: Range<usize>) {
+        if self.parts.iter().all(|&parts| parts == 0) {
+            return;
+        }
+        for row in rows {
+            let Some(arguments) = self.sites.get(columns.site[row].index()) else { continue };
+            for argument in arguments {
+                let (Some(number), Some(text)) = (argument.read(columns, row), argument.text(columns, row))
+                else {
+                    continue;
+                };
+                if self.bytes < MAX_BYTES && !self.known.contains_key(&number) {
+                    self.bytes += text.len() + OVERHEAD;
+                    self.known.insert(number, String::from_utf8_lossy(text).into());
+                }
+            }
+        }
+    }
+
+    /// The key of a span of `stage`, its parts with commas between; `None` if it has no text.
+    pub(crate) fn text(&self, stage: u32, key: &KeyValue) -> Option<String> {
+        let parts = self.parts.get(stage as usize).copied().filter(|&parts| parts != 0)?;
+        let mut has_text = false;
+        let part = |(at, number): (usize, &i64)| {
+            let text = self.known.get(number).filter(|_| parts >> at & 1 != 0);
+            has_text |= text.is_some();
+            text.map_or_else(|| number.to_string(), |text| text.to_string())
+        };
+        let shown: Vec<String> = key.words().iter().enumerate().map(part).collect();
+        has_text.then(|| shown.join(","))
+    }
+}
