@@ -257,7 +257,8 @@ fn keys_of_several_parts_are_kept_whole() {
 fn keys_that_are_texts_are_shown_as_texts() {
     let texts: stage::Stage = "t = p:text -> q:big by str,arg0".parse().unwrap();
     for format in [Format::Arrow, Format::Parquet] {
-        let file = table(&mixed_trace(), &Filter::default(), Rows::Spans(&[texts.clone()]), format);
+        let file =
+            table(&mixed_trace(), &Filter::default(), Rows::Spans(std::slice::from_ref(&texts)), format);
         let batches = match format {
             Format::Arrow => read_arrow(&file).0,
             _ => read_parquet(&file, "texts.parquet").0,

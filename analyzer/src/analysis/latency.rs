@@ -176,10 +176,14 @@ impl Counted {
         self.widen(min, max);
         self.count += values_ns.len() as u64;
         self.sum += sum_of(values_ns);
+        let mut negative = 0;
         for &value_ns in values_ns {
+            negative += u64::from(value_ns < 0);
             let buckets = if value_ns < 0 { &mut self.negative } else { &mut self.positive };
             buckets.add(value_ns.unsigned_abs());
         }
+        self.negative.total += negative;
+        self.positive.total += values_ns.len() as u64 - negative;
     }
 
     /// Takes the least and the greatest of further values, before they are counted.
@@ -210,13 +214,13 @@ struct Buckets {
 }
 
 impl Buckets {
+    /// Counts one more, but not in the total: the caller adds many at once.
     fn add(&mut self, magnitude: u64) {
         let index = index_of(magnitude);
         if index >= self.counts.len() {
             self.counts.resize((index / SUB + 1) * SUB, 0);
         }
         self.counts[index] += 1;
-        self.total += 1;
     }
 
     fn merge(&mut self, other: &Self) {

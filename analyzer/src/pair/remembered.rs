@@ -29,24 +29,34 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
 
     /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether
     /// it goes on waiting, and, if that makes another one leave for good, what is said of it.
+    #[inline]
     pub(super) fn slot<X>(
         &mut self,
         key: &[i64],
-        mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
+        leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
     ) -> Result<(&mut H, &mut [E]), X> {
-        let (slots, position) = if let Some(position) = self.recent.find(key) {
-            (&mut self.recent, position)
-        } else if let Some(position) = self.waiting.find(key) {
-            (&mut self.waiting, position)
-        } else {
-            if self.recent.is_full() {
-                self.retire(&mut leave)?;
-            }
-            let position = self.recent.insert(key);
-            (&mut self.recent, position)
+        let (slots, position) = match self.recent.find(key) {
+            Some(position) => (&mut self.recent, position),
+            None => self.older_or_new(key, leave)?,
         };
         let (_, head, entries) = slots.slot(position);
         Ok((head, entries))
+    }
+
+    /// The slot of a key that is not among the latest.
+    fn older_or_new<X>(
+        &mut self,
+        key: &[i64],
+        mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
+    ) -> Result<(&mut Slots<H, E>, usize), X> {
+        if let Some(position) = self.waiting.find(key) {
+            return Ok((&mut self.waiting, position));
+        }
+        if self.recent.is_full() {
+            self.retire(&mut leave)?;
+        }
+        let position = self.recent.insert(key);
+        Ok((&mut self.recent, position))
     }
 
     fn retire<X>(

@@ -47,6 +47,7 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     }
 
     /// Position of the slot of `key`.
+    #[inline]
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
         let mask = self.index.len() - 1;
         let mut at = hash(key) & mask;
@@ -95,7 +96,8 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         &self.keys[position * self.parts..][..self.parts]
     }
 
-    /// The key, the head and the entries of a slot.
+    /// The key, the head and the entries of a slot. Inline: on the way through memory, the result is waited for.
+    #[inline]
     pub(crate) fn slot(&mut self, position: usize) -> (&[i64], &mut H, &mut [E]) {
         let key = &self.keys[position * self.parts..][..self.parts];
         (key, &mut self.heads[position], &mut self.entries[position * self.width..][..self.width])
