@@ -83,7 +83,7 @@ const SHADOWED: &str = "the linker put its semaphore in a page that is loaded tw
 
 /// What is said of a program that the kernel did not ask about before it ran.
 const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
-                      mounted just before, or one that began with the recording): what it fired first may be missing";
+                      mounted just before): what it fired first may be missing";
 
 /// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
 fn given_path(started: &Started) -> PathBuf {

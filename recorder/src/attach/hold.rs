@@ -115,6 +115,8 @@ pub(crate) struct Holder {
     is_stopped: AtomicBool,
     /// When the kernel asked about programs, by process: CLOCK_MONOTONIC, ns.
     asked: Mutex<HashMap<u32, Vec<u64>>>,
+    /// When it began, on the same clock.
+    begun_ns: u64,
 }
 
 /// Processes that are remembered at a time, and questions of each; only those of an exec that failed stay.
@@ -130,13 +132,14 @@ impl Holder {
         let fanotify = listener()?;
         responder::probe(&fanotify)?;
         let (responder, socket) = responder::start(fanotify, admitted)?;
-        let holder = Self {
+        let mut holder = Self {
             socket: Arc::new(socket),
             responder,
             mounts: Mutex::new(Mounts::new()),
             familiar: Familiar::default(),
             is_stopped: AtomicBool::new(false),
             asked: Mutex::default(),
+            begun_ns: u64::MAX,
         };
         holder.mounts().look_everywhere(&mut |file| holder.watch(&file));
         message::send(holder.socket.as_fd(), Message::Begin, None)?;
@@ -144,7 +147,10 @@ impl Holder {
         let mut ready = [PollFd::new(&*holder.socket, PollFlags::IN)];
         poll(&mut ready, Some(&Timespec { tv_sec: 10, tv_nsec: 0 }))?;
         match message::receive(&*holder.socket)? {
-            Some((Message::Begin, _)) => Ok(holder),
+            Some((Message::Begin, _)) => {
+                holder.begun_ns = monotonic_ns();
+                Ok(holder)
+            }
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -203,8 +209,12 @@ impl Holder {
         times.push(monotonic_ns());
     }
 
-    /// Whether the kernel asked about the program that process `pid` began to run at `time_ns`; to be called once for each, in order.
+    /// Whether the kernel asked about the program that process `pid` began to run at `time_ns`, or this began later than that; to be
+    /// called once for each, in order.
     pub(crate) fn has_asked(&self, pid: u32, time_ns: u64) -> bool {
+        if time_ns < self.begun_ns {
+            return true;
+        }
         let mut asked = self.asked();
         let Some(times) = asked.get_mut(&pid) else { return false };
         let count = times.len();
