@@ -2,6 +2,9 @@
 
 mod ahead;
 mod block_ref;
+mod by_index;
+mod gathering;
+mod known;
 mod ordered;
 mod part;
 mod scan;
@@ -11,6 +14,7 @@ mod trace;
 
 pub use ahead::{Outbox, Worker};
 pub use block_ref::BlockRef;
+pub use known::Known;
 pub use ordered::{Batch, Batches};
 pub use scan::{DamagedRange, Found, Scanner};
 pub use share::Share;

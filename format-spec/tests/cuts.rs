@@ -31,7 +31,7 @@ fn streamed(bytes: &[u8]) -> Vec<String> {
     stream.push(bytes);
     while let Ok(Some(step)) = stream.next(Rest::Ends) {
         if step == Step::Events {
-            all.extend(texts(stream.columns(), &stream.trace().definitions));
+            all.extend(texts(stream.columns(), &stream.known().definitions));
         }
     }
     all

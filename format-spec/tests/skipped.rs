@@ -52,7 +52,7 @@ fn every_kind_is_read_as_it_was_written() {
     let mut stream = Stream::new();
     stream.push(&bytes);
     assert_eq!(stream.next(tracer_format::Rest::Ends).expect("a trace"), None);
-    assert_eq!(stream.trace().definitions.skipped, all);
+    assert_eq!(stream.known().definitions.skipped, all);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn take(stream: &mut Stream, rest: Rest, came: &mut Came) -> Result<()> {
     while let Some(step) = stream.next(rest)? {
         match step {
             Step::Events => {
-                let (columns, definitions) = (stream.columns(), &stream.trace().definitions);
+                let (columns, definitions) = (stream.columns(), &stream.known().definitions);
                 came.events.extend((0..columns.len()).map(|row| fingerprint(columns, row, definitions)));
             }
             Step::Gap(gap) => came.gaps.push((gap.from_ns, gap.to_ns, gap.count)),

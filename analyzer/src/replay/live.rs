@@ -93,18 +93,18 @@ impl<'f> Live<'f> {
     /// As [`write`](Self::write).
     pub fn finish(mut self, out: &mut impl Write) -> Result<Outcome> {
         self.write(Rest::Ends, out)?;
-        self.log.finish(&self.stream.trace().definitions, &mut self.lines);
+        self.log.finish(&self.stream.known().definitions, &mut self.lines);
         self.write_lines(out)?;
         self.outcome.incomplete = !self.stream.is_complete();
         self.select()?;
-        self.outcome.skipped = self.selection.skipped(&self.stream.trace().definitions);
+        self.outcome.skipped = self.selection.skipped(&self.stream.known().definitions);
         Ok(self.outcome)
     }
 
     fn events(&mut self) -> Result<()> {
         self.select()?;
         self.header();
-        let (trace, columns) = (self.stream.trace(), self.stream.columns());
+        let (trace, columns) = (self.stream.known(), self.stream.columns());
         let (log, lines, outcome) = (&mut self.log, &mut self.lines, &mut self.outcome);
         self.selection.rows(trace, columns, 0..columns.len(), |rows| {
             outcome.events += rows.len() as u64;
@@ -115,7 +115,7 @@ impl<'f> Live<'f> {
 
     /// Makes the header's lines, once; later those of probes that the stream told of since.
     fn header(&mut self) {
-        let definitions = &self.stream.trace().definitions;
+        let definitions = &self.stream.known().definitions;
         if self.begun {
             self.log.announce(definitions, &mut self.lines);
         } else if !definitions.sites.is_empty() {
@@ -125,7 +125,7 @@ impl<'f> Live<'f> {
     }
 
     fn select(&mut self) -> Result<()> {
-        let trace = self.stream.trace();
+        let trace = self.stream.known();
         let all = &trace.definitions;
         let known =
             [trace.blocks.len(), all.processes.len(), all.threads.len(), all.sites.len(), all.skipped.len()];

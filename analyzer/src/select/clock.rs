@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use tracer_format::{ClockAnchor, HostId, Trace, clock};
+use tracer_format::{ClockAnchor, HostId, Known, clock};
 
 /// The clock anchors of the trace's first host, ascending.
 #[must_use]
-pub fn anchors(trace: &Trace<'_>) -> Vec<ClockAnchor> {
+pub fn anchors(trace: &Known) -> Vec<ClockAnchor> {
     let mut anchors: Vec<ClockAnchor> =
         trace.clocks.iter().copied().filter(|anchor| anchor.host == HostId(0)).collect();
     anchors.sort_by_key(|anchor| anchor.monotonic_ns);
@@ -42,7 +42,7 @@ pub(crate) struct WallClock {
 
 impl WallClock {
     /// The clocks of all hosts of the trace, one if it names none.
-    pub(crate) fn of_hosts(trace: &Trace<'_>) -> Vec<Self> {
+    pub(crate) fn of_hosts(trace: &Known) -> Vec<Self> {
         let mut clocks = vec![Self::default(); trace.definitions.hosts.len().max(1)];
         for anchor in &trace.clocks {
             if let Some(clock) = clocks.get_mut(anchor.host.index()) {

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
-use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, ProcessId, Site, SiteId, Skipped, Trace};
+use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, Known, ProcessId, Site, SiteId, Skipped};
 
 use super::moment::monotonic_ns;
 use crate::Result;
@@ -63,7 +63,7 @@ impl Selection {
     ///
     /// # Errors
     /// [`crate::Error::Missing`] for wall time in a trace without clock anchors.
-    pub fn new(filter: &Filter, trace: &Trace<'_>) -> Result<Self> {
+    pub fn new(filter: &Filter, trace: &Known) -> Result<Self> {
         let definitions = &trace.definitions;
         let mut selection = Self { keys: filter.keys, ..Self::all() };
         if !filter.probes.is_empty() {
@@ -108,7 +108,7 @@ impl Selection {
 
     /// The selected part of the time from the first to the last event of `trace`, ns.
     #[must_use]
-    pub fn time_range(&self, trace: &Trace<'_>) -> (u64, u64) {
+    pub fn time_range(&self, trace: &Known) -> (u64, u64) {
         let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
         let first_ns = first_ns.max(self.from_ns);
         (first_ns, last_ns.min(self.to_ns).max(first_ns))
@@ -167,7 +167,7 @@ impl Selection {
     /// The first error of `found`.
     pub fn rows<E>(
         &self,
-        trace: &Trace<'_>,
+        trace: &Known,
         columns: &Columns,
         rows: Range<usize>,
         mut found: impl FnMut(Range<usize>) -> std::result::Result<(), E>,
@@ -189,7 +189,7 @@ impl Selection {
         if run.is_empty() { Ok(()) } else { found(run) }
     }
 
-    fn selects(&self, trace: &Trace<'_>, columns: &Columns, row: usize) -> bool {
+    fn selects(&self, trace: &Known, columns: &Columns, row: usize) -> bool {
         let time_ns = columns.time_ns[row];
         let listed =
             |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();

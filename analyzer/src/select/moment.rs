@@ -1,6 +1,6 @@
 //! What moments that a user names are in a trace.
 
-use tracer_format::Trace;
+use tracer_format::Known;
 use tracer_format::grammar::Moment;
 
 use super::clock::anchors;
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Missing`] for wall time in a trace without clock anchors.
-pub(super) fn monotonic_ns(moment: Moment, trace: &Trace<'_>) -> Result<u64> {
+pub(super) fn monotonic_ns(moment: Moment, trace: &Known) -> Result<u64> {
     match moment {
         Moment::Offset(offset_ns) => {
             let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);

@@ -1,35 +1,34 @@
 //! Parts: traces that stand in one file one after the other, each with ids of its own (SPEC.md "Several parts").
 
-use super::trace::Trace;
-use crate::encode::BlockDecoder;
+use super::gathering::Gathering;
 use crate::error::Damage;
 use crate::layout::header::FileHeader;
 use crate::limits::{MAX_DEFINITIONS, MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT, WEIGHT_PER_BYTE};
-use crate::model::{Definition, HostId, Placed, ProcessId, SiteId, ThreadId};
+use crate::model::{Definition, HostId, Placed, ProcessId, SiteId};
 
 /// Where a part begins in the file, and its ids in the lists of the whole file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Base {
-    pub(crate) offset: u64,
-    pub(crate) trace_id: u64,
-    pub(crate) hosts: u32,
-    pub(crate) processes: u32,
-    pub(crate) threads: u32,
-    pub(crate) sites: u32,
-    pub(crate) stages: u32,
-    pub(crate) exits: u32,
-    pub(crate) skipped: u32,
-    pub(crate) gaps: usize,
-    pub(crate) clocks: usize,
+pub(super) struct Base {
+    pub(super) offset: u64,
+    pub(super) trace_id: u64,
+    pub(super) hosts: u32,
+    pub(super) processes: u32,
+    pub(super) threads: u32,
+    pub(super) sites: u32,
+    pub(super) stages: u32,
+    pub(super) exits: u32,
+    pub(super) skipped: u32,
+    pub(super) gaps: usize,
+    pub(super) clocks: usize,
 }
 
-impl Trace<'_> {
-    pub(crate) fn begin_part(&mut self, header: &FileHeader, offset: usize) {
+impl Gathering {
+    pub(super) fn begin_part(&mut self, header: &FileHeader, offset: usize) {
         self.end_part();
         self.cuts = None;
-        let all = &self.definitions;
+        let all = &self.known.definitions;
         let id = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.bases.push(Base {
+        self.known.bases.push(Base {
             offset: offset as u64,
             trace_id: header.trace_id.get(),
             hosts: id(all.hosts.len()),
@@ -39,19 +38,19 @@ impl Trace<'_> {
             stages: id(all.stages.len()),
             exits: id(all.exits.len()),
             skipped: id(all.skipped.len()),
-            gaps: self.gaps.len(),
-            clocks: self.clocks.len(),
+            gaps: self.known.gaps.len(),
+            clocks: self.known.clocks.len(),
         });
-        self.cut_part |= !self.trace_ids.is_empty() && !self.complete;
-        self.trace_ids.push(header.trace_id.get());
-        self.complete = false;
+        self.cut_part |= !self.known.trace_ids.is_empty() && !self.known.complete;
+        self.known.trace_ids.push(header.trace_id.get());
+        self.known.complete = false;
     }
 
     /// Another part follows: what refers to definitions that this one lacks must not come to mean the next part's.
-    pub(crate) fn end_part(&mut self) {
+    pub(super) fn end_part(&mut self) {
         self.settle_part();
-        let Some(base) = self.bases.last() else { return };
-        let all = &mut self.definitions;
+        let Some(base) = self.known.bases.last() else { return };
+        let all = &mut self.known.definitions;
         let (hosts, processes, sites) = (all.hosts.len(), all.processes.len(), all.sites.len());
         let host = |id: HostId| if id.index() < hosts { id } else { HostId::NONE };
         let process = |id: ProcessId| if id.index() < processes { id } else { ProcessId::NONE };
@@ -66,45 +65,36 @@ impl Trace<'_> {
             .filter(|process| process.host.index() >= hosts && process.host != HostId::NONE)
             // Its host is not known, but the process is.
             .for_each(|process| process.host = HostId(HostId::NONE.0 - 1));
-        for gap in &mut self.gaps[base.gaps..] {
+        for gap in &mut self.known.gaps[base.gaps..] {
             (gap.host, gap.site) = (host(gap.host), site(gap.site));
         }
-        self.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = host(anchor.host));
+        self.known.clocks[base.clocks..].iter_mut().for_each(|anchor| anchor.host = host(anchor.host));
     }
 
     /// Gaps and clock anchors of a part may stand twice, and damage may have taken some: the longer list has them all.
-    pub(crate) fn settle_part(&mut self) {
-        let base = self.base();
-        if self.gaps.len() - base.gaps < self.restated_gaps.len() {
-            self.gaps.truncate(base.gaps);
-            self.gaps.append(&mut self.restated_gaps);
+    pub(super) fn settle_part(&mut self) {
+        let base = self.known.base();
+        if self.known.gaps.len() - base.gaps < self.restated_gaps.len() {
+            self.known.gaps.truncate(base.gaps);
+            self.known.gaps.append(&mut self.restated_gaps);
         }
-        if self.clocks.len() - base.clocks < self.restated_clocks.len() {
-            self.clocks.truncate(base.clocks);
-            self.clocks.append(&mut self.restated_clocks);
+        if self.known.clocks.len() - base.clocks < self.restated_clocks.len() {
+            self.known.clocks.truncate(base.clocks);
+            self.known.clocks.append(&mut self.restated_clocks);
         }
         self.restated_gaps.clear();
         self.restated_clocks.clear();
     }
 
-    pub(crate) fn base(&self) -> Base {
-        self.bases.last().copied().unwrap_or_default()
-    }
-
-    /// Number of the part that was begun last.
-    pub(crate) fn part(&self) -> u32 {
-        u32::try_from(self.bases.len().saturating_sub(1)).unwrap_or(u32::MAX)
-    }
-
     /// Puts a definition of the current part in its place among those of the whole file.
-    pub(crate) fn place(
+    pub(super) fn place(
         &mut self,
         id: u32,
         mut definition: Definition,
         weight: usize,
         part_bytes: u64,
     ) -> Result<(), Damage> {
-        let base = self.base();
+        let base = self.known.base();
         let first = match &mut definition {
             Definition::Host(_) => base.hosts,
             Definition::Process(process) => {
@@ -132,7 +122,7 @@ impl Trace<'_> {
             return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
         }
         let limit = |what, len: u64, max: u64| Err(Damage::Limit { what, len, max });
-        match self.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
+        match self.known.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
             Placed::Known => Ok(()),
             Placed::TooMany => limit("definitions", id.into(), MAX_DEFINITIONS as u64),
             Placed::New => {
@@ -145,16 +135,5 @@ impl Trace<'_> {
                 limit("weight of all definitions", self.definitions_weight, max)
             }
         }
-    }
-
-    /// Whether the threads and sites of the block decoded last are defined in its part.
-    pub(crate) fn defines(&self, base: &Base, part: u32, decoder: &BlockDecoder) -> bool {
-        let next = self.bases.get(part as usize + 1);
-        let (threads_end, sites_end) =
-            next.map_or((ThreadId::NONE, SiteId::NONE), |next| (ThreadId(next.threads), SiteId(next.sites)));
-        let mut threads = decoder.threads.iter().map(|id| id.plus(base.threads));
-        let mut sites = decoder.sites.iter().map(|&(id, args)| (id.plus(base.sites), args));
-        threads.all(|id| id < threads_end && self.definitions.has_thread(id))
-            && sites.all(|(id, args)| id < sites_end && self.definitions.has_site(id, args))
     }
 }

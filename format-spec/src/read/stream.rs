@@ -7,8 +7,10 @@
 //! in time come as they stand. A recorder writes neither (SPEC.md "A growing file, a pipe").
 
 use super::block_ref::BlockRef;
+use super::gathering::Gathering;
+use super::known::Known;
 use super::scan::{DamagedRange, Found, SEARCHED_BYTES, Scanner};
-use super::trace::{Trace, mark_cut};
+use super::trace::mark_cut;
 use crate::encode::BlockDecoder;
 use crate::error::Result;
 use crate::layout::block::{BLOCK_HEADER_BYTES, BlockHeader, flag, kind};
@@ -44,7 +46,10 @@ pub enum Step {
 
 /// A trace that is still coming.
 pub struct Stream {
-    trace: Trace<'static>,
+    gathering: Gathering,
+    /// Gaps and damage that were found and are not handed on; the next one last.
+    gaps: Vec<Gap>,
+    damage: Option<DamagedRange>,
     /// Bytes from the first block on that is not done.
     window: Vec<u8>,
     /// Bytes before them.
@@ -69,7 +74,9 @@ impl Stream {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            trace: Trace::empty(&[]),
+            gathering: Gathering::default(),
+            gaps: Vec::new(),
+            damage: None,
             window: Vec::new(),
             before: 0,
             scanner: Scanner::default(),
@@ -90,11 +97,11 @@ impl Stream {
         self.window.extend_from_slice(bytes);
     }
 
-    /// What is known of the trace so far: definitions, clock anchors and the first block. Its bytes, the other blocks and
-    /// the gaps are not kept.
+    /// What is known of the trace so far: definitions, clock anchors and the first block. The other blocks and the gaps are
+    /// not kept.
     #[must_use]
-    pub fn trace(&self) -> &Trace<'static> {
-        &self.trace
+    pub fn known(&self) -> &Known {
+        &self.gathering.known
     }
 
     /// The events of the last [`Step::Events`].
@@ -106,7 +113,7 @@ impl Stream {
     /// Whether all that is there ends with a footer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.trace.complete && self.tail_bytes() == 0 && !self.trace.cut_part
+        self.gathering.known.complete && self.tail_bytes() == 0 && !self.gathering.cut_part
     }
 
     /// Bytes at the end that begin a block but do not finish it.
@@ -131,10 +138,10 @@ impl Stream {
             return Ok(None);
         }
         loop {
-            if let Some(gap) = self.trace.gaps.pop() {
+            if let Some(gap) = self.gaps.pop() {
                 return Ok(Some(Step::Gap(gap)));
             }
-            if let Some(range) = self.trace.damage.pop() {
+            if let Some(range) = self.damage.take() {
                 return Ok(Some(Step::Damaged(range)));
             }
             let scanner = self.scanner;
@@ -153,7 +160,7 @@ impl Stream {
                 None => return Ok(None),
                 Some(Found::Header(header)) => {
                     let offset = self.before + scanner.offset() as u64;
-                    self.trace.begin_part(&header, usize::try_from(offset).unwrap_or(usize::MAX));
+                    self.gathering.begin_part(&header, usize::try_from(offset).unwrap_or(usize::MAX));
                 }
                 Some(Found::Damaged(range)) => return Ok(Some(Step::Damaged(range))),
                 Some(Found::Block { offset, header }) => self.block(offset, &header)?,
@@ -196,27 +203,30 @@ impl Stream {
             return Ok(());
         }
         let cuts =
-            if header.kind == kind::EVENTS { self.trace.take_cuts(header.sequence.get()) } else { None };
-        if header.kind != kind::EVENTS || self.trace.blocks.is_empty() {
-            self.trace.absorb(offset, bytes, header)?;
+            if header.kind == kind::EVENTS { self.gathering.take_cuts(header.sequence.get()) } else { None };
+        if header.kind != kind::EVENTS || self.gathering.known.blocks.is_empty() {
+            self.gathering.absorb(offset, bytes, header)?;
         } else {
-            self.trace.complete = false;
+            self.gathering.known.complete = false;
         }
-        self.trace.clocks.truncate(MAX_BLOCK_RECORDS);
+        let known = &mut self.gathering.known;
+        known.clocks.truncate(MAX_BLOCK_RECORDS);
+        self.damage = known.damage.pop();
+        self.gaps.append(&mut known.gaps);
         // The first one is to come first.
-        self.trace.gaps.sort_by_key(|gap| std::cmp::Reverse(gap.to_ns));
+        self.gaps.sort_by_key(|gap| std::cmp::Reverse(gap.to_ns));
         if header.kind != kind::EVENTS {
             return Ok(());
         }
-        let block = BlockRef::new(offset, &IndexRow::new(0, header), self.trace.part());
-        match self.trace.decode_bytes(&block, bytes, &mut self.decoder, &mut self.columns) {
+        let block = BlockRef::new(offset, &IndexRow::new(0, header), known.part());
+        match known.decode_bytes(&block, bytes, &mut self.decoder, &mut self.columns) {
             Ok(()) => {
                 self.held = true;
                 mark_cut(&block, cuts.map(|(_, cuts)| cuts), &mut self.columns);
             }
             Err(damage) => {
                 let len_bytes = header.block_bytes() as u64;
-                self.trace.damage.push(DamagedRange { offset, len_bytes, damage, events: block.events });
+                self.damage = Some(DamagedRange { offset, len_bytes, damage, events: block.events });
             }
         }
         Ok(())

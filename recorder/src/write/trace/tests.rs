@@ -276,7 +276,7 @@ fn what_is_not_recorded_stands_in_every_file() {
         let files = recording.files.0.lock().expect("no panic");
         let mut reasons: Vec<Vec<String>> = files
             .iter()
-            .map(|file| Trace::open(file).expect("a trace").definitions.skipped)
+            .map(|file| Trace::open(file).expect("a trace").into_known().definitions.skipped)
             .map(|all| all.into_iter().map(|it| it.reason).collect())
             .collect();
         let last = reasons.last_mut().and_then(Vec::pop).expect("the lost processes");
