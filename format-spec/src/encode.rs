@@ -9,6 +9,7 @@ mod decoder;
 mod definition;
 mod dictionary;
 pub(crate) mod index;
+mod predict;
 
 pub(crate) use builder::BlockBuilder;
 pub(crate) use codec::Encoder;

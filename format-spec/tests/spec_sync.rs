@@ -115,7 +115,7 @@ fn kinds_and_flags_are_as_the_spec_says() {
 fn private_numbers_are_as_the_spec_says() {
     let sources = [
         ("| kind | name | fields", include_str!("../src/encode/definition.rs"), "pub(super) const "),
-        ("| predictor | name", include_str!("../src/encode/builder.rs"), "pub(crate) const "),
+        ("| predictor | name", include_str!("../src/encode/predict.rs"), "pub(crate) const "),
         ("| form | name", include_str!("../src/encode/column.rs"), "pub(super) const "),
     ];
     for (heading, source, constant) in sources {

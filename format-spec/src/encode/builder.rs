@@ -1,4 +1,5 @@
-//! Collects the events of one block and encodes them as columns (SPEC.md "Events"; `decoder.rs` is the way back).
+//! Collects the events of one block and encodes them as columns (SPEC.md "Events"; `decoder.rs` is the way back, `predict.rs` has
+//! the predictions of both).
 #![expect(
     clippy::cast_possible_truncation,
     reason = "the limits keep counts and local numbers of a block below 2^32"
@@ -9,21 +10,12 @@ use std::collections::HashMap;
 use super::codec::Encoder;
 use super::column::zigzag;
 use super::cursor::put_varint;
+use super::predict::{Cpus, Sites, before_on_thread, differences, fill, predictor};
 use crate::layout::block::Bounds;
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_STRING_BYTES, MAX_BLOCK_VALUES, MAX_STRING_ARGUMENT_BYTES,
 };
 use crate::model::{Columns, Firing, Site};
-
-/// How the values of one argument at one site are predicted; the column holds what is left.
-pub(crate) mod predictor {
-    /// Nothing is predicted.
-    pub(crate) const PLAIN: u8 = 0;
-    /// The value is near the one before at the same site: zigzag of the difference; the first to a number given.
-    pub(crate) const SITE: u8 = 1;
-    /// The value is near the last first argument on the same thread: zigzag of the difference.
-    pub(crate) const THREAD: u8 = 2;
-}
 
 /// Events on their way into a block, in any order.
 #[derive(Default)]
@@ -219,15 +211,12 @@ impl BlockBuilder {
         fill(codes, thread.iter().map(|&thread| thread.into()));
         encoder.put_column(codes, out);
 
-        code_sites(thread, site, local_threads.ids.len(), local_sites.ids.len(), codes);
+        let mut sites = Sites::new(local_threads.ids.len(), local_sites.ids.len());
+        fill(codes, thread.iter().zip(&*site).map(|(&thread, &site)| sites.code(thread, site)));
         encoder.put_column(codes, out);
 
-        let mut last_cpu = vec![0_u16; local_threads.ids.len()];
-        let code_cpu = |(&thread, &cpu): (&u32, &u16)| {
-            let before = std::mem::replace(&mut last_cpu[thread as usize], cpu);
-            if cpu == before { 0 } else { u64::from(cpu) + 1 }
-        };
-        fill(codes, thread.iter().zip(&columns.cpu).map(code_cpu));
+        let mut cpus = Cpus::new(local_threads.ids.len());
+        fill(codes, thread.iter().zip(&columns.cpu).map(|(&thread, &cpu)| cpus.code(thread, cpu)));
         encoder.put_column(codes, out);
 
         let rows = rows_by_site(site, local_sites.ids.len());
@@ -246,25 +235,6 @@ fn recent_place(string: &[u8]) -> usize {
     let sum = words.iter().fold(string.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     let rest = rest.iter().fold(0, |all, &byte| all << 8 | u64::from(byte));
     mix(sum, rest) as usize % RECENT
-}
-
-fn fill(codes: &mut Vec<u64>, values: impl Iterator<Item = u64>) {
-    codes.clear();
-    codes.extend(values);
-}
-
-/// Codes each site by what followed the thread's last site the last time: 0 if the same again, else the site plus one.
-fn code_sites(thread: &[u32], site: &[u32], threads: usize, sites: usize, codes: &mut Vec<u64>) {
-    let mut last_site = vec![0_u32; threads];
-    let mut successor = vec![0_u32; sites];
-    fill(
-        codes,
-        thread.iter().zip(site).map(|(&thread, &site)| {
-            let before = std::mem::replace(&mut last_site[thread as usize], site);
-            let expected = std::mem::replace(&mut successor[before as usize], site);
-            if site == expected { 0 } else { u64::from(site) + 1 }
-        }),
-    );
 }
 
 /// The rows of all sites of the block, site by site, and where the rows of each end.
@@ -289,12 +259,12 @@ fn rows_by_site(site: &[u32], sites: usize) -> (Vec<u32>, Vec<usize>) {
 /// column for each of them.
 fn encode_sites(
     columns: &Columns,
-    threads: (&[u32], u64),
+    (thread, start): (&[u32], u64),
     (rows, ends): &(Vec<u32>, Vec<usize>),
     encoder: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
-    let before_on_thread = last_on_thread(columns, threads);
+    let before_on_thread = before_on_thread(columns, thread, start);
     let (mut plain, mut by_site, mut by_thread) = (Vec::new(), Vec::new(), Vec::new());
     let mut begin = 0;
     for &end in ends {
@@ -327,36 +297,6 @@ fn encode_sites(
             encoder.put_column(column, out);
         }
     }
-}
-
-/// Fills `by_site` with the difference of each value to the one before, and gives, as a difference to 0, what stands before
-/// the first: chosen so that its difference is that of the second.
-fn differences(values: &[u64], by_site: &mut Vec<u64>) -> u64 {
-    let first = values.first().copied().unwrap_or(0);
-    let step = values.get(1).map_or(0, |second| second.wrapping_sub(first));
-    let start = first.wrapping_sub(step);
-    let before = std::iter::once(&start).chain(values);
-    fill(by_site, values.iter().zip(before).map(|(now, before)| zigzag(now.wrapping_sub(*before))));
-    zigzag(start)
-}
-
-/// For each row, the last first argument on the same thread before it; `start` where there is none.
-fn last_on_thread(columns: &Columns, (thread, start): (&[u32], u64)) -> Vec<u64> {
-    let threads = thread.iter().max().map_or(0, |&max| max as usize + 1);
-    let mut last = vec![start; threads];
-    let starts = columns.value_start.iter().zip(columns.value_start.iter().skip(1));
-    thread
-        .iter()
-        .zip(starts)
-        .map(|(&thread, (&start, &end))| {
-            let last = &mut last[thread as usize];
-            let before = *last;
-            if start < end {
-                *last = columns.values[start as usize];
-            }
-            before
-        })
-        .collect()
 }
 
 /// A guess of what a column costs, in bits: constant ones what one of their values costs.

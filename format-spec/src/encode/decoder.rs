@@ -1,12 +1,12 @@
-//! Decodes the content of an events block to [`Columns`] (SPEC.md "Events"; `builder.rs` is the way there).
+//! Decodes the content of an events block to [`Columns`] (SPEC.md "Events"; `builder.rs` is the way there, `predict.rs` has the predictions of both).
 //!
 //! Content comes from a file: counts are limited before anything is allocated, ids are checked before they index.
 #![expect(clippy::cast_possible_truncation, reason = "checked against the limits, or below 2^32 by them")]
 
-use super::builder::predictor;
 use super::codec::Decoder;
 use super::column::unzigzag;
 use super::cursor::Cursor;
+use super::predict::{Cpus, LastOnThread, Sites, predictor, sum_up};
 use crate::error::Damage;
 use crate::layout::block::BlockHeader;
 use crate::limits::{
@@ -87,7 +87,11 @@ impl BlockDecoder {
         self.sites.clear();
         self.sites.extend(sites.iter().zip(&of_site).map(|(&id, site)| (id, site.args)));
         self.gather_times(&mut of_site, header.first_ns.get(), out)?;
-        self.gather_values(of_site, vec![header.key_min.get().cast_unsigned(); threads.len()], out);
+        self.gather_values(
+            of_site,
+            LastOnThread::new(threads.len(), header.key_min.get().cast_unsigned()),
+            out,
+        );
         self.threads = threads;
         self.take_exceptions(&mut cursor, count, out)?;
         if cursor.is_empty() { Ok(()) } else { Err(Damage::Content("bytes are left over")) }
@@ -135,17 +139,11 @@ impl BlockDecoder {
         if self.codes.iter().any(|&code| code > sites as u64) || (sites == 0 && count > 0) {
             return Err(Damage::Content("a site is not in the block's list"));
         }
-        let mut last_site = vec![0_u32; threads];
-        let mut successor = vec![0_u32; sites];
+        let mut predicted = Sites::new(threads, sites);
         let mut of_site = vec![SiteValues::default(); sites];
         self.site.clear();
         self.site.extend(self.thread.iter().zip(&self.codes).map(|(&thread, &code)| {
-            let expected = &mut successor[last_site[thread as usize] as usize];
-            if code != 0 {
-                *expected = (code - 1) as u32;
-            }
-            let site = *expected;
-            last_site[thread as usize] = site;
+            let site = predicted.site(thread, code);
             of_site[site as usize].rows += 1;
             site
         }));
@@ -163,14 +161,9 @@ impl BlockDecoder {
         if self.codes.iter().any(|&code| code > u64::from(u16::MAX) + 1) {
             return Err(Damage::Content("a processor number is longer than 16 bits"));
         }
-        let mut last_cpu = vec![0_u16; threads];
-        out.cpu.extend(self.thread.iter().zip(&self.codes).map(|(&thread, &code)| {
-            let cpu = &mut last_cpu[thread as usize];
-            if code != 0 {
-                *cpu = (code - 1) as u16;
-            }
-            *cpu
-        }));
+        let mut predicted = Cpus::new(threads);
+        let rows = self.thread.iter().zip(&self.codes);
+        out.cpu.extend(rows.map(|(&thread, &code)| predicted.cpu(thread, code)));
         Ok(())
     }
 
@@ -197,17 +190,12 @@ impl BlockDecoder {
             }
             for arg in 0..site.args {
                 let number = cursor.u8()?;
-                let mut last = if number == predictor::SITE { unzigzag(cursor.varint()?) } else { 0 };
+                let before = if number == predictor::SITE { cursor.varint()? } else { 0 };
                 let start = self.values.len();
                 self.codec.take_column(cursor, site.rows, &mut self.values)?;
                 match number {
                     predictor::PLAIN => {}
-                    predictor::SITE => {
-                        for value in &mut self.values[start..] {
-                            last = last.wrapping_add(unzigzag(*value));
-                            *value = last;
-                        }
-                    }
+                    predictor::SITE => sum_up(before, &mut self.values[start..]),
                     predictor::THREAD if arg == 0 => {
                         site.keep = u64::MAX;
                         self.values[start..].iter_mut().for_each(|value| *value = unzigzag(*value));
@@ -240,15 +228,17 @@ impl BlockDecoder {
     }
 
     /// Puts the values of all sites into the order of the events.
-    fn gather_values(&self, mut of_site: Vec<SiteValues>, mut last_on_thread: Vec<u64>, out: &mut Columns) {
+    fn gather_values(
+        &self,
+        mut of_site: Vec<SiteValues>,
+        mut last_on_thread: LastOnThread,
+        out: &mut Columns,
+    ) {
         let total: usize = of_site.iter().map(|site| site.rows * site.args).sum();
         out.values.reserve(total);
         let rows = self.site.iter().zip(&self.thread);
-        let mut first_value = |of_site: &SiteValues, thread: u32, first: u64| {
-            let last = &mut last_on_thread[thread as usize];
-            *last = (*last & of_site.keep).wrapping_add(first);
-            *last
-        };
+        let mut first_value =
+            |of_site: &SiteValues, thread: u32, first: u64| last_on_thread.value(thread, of_site.keep, first);
         if of_site.iter().all(|site| site.args == 1) {
             out.value_start.extend(0..=self.site.len() as u32);
             out.values.extend(rows.map(|(&site, &thread)| {

@@ -22,19 +22,19 @@ pub(super) fn gather(bytes: &[u8]) -> Option<Known> {
     let mut gathering = Gathering::default();
     for (start, end, footer) in parts.into_iter().rev() {
         gathering.begin_part(&FileHeader::parse(&bytes[start..end]).ok()?, start);
-        Part { bytes: &bytes[..end], start }.gather(&footer, &mut gathering)?;
+        IndexedPart { bytes: &bytes[..end], start }.gather(&footer, &mut gathering)?;
         gathering.known.complete = true;
     }
     (!bytes.is_empty()).then(|| gathering.finish())
 }
 
 /// A part of a file, to the end of `bytes`.
-struct Part<'a> {
+struct IndexedPart<'a> {
     bytes: &'a [u8],
     start: usize,
 }
 
-impl Part<'_> {
+impl IndexedPart<'_> {
     fn gather(&self, footer: &Footer, gathering: &mut Gathering) -> Option<()> {
         let index_offset = self.start.checked_add(usize::try_from(footer.index_offset.get()).ok()?)?;
         let restated_offset = self.start.checked_add(usize::try_from(footer.restated_offset.get()).ok()?)?;

@@ -6,17 +6,18 @@
 
 use std::io;
 
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromZeros, Immutable, IntoBytes};
 
-use crate::encode::{BlockBuilder, DictionaryBuilder, Encoder, LEVEL, cuts, index, weight};
+use super::kept::Kept;
+use super::sealer::{BlockHead, Sealer};
+use crate::encode::{BlockBuilder, DictionaryBuilder, LEVEL, cuts, weight};
 use crate::error::{Error, Result};
-use crate::layout::block::{BlockHeader, BlockMaker, Bounds, flag, kind};
-use crate::layout::header::FileHeader;
-use crate::layout::index::{FOOTER_BLOCK_BYTES, Footer, IndexRow, TRAILER};
+use crate::layout::block::{Bounds, flag, kind};
+use crate::layout::index::Footer;
 use crate::layout::{StoredClock, StoredGap, bounds};
 use crate::limits::{
-    MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_BLOCKS, MAX_DEFINITIONS,
-    MAX_DEFINITIONS_WEIGHT, MAX_STORED_BYTES,
+    MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_DEFINITIONS,
+    MAX_DEFINITIONS_WEIGHT,
 };
 use crate::model::{
     ClockAnchor, Columns, Definition, Definitions, Firing, Gap, Host, HostId, Process, ProcessId, Site,
@@ -26,8 +27,6 @@ use crate::model::{
 /// All definitions are written again after so many bytes, and so many times their own.
 const RESTATE_BYTES: u64 = 8 << 20;
 const RESTATE_RATIO: u64 = 32;
-/// Gaps, and clock anchors, up to this many are kept in memory and written again at the end.
-const MAX_RESTATED: usize = 1 << 18;
 
 /// How a trace is written; the defaults are what measurement gave.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +48,8 @@ impl Default for WriterOptions {
 
 /// Writes one trace to `W`.
 pub struct Writer<W> {
-    sink: W,
-    options: WriterOptions,
-    encoder: Encoder,
+    sealer: Sealer<W>,
+    block_events: usize,
     builder: BlockBuilder,
     pending: DictionaryBuilder,
     definitions: Definitions,
@@ -59,10 +57,6 @@ pub struct Writer<W> {
     clocks: Vec<ClockAnchor>,
     all_gaps: Kept<StoredGap>,
     all_clocks: Kept<StoredClock>,
-    index: Vec<IndexRow>,
-    out: Vec<u8>,
-    written_bytes: u64,
-    sequence: u32,
     events: u64,
     dropped: u64,
     /// Bytes of all definitions before compression, and the position behind where they were written last.
@@ -70,7 +64,6 @@ pub struct Writer<W> {
     /// Weight of all definitions, a little more than a reader counts.
     definitions_weight: usize,
     restated_at: u64,
-    failed: Option<String>,
 }
 
 impl<W: io::Write> Writer<W> {
@@ -79,10 +72,9 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if `sink` fails.
     pub fn new(sink: W, options: WriterOptions) -> Result<Self> {
-        let mut writer = Self {
-            sink,
-            encoder: Encoder::new(options.level)?,
-            options,
+        Ok(Self {
+            sealer: Sealer::new(sink, options)?,
+            block_events: options.block_events,
             builder: BlockBuilder::new(),
             pending: DictionaryBuilder::default(),
             definitions: Definitions::default(),
@@ -90,19 +82,12 @@ impl<W: io::Write> Writer<W> {
             clocks: Vec::new(),
             all_gaps: Kept::default(),
             all_clocks: Kept::default(),
-            index: Vec::new(),
-            out: FileHeader::new(options.trace_id).as_bytes().to_vec(),
-            written_bytes: 0,
-            sequence: 0,
             events: 0,
             dropped: 0,
             definition_bytes: 0,
             definitions_weight: 0,
             restated_at: 0,
-            failed: None,
-        };
-        writer.write_out()?;
-        Ok(writer)
+        })
     }
 
     /// Adds a definition and gives its id: its position among those of its kind.
@@ -111,7 +96,7 @@ impl<W: io::Write> Writer<W> {
     /// [`Error::TooLarge`] if there are too many, together too large, or a site has too many arguments; [`Error::Unnamed`] if a site's
     /// probe or a stage has no name, or what was skipped no reason; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
-        self.check()?;
+        self.sealer.check()?;
         if let Definition::Site(site) = &definition {
             limit("arguments of a site", site.args.len(), MAX_ARGUMENTS)?;
         }
@@ -205,8 +190,8 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Undefined`] as [`push`](Self::push); [`Error::TooLarge`] if the block was full.
     pub fn push_unsealed(&mut self, firing: &Firing<'_>) -> Result<()> {
-        if self.failed.is_some() {
-            return self.check();
+        if self.sealer.has_failed() {
+            return self.sealer.check();
         }
         let site = self.definitions.site(firing.site);
         let thread_known = self.definitions.thread(firing.thread).is_some();
@@ -222,7 +207,7 @@ impl<W: io::Write> Writer<W> {
     /// Whether the events that wait must be sealed before another one is added.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.builder.is_full(self.options.block_events)
+        self.builder.is_full(self.block_events)
     }
 
     /// Time of the event that was added first of those that wait.
@@ -241,7 +226,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::TooLarge`] if the gap ends before it begins; [`Error::Io`] if a full block could not be written.
     pub fn gap(&mut self, gap: Gap) -> Result<()> {
-        self.check()?;
+        self.sealer.check()?;
         if gap.from_ns > gap.to_ns {
             return Err(Error::TooLarge { what: "begin of a gap, ns", len: gap.from_ns, max: gap.to_ns });
         }
@@ -255,7 +240,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if a full block could not be written.
     pub fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
-        self.check()?;
+        self.sealer.check()?;
         self.clocks.push(anchor);
         if self.clocks.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
     }
@@ -265,7 +250,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if the sink fails; from then on [`Error::Poisoned`]. What was written until then is a trace.
     pub fn flush(&mut self) -> Result<()> {
-        self.check()?;
+        self.sealer.check()?;
         if !self.pending.is_empty() {
             self.seal_definitions(0);
         }
@@ -282,27 +267,11 @@ impl<W: io::Write> Writer<W> {
             self.seal_rows(kind::GAPS, 0, bounds(&stored), &stored);
             self.all_gaps.add(&stored);
         }
-        let since = self.position() - self.restated_at;
+        let since = self.sealer.position() - self.restated_at;
         if since >= RESTATE_BYTES.max(RESTATE_RATIO * self.definition_bytes) {
             self.restate()?;
         }
-        self.write_out()
-    }
-
-    /// Bytes of the trace so far, those that wait to be written too.
-    fn position(&self) -> u64 {
-        self.written_bytes + self.out.len() as u64
-    }
-
-    fn maker(&self, kind: u8, flags: u8, count: u32) -> BlockMaker {
-        BlockMaker {
-            kind,
-            flags,
-            count,
-            trace_id: self.options.trace_id,
-            sequence: self.sequence,
-            bounds: Bounds::NONE,
-        }
+        self.sealer.write()
     }
 
     /// Writes all definitions again: they stay readable if the first blocks become damaged.
@@ -310,58 +279,45 @@ impl<W: io::Write> Writer<W> {
         for (id, definition) in self.definitions.clone().into_numbered() {
             if self.pending.is_full() {
                 self.seal_definitions(flag::RESTATED);
-                self.write_out()?;
+                self.sealer.write()?;
             }
             self.pending.push(id, &definition);
         }
         if !self.pending.is_empty() {
             self.seal_definitions(flag::RESTATED);
         }
-        self.restated_at = self.position();
+        self.restated_at = self.sealer.position();
         Ok(())
     }
 
     fn seal_definitions(&mut self, flags: u8) {
-        let maker = self.maker(kind::DEFINITIONS, flag::REQUIRED | flags, self.pending.count());
-        let start = BlockMaker::begin(&mut self.out);
-        self.pending.encode(self.written_bytes, &mut self.encoder, &mut self.out);
-        maker.end(&mut self.out, start);
-        self.sealed(start);
+        let head = BlockHead::new(kind::DEFINITIONS, flag::REQUIRED | flags, self.pending.count());
+        let written_bytes = self.sealer.written_bytes;
+        self.sealer.seal(&head, |encoder, out| self.pending.encode(written_bytes, encoder, out));
     }
 
     fn seal_events(&mut self) {
-        if !self.builder.cut_strings().is_empty() {
-            self.seal_cuts();
-        }
         let count = self.builder.sorted().len() as u32;
+        let mut flags = flag::REQUIRED;
+        let cut_strings = self.builder.cut_strings();
+        if !cut_strings.is_empty() {
+            flags |= flag::CUT;
+            // Which of the strings of the next block are cut.
+            let head = BlockHead::new(kind::CUTS, 0, cut_strings.len() as u32);
+            let next = self.sealer.sequence + 1;
+            self.sealer.seal(&head, |encoder, out| cuts::encode(next, cut_strings, encoder, out));
+        }
         let bounds = self.builder.bounds(&self.definitions.sites);
-        let cut = if self.builder.cut_strings().is_empty() { 0 } else { flag::CUT };
-        let start = BlockMaker::begin(&mut self.out);
-        self.builder.encode(bounds.key_min, &mut self.encoder, &mut self.out);
-        BlockMaker { bounds, ..self.maker(kind::EVENTS, flag::REQUIRED | cut, count) }
-            .end(&mut self.out, start);
+        let head = BlockHead { bounds, ..BlockHead::new(kind::EVENTS, flags, count) };
+        self.sealer.seal(&head, |encoder, out| self.builder.encode(bounds.key_min, encoder, out));
         self.builder.clear();
         self.events += u64::from(count);
-        self.sealed(start);
-    }
-
-    /// Seals what says which strings of the next block are cut.
-    fn seal_cuts(&mut self) {
-        let strings = self.builder.cut_strings();
-        let maker = self.maker(kind::CUTS, 0, strings.len() as u32);
-        let start = BlockMaker::begin(&mut self.out);
-        cuts::encode(self.sequence + 1, self.builder.cut_strings(), &mut self.encoder, &mut self.out);
-        maker.end(&mut self.out, start);
-        self.sealed(start);
     }
 
     /// Seals gaps or clock anchors.
     fn seal_rows<T: IntoBytes + Immutable>(&mut self, kind: u8, flags: u8, bounds: Bounds, rows: &[T]) {
-        let start = BlockMaker::begin(&mut self.out);
-        self.out.extend_from_slice(rows.as_bytes());
-        let count = rows.len() as u32;
-        BlockMaker { bounds, ..self.maker(kind, flags, count) }.end(&mut self.out, start);
-        self.sealed(start);
+        let head = BlockHead { bounds, ..BlockHead::new(kind, flags, rows.len() as u32) };
+        self.sealer.seal(&head, |_, out| out.extend_from_slice(rows.as_bytes()));
     }
 
     /// Writes all gaps and clock anchors again, so that a reader finds them in one place.
@@ -376,37 +332,10 @@ impl<W: io::Write> Writer<W> {
         }
     }
 
-    /// Notes the block that was appended to `out`, where it begins at `start`, in the index.
-    fn sealed(&mut self, start: usize) {
-        self.sequence += 1;
-        let header = BlockHeader::parse(&self.out[start..]).expect("just written");
-        self.index.push(IndexRow::new(self.written_bytes + start as u64, &header));
-    }
-
-    /// Refuses to go on after a failure, and when the numbers of blocks are used up.
-    fn check(&self) -> Result<()> {
-        if let Some(failure) = &self.failed {
-            return Err(Error::Poisoned(failure.clone()));
-        }
-        limit("blocks", self.sequence as usize, MAX_BLOCKS)
-    }
-
-    fn write_out(&mut self) -> Result<()> {
-        self.check()?;
-        let written = self.sink.write_all(&self.out).and_then(|()| self.sink.flush());
-        if let Err(failure) = written {
-            self.failed = Some(failure.to_string());
-            return Err(failure.into());
-        }
-        self.written_bytes += self.out.len() as u64;
-        self.out.clear();
-        Ok(())
-    }
-
     /// Bytes handed to the sink so far.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
-        self.written_bytes
+        self.sealer.written_bytes
     }
 
     /// Events in sealed blocks.
@@ -423,7 +352,7 @@ impl<W: io::Write> Writer<W> {
 
     /// The sink, for a sync; writing to it would damage the trace.
     pub fn sink_mut(&mut self) -> &mut W {
-        &mut self.sink
+        &mut self.sealer.sink
     }
 
     /// Writes what waits, all definitions, gaps and clock anchors again, the index and the footer: the trace is complete.
@@ -432,62 +361,19 @@ impl<W: io::Write> Writer<W> {
     /// As [`flush`](Self::flush).
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        let restated_offset = self.written_bytes;
-        let rows = std::mem::take(&mut self.index);
+        let restated_offset = self.sealer.written_bytes;
+        // The index lists what stands before.
+        let rows = std::mem::take(&mut self.sealer.index);
         self.restate()?;
         self.restate_rows();
-        self.write_out()?;
-        let mut index_offset = self.written_bytes;
-        let start = BlockMaker::begin(&mut self.out);
-        index::encode(&rows, &mut self.encoder, &mut self.out);
-        if self.out.len() - start > MAX_STORED_BYTES {
-            // A reader finds the blocks by their headers instead.
-            self.out.clear();
-            index_offset = 0;
-        } else {
-            let count = rows.len() as u32;
-            self.maker(kind::INDEX, 0, count).end(&mut self.out, start);
-            self.sequence += 1;
-        }
-        let trace_bytes = self.written_bytes + (self.out.len() + FOOTER_BLOCK_BYTES) as u64;
+        self.sealer.write()?;
         let footer = Footer {
-            trace_bytes: trace_bytes.into(),
             restated_offset: restated_offset.into(),
-            index_offset: index_offset.into(),
             events: self.events.into(),
             dropped: self.dropped.into(),
-            unused: [0; 8],
-            trailer: TRAILER,
+            ..Footer::new_zeroed()
         };
-        let start = BlockMaker::begin(&mut self.out);
-        self.out.extend_from_slice(footer.as_bytes());
-        self.maker(kind::FOOTER, 0, 1).end(&mut self.out, start);
-        self.write_out()?;
-        Ok(self.sink)
-    }
-}
-
-/// Rows that were written and will be written again at the end; none if they became too many.
-struct Kept<T> {
-    rows: Vec<T>,
-    too_many: bool,
-}
-
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), too_many: false }
-    }
-}
-
-impl<T: Copy> Kept<T> {
-    fn add(&mut self, rows: &[T]) {
-        self.too_many |= self.rows.len() + rows.len() > MAX_RESTATED;
-        if self.too_many {
-            // All or none: a reader takes those that it finds at the end for all.
-            self.rows = Vec::new();
-        } else {
-            self.rows.extend_from_slice(rows);
-        }
+        self.sealer.finish(&rows, footer)
     }
 }
 
