@@ -40,8 +40,7 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
     let mut copier = Copier::default();
     let mut outcome = Outcome::default();
     let mut running = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let shift_ns = shift(inputs[0].trace, input.trace)?;
+    for (input, shift_ns) in inputs.iter().zip(shifts(inputs)?) {
         let found = Outcome::of(input.trace, &input.selection);
         outcome.lost = outcome.lost.saturating_add(found.lost);
         outcome.gaps += found.gaps;
@@ -127,6 +126,26 @@ impl Running<'_, '_> {
     }
 }
 
+/// What to add to the times of each input to have them on one clock: that of the first, or, where another one has times from
+/// before that clock began, one that began earlier.
+fn shifts(inputs: &[Input<'_, '_>]) -> Result<Vec<i64>> {
+    let mut shifts = Vec::with_capacity(inputs.len());
+    let mut earliest = 0;
+    for Input { trace, .. } in inputs {
+        let shift_ns = shift(inputs[0].trace, trace)?;
+        let times = trace.blocks.iter().map(|block| block.first_ns);
+        let times = times.chain(trace.gaps.iter().map(|gap| gap.from_ns));
+        let times = times.chain(trace.clocks.iter().map(|anchor| anchor.monotonic_ns));
+        let first = times.min().map_or(0, |first_ns| i128::from(first_ns) + i128::from(shift_ns));
+        earliest = first.min(earliest);
+        shifts.push(shift_ns);
+    }
+    let later = |shift_ns| i64::try_from(i128::from(shift_ns) - earliest).map_err(|_| TOO_FAR);
+    shifts.into_iter().map(later).collect()
+}
+
+const TOO_FAR: Error = Error::Missing("the clocks of the traces are too far apart");
+
 /// What to add to times of `other` to have them on the clock of `base`: 0 within one boot of one host.
 fn shift(base: &Trace<'_>, other: &Trace<'_>) -> Result<i64> {
     let boot = |trace: &Trace<'_>| trace.definitions.hosts.first().map(|host| host.boot_id.clone());
@@ -145,5 +164,47 @@ fn shift(base: &Trace<'_>, other: &Trace<'_>) -> Result<i64> {
             ));
         }
     };
-    i64::try_from(other - base).map_err(|_| Error::Missing("the clocks of the traces are too far apart"))
+    i64::try_from(other - base).map_err(|_| TOO_FAR)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_format::{
+        ArgKind, Firing, Host, HostId, Process, Site, SiteId, Thread, ThreadId, WriterOptions,
+    };
+
+    use super::*;
+
+    /// A trace of another boot each, with one event; times in seconds: of the event, of the anchor, its wall time.
+    fn recorded(boot_id: &str, at: u64, anchor: u64, wall: i64) -> Vec<u8> {
+        const SECOND: u64 = 1_000_000_000;
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+        writer.host(Host { boot_id: boot_id.into(), ..Host::default() }).unwrap();
+        let process = writer.process(Process { pid: 7, ..Process::default() }).unwrap();
+        writer.thread(Thread { process, tid: 7 }).unwrap();
+        writer.site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)], ..Site::default() }).unwrap();
+        let realtime_ns = wall * SECOND.cast_signed();
+        let monotonic_ns = anchor * SECOND;
+        writer
+            .clock(ClockAnchor { host: HostId(0), monotonic_ns, realtime_ns, ..ClockAnchor::default() })
+            .unwrap();
+        let (thread, site, values) = (ThreadId(0), SiteId(0), &[1]);
+        writer.push(&Firing { time_ns: at * SECOND, thread, site, cpu: 0, unreadable: 0, values }).unwrap();
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn events_from_before_the_boot_of_the_first_trace_keep_their_distance() {
+        // The second host was up for 1000 s when the first one booted, and fired 8 s before that.
+        let files = [recorded("new", 2, 1, 101), recorded("old", 1002, 1000, 90)];
+        let traces = [Trace::open(&files[0]).unwrap(), Trace::open(&files[1]).unwrap()];
+        let inputs: Vec<_> =
+            traces.iter().map(|trace| Input { trace, selection: Selection::all() }).collect();
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+        assert_eq!(copy(&inputs, &mut writer).unwrap().events, 2);
+        let bytes = writer.finish().unwrap();
+        let merged = Trace::open(&bytes).unwrap();
+        let (first_ns, last_ns) = merged.time_range().unwrap();
+        assert_eq!(last_ns - first_ns, 10_000_000_000, "wall times 92 and 102 s");
+    }
 }

@@ -97,12 +97,18 @@ struct Plan {
     /// Whether an event of a site in `sites` told its provider, which may be empty, and its shape.
     shaped: Vec<bool>,
     header: Vec<FoundLine>,
+    /// Sites of the header by probe, and by probe and program.
+    by_probe: HashMap<String, Vec<usize>>,
+    by_program: HashMap<(String, String), Vec<usize>>,
     by_event: HashMap<(String, String, String, EventShape), SiteId>,
 }
 
 impl Plan {
     fn found(&mut self, found: FoundLine, found_ns: u64) {
         let (probe, program) = (found.probe.clone(), found.program.clone());
+        let index = self.sites.len();
+        self.by_probe.entry(probe.clone()).or_default().push(index);
+        self.by_program.entry((probe.clone(), program.clone())).or_default().push(index);
         let site = Site { probe, program, announced: true, found_ns, ..Site::default() };
         // A late line of the header: those before it are events' sites, the order of the announced ones still holds.
         self.sites.push(site);
@@ -150,15 +156,13 @@ impl Plan {
     /// The announced site that an event belongs to: of its program or, where a shared library has the probe, the only
     /// one of that name.
     fn announced(&self, event: &EventLine) -> Option<usize> {
-        let fits = |&index: &usize| {
-            let site = &self.sites[index];
-            site.announced
-                && site.probe == event.probe
-                && (!self.shaped[index] || site.provider == event.provider)
-        };
-        let mut named = (0..self.sites.len()).filter(fits);
-        let of_program = named.clone().find(|&site| self.sites[site].program == event.program);
-        of_program.or_else(|| named.next().filter(|_| named.next().is_none()))
+        let fits = |&index: &usize| !self.shaped[index] || self.sites[index].provider == event.provider;
+        let found = |sites: Option<&Vec<usize>>| sites.into_iter().flatten().copied().find(fits);
+        let of_program = found(self.by_program.get(&(event.probe.clone(), event.program.clone())));
+        of_program.or_else(|| {
+            let mut named = self.by_probe.get(&event.probe)?.iter().copied().filter(fits);
+            named.next().filter(|_| named.next().is_none())
+        })
     }
 
     fn define<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
