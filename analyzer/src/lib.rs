@@ -3,6 +3,24 @@
 //! Plain functions on plain values: each takes a [`Trace`](tracer_format::Trace), a [`Selection`] of
 //! its events, and something to write to. No privilege, no eBPF, any operating system.
 //!
+//! ```
+//! use tracer_analyzer::stage::{Key, ProbeName, Stage};
+//! use tracer_analyzer::{Selection, analysis, file};
+//! use tracer_format::{Trace, Writer, WriterOptions};
+//!
+//! let log = b"[10] [PID: 7] app app:beg_work | Seq: 1\n[40] [PID: 7] app app:end_work | Seq: 1\n";
+//! let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
+//! file::import(log, &mut writer)?;
+//! let bytes = writer.finish()?;
+//!
+//! let trace = Trace::open(&bytes)?;
+//! let probe = |probe: &str| ProbeName { provider: "app".to_owned(), probe: probe.to_owned() };
+//! let work = Stage::new("work".to_owned(), probe("beg_work"), probe("end_work"), Key::seq());
+//! let analysis = analysis::analyze(&trace, &Selection::all(), &[work], &mut ())?;
+//! assert_eq!(analysis.stages[0].latency.summary().map(|latency| latency.max), Some(30));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Rooms
 //! Each uses only rooms that stand above it.
 //!

@@ -1,7 +1,42 @@
 //! Records USDT probes of running programs with eBPF. Linux only.
 //!
-//! [`record`] does all of it; `tracer list` and `tracer doctor` use a part each. Each room (a folder) has one task, and
-//! uses only those below it:
+//! [`record`] does all of it; `tracer list` and `tracer doctor` use a part each.
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use std::time::Duration;
+//!
+//! use tracer_recorder::find::discover::Filter;
+//! use tracer_recorder::kernel::link::AttachMode;
+//! use tracer_recorder::{Bounds, Output, RecordOptions, record};
+//!
+//! let options = RecordOptions {
+//!     filter: Filter { requests: vec!["shop:*".parse()?], ..Filter::default() },
+//!     keys: Vec::new(),
+//!     attach: AttachMode::Auto,
+//!     ring_bytes: 4 << 20,
+//!     duration: Some(Duration::from_secs(5)),
+//!     command: Vec::new(),
+//!     everyone: false,
+//!     user: None,
+//!     wait: false,
+//!     command_line: std::env::args().collect(),
+//! };
+//! let output = Output {
+//!     accept: None,
+//!     open: Box::new(|_part| Ok(Box::new(File::create("run.trace")?))),
+//!     print: None,
+//!     watch: None,
+//!     stages: Vec::new(),
+//!     flush: Duration::from_millis(200),
+//!     bounds: Bounds::default(),
+//! };
+//! let summary = record(&options, output, &mut |notice| eprintln!("{notice:?}"))?;
+//! println!("{} events, {} lost", summary.events, summary.lost);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Each room (a folder) has one task, and uses only those below it:
 //!
 //! | room | does |
 //! |---|---|
