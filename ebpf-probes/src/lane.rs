@@ -1,6 +1,6 @@
 //! The lane of a CPU: the fast way to the recorder, for events that are all numbers.
 //!
-//! A lane is a ring of slots in an array that the recorder maps. Nobody else writes to it but programs on this CPU, so
+//! A lane is a ring of slots in an array that the recorder maps. Only programs on this CPU write to it, so
 //! one atomic addition reserves, and the last store of an event commits it: no lock, and 24 bytes for an event with one
 //! argument instead of 40. Above what the clock costs, that is 20 to 30 ns an event where a kernel ring buffer takes 40
 //! to 60, most of it for cache lines that another CPU has read (`recorder/examples/hit_cost.rs` measures it).

@@ -1,7 +1,7 @@
-//! Programs at the kernel's tracepoints for processes: who begins, runs another program, ends.
+//! Programs at the kernel's tracepoints for processes: one begins, runs another program, ends.
 //!
-//! Process ids are reused, and a process that lives for milliseconds is gone before anybody has looked into `/proc`. These
-//! events stand in time order among what the processes fire, so the recorder knows who fired. They are raw
+//! Process ids are reused, and a process that lives for milliseconds is gone before `/proc` could be read. These
+//! events stand in time order among what the processes fire, so the recorder knows which one fired. They are raw
 //! tracepoints, which need no tracefs; where things lie in the kernel's structures is a constant by the time the
 //! program is loaded ([`KernelLayout`]).
 
@@ -96,8 +96,8 @@ pub fn exit(ctx: &RawTracePointContext) {
     let task = Task::argument(ctx, 0);
     let signal = Task(task.read(layout.task_signal));
     // The kernel has counted this thread off already. Two that end at the same time may both see 0: the recorder takes
-    // the first. Before Linux 6.16 the memory is given back by now, so threads of the kernel cannot be told; nobody asks
-    // for them.
+    // the first. Before Linux 6.16 the memory is given back by now, so threads of the kernel cannot be told; they have
+    // no probes.
     if signal.read::<u32>(layout.signal_live) != 0 {
         return;
     }

@@ -47,7 +47,7 @@ pub enum Error {
         /// What the kernel says.
         source: io::Error,
     },
-    /// The kernel is locked down: BPF programs may not read memory, whoever asks.
+    /// The kernel is locked down: BPF programs may not read memory, not even for root.
     #[error(
         "cannot {doing}: the kernel is locked down (needs /sys/kernel/security/lockdown to be none or integrity)"
     )]

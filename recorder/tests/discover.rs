@@ -133,7 +133,11 @@ fn libraries_are_found_where_they_are_mapped() {
     assert_eq!((paths(&scan), &scan.found[0].pids), (vec![library.as_path()], &vec![running.pid()]));
 
     let by_program = |name: &str| Filter { programs: vec![name.parse().unwrap()], ..filter("t_library:*") };
-    assert_eq!(Discovery::new(by_program("uses-*")).scan().found.len(), 1, "a library counts by who maps it");
+    assert_eq!(
+        Discovery::new(by_program("uses-*")).scan().found.len(),
+        1,
+        "a library counts by the process that maps it"
+    );
     assert_eq!(Discovery::new(by_program("libwork.so")).scan().found.len(), 0);
 
     std::fs::remove_file(&library).unwrap();
@@ -151,7 +155,7 @@ fn pids_that_were_not_asked_for_are_left_alone() {
     let mut discovery = Discovery::new(Filter { pids: pids.clone(), ..filter("t_pids:*") });
     let scan = discovery.scan();
     assert_eq!((scan.found[0].pids.len(), scan.pids), (2, pids.into_iter().collect()));
-    // Who names a process means it.
+    // A process that is named is wanted, whatever the filter.
     assert_eq!(discovery.scan_process(running[1].pid()).pids, [running[1].pid()].into());
     let mut discovery = Discovery::new(Filter { pids: vec![u32::MAX], ..filter("*") });
     let expected = format!("process {}: does not exist, expected the pid of a running process", u32::MAX);

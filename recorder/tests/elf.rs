@@ -69,7 +69,7 @@ fn only_what_was_asked_for_is_kept() {
     let file = elf(&Parts::default());
     let some = contents(&Bytes(&file), &requests("app:e*")).unwrap().unwrap();
     assert_eq!(some.sites.iter().map(|site| site.probe.as_str()).collect::<Vec<_>>(), ["end"]);
-    assert_eq!(some.problem, None, "the other probe's bad argument is nobody's concern");
+    assert_eq!(some.problem, None, "a bad argument of a probe that is not wanted is no problem");
     assert_eq!(contents(&Bytes(&file), &requests("other")).unwrap(), Some(Contents::default()));
 }
 
@@ -194,7 +194,7 @@ impl FileExt for Counted<'_> {
 
 #[test]
 fn sections_that_overlap_cost_no_more_than_the_limit() {
-    // 60 000 sections that are all the same 256 KB of somebody else's notes: 15 GB if they were all read.
+    // 60 000 sections that are all the same 256 KB of another owner's notes: 15 GB if they were all read.
     let mut notes = vec![0; 256 << 10];
     notes[4..8].copy_from_slice(&(256_u32 << 10).wrapping_sub(12).to_le_bytes());
     let file = elf(&Parts { notes, note_sections: 60_000, ..Parts::default() });

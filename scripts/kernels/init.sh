@@ -154,7 +154,7 @@ loss() {
   if [ "$(lost loss.err)" = 0 ]; then same "exit code" 0 $status; else same "exit code" 3 $status; fi
 }
 
-# A recorder that is killed leaves a readable trace and harms nobody: the programs go on, semaphores are down.
+# A recorder that is killed leaves a readable trace and harms nothing: the programs go on, semaphores are down.
 kill_nine() {
   mkfifo numbers.kill
   target <numbers.kill >target.kill &

@@ -15,7 +15,7 @@ pub(crate) struct Mistake(pub(crate) String);
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     match malformed_value(error) {
         Some(text) => say!("{text}"),
-        // Nobody reads it: no failure.
+        // A closed pipe is no failure.
         None => drop(error.print()),
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })

@@ -40,7 +40,7 @@ impl Input {
     }
 
     fn map(mut file: File) -> io::Result<Self> {
-        // Whoever hands standard input on may have read a part of it.
+        // Another process may have read a part of standard input before.
         let begin = file.stream_position()?;
         if file.metadata()?.len() <= begin {
             return Ok(Self::Empty);

@@ -1,6 +1,6 @@
 //! The recorder killed with `kill -9` at random moments, and a disk that fills up, with real probes (see `tool::live`).
 //!
-//! A second recorder, which nobody kills, sees the same events and is compared with what the programs say that they
+//! A second recorder, which is not killed, sees the same events and is compared with what the programs say that they
 //! fired. `TRACER_KILLS` and `TRACER_DISKS` say how often; `scripts/campaign.sh` runs it a hundred times.
 
 use std::collections::HashMap;

@@ -212,7 +212,7 @@ fn a_swarm_of_short_processes_is_recorded_without_a_word() {
     let swarm = swarm.to_str().expect("UTF-8");
     let output = folder.tracer(&["record", "-o", "run.trace", "-e", "swarm:one", "--", swarm]);
     assert_eq!(stdout(&output, 0), "2000\n");
-    // What it says is about what it found, not about who is gone.
+    // What it says is about what it found, not about processes that are gone.
     let said = stderr(&output);
     assert!(!said.contains("os error") && said.lines().count() < 12, "{said}");
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);

@@ -15,7 +15,7 @@ const TICKS: &str = r#"
 int main(void) { for (int i = 0; i < 10; i++) STAP_PROBE1(held, tick, i); return 0; }
 "#;
 
-/// A folder that everybody may look into, with the program `ticks`.
+/// A folder that every user may look into, with the program `ticks`.
 fn with_ticks(name: &str) -> Folder {
     let folder = Folder::new(name);
     compile_c(&folder, "ticks", TICKS, &["-O2"]);

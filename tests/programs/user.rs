@@ -1,11 +1,11 @@
-//! `tracer record --user`: the command is somebody else's, the recording is not.
+//! `tracer record --user`: the command runs as another user, the recorder does not.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::tool::{Folder, compile_c, events, live, stderr, stdout};
 
-/// A file that everybody may write.
+/// A file that every user may write.
 fn writable(folder: &Folder, name: &str) -> String {
     let path = folder.write(name, "");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).expect("set");

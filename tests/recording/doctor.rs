@@ -50,7 +50,7 @@ fn doctors_do_not_disturb_each_other() {
 fn without_privilege_it_says_what_is_missing_and_what_to_do() {
     let _alone = live();
     let folder = Folder::new("doctor-nobody");
-    // Where nobody may run it.
+    // Where the user `nobody` may run it.
     let tracer = folder.copy_program(TRACER, "tracer");
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&tracer).current_dir("/");

@@ -1,5 +1,5 @@
 //! Programs that live tests record: they do what a line of their input says and answer with a line of output, so that
-//! nobody waits for a time.
+//! no test waits for a time.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 

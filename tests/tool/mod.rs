@@ -47,7 +47,7 @@ impl Folder {
         copy
     }
 
-    /// A program of these bytes, which everybody may run.
+    /// A program of these bytes, which every user may run.
     pub(crate) fn write_program(&self, name: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
         let draft = self.write("draft", bytes);
         std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o755)).expect("set");
@@ -111,7 +111,7 @@ pub(crate) fn compile_c(folder: &Folder, name: &str, source: &str, flags: &[&str
 
 /// The machine for one live test: recordings see the programs of the whole system, so two live tests at a time would
 /// record each other's, also from two processes or two checkouts. A live test carries `#[ignore]`, which `cargo test`
-/// shows; whoever runs those (`-- --include-ignored`) has to have the privilege.
+/// shows; running those (`-- --include-ignored`) takes the privilege.
 pub(crate) fn live() -> File {
     let root =
         std::fs::metadata("/proc/self").is_ok_and(|facts| std::os::unix::fs::MetadataExt::uid(&facts) == 0);

@@ -91,7 +91,7 @@ impl Sink for Layout {
                 || !self.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
         {
             self.shapes[stage] = Shape::Async;
-            // They are in nobody's way any more.
+            // They do not overlap any more.
             self.threads.iter_mut().for_each(|stages| stages.retain(|(other, _)| *other != span.stage));
         }
         Ok(())

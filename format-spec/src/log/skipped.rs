@@ -1,4 +1,4 @@
-//! What was not recorded, in a line of words: the log itself has no line for it, those who print a log say it apart.
+//! What was not recorded, in a line of words: the log itself has no line for it, so a verb that prints a log says it apart.
 
 use super::escape::escape;
 use super::line::name_text;

@@ -1,4 +1,4 @@
-//! Walks a trace on several threads: each decodes shares of it ahead of the reader, who gets all in the order of a walk
+//! Walks a trace on several threads: each decodes shares of it ahead of the reader, which gets all in the order of a walk
 //! on one thread.
 //!
 //! Thread `t` of `n` does the shares `t`, `t + n`, `t + 2n` and so on, and hands on what it makes through a queue of its own,

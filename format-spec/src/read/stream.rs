@@ -1,7 +1,7 @@
 //! Reads a trace front to back while it comes: out of a pipe, or out of a file that a recorder is writing.
 //!
-//! Memory holds the block at work and the definitions, however long the stream. No I/O of its own: who has bytes gives
-//! them to [`Stream::push`], then asks [`Stream::next`] what they are.
+//! Memory holds the block at work and the definitions, however long the stream. It does no I/O: the caller
+//! gives bytes to [`Stream::push`], then asks [`Stream::next`] what they are.
 //!
 //! A reader of a whole file knows more: a block whose definitions come only behind it is damaged here, and blocks that overlap
 //! in time come as they stand. A recorder writes neither (SPEC.md "A growing file, a pipe").

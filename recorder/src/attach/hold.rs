@@ -3,7 +3,7 @@
 //! The kernel (fanotify) asks before a process runs a program, and the process sleeps inside of its system call until the
 //! answer: no signal, no stop, nothing that a parent, a shell or a debugger could notice. [`responder`] is asked, and gives the answer
 //! after [`LIMIT`] at the latest; [`call`] tells what the process wants to run; [`familiar`] what needs no second look.
-//! Nothing is attached here: who waits is handed on as [`Held`].
+//! Nothing is attached here: a process that waits is handed on as [`Held`].
 
 mod call;
 mod familiar;

@@ -159,7 +159,7 @@ impl System {
         match self.read("sys/kernel/security/lockdown") {
             None => Check::ok(name, "none that shows"),
             Some(text) if text.contains("[confidentiality]") => {
-                let found = "confidentiality: BPF programs may not read memory, whoever asks";
+                let found = "confidentiality: BPF programs may not read memory, not even for root";
                 let advice = "start the kernel with lockdown=integrity, or without Secure Boot";
                 Check::new(Verdict::Problem, name, found).advise(advice)
             }

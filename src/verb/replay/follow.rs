@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(50);
 const READ_BYTES: usize = 1 << 18;
 /// Reads from a pipe that may wait to be printed.
 const READS: usize = 4;
-/// Polls after which a file that is no longer at its path is given up: nobody can finish it but who still has it open.
+/// Polls after which a file that is no longer at its path is given up: only a process that still has it open could finish it.
 const GONE_POLLS: u32 = 40;
 
 /// Prints the selected events of the trace at `path` until it is finished, the pipe ends, or Ctrl-C.
@@ -67,7 +67,7 @@ pub(crate) fn follow(path: &Path, filter: &Filter) -> anyhow::Result<Done> {
             "{name}: {disordered} events stand behind later ones: blocks overlap, and a stream cannot be sorted; replay a file for the order of time"
         );
     }
-    // Who ends the following of a file knows that it goes on.
+    // A user who ends the following of a file knows that the recording goes on.
     outcome.incomplete &= !(is_file && interrupted.load(Ordering::Relaxed));
     Ok(trace::done(path, &outcome))
 }
