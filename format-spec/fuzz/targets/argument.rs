@@ -10,7 +10,13 @@ fuzz_target!(|spec: &str| {
     let symbol = |name: &str| (!name.is_empty()).then_some(0x40_1000);
     for (machine, slots) in [(Machine::X86_64, 17), (Machine::Aarch64, 32)] {
         for position_independent in [false, true] {
-            let place = SpecContext { machine, site_address: 0x40_0000, position_independent, symbol: &symbol };
+            let place = SpecContext {
+                machine,
+                site_address: 0x40_0000,
+                position_independent,
+                symbol: &symbol,
+                thread_symbol: &|name| (!name.is_empty()).then_some(-8),
+            };
             let parsed = parse(spec, &place);
             assert!(parsed.arguments.len() <= MAX_ARGUMENTS);
             for argument in &parsed.arguments {

@@ -5,13 +5,13 @@ use libfuzzer_sys::fuzz_target;
 use tracer_format::limits::MAX_ARGUMENTS;
 use tracer_recorder::find::binary::contents;
 use tracer_recorder::find::elf::Bytes;
-use tracer_recorder::find::elf::note::{MAX_NAME_BYTES, MAX_SPEC_BYTES, parse};
+use tracer_recorder::find::elf::note::{MAX_NAME_BYTES, MAX_SPEC_BYTES, Notes, parse};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut notes = Vec::new();
+    let mut notes = Notes::default();
     // What stands before the first bad note counts too.
     let _ = parse(bytes, &mut notes);
-    for note in notes {
+    for note in notes.notes {
         assert!((1..=MAX_NAME_BYTES).contains(&note.provider.len()) && note.spec.len() <= MAX_SPEC_BYTES);
     }
     let requests = ["*".parse().unwrap()];
