@@ -71,16 +71,13 @@ session() {
   echo '```console'
   show 'sudo tracer record --duration 5s'
   echo
-  show 'tracer replay run.trace | sed -n 10,14p'
+  show 'tracer replay run.trace | sed -n 10,12p'
   echo
   show 'tracer analyze run.trace'
-  echo
-  show 'tracer export run.trace -o run.json'
-  show 'tracer info run.trace | grep -E "^(events|bytes|cost)"'
   echo '```'
 }
 
-# frame: what every run has in common: commands, the lines of record and info without figures, the rows of the path of a
+# frame: what every run has in common: commands, the lines of record without figures, the rows of the path of a
 # buffer. What analyze finds, and how long things take, is another matter in each run.
 frame() {
   sed -nE '/^\$ /{p;b}
@@ -89,7 +86,7 @@ frame() {
     / (wait|work|total) /{s/ (wait|work|total) .*/ \1/p;b}
     s/[0-9]+(\.[0-9]+)?( (ns|us|ms|s)\b)?/N/g
     /^\[ N\] \[PID: N\] .* \| Seq: N$/{s/.*/one line for each event/p;b}
-    /^(\[ N\] Found|Trace started|tracer: (recording|run)|N events of|events|bytes|cost)/p'
+    /^(\[ N\] Found|Trace started|tracer: (recording|run)|N events of)/p'
 }
 
 start_pipeline "$work"
