@@ -31,13 +31,14 @@ record() {
   local options=(--seed "$seed" --workers "$workers" --jitter "${spreads[$((seed / 4 % 4))]}")
   options+=(--rate $((rates[seed % 3] * workers)) --batch "${batches[$((seed % 5))]}")
   start_pipeline "$bin" "${options[@]}"
-  local child children
+  local child children ours=()
   read -ra children <"/proc/$pipeline/task/$pipeline/children" || true
   for child in "${children[@]}"; do
     as_root chrt --all-tasks --fifo --pid 50 "$child"
+    ours+=(-p "$child")
   done
   watch_machine "$2.pauses"
-  as_root "$bin/tracer" record -q --force -o "$2" -e 'buffer_tracker:*' --duration 2500ms
+  as_root "$bin/tracer" record -q --force -o "$2" "${ours[@]}" -e 'buffer_tracker:*' --duration 2500ms
   stop_pipeline 2>/dev/null
   wait
   printf '%s' "${options[*]}" >"$2.options"

@@ -155,6 +155,7 @@ impl Context<'_> {
             skipped: &if self.gaps.is_empty() { course.counts.never() } else { Vec::new() },
             overtaken: if following.is_ordered() { &ways } else { &[] },
             start_ns,
+            held_up: limit.held_up,
         };
         Some(Diagnosis {
             profile: profile(&buffers, &whole.steps, &whole.total, horizon.time_ns),

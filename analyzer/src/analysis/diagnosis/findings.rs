@@ -34,6 +34,8 @@ pub(crate) struct Measured<'a> {
     /// For each probe of the path but the first, buffers that were overtaken there, and whether there is one way to it.
     pub(crate) overtaken: &'a [(u64, bool)],
     pub(crate) start_ns: u64,
+    /// Steps before this one are held up by a bottleneck: their times are its own.
+    pub(crate) held_up: usize,
 }
 
 impl Measured<'_> {
@@ -44,7 +46,7 @@ impl Measured<'_> {
         found.extend(self.skipped());
         found.extend(self.duplicated());
         found.extend(self.overtaken());
-        for step in (0..self.route.steps.len()).filter(|&step| self.route.is_work(step)) {
+        for step in (self.held_up..self.route.steps.len()).filter(|&step| self.route.is_work(step)) {
             found.extend(self.shapes(step));
         }
         found

@@ -77,6 +77,8 @@ pub struct Limit {
     pub by: Option<String>,
     /// Whether a lock is what is narrow.
     pub lock: bool,
+    /// Steps before this one are held up by what is narrow; 0 if nothing is.
+    pub held_up: usize,
     /// The sentence.
     pub text: String,
     /// What was measured of all resources.
@@ -93,6 +95,7 @@ impl Limit {
             program,
             by,
             lock: false,
+            held_up: 0,
             text: why,
             resources: Vec::new(),
             rates: None,
@@ -225,7 +228,9 @@ impl Judge<'_> {
             text += &format!("; {} before it {is} held up", before.join(", "));
         }
         let kind = if grows { LimitKind::Overload } else { LimitKind::Bottleneck };
-        self.about(kind, best, text)
+        let team = self.resources.iter().filter(|resource| resource.group == best.group);
+        let held_up = team.map(|resource| resource.first).min().unwrap_or(best.first);
+        Limit { held_up, ..self.about(kind, best, text) }
     }
 
     fn no_bottleneck(&self, top: &Resource) -> Limit {

@@ -129,6 +129,7 @@ pub(crate) fn stalls(
             kept.push(stall);
         }
     }
+    let mut kept = not_held_up(kept, rows, definitions);
     let of_sources = of_sources(rows, definitions, silences);
     let hidden = |stall: &Stall| {
         let bounds = (stall.silence.from_ns, stall.silence.to_ns());
@@ -140,6 +141,26 @@ pub(crate) fn stalls(
         ..stall
     }));
     kept
+}
+
+/// Without those that lie within a longer one of a process behind theirs on the path: it held them up.
+fn not_held_up(stalls: Vec<Stall>, rows: &Buffers, definitions: &Definitions) -> Vec<Stall> {
+    let place = |stall: &Stall| {
+        let hits = rows.all_hits().next()?;
+        hits.iter().position(|hit| process_of(hit.thread, definitions) == stall.process)
+    };
+    let is_held_up = |stall: &Stall| {
+        let bounds = (stall.silence.from_ns, stall.silence.to_ns());
+        let holds = |other: &Stall| {
+            let both = within((other.silence.from_ns, other.silence.to_ns()), bounds);
+            let both_ns = both.map_or(0, |(from_ns, to_ns)| to_ns - from_ns) as f64;
+            other.silence.len_ns > stall.silence.len_ns
+                && place(other) > place(stall)
+                && both_ns >= INSIDE * stall.silence.len_ns as f64
+        };
+        !stall.program.is_empty() && stalls.iter().any(holds)
+    };
+    stalls.iter().filter(|stall| !is_held_up(stall)).cloned().collect()
 }
 
 /// Rare silences of the processes that buffers come from, after which those come at once that were due. A source that has
