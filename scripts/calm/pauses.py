@@ -13,5 +13,6 @@ while os.path.exists(watched):
     time.sleep(0.002)
     now = time.monotonic_ns()
     if now - before > 8_000_000:
-        print(before, now, flush=True)
+        # One write for each line: another CPU's watcher writes to the same file.
+        os.write(1, f"{before} {now}\n".encode())
     before = now
