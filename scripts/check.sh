@@ -43,6 +43,8 @@ tools() {
   [[ -e /usr/include/sys/sdt.h ]] || install_packages systemtap-sdt-dev
   # By its path: another python3.11 may come first in PATH, without probes.
   [[ -x /usr/bin/python3.11 ]] || install_packages python3.11
+  # Real software with probes of its own.
+  [[ -x /usr/lib/postgresql/15/bin/pgbench ]] || install_packages postgresql-15
   scripts/validators/setup.sh
 }
 
