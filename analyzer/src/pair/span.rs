@@ -1,14 +1,15 @@
 //! What pairing finds: spans and hand-offs.
 
-use crate::stage::KeyValue;
 use tracer_format::ThreadId;
+
+use crate::stage::KeyValue;
 
 /// A moment on a thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Point {
     /// CLOCK_MONOTONIC, ns.
     pub time_ns: u64,
-    /// Index into [`Definitions::threads`](tracer_format::Definitions).
+    /// The thread.
     pub thread: ThreadId,
 }
 
