@@ -10,7 +10,7 @@
 //! | `ts` | timestamp(us, UTC), nullable | wall time; null if the trace has no clock anchors of the host |
 //! | `host` | string | node name; empty if unknown |
 //! | `pid`, `tid`, `cpu` | int32 | process, thread, processor |
-//! | `program`, `provider`, `probe` | string | who fired what |
+//! | `program`, `provider`, `probe` | string | the program, and what it fired |
 //! | `seq` | int64, nullable | the key: null if the probe has none, or it was unreadable |
 //! | `args` | list of int64 | one element an argument: the number; null if it is no integer or was unreadable |
 //! | `strings` | list of string | one element for each argument that is a string or a float, in their order |

@@ -6,7 +6,7 @@
 //! to 60, most of it for cache lines that another CPU has read (`recorder/examples/hit_cost.rs` measures it).
 //!
 //! Every slot says in its first word which lap of the ring it was written in, so the recorder sees how far the
-//! events are committed without anybody clearing slots. x86-64 keeps stores in order; another architecture needs a
+//! events are committed and no slot is ever cleared. x86-64 keeps stores in order; another architecture needs a
 //! barrier before the last one.
 
 use core::ptr;

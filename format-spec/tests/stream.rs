@@ -92,7 +92,7 @@ fn a_trace_cut_at_any_byte_gives_its_whole_blocks() {
     let original = Original::new(sample::one());
     for len in 0..original.bytes.len() {
         let Ok(came) = read(&original.bytes[..len], 150) else {
-            assert!(len < 32, "{len} bytes are the begin of a trace");
+            assert!(len < 32, "{len} bytes are the beginning of a trace");
             continue;
         };
         let whole = original.blocks.iter().filter(|block| block.range.end <= len);

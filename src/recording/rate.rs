@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How long events are counted for one figure.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// The rate of the last whole second, or before that, since the begin.
+/// The rate of the last whole second, or before that, since the start.
 #[derive(Debug)]
 pub(super) struct Rate {
     since: Instant,
@@ -40,7 +40,7 @@ mod tests {
         let begin = Instant::now();
         let at = |ms| begin + Duration::from_millis(ms);
         let mut rate = Rate::new(begin);
-        assert_eq!(rate.per_second(at(500), 1000), 2000, "since the begin");
+        assert_eq!(rate.per_second(at(500), 1000), 2000, "since the start");
         assert_eq!(rate.per_second(at(1000), 3000), 3000);
         assert_eq!(rate.per_second(at(1500), 3000), 3000, "the second is not over");
         assert_eq!(rate.per_second(at(2000), 3000), 0, "nothing fires any more");

@@ -212,7 +212,7 @@ fn large_files() -> Vec<(&'static str, Hostile)> {
     vec![
         ("the longest definitions, again and again", long),
         ("the longest definitions in each of 3 parts", parts),
-        ("an index of 200000 rows that all point to the begin", listed),
+        ("an index of 200000 rows that all point to the beginning", listed),
     ]
 }
 

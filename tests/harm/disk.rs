@@ -177,7 +177,7 @@ fn a_log_that_cannot_be_printed_ends_the_recording_but_costs_no_event() {
     stdout(&folder.tracer(&["verify", "run.trace"]), 0);
 }
 
-/// The kernel ends a process that writes more, unless it asks to hear of it as of any other error.
+/// The kernel ends a process that writes more, unless it ignores the signal and takes the error instead.
 #[test]
 #[ignore = "needs root and eBPF"]
 fn a_limit_to_the_size_of_files_is_one_line() {

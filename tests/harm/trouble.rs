@@ -184,7 +184,7 @@ fn a_target_in_a_debugger_is_recorded_step_by_step() {
     assert_eq!(target.fire(0).0, 0);
 }
 
-/// Processes that are gone before anybody can look, as fast as they can be made: each fires once. Prints how many.
+/// Processes that are gone before the recorder can look, as fast as they can be made: each fires once. Prints how many.
 const SWARM: &str = r#"
 #include <stdio.h>
 #include <sys/sdt.h>

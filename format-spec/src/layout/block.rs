@@ -57,7 +57,7 @@ pub struct BlockHeader {
     pub count: U32,
     /// Number of the block in its trace, from 0: tells how many are missing.
     pub sequence: U32,
-    /// Time of the first event, or of the begin of the first gap; or 0.
+    /// Time of the first event, or of the start of the first gap; or 0.
     pub first_ns: U64,
     /// Time of the last event, or of the end of the last gap; or 0.
     pub last_ns: U64,

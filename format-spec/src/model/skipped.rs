@@ -23,7 +23,7 @@ pub struct Skipped {
     pub probe: String,
     /// File offset of the site, bytes; 0 if it is about none or several.
     pub offset: u64,
-    /// From when on, CLOCK_MONOTONIC ns; 0: from the begin of the recording.
+    /// From when on, CLOCK_MONOTONIC ns; 0: from the start of the recording.
     pub from_ns: u64,
     /// Until when, CLOCK_MONOTONIC ns; 0: to its end.
     pub until_ns: u64,

@@ -72,7 +72,7 @@ enum Extent {
     Unfinished,
 }
 
-/// Bytes at the begin of a file without a sound file header that are searched for a block.
+/// Bytes at the beginning of a file without a sound file header that are searched for a block.
 pub(crate) const SEARCHED_BYTES: usize = 1 << 16;
 /// Contents are checked in vain for at most this many times the bytes there are: a hostile file nests them.
 const MAX_VAIN: u64 = 16;

@@ -228,7 +228,7 @@ impl<W: io::Write> Writer<W> {
     pub fn gap(&mut self, gap: Gap) -> Result<()> {
         self.sealer.check()?;
         if gap.from_ns > gap.to_ns {
-            return Err(Error::TooLarge { what: "begin of a gap, ns", len: gap.from_ns, max: gap.to_ns });
+            return Err(Error::TooLarge { what: "start of a gap, ns", len: gap.from_ns, max: gap.to_ns });
         }
         self.dropped = self.dropped.saturating_add(gap.count);
         self.gaps.push(gap);

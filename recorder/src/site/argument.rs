@@ -105,7 +105,7 @@ pub fn parse(spec: &str, place: &SpecContext<'_>) -> Parsed {
     parsed
 }
 
-/// The begin of a text that may be long, for a message.
+/// The start of a text that may be long, for a message.
 fn begin(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -11,7 +11,7 @@ const BURST_EVENTS: f64 = 256.0;
 #[derive(Debug)]
 pub(super) struct Loss {
     random: Random,
-    /// Mean number of events from the begin of a burst to that of the next; infinite if nothing is lost.
+    /// Mean number of events from the start of a burst to that of the next; infinite if nothing is lost.
     distance: f64,
     /// Events until the next burst begins.
     until: u64,

@@ -25,7 +25,7 @@ pub struct Slow {
     pub reason: String,
 }
 
-/// The `count` slowest of `rows`, slowest first, that took longer than the median; `start_ns` is the begin of the trace.
+/// The `count` slowest of `rows`, slowest first, that took longer than the median; `start_ns` is the start of the trace.
 pub(crate) fn worst(
     rows: &Buffers,
     route: &Route,

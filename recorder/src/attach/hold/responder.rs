@@ -156,7 +156,7 @@ struct Responder<'a> {
     /// Those that wait for the recorder, the longest first.
     waiting: VecDeque<HeldEvent>,
     ids: u64,
-    /// The recorder is ready to hear of programs.
+    /// The recorder is ready to be told of programs.
     has_begun: bool,
     /// The recorder was too slow once and has not answered since: processes are no longer held for it.
     is_stalled: bool,
@@ -194,7 +194,7 @@ impl Responder<'_> {
                 self.ask()?;
             }
             self.release_late()?;
-            // While it is stalled, it would hear of each.
+            // While it is stalled, it would be told of each.
             if !self.is_stalled {
                 self.tell_released();
             }
@@ -236,7 +236,7 @@ impl Responder<'_> {
             || event.fd().is_some_and(|fd| translator::is_translator(&super::path_of(fd)))
     }
 
-    /// Hears what the recorder says; false if it is gone.
+    /// Takes a message of the recorder; false if it is gone.
     fn listen(&mut self) -> io::Result<bool> {
         loop {
             match message::receive(&self.recorder) {

@@ -28,7 +28,7 @@ const STEP_BYTES: u64 = SYMBOL_BYTES << 15;
 pub enum Address {
     /// An address as linked.
     Linked(u64),
-    /// A distance from the begin of the thread-local variables of the file.
+    /// A distance from the start of the thread-local variables of the file.
     OfThread(u64),
 }
 

@@ -114,7 +114,7 @@ impl Feeding {
         Self { trace, control, progress, files }
     }
 
-    /// Feeds one batch with the events (ns after the begin, sequence number), at the time of its end.
+    /// Feeds one batch with the events (ns after the start, sequence number), at the time of its end.
     fn feed(&mut self, complete_ns: u64, events: impl IntoIterator<Item = (u64, u64)>) {
         self.feed_lossy(complete_ns, events, Vec::new());
     }
