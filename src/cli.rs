@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use mistake::{Mistake, report};
 pub(crate) use read::{
-    AnalyzeArgs, DiffArgs, InfoArgs, PercentileArg, ReplayArgs, ReportFormat, TextFormat, VerifyArgs,
+    AnalyzeArgs, BudgetArgs, DiffArgs, InfoArgs, PercentileArg, ReplayArgs, ReportFormat, TextFormat,
+    VerifyArgs,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs, names_and_files};

@@ -1,5 +1,6 @@
 //! One pass over a trace: stages, hand-offs, counts of events, and how far loss may touch them.
 
+pub mod budget;
 pub mod compare;
 pub mod diagnosis;
 pub mod group;

@@ -2,8 +2,10 @@
 //! Markdown, and as JSON.
 
 pub mod diff;
+pub mod junit;
 
 mod analysis;
+mod budget;
 mod diagnosis;
 mod groups;
 mod json;

@@ -6,7 +6,7 @@ pub mod choice;
 mod choose;
 mod definition;
 mod draft;
-mod file;
+pub(crate) mod file;
 mod key;
 mod learn;
 mod preset;

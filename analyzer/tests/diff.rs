@@ -9,6 +9,7 @@ use made::{golden, log_of, trace_of};
 use schema::misfits;
 use serde_json::Value;
 use tracer_analyzer::analysis::analyze;
+use tracer_analyzer::analysis::budget::answers;
 use tracer_analyzer::analysis::compare::{
     Collected, Comparison, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
 };
@@ -31,7 +32,7 @@ fn run(log: &str, runs: usize) -> Run {
     let mut analysis = analyze(&trace, &Selection::all(), &stages, &mut sinks).unwrap();
     let (watch, collected) = sinks;
     analysis.diagnosis = Some(diagnose(watch, &analysis, 0));
-    Run { analysis, collected, machine: Machine::of(&trace.definitions) }
+    Run { name: String::new(), analysis, collected, machine: Machine::of(&trace.definitions) }
 }
 
 fn side(logs: &[String]) -> RunSet {
@@ -268,7 +269,10 @@ fn the_json_fits_its_schema() {
     for (base, new) in
         [(&base, &new), (&new, &base), (&base, &String::new()), (&String::new(), &String::new())]
     {
-        let document = json(&of_logs(base, new, &judgment()));
+        let mut comparison = of_logs(base, new, &judgment());
+        let conditions = ["work.p99 > 1ns", "none.p99 > 1ms"].map(|it| it.parse().unwrap());
+        comparison.new.budget = vec![("n".to_owned(), answers(&conditions, &run(new, 1).analysis))];
+        let document = json(&comparison);
         let wrong = misfits(&serde_json::from_str(&document).unwrap(), &schema, &schema, "$");
         assert!(wrong.is_empty(), "{wrong:?}");
     }

@@ -8,6 +8,7 @@ use made::{DOCUMENTED_LOG, golden, log_of, trace_of};
 use pipeline::Pipeline;
 use schema::misfits;
 use serde_json::Value;
+use tracer_analyzer::analysis::budget::answers;
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::analysis::{Analysis, FIRST_SPANS, Growth, analyze};
 use tracer_analyzer::report::{markdown, text, text_within};
@@ -121,8 +122,12 @@ fn the_json_fits_its_schema() {
         (log_of("1:a:1"), vec![]),
         (String::new(), vec![]),
     ];
+    let conditions =
+        ["total.p99 > 1ns", "total.count < 1", "none.p99 > 1ms", "loss > 0"].map(|it| it.parse().unwrap());
     for (log, stages) in cases {
-        let document: Value = serde_json::from_str(&json(&analyzed(&log, &stages))).unwrap();
+        let mut analysis = analyzed(&log, &stages);
+        analysis.budget = answers(&conditions, &analysis);
+        let document: Value = serde_json::from_str(&json(&analysis)).unwrap();
         let wrong = misfits(&document, &schema, &schema, "$");
         assert!(wrong.is_empty(), "{wrong:?}");
     }

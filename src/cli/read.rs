@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tracer_format::grammar::TimeSpan;
 
+use tracer_analyzer::analysis::budget::Condition;
 use tracer_analyzer::analysis::group::GroupBy;
 
 use super::select::{FilterArgs, StageArgs};
@@ -42,14 +43,31 @@ pub(crate) struct AnalyzeArgs {
     #[arg(long, value_name = "WHAT")]
     pub(crate) group_by: Option<GroupBy>,
     /// Write the stages with the keys that were chosen to this file, which --stages takes
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", group = "written")]
     pub(crate) stages_out: Option<PathBuf>,
-    /// With --stages-out: overwrite an existing file
-    #[arg(short, long, requires = "stages_out")]
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
+    /// Overwrite existing files of --stages-out and --junit
+    #[arg(short, long, requires = "written")]
     pub(crate) force: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,
+}
+
+/// What fails a job.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BudgetArgs {
+    /// Fail if this holds: 'awe.p99 > 5ms', 'awe -> writing.max > 1ms', 'end to end.p50 > 10ms', 'awe.count < 100',
+    /// 'awe.open > 1', 'loss > 0' (may be given more than once); exit code 1 if one holds, 3 if that cannot be said of one
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) fail_if: Vec<Condition>,
+    /// A TOML file with conditions: fail_if = ["awe.p99 > 5ms", "loss > 0"]
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) budget: Option<PathBuf>,
+    /// Write the results to this file as JUnit XML
+    #[arg(long, value_name = "FILE.xml", group = "written")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -90,6 +108,11 @@ pub(crate) struct DiffArgs {
     /// Percentiles that decide: p50, p90, p99 [default: p50, and p90 where there are enough spans]
     #[arg(long, alias = "by", value_name = "PERCENTILE", value_delimiter = ',')]
     pub(crate) judge: Option<Vec<PercentileArg>>,
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
+    /// Overwrite an existing file of --junit
+    #[arg(short, long, requires = "written")]
+    pub(crate) force: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,

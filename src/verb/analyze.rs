@@ -5,22 +5,29 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tracer_analyzer::analysis::Growth;
+use tracer_analyzer::analysis::budget::{answers, known};
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::analysis::group::{GroupBy, Grouping};
 use tracer_analyzer::screen::Detail;
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
-use crate::cli::{AnalyzeArgs, ReportFormat};
+use crate::cli::{AnalyzeArgs, Mistake, ReportFormat};
 use crate::done::Done;
 use crate::file::input::{Input, name};
 use crate::file::output::Output;
-use crate::file::{stages, trace};
+use crate::file::{budget, stages, trace};
 
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
+    let conditions = budget::given(&args.budget)?;
+    if conditions.is_empty() && args.budget.junit.is_some() {
+        return Err(Mistake("--junit needs a condition: --fail-if or --budget".to_owned()).into());
+    }
+    let junit = budget::junit(&args.budget, args.force, std::slice::from_ref(&args.file))?;
     let chosen = stages::of(&args.stages, &trace, &selection)?;
+    known(&conditions, &chosen.stages, &chosen.refused)?;
     if let Some(path) = &args.stages_out {
         let inputs: Vec<&Path> =
             args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
@@ -38,14 +45,17 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
     analysis.tree = Some(growth.tree());
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
+    analysis.budget = answers(&conditions, &analysis);
     let detail = if args.all { Detail::All } else { Detail::Usual };
     let report = match args.format {
         ReportFormat::Text => report::text_within(&screen::report(&analysis, detail), width()),
         ReportFormat::Json => screen::json(&analysis),
         ReportFormat::Markdown => report::markdown(&screen::report(&analysis, detail)),
     };
+    budget::write(&args.budget, junit, &screen::junit::of_budget(&name(&args.file), &analysis.budget))?;
     io::stdout().write_all(report.as_bytes())?;
-    Ok(trace::done(&args.file, &analysis.outcome).and(trace::refused(&args.file, &analysis.refused)))
+    let done = trace::done(&args.file, &analysis.outcome).and(trace::refused(&args.file, &analysis.refused));
+    Ok(budget::done(analysis.budget.iter())?.and(done))
 }
 
 /// Letters of a line: of the variable COLUMNS, else of the terminal, but 80 at least; 80 where standard output is no terminal.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tracer_analyzer::analysis;
+use tracer_analyzer::analysis::budget::{Condition, answers, known};
 use tracer_analyzer::analysis::compare::{
     Collected, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
 };
@@ -18,7 +19,7 @@ use tracer_format::log::escape;
 use crate::cli::{DiffArgs, Mistake, PercentileArg, ReportFormat};
 use crate::done::Done;
 use crate::file::input::{Input, is_standard, name};
-use crate::file::{stages, trace};
+use crate::file::{budget, stages, trace};
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     let base = files("--base", &args.base_files, args.base.as_ref())?;
@@ -33,18 +34,26 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
             return Ok(Done::Lossy);
         }
     }
+    let conditions = budget::given(&args.budget)?;
+    let inputs: Vec<PathBuf> = base.iter().chain(&new).cloned().collect();
+    let junit = budget::junit(&args.budget, args.force, &inputs)?;
     let mut keys = None;
-    let (base, base_done) = side(args, &base, &mut keys)?;
-    let (new, new_done) = side(args, &new, &mut keys)?;
+    let (base, base_done) = side(args, &base, &[], &mut keys)?;
+    let (new, new_done) = side(args, &new, &conditions, &mut keys)?;
     let comparison = compare(base, new, &judgment(args));
     let report = match args.format {
         ReportFormat::Text => report::text(&screen::diff::report(&comparison)),
         ReportFormat::Json => screen::diff::json(&comparison),
         ReportFormat::Markdown => report::markdown(&screen::diff::report(&comparison)),
     };
+    budget::write(&args.budget, junit, &screen::junit::of_comparison(&comparison))?;
     io::stdout().write_all(report.as_bytes())?;
+    let kept = budget::done(comparison.new.budget.iter().flat_map(|(_, answers)| answers));
     let slower = comparison.with(Verdict::Slower);
     if !slower.is_empty() {
+        if let Err(broken) = &kept {
+            say!("{broken:#}");
+        }
         bail!("{} got slower: {}", counted(slower.len() as u64, "stage"), names(&slower));
     }
     for (verdict, what) in [(Verdict::Gone, "gone"), (Verdict::TooFew, "with too few spans to judge")] {
@@ -56,7 +65,8 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     if comparison.stages.is_empty() {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
-    Ok(if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) })
+    let done = if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) };
+    Ok(kept?.and(done))
 }
 
 fn names(stages: &[&str]) -> String {
@@ -95,10 +105,21 @@ fn files(option: &str, given: &[PathBuf], one: Option<&PathBuf>) -> anyhow::Resu
 }
 
 /// Analyzes the traces of a side, by the keys of the first of all where they are known.
-fn side(args: &DiffArgs, paths: &[PathBuf], keys: &mut Option<Chosen>) -> anyhow::Result<(RunSet, Done)> {
+fn side(
+    args: &DiffArgs,
+    paths: &[PathBuf],
+    conditions: &[Condition],
+    keys: &mut Option<Chosen>,
+) -> anyhow::Result<(RunSet, Done)> {
     let (mut runs, mut done) = (Vec::new(), Done::All);
     for path in paths {
-        let (run, this) = analyze(args, path, paths.len(), keys)?;
+        let (mut run, this) = analyze(args, path, paths.len(), keys)?;
+        // A stage that only the base has is gone, which is an answer.
+        let of_base = keys.iter().flat_map(|keys| &keys.stages);
+        let stages: Vec<Stage> =
+            run.analysis.stages.iter().map(|report| &report.stage).chain(of_base).cloned().collect();
+        known(conditions, &stages, &run.analysis.refused).with_context(|| name(path))?;
+        run.analysis.budget = answers(conditions, &run.analysis);
         runs.push(run);
         done = done.and(this);
     }
@@ -137,5 +158,5 @@ fn analyze(
     analysis.diagnosis = Some(diagnose(watch, &analysis, 0));
     keys.get_or_insert(chosen);
     let done = trace::done(path, &analysis.outcome).and(trace::refused(path, &analysis.refused));
-    Ok((Run { analysis, collected, machine: Machine::of(&trace.definitions) }, done))
+    Ok((Run { name: name(path), analysis, collected, machine: Machine::of(&trace.definitions) }, done))
 }

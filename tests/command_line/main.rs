@@ -5,6 +5,7 @@ mod target;
 #[path = "../tool/mod.rs"]
 mod tool;
 
+mod budget;
 mod diff;
 #[cfg(target_os = "linux")]
 mod follow;

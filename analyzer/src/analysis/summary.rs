@@ -1,5 +1,6 @@
 //! What an analysis comes down to: plain counts and distributions.
 
+use super::budget::Answer;
 use super::diagnosis::Diagnosis;
 use super::group::{GroupBy, GroupTable};
 use super::latency::Latency;
@@ -37,6 +38,8 @@ pub struct Analysis {
     pub tree: Option<Tree>,
     /// The spans of each stage told apart by something, if that was asked for.
     pub groups: Option<(GroupBy, Vec<GroupTable>)>,
+    /// What came of the conditions that were given.
+    pub budget: Vec<Answer>,
 }
 
 impl Analysis {

@@ -90,6 +90,7 @@ impl Tally {
             diagnosis: None,
             tree: None,
             groups: None,
+            budget: Vec::new(),
         }
     }
 }

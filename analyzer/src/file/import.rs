@@ -28,7 +28,8 @@ pub struct Imported {
 
 /// Reads `log` and writes what it holds to `writer`, which the caller finishes.
 ///
-/// Probes in the header that never fired keep an empty provider: the log does not tell it.
+/// The log does not tell the provider of a probe in its header that never fired. It is taken to be that of the program's other
+/// probes, or of all, if that is one; else it stays empty.
 ///
 /// # Errors
 /// [`Error::Log`] for the first line that is none of the log's; nothing was written then.
@@ -165,6 +166,19 @@ impl Plan {
         })
     }
 
+    /// The only provider that fired in this program, else the only one of all.
+    fn likely_provider(&self, program: &str) -> String {
+        let fired =
+            || self.sites.iter().zip(&self.shaped).filter(|(_, shaped)| **shaped).map(|(site, _)| site);
+        let only = |wanted: &dyn Fn(&Site) -> bool| {
+            let mut providers = fired().filter(|site| wanted(site)).map(|site| &site.provider);
+            let first = providers.next()?;
+            providers.all(|provider| provider == first).then(|| first.clone())
+        };
+        let has_own = fired().any(|site| site.program == program);
+        only(&|site| !has_own || site.program == program).unwrap_or_default()
+    }
+
     fn define<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
         let tool = format!("tracer {} import", env!("CARGO_PKG_VERSION"));
         writer.host(Host { tool, ..Host::default() })?;
@@ -172,8 +186,14 @@ impl Plan {
             let id = writer.process(process.clone())?;
             writer.thread(Thread { process: id, tid: process.pid })?;
         }
-        for site in &self.sites {
-            writer.site(site.clone())?;
+        for (site, shaped) in self.sites.iter().zip(&self.shaped) {
+            let mut site = site.clone();
+            // Two lines of one name stay two sites of two names.
+            let is_alone = || self.by_program[&(site.probe.clone(), site.program.clone())].len() == 1;
+            if !shaped && is_alone() {
+                site.provider = self.likely_provider(&site.program);
+            }
+            writer.site(site)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracer_format::log::{escape, skipped_text};
 
 use super::verdict::{has_path, slowest, steps, verdict};
-use super::{groups, tree};
+use super::{budget, groups, tree};
 use crate::analysis::diagnosis::Diagnosis;
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
@@ -32,6 +32,7 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
         analysis.stages.iter().partition(|report| has_events(report, analysis));
     let mut report = Report { title: title(analysis), ..Report::default() };
+    report.table(budget::table(&[("", &analysis.budget)]));
     if fired.is_empty() && analysis.refused.is_empty() {
         let advice = "No stage was seen. Give one with --stage 'NAME = PROVIDER:FROM -> PROVIDER:TO by KEY'.";
         report.parts.push(Part::Line(advice.to_owned()));

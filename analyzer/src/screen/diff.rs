@@ -3,6 +3,7 @@
 use serde_json::{Value, json as value};
 use tracer_format::log::escape;
 
+use super::budget::{self, OfRun};
 use super::json::latency as latency_members;
 use crate::analysis::Summary;
 use crate::analysis::compare::{Comparison, Item, Percentile, Pooled, RunSet, Shift, Verdict};
@@ -15,9 +16,15 @@ pub const VERSION: u32 = 1;
 #[must_use]
 pub fn report(comparison: &Comparison) -> Report {
     let mut report = Report { title: title(comparison), notes: notes(comparison), ..Report::default() };
+    report.table(budget::table(&budgets(comparison)));
     report.table(verdicts(comparison));
     report.table(figures_table(comparison));
     report
+}
+
+/// What came of the conditions on each new run.
+fn budgets(comparison: &Comparison) -> Vec<OfRun<'_>> {
+    comparison.new.budget.iter().map(|(name, answers)| (name.as_str(), answers.as_slice())).collect()
 }
 
 /// What came of it all, and what was compared.
@@ -203,7 +210,7 @@ fn precision(comparison: &Comparison) -> Vec<String> {
 /// Renders `comparison` as JSON, with a line end.
 #[must_use]
 pub fn json(comparison: &Comparison) -> String {
-    let document = value!({
+    let mut document = value!({
         "version": VERSION,
         "threshold_percent": comparison.judgment.min_change_percent,
         "min_difference_ns": comparison.judgment.min_difference_ns,
@@ -218,6 +225,9 @@ pub fn json(comparison: &Comparison) -> String {
         "stages": comparison.stages.iter().map(item).collect::<Vec<Value>>(),
         "hand_offs": comparison.hand_offs.iter().map(item).collect::<Vec<Value>>(),
     });
+    if !comparison.new.budget.is_empty() {
+        document["budget"] = budget::members(&budgets(comparison));
+    }
     let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
     text.push('\n');
     text

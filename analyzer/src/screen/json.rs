@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::budget;
 use super::diagnosis::diagnosed;
 use super::groups;
 use super::tree;
@@ -46,6 +47,9 @@ pub fn json(analysis: &Analysis) -> String {
     }
     if let Some((by, tables)) = &analysis.groups {
         document["groups"] = groups::members(*by, tables, &stages);
+    }
+    if !analysis.budget.is_empty() {
+        document["budget"] = budget::members(&[("", &analysis.budget)]);
     }
     if !analysis.outcome.skipped.is_empty() {
         let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);

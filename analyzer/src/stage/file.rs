@@ -20,9 +20,9 @@ use crate::{Error, Result};
 const MAX_SHOWN: usize = 100;
 
 /// What is wrong with a file, and where, if that is known.
-pub(super) struct Problem {
-    pub(super) at: Option<usize>,
-    pub(super) text: String,
+pub(crate) struct Problem {
+    pub(crate) at: Option<usize>,
+    pub(crate) text: String,
 }
 
 impl From<String> for Problem {
@@ -52,13 +52,13 @@ pub fn parse(text: &str) -> Result<Vec<Draft>> {
 }
 
 /// The top table of a file.
-pub(super) fn document(text: &str) -> Result<Spanned<DeTable<'_>>> {
+pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>> {
     DeTable::parse(text)
         .map_err(|wrong| error(text, wrong.span().map_or(0, |span| span.start), wrong.message().to_owned()))
 }
 
 /// What is wrong with the line at byte `at`.
-pub(super) fn error(text: &str, at: usize, problem: String) -> Error {
+pub(crate) fn error(text: &str, at: usize, problem: String) -> Error {
     let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
     let found = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(MAX_SHOWN).collect();
     Error::StageFile { line, found, problem }

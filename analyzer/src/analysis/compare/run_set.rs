@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tracer_format::Definitions;
 
 use super::latencies::{Collected, Latencies};
+use crate::analysis::budget::Answer;
 use crate::analysis::{Analysis, HandOffReport, Latency, StageReport};
 use crate::pair::Class;
 use crate::select::Outcome;
@@ -12,6 +13,8 @@ use crate::select::Outcome;
 /// One trace of a side.
 #[derive(Debug)]
 pub struct Run {
+    /// What it is called.
+    pub name: String,
     /// What it comes down to.
     pub analysis: Analysis,
     /// Its latencies in order.
@@ -54,6 +57,8 @@ pub struct RunSet {
     /// Events of all, and what is missing.
     pub outcome: Outcome,
     machine: Machine,
+    /// What came of the conditions that were given, for each run by its name.
+    pub budget: Vec<(String, Vec<Answer>)>,
     /// What is the same item in all runs has the same name.
     pub(crate) stages: Vec<(String, Pooled)>,
     pub(crate) hand_offs: Vec<(String, Pooled)>,
@@ -98,6 +103,7 @@ impl RunSet {
             runs: runs.len(),
             outcome: Outcome::default(),
             machine: Machine::default(),
+            budget: Vec::new(),
             stages: Vec::new(),
             hand_offs: Vec::new(),
             path: Vec::new(),
@@ -113,6 +119,10 @@ impl RunSet {
         self.machine.kernels.append(&mut run.machine.kernels);
         self.machine.processors.append(&mut run.machine.processors);
         self.machine.builds.append(&mut run.machine.builds);
+        let answers = std::mem::take(&mut run.analysis.budget);
+        if !answers.is_empty() {
+            self.budget.push((run.name, answers));
+        }
         self.add_path(&run.analysis, is_first);
         for (report, latencies) in run.analysis.stages.iter().zip(std::mem::take(&mut run.collected.stages)) {
             let pooled = entry(&mut self.stages, &report.stage.name);
