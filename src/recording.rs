@@ -36,7 +36,7 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     let ready = args.ready_fd.map(Ready::take).transpose()?;
     let options = options::options(args)?;
     let given = stages::given(&args.stages)?;
-    let stages = given.iter().map(|draft| (&draft.stage).into()).collect();
+    let stages = given.iter().map(Into::into).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given.clone()));
     let fired = watcher.as_ref().map(Watcher::fired);
     let opened = Opened::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tracer_analyzer::file::import;
 use tracer_analyzer::replay::replay;
-use tracer_analyzer::stage::{Stage, learn};
+use tracer_analyzer::stage::{Draft, learn};
 use tracer_analyzer::{Error, Selection};
 use tracer_format::{Definitions, Site, StageDef, Trace, Writer, WriterOptions};
 
@@ -95,10 +95,10 @@ fn a_changed_stage_is_refused_or_comes_back() {
         let mut text = b"total = camera:grab -> display:show by seq,arg2,pid,tid".to_vec();
         random.mutate(&mut text);
         let text = String::from_utf8_lossy(&text).into_owned();
-        match text.parse::<Stage>() {
+        match text.parse::<Draft>() {
             Ok(stage) => {
-                assert_eq!(stage.to_string().parse::<Stage>().expect("its own text"), stage, "{text:?}");
-                assert_eq!(Stage::try_from(&StageDef::from(&stage)).expect("as stored"), stage, "{text:?}");
+                assert_eq!(stage.to_string().parse::<Draft>().expect("its own text"), stage, "{text:?}");
+                assert_eq!(Draft::try_from(&StageDef::from(&stage)).expect("as stored"), stage, "{text:?}");
                 read += 1;
             }
             Err(error) => {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use tracer_format::Definitions;
 use tracer_format::grammar::Malformed;
 
-use super::definition::Stage;
 use super::draft::Draft;
 use super::learn::learn;
 use crate::Result;
@@ -18,11 +17,7 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     let stages = if !given.is_empty() {
         given.to_vec()
     } else if !definitions.stages.is_empty() {
-        definitions
-            .stages
-            .iter()
-            .map(|stored| Stage::try_from(stored).map(Draft::given))
-            .collect::<Result<_>>()?
+        definitions.stages.iter().map(Draft::try_from).collect::<Result<_>>()?
     } else {
         learn(definitions)
     };

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tracer_format::StageDef;
 use tracer_format::grammar::Malformed;
 
 use super::key::{Key, KeyPart, Scope};
@@ -165,25 +164,6 @@ impl fmt::Display for Stage {
     }
 }
 
-impl TryFrom<&StageDef> for Stage {
-    type Error = Error;
-
-    fn try_from(stored: &StageDef) -> Result<Self> {
-        format!("{} = {} -> {} by {}", stored.name, stored.from, stored.to, stored.key).parse()
-    }
-}
-
-impl From<&Stage> for StageDef {
-    fn from(stage: &Stage) -> Self {
-        Self {
-            name: stage.name.clone(),
-            from: stage.begins_text(),
-            to: stage.ends_text(),
-            key: stage.key_text(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +179,6 @@ mod tests {
         ] {
             let stage: Stage = text.parse().unwrap();
             assert_eq!(stage.to_string(), text);
-            assert_eq!(Stage::try_from(&StageDef::from(&stage)).unwrap(), stage);
         }
         let short: Stage = " t=a:x->b:y ".parse().unwrap();
         assert_eq!(short.to_string(), "t = a:x -> b:y by seq");

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tracer_format::StageDef;
+
 use super::definition::Stage;
 use crate::{Error, Result};
 
@@ -35,11 +37,48 @@ impl FromStr for Draft {
     }
 }
 
+/// A stage as a trace has it: without a key if none was given, so that every reader chooses from the events.
+impl TryFrom<&StageDef> for Draft {
+    type Error = Error;
+
+    fn try_from(stored: &StageDef) -> Result<Self> {
+        let by = if stored.key.is_empty() { String::new() } else { format!(" by {}", stored.key) };
+        format!("{} = {} -> {}{by}", stored.name, stored.from, stored.to).parse()
+    }
+}
+
+impl From<&Draft> for StageDef {
+    fn from(draft: &Draft) -> Self {
+        let Draft { stage, has_key } = draft;
+        Self {
+            name: stage.name.clone(),
+            from: stage.begins_text(),
+            to: stage.ends_text(),
+            key: if *has_key { stage.key_text() } else { String::new() },
+        }
+    }
+}
+
 impl fmt::Display for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.has_key {
             return self.stage.fmt(f);
         }
         write!(f, "{} = {} -> {}", self.stage.name, self.stage.begins_text(), self.stage.ends_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_stored_as_they_were_given() {
+        for text in ["x = a:b -> a:c|d", "x = a:b -> a:c by seq", "x = a:b -> a:c by tid unwinding arg3"] {
+            let draft: Draft = text.parse().unwrap();
+            let stored = StageDef::from(&draft);
+            let read = Draft::try_from(&stored).unwrap();
+            assert_eq!((read.to_string(), &read), (text.to_owned(), &draft), "{stored:?}");
+        }
     }
 }

@@ -110,7 +110,7 @@ fn with_key(stage: Stage, candidate: Candidate, decision: &Decision) -> Stage {
     Stage {
         key: candidate.into(),
         nested: decision.nested,
-        unwinding: if unwinds { decision.agreeing.first().copied() } else { None },
+        unwinding: decision.unwinding.filter(|_| unwinds),
         ..stage
     }
 }

@@ -12,7 +12,7 @@ use super::candidate::{Candidate, arg_sets};
 use super::clash::shared_percent;
 use super::sample::Sample;
 use super::trial::{FEW, IDENTITY, Trial};
-use super::unwinding::unwound;
+use super::unwinding::{best, unwound};
 use crate::stage::Scope;
 
 /// Keys as close as this in completeness are equal.
@@ -35,6 +35,8 @@ pub struct Decision {
     pub nested: bool,
     /// Arguments on which begin and end agree, where the key is the thread.
     pub agreeing: Vec<u8>,
+    /// That of them which tells best which begin an end belongs to, if one does.
+    pub unwinding: Option<u8>,
     /// Whether an argument confirms the key.
     pub confirmed: bool,
     /// Begins left without an end in the sample, as calls are by an exception.
@@ -63,6 +65,7 @@ impl Decision {
             key: Err(why),
             nested: false,
             agreeing: Vec::new(),
+            unwinding: None,
             confirmed: false,
             left: 0,
         }
@@ -76,6 +79,7 @@ impl Decision {
             key: Ok(trial.key),
             nested: by_thread && trial.deep as f64 > NESTED * begins as f64,
             agreeing: Vec::new(),
+            unwinding: None,
             confirmed: !trial.key.args().is_empty(),
             left: 0,
         }
@@ -157,21 +161,33 @@ impl<'a> Trials<'a> {
             let agrees = of_thread.filter(|trial| trial.same(thread) >= SAME);
             decision.agreeing = agrees.filter_map(|trial| trial.key.one_arg()).collect();
             decision.confirmed = !decision.agreeing.is_empty();
+            decision.unwinding = best(self.sample, &decision.agreeing);
             return decision;
         }
         against.sort_by_key(|trial| order(trial));
+        let mut explained = Vec::new();
         for trial in against.iter().filter(|trial| trial.key.scope == Scope::Tid) {
             let Some(arg) = trial.key.one_arg() else { continue };
             let (popped, left) = unwound(self.sample, arg);
             let pairs = trial.pairs as f64;
             // Where both differ, begins that were left behind are the reason.
-            let explained = popped.missing_in(trial) as f64 <= ((1.0 - SAME) * pairs).max(left as f64);
-            if explained && popped.pairs as f64 >= SAME * pairs {
-                // Nesting is certain: begins were left behind.
-                return Decision { nested: true, agreeing: vec![arg], confirmed: true, left, ..decision };
+            let is_reason = popped.missing_in(trial) as f64 <= ((1.0 - SAME) * pairs).max(left as f64);
+            if is_reason && popped.pairs as f64 >= SAME * pairs {
+                explained.push(arg);
             }
         }
-        Decision::chosen(self.sample, against[0])
+        match best(self.sample, &explained) {
+            // Nesting is certain: begins were left behind.
+            Some(arg) => Decision {
+                nested: true,
+                agreeing: explained,
+                unwinding: Some(arg),
+                confirmed: true,
+                left: unwound(self.sample, arg).1,
+                ..decision
+            },
+            None => Decision::chosen(self.sample, against[0]),
+        }
     }
 
     /// The thread does not fit.

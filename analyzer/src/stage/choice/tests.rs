@@ -66,8 +66,8 @@ impl Simulated {
     /// The share of the true pairs that the decision finds, and of its pairs that are true.
     fn agreement(&self, decision: &Decision) -> (f64, f64) {
         let key = decision.key.clone().unwrap();
-        let trial = match decision.agreeing[..] {
-            [arg] if decision.nested && decision.left > 0 => unwound(&self.sample(), arg).0,
+        let trial = match decision.unwinding {
+            Some(arg) if decision.nested && decision.left > 0 => unwound(&self.sample(), arg).0,
             _ => Trial::new(&self.sample(), key),
         };
         let mut begin_of = vec![0; self.fired.len()];
@@ -238,6 +238,21 @@ fn calls_left_without_a_return_are_passed_over() {
     let decision = decide(&stage.sample());
     assert_eq!((shown(&decision), &decision.agreeing[..]), ("tid nested".into(), &[0][..]), "{decision:?}");
     assert!(decision.left > 0);
+}
+
+#[test]
+fn the_argument_that_tells_calls_apart_unwinds_them_and_not_the_threads_number() {
+    let mut stage = calls(11, 3, 8, true);
+    for (at, fired) in stage.fired.iter_mut().enumerate() {
+        // A thread has no number yet while it makes its first calls.
+        let number = if at < 4 { 0 } else { 500 + i64::from(fired.thread.0) };
+        fired.args = [Some(number), Some(7), fired.args[0], None];
+        fired.arity = 3;
+    }
+    let decision = decide(&stage.sample());
+    assert_eq!((&decision.agreeing[..], decision.unwinding), (&[0, 2][..], Some(2)), "{decision:?}");
+    let alone = calls(11, 3, 8, false);
+    assert_eq!(decide(&alone.sample()).unwinding, None);
 }
 
 #[test]
