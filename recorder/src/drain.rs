@@ -7,6 +7,7 @@ pub mod batch;
 mod lane;
 pub mod loss;
 pub mod merge;
+pub(crate) mod queue;
 mod ring;
 pub mod started;
 

@@ -1,5 +1,6 @@
 //! Facts of this machine: its name and kernel, its clocks read together, its processes.
 
+pub(crate) mod cgroup;
 pub mod process;
 
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
@@ -20,6 +21,12 @@ pub(crate) fn facts(command: Vec<String>) -> Host {
         tool: format!("tracer {}", env!("CARGO_PKG_VERSION")),
         command,
     }
+}
+
+/// Bytes of memory that this process may use together with others in its control groups; `None` without a limit.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    cgroup::memory_limit()
 }
 
 /// Whether this process is in a PID namespace, as in most containers: it sees other pids than the eBPF program does.

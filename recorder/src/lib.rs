@@ -8,7 +8,7 @@
 //!
 //! use tracer_recorder::find::discover::Filter;
 //! use tracer_recorder::kernel::link::AttachMode;
-//! use tracer_recorder::{Bounds, Output, RecordOptions, record};
+//! use tracer_recorder::{Bounds, Output, Priority, RecordOptions, record};
 //!
 //! let options = RecordOptions {
 //!     filter: Filter { requests: vec!["shop:*".parse()?], ..Filter::default() },
@@ -20,6 +20,7 @@
 //!     everyone: false,
 //!     user: None,
 //!     wait: false,
+//!     priority: Priority::High,
 //!     command_line: std::env::args().collect(),
 //! };
 //! let output = Output {
@@ -72,6 +73,7 @@ pub mod write;
 pub use error::{Error, Result};
 pub use run::notice::Notice;
 pub use run::options::RecordOptions;
+pub use run::priority::Priority;
 pub use run::recording::record;
 pub use run::summary::{SiteTotal, Summary};
 pub use write::flight::Flight;

@@ -3,6 +3,7 @@
 mod command;
 pub mod notice;
 pub mod options;
+pub mod priority;
 mod pump;
 pub mod recording;
 mod stop;

@@ -79,6 +79,10 @@ pub(crate) struct RecordArgs {
     /// With --last: memory for it at the most
     #[arg(long, value_name = "SIZE", requires = "last", default_value = "256M")]
     pub(crate) memory: Size,
+    /// Nice value of the threads that collect and write, -20 to 19; 0 is that of most programs [default: above all programs,
+    /// real-time where that is allowed]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-20..=19))]
+    pub(crate) nice: Option<i32>,
     /// Begin even if no running process has a matching probe, and wait for one
     #[arg(long)]
     pub(crate) wait: bool,

@@ -2,9 +2,10 @@
 
 use tracer_format::grammar::{Request, Rotation};
 use tracer_recorder::find::discover::Filter;
+use tracer_recorder::host::memory_limit;
 use tracer_recorder::kernel::link::AttachMode;
 use tracer_recorder::run::user::User;
-use tracer_recorder::{Bounds, Flight, RecordOptions};
+use tracer_recorder::{Bounds, Flight, Priority, RecordOptions};
 
 use crate::cli::{AttachArg, Mistake, RecordArgs, names_and_files};
 use crate::file::presets;
@@ -50,6 +51,7 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         everyone: args.all,
         user: args.user.as_deref().map(User::find).transpose()?,
         wait: args.wait,
+        priority: args.nice.map_or(Priority::High, Priority::Nice),
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
 }
@@ -63,9 +65,12 @@ fn requests(args: &RecordArgs) -> anyhow::Result<Vec<Request>> {
     }
 }
 
-/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB.
+/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB, or an eighth of
+/// what the control group may use.
 fn default_ring_size() -> u64 {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    let most = (256 << 20) / cpus.next_power_of_two();
-    most.clamp(256 << 10, 4 << 20)
+    let limit = memory_limit().unwrap_or(u64::MAX);
+    let most = (limit / 8).min(256 << 20) / cpus.next_power_of_two();
+    let least = if limit < 1 << 30 { 64 << 10 } else { 256 << 10 };
+    (most + 1).next_power_of_two().div_euclid(2).clamp(least, 4 << 20)
 }

@@ -14,5 +14,6 @@ mod hostile_elf;
 mod hostile_name;
 mod leak;
 mod memory;
+mod priority;
 mod rate;
 mod trouble;

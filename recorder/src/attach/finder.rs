@@ -6,7 +6,6 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tracer_format::grammar::{KeyArgument, key_argument};
@@ -18,6 +17,7 @@ use crate::attach::links::Links;
 use crate::attach::prepared::{Prepared, in_file};
 use crate::attach::spared::{Spared, Translator};
 use crate::drain::Started;
+use crate::drain::queue::{Popped, Queue};
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
@@ -160,7 +160,7 @@ impl Finder {
     /// more. New sites are handed to `announce` before they are attached, so that they are known when their first event comes.
     pub(crate) fn keep_looking(
         &mut self,
-        tips: &Receiver<Tip>,
+        tips: &Queue<Tip>,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
@@ -169,14 +169,14 @@ impl Finder {
         let mut scan_at = Instant::now();
         loop {
             let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
-            match tips.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(Tip::Started(list)) => {
+            match tips.pop_until(due) {
+                Popped::Item(Tip::Started(list)) => {
                     for started in list {
                         self.look_at_started(&started, &mut looks, announce, skip)?;
                     }
                 }
-                Ok(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
-                Ok(Tip::Told(Told::Released(count))) => {
+                Popped::Item(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
+                Popped::Item(Tip::Told(Told::Released(count))) => {
                     skip(Skipped {
                         kind: SkippedKind::Processes,
                         count,
@@ -187,8 +187,8 @@ impl Finder {
                     });
                     self.widen(announce, skip)?;
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {}
+                Popped::Closed => return Ok(()),
+                Popped::Empty => {}
             }
             let now = Instant::now();
             while let Some(Reverse((_, pid))) = looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {

@@ -7,6 +7,7 @@ use crate::attach::finder::AttachOptions;
 use crate::find::discover::Filter;
 use crate::host;
 use crate::kernel::link::AttachMode;
+use crate::run::priority::Priority;
 use crate::run::user::User;
 use tracer_format::grammar::KeyArgument;
 
@@ -31,6 +32,8 @@ pub struct RecordOptions {
     pub user: Option<User>,
     /// Begin even if there is no matching probe yet, and wait for programs that have one.
     pub wait: bool,
+    /// Priority of the threads that collect and write.
+    pub priority: Priority,
     /// Our own command line, for the trace.
     pub command_line: Vec<String>,
 }

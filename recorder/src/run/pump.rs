@@ -5,7 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use tracer_format::{Site, Skipped, SkippedKind};
 
 use crate::attach::finder::{Finder, Tip};
 use crate::attach::hold::Holder;
+use crate::drain::queue::{Popped, Queue};
 use crate::drain::{Batch, Drain, Wake};
 use crate::error::Result;
 use crate::host::monotonic_ns;
@@ -20,6 +21,7 @@ use crate::kernel::meter::Meter;
 use crate::kernel::program::Program;
 use crate::run::command::Running;
 use crate::run::notice::Notice;
+use crate::run::priority::Priority;
 use crate::run::stop::Signals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
@@ -65,6 +67,7 @@ pub(crate) struct Work<'w, 'a> {
     pub(crate) program: Arc<Program>,
     /// Longest sleep.
     pub(crate) longest: Duration,
+    pub(crate) priority: Priority,
     pub(crate) control: Arc<Control>,
     pub(crate) progress: Arc<Progress>,
 }
@@ -85,24 +88,27 @@ impl<'a> Work<'_, 'a> {
         end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
     ) -> (Result<TraceWriter<'a>>, Drain, Result<Duration>) {
-        let Self { trace, mut finder, watch, mut drain, program, longest, .. } = self;
+        let Self { trace, mut finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
         let holder = self.holder.as_deref();
+        // Only a few batches exist, so both are short.
+        let (steps, spare, tips) = (Queue::default(), Queue::default(), Queue::default());
+        for _ in 0..BATCHES {
+            spare.push(Batch::default());
+        }
+        let (steps, spare, tips) = (&steps, &spare, &tips);
         let (written, drained) = std::thread::scope(|scope| {
-            // Unbounded, but only a few batches exist: sending never blocks either thread.
-            let (full, steps) = channel();
-            let (free, spare) = sync_channel(BATCHES);
-            (0..BATCHES).for_each(|_| free.send(Batch::default()).expect("room for all"));
-            let writing = scope.spawn(move || write_steps(trace, &steps, &free));
+            let writing = scope.spawn(move || {
+                priority.take();
+                write_steps(trace, steps, spare)
+            });
             let (say, news) = channel();
-            let (tip, tips) = channel();
-            let found = full.clone();
             if let Some(holder) = holder {
-                let (tip, steps, say) = (tip.clone(), full.clone(), say.clone());
-                scope.spawn(move || listen(holder, &tip, &|skipped| say_skipped(skipped, &steps, &say)));
+                let say = say.clone();
+                scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)));
             }
             let looking =
-                scope.spawn(move || look(&mut finder, &tips, &found, &say, progress).map(|()| finder));
+                scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
             // Only now is it answered when it runs its program.
             let begun = (self.start)(&drain).map(|command| end.command = command);
             if begun.is_ok() {
@@ -110,9 +116,12 @@ impl<'a> Work<'_, 'a> {
             }
             let drain = &mut drain;
             let draining = scope.spawn(move || {
-                let (tip, meter) = (Some(tip), Meter::new());
+                priority.take();
+                // Whatever happens here, the others end.
+                let (_steps, told) = (steps.closing(), tips.closing());
+                let meter = Meter::new();
                 let mut draining =
-                    Draining { drain, program, full, spare, tip, longest, control, progress, meter };
+                    Draining { drain, program, steps, spare, tips, longest, control, progress, meter };
                 let started = Instant::now();
                 let result = begun.and_then(|()| draining.until_end(end));
                 let duration = started.elapsed();
@@ -122,7 +131,7 @@ impl<'a> Work<'_, 'a> {
                 if let Some(holder) = holder {
                     holder.stop();
                 }
-                draining.tip = None;
+                drop(told);
                 let looked = join(looking).map(drop);
                 result.and_then(|()| draining.empty()).and(looked).map(|()| duration)
             });
@@ -156,10 +165,10 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 }
 
 /// The listening thread: hands on the processes that wait, until the holder is stopped.
-fn listen(holder: &Holder, tip: &Sender<Tip>, skip: &dyn Fn(Skipped)) {
+fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
     let result = holder.listen(&mut |told| {
         // A process that cannot be handed on runs its program.
-        let _ = tip.send(Tip::Told(told));
+        let _ = tips.push(Tip::Told(told));
     });
     if let Err(error) = result {
         let reason = format!(
@@ -170,26 +179,29 @@ fn listen(holder: &Holder, tip: &Sender<Tip>, skip: &dyn Fn(Skipped)) {
 }
 
 /// Tells the trace and the user of something that is not recorded.
-fn say_skipped(skipped: Skipped, steps: &Sender<Step>, say: &Sender<News>) {
-    let _ = steps.send(Step::Skipped(skipped.clone()));
+fn say_skipped(skipped: Skipped, steps: &Queue<Step>, say: &Sender<News>) {
+    let _ = steps.push(Step::Skipped(skipped.clone()));
     let _ = say.send(News::Skipped(skipped));
 }
 
-/// The looking thread: until the other end of `tips` is gone.
+/// The looking thread: until `tips` are closed.
 fn look(
     finder: &mut Finder,
-    tips: &Receiver<Tip>,
-    steps: &Sender<Step>,
+    tips: &Queue<Tip>,
+    steps: &Queue<Step>,
     say: &Sender<News>,
     progress: &Progress,
 ) -> Result<()> {
-    // The other ends are closed only when the recording has ended.
+    // The steps are closed only when the recording has ended.
     let mut announce = |sites: &[PlannedSite]| {
-        let _ = steps.send(Step::Sites(sites.to_vec()));
+        let _ = steps.push(Step::Sites(sites.to_vec()));
         let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
     };
     let mut skip = |skipped| say_skipped(skipped, steps, say);
     let result = finder.keep_looking(tips, &mut announce, &mut skip);
+    // After an error, processes that wait run their programs.
+    tips.close();
+    while tips.pop().is_some() {}
     if result.is_err() {
         // A recording does not continue without this thread.
         progress.end(Ending::Enough);
@@ -197,14 +209,14 @@ fn look(
     result
 }
 
-/// The draining thread's side of the two channels.
+/// The draining thread's side of the queues.
 struct Draining<'a> {
     drain: &'a mut Drain,
     program: Arc<Program>,
-    full: Sender<Step>,
-    spare: Receiver<Batch>,
-    /// To the looking thread; `None` once the recording has ended.
-    tip: Option<Sender<Tip>>,
+    steps: &'a Queue<Step>,
+    spare: &'a Queue<Batch>,
+    /// To the looking thread; closed once the recording has ended.
+    tips: &'a Queue<Tip>,
     /// Longest sleep.
     longest: Duration,
     control: &'a Control,
@@ -255,29 +267,29 @@ impl Draining<'_> {
     /// Moves what is in the rings to the writing thread; false if that has ended.
     fn step(&mut self) -> Result<bool> {
         // No spare batch: the writing thread is behind. Events wait in the rings, where losses are counted.
-        match self.spare.try_recv() {
-            Ok(mut batch) => {
+        match self.spare.pop_until(Instant::now()) {
+            Popped::Item(mut batch) => {
                 self.drain.collect(self.program.site_count(), &mut batch)?;
                 self.tell_started();
-                Ok(self.full.send(Step::Batch(batch)).is_ok())
+                Ok(self.steps.push(Step::Batch(batch)))
             }
-            Err(TryRecvError::Empty) => {
+            Popped::Empty => {
                 // A program that began does not wait for a slow reader of the trace.
                 self.drain.look_at_processes();
                 self.tell_started();
                 std::thread::sleep(Duration::from_micros(200));
                 Ok(true)
             }
-            Err(TryRecvError::Disconnected) => Ok(false),
+            Popped::Closed => Ok(false),
         }
     }
 
     /// Tells the looking thread of processes that began to run a program.
     fn tell_started(&mut self) {
         let started = std::mem::take(&mut self.drain.started);
-        if let Some(tip) = self.tip.as_ref().filter(|_| !started.is_empty()) {
+        if !started.is_empty() {
             // That thread is gone before the end only after an error, which ends the recording.
-            let _ = tip.send(Tip::Started(started));
+            let _ = self.tips.push(Tip::Started(started));
         }
     }
 
@@ -286,33 +298,34 @@ impl Draining<'_> {
         // A program that was running when its site was detached executes a few more instructions.
         std::thread::sleep(Duration::from_millis(2));
         loop {
-            let Ok(mut batch) = self.spare.recv() else { return Ok(()) };
+            let Some(mut batch) = self.spare.pop() else { return Ok(()) };
             let sites = self.program.site_count();
             let all = self.drain.collect(sites, &mut batch)?;
             if all && batch.is_empty() {
                 self.drain.read_losses(sites, &mut batch)?;
-                let _ = self.full.send(Step::Batch(batch));
+                let _ = self.steps.push(Step::Batch(batch));
                 return Ok(());
             }
-            if self.full.send(Step::Batch(batch)).is_err() {
+            if !self.steps.push(Step::Batch(batch)) {
                 return Ok(());
             }
         }
     }
 }
 
-/// The writing thread: handles steps until the channel is closed.
+/// The writing thread: handles steps until they are closed. Gives the batches back.
 fn write_steps<'a>(
     mut trace: TraceWriter<'a>,
-    steps: &Receiver<Step>,
-    free: &SyncSender<Batch>,
+    steps: &Queue<Step>,
+    spare: &Queue<Batch>,
 ) -> Result<TraceWriter<'a>> {
-    for step in steps {
+    let _ends = (steps.closing(), spare.closing());
+    while let Some(step) = steps.pop() {
         match step {
             Step::Batch(mut batch) => {
                 trace.write(&mut batch, monotonic_ns())?;
                 // The draining thread may have ended already.
-                let _ = free.send(batch);
+                let _ = spare.push(batch);
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
             Step::Skipped(skipped) => trace.skip(skipped)?,

@@ -63,6 +63,7 @@ impl<'o> Recording<'o> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
         let mut skipped = Vec::new();
         look_outside(options, notify)?;
+        options.priority.shortfall().iter().for_each(|text| notify(Notice::Problem(text)));
         unmatched::pids(&options.filter.pids)?;
         unmatched::files(&options.filter.files, &options.filter.requests)?;
         let scope = match (&options.filter.files[..], &options.command[..]) {
@@ -157,6 +158,7 @@ impl Attached<'_> {
             drain,
             program: program.clone(),
             longest,
+            priority: options.priority,
             control,
             progress,
         };

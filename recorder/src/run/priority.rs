@@ -1,0 +1,86 @@
+//! The priority of the threads that collect and write events: above that of the programs that fire them, or a busy machine
+//! would cost events.
+//!
+//! They work only while there is something to collect, and need about a tenth of the time that the probes themselves take. A nice
+//! value alone counts within one session or control group only (autogroups), so they are real-time threads where that is
+//! allowed, of the lowest priority; the kernel leaves a part of every processor to others (`sched_rt_runtime_us`). What they start has
+//! the usual priority, and the command is started by another thread.
+
+use std::io;
+
+use crate::host::cgroup;
+
+/// The priority of the threads that collect and write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Above all programs that do not ask for more.
+    #[default]
+    High,
+    /// This nice value.
+    Nice(i32),
+}
+
+/// What a thread got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    RealTime,
+    Nice,
+}
+
+/// The highest nice value of all.
+const HIGHEST: i32 = -20;
+
+impl Priority {
+    /// Gives the calling thread this priority as far as that is allowed; [`Priority::shortfall`] says how far.
+    pub(super) fn take(self) {
+        let _ = self.try_take();
+    }
+
+    fn try_take(self) -> io::Result<Rank> {
+        // The thread's own, not the process's: Linux has it so.
+        let renice = |nice| rustix::process::setpriority_process(None, nice).map_err(io::Error::from);
+        match self {
+            Self::Nice(nice) => {
+                if rustix::process::getpriority_process(None)? != nice {
+                    renice(nice)?;
+                }
+                Ok(Rank::Nice)
+            }
+            Self::High => {
+                let reniced = renice(HIGHEST);
+                match become_real_time() {
+                    Ok(()) => Ok(Rank::RealTime),
+                    Err(_) => reniced.map(|()| Rank::Nice),
+                }
+            }
+        }
+    }
+
+    /// What keeps the threads from having this priority, for the user.
+    pub(super) fn shortfall(self) -> Option<String> {
+        // A thread of its own may not be able to lower what it has raised.
+        let tried = std::thread::spawn(move || self.try_take()).join();
+        let text = match tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(Rank::RealTime) => return None,
+            Ok(Rank::Nice) => {
+                let quota = cgroup::cpu_quota()?;
+                format!("the control group may use {quota:.2} processors, the recorder included")
+            }
+            Err(error) => format!(
+                "the recorder has no priority over what it records: {error} (needs CAP_SYS_NICE or RLIMIT_NICE)"
+            ),
+        };
+        Some(format!("{text}: on a busy machine events may be lost, which is counted"))
+    }
+}
+
+/// Makes the calling thread one that runs before all others without a real-time priority.
+fn become_real_time() -> io::Result<()> {
+    // SAFETY: all zero is a valid value of the struct, which the call only reads; it concerns the calling thread.
+    let result = unsafe {
+        let mut lowest: libc::sched_param = std::mem::zeroed();
+        lowest.sched_priority = libc::sched_get_priority_min(libc::SCHED_RR);
+        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const lowest)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
