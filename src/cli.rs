@@ -22,7 +22,8 @@ pub(crate) use select::StageArgs;
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;
 pub(crate) use write::{
-    CutArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RepairArgs, TableArg, TargetArgs,
+    CutArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RepairArgs, ReportArgs, TableArg,
+    TargetArgs,
 };
 
 /// Record USDT probes of a multi-process pipeline with eBPF; replay, analyze and export the trace offline.
@@ -58,6 +59,8 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
     /// Write a trace for Perfetto, or as Chrome JSON, Parquet, Arrow or CSV
     Export(ExportArgs),
+    /// Write what a trace says as one page for the browser, which loads nothing
+    Report(ReportArgs),
     /// Show a trace in the Perfetto UI, in the browser
     Open(OpenArgs),
     /// Write a part of a trace to a new one

@@ -13,5 +13,5 @@ pub(crate) mod open;
 #[cfg(target_os = "linux")]
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod rewrite;
-pub(crate) mod verify;

@@ -1,8 +1,10 @@
 //! What is shown of an analysis, and of two side by side: as a report, which has a form for the terminal and one in
-//! Markdown, and as JSON.
+//! Markdown, as JSON, and as a page with plots.
 
 pub mod diff;
+pub mod html;
 pub mod junit;
+pub mod plot;
 
 mod analysis;
 mod budget;

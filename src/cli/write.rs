@@ -42,6 +42,25 @@ pub(crate) enum TableArg {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Trace to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// Page to write; - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) output: PathBuf,
+    /// Overwrite an existing page
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) stages: StageArgs,
+    /// Slowest buffers to show step by step
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) worst: usize,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
     /// Trace to read; - for standard input
     pub(crate) file: PathBuf,

@@ -17,8 +17,15 @@ Trace started. Ctrl-C to stop.
 ";
 
 /// The verbs that read a trace, each with what it needs besides.
-const READERS: &[&[&str]] =
-    &[&["replay"], &["analyze"], &["info"], &["verify"], &["cut", "-o", "-"], &["repair", "-o", "-"]];
+const READERS: &[&[&str]] = &[
+    &["replay"],
+    &["analyze"],
+    &["info"],
+    &["verify"],
+    &["report", "-o", "-"],
+    &["cut", "-o", "-"],
+    &["repair", "-o", "-"],
+];
 
 fn imported(folder: &Folder) -> String {
     folder.write("log", LOG);

@@ -18,6 +18,7 @@ use crate::pair::{Edge, Side};
 use crate::stage::Stage;
 
 pub use finding::{Finding, FindingKind};
+pub(crate) use limit::flow::Flow;
 pub use limit::flow::Rates;
 pub use limit::judge::{Limit, LimitKind};
 pub use limit::resource::{Resource, ResourceKind};
@@ -158,7 +159,7 @@ impl Context<'_> {
             held_up: limit.held_up,
         };
         Some(Diagnosis {
-            profile: profile(&buffers, &whole.steps, &whole.total, horizon.time_ns),
+            profile: profile(&buffers, &sampled, &whole.steps, &whole.total, horizon.time_ns),
             shares: shares::shares(&sampled),
             slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
             findings: evidence.findings(),

@@ -127,6 +127,33 @@ impl Latency {
         (self.count() > 0).then(|| at_rank(&sorted, &counted, self.rank(permille)))
     }
 
+    /// For each of `edges_ns`, which ascend: how many values are not above it. Of many values, each is as exact as percentiles are.
+    #[must_use]
+    pub fn counts_up_to(&self, edges_ns: &[i64]) -> Vec<u64> {
+        let (sorted, counted) = self.settled();
+        if counted.count == 0 {
+            return edges_ns.iter().map(|edge| sorted.partition_point(|it| it <= edge) as u64).collect();
+        }
+        let at = |middle: i64, count: u64| (middle.clamp(counted.min, counted.max), count);
+        let negative = counted.negative.counts.iter().enumerate().rev();
+        let positive = counted.positive.counts.iter().enumerate();
+        let mut values = negative
+            .map(|(index, &count)| at(0_i64.saturating_sub_unsigned(middle_of(index)), count))
+            .chain(
+                positive
+                    .map(|(index, &count)| at(i64::try_from(middle_of(index)).unwrap_or(i64::MAX), count)),
+            )
+            .peekable();
+        let mut below = 0;
+        let up_to = |edge_ns: &i64| {
+            while let Some((_, count)) = values.next_if(|(value_ns, _)| value_ns <= edge_ns) {
+                below += count;
+            }
+            below
+        };
+        edges_ns.iter().map(up_to).collect()
+    }
+
     /// Nearest rank: that of the least value that `permille` thousandths of the values do not exceed.
     fn rank(&self, permille: u64) -> u64 {
         let rank = (u128::from(self.count()) * u128::from(permille)).div_ceil(1000).max(1);
@@ -322,6 +349,22 @@ mod tests {
         // The same from buckets, which are exact to a thousandth.
         let (low, high) = of(10_000).bounds(500, 2.576).unwrap();
         assert!(low.abs_diff(4871) <= 5 && high.abs_diff(5130) <= 5, "{low} {high}");
+    }
+
+    #[test]
+    fn values_are_counted_up_to_edges() {
+        let of = |values: std::ops::Range<i64>| {
+            let mut latency = Latency::default();
+            values.for_each(|value| latency.add(value));
+            latency
+        };
+        assert_eq!(of(-5..5).counts_up_to(&[-6, -5, 0, 4, 9]), [0, 1, 6, 10, 10]);
+        assert_eq!(of(0..0).counts_up_to(&[1]), [0]);
+        // From buckets: the middles of those of the magnitude 512 are exact.
+        let many = of(-5000..5000);
+        assert_eq!(many.counts_up_to(&[i64::MIN, -512, 511, i64::MAX])[1..], [4489, 5512, 10_000]);
+        let near = many.counts_up_to(&[-2500, 2500]);
+        assert!(near[0].abs_diff(2501) <= 4 && near[1].abs_diff(7501) <= 4, "{near:?}");
     }
 
     #[test]

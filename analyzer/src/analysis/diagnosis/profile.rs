@@ -1,7 +1,7 @@
 //! How a path looks beyond its percentiles: a buffer for each of them, and how the steps took longer over time.
 
 use super::path::buffers::Buffers;
-use crate::analysis::Latency;
+use crate::analysis::{Latency, Slices};
 use crate::stage::KeyValue;
 
 /// Slices of the time.
@@ -27,11 +27,29 @@ pub struct Profile {
     pub examples: Vec<Option<Examples>>,
     /// Means in slices of the time of the trace, ns; `None` for a slice without buffers.
     pub over_time: Vec<Vec<Option<f64>>>,
+    /// From the first probe to the last, of the sampled buffers, by when they entered.
+    pub totals: Slices,
+    /// How many buffers were sampled.
+    pub sampled: u64,
+    /// The steps of the buffer of the 50th percentile, ns.
+    pub median_steps_ns: Vec<i64>,
 }
 
-/// How `rows` look, whose steps take as long as `steps` says, and the whole path as `total`.
-pub(crate) fn profile(rows: &Buffers, steps: &[Latency], total: &Latency, time_ns: (u64, u64)) -> Profile {
-    let mut profile = Profile::default();
+/// How `rows` look, whose steps take as long as `steps` says, and the whole path as `total`; `sampled` are those of them that were
+/// not chosen for their time.
+pub(crate) fn profile(
+    rows: &Buffers,
+    sampled: &Buffers,
+    steps: &[Latency],
+    total: &Latency,
+    time_ns: (u64, u64),
+) -> Profile {
+    let mut profile = Profile { totals: Slices::new(time_ns), ..Profile::default() };
+    profile.sampled = sampled.len() as u64;
+    (0..sampled.len()).for_each(|row| profile.totals.add(sampled.entered_ns(row), sampled.total_ns(row)));
+    let usual = total.at(500).and_then(|p50| nearest(rows, p50, |row| rows.total_ns(row)));
+    profile.median_steps_ns =
+        usual.map(|row| (0..rows.steps()).map(|step| rows.step_ns(row, step)).collect()).unwrap_or_default();
     for (step, times) in steps.iter().enumerate() {
         profile.examples.push(examples(rows, times, |row| rows.step_ns(row, step)));
         profile.over_time.push(over_time(rows, time_ns, |row| rows.step_ns(row, step)));
@@ -44,16 +62,18 @@ pub(crate) fn profile(rows: &Buffers, steps: &[Latency], total: &Latency, time_n
 /// Examples for the values that `of` gives of each row, which are distributed as `latency` says; `None` without rows.
 fn examples(rows: &Buffers, latency: &Latency, of: impl Fn(usize) -> i64) -> Option<Examples> {
     let summary = latency.summary()?;
-    let nearest = |value_ns: i64| {
-        let row = (0..rows.len()).min_by_key(|&row| of(row).abs_diff(value_ns))?;
-        Some(*rows.key(row))
-    };
+    let nearest = |value_ns: i64| Some(*rows.key(nearest(rows, value_ns, &of)?));
     Some(Examples {
         p50: nearest(summary.p50)?,
         p90: nearest(summary.p90)?,
         p99: nearest(summary.p99)?,
         max: nearest(summary.max)?,
     })
+}
+
+/// The row for which `of` gives the value that is nearest.
+fn nearest(rows: &Buffers, value_ns: i64, of: impl Fn(usize) -> i64) -> Option<usize> {
+    (0..rows.len()).min_by_key(|&row| of(row).abs_diff(value_ns))
 }
 
 /// The mean of the values that `of` gives of the rows of each slice of the time between `from_ns` and `to_ns`, ns; `None` for
@@ -91,6 +111,9 @@ mod tests {
         let found = examples(&rows, &latency, |row| rows.total_ns(row)).unwrap();
         let keys = [found.p50, found.p90, found.p99, found.max].map(|key| key.words()[0]);
         assert_eq!(keys, [54, 98, 100, 100]);
+        let totals = profile(&rows, &rows, &[Latency::default()], &latency, (0, 1099));
+        assert_eq!((totals.median_steps_ns, totals.sampled), (vec![54], 110));
+        assert_eq!(totals.totals.bands()[63].map(|band| (band.count, band.max)), Some((1, 1000)));
         let means = over_time(&rows, (0, 1099), |row| rows.total_ns(row));
         assert_eq!((means.len(), means[0], means[9], means[10]), (11, Some(4.5), Some(94.5), Some(1000.0)));
         assert_eq!(over_time(&rows, (0, 10_000), |row| rows.total_ns(row))[5], None);

@@ -1,0 +1,144 @@
+//! How a track goes over time: its latencies, and how many are under way at once.
+
+use super::page::Recording;
+use super::parts::{TableCell, figure, table};
+use super::svg::{Frame, plot};
+use super::text::Limits;
+use super::tracks::{Track, path_of};
+use crate::analysis::diagnosis::FindingKind;
+use crate::analysis::{Band, SLICES};
+use crate::report::{Align, counted, duration};
+use crate::screen::plot::{LogScale, Trend};
+
+/// Stalls, and gaps, that are shaded.
+const MAX_SHADES: usize = 50;
+
+/// A part of the time that is shaded: a stall, or a time in which events were lost.
+#[derive(Debug, Clone)]
+pub(super) struct Shade {
+    class: &'static str,
+    time_ns: (u64, u64),
+    text: String,
+}
+
+/// What is shaded in every plot over time.
+pub(super) fn shades(recording: &Recording<'_>, limits: Limits) -> Vec<Shade> {
+    let findings = path_of(recording.analysis).map(|path| &path.findings[..]).unwrap_or_default();
+    let stalls = findings.iter().filter(|finding| finding.kind == FindingKind::Stall).filter_map(|finding| {
+        let (at_ns, len_ns) = (finding.at_ns?, finding.len_ns?);
+        let time_ns = (at_ns, at_ns.saturating_add_signed(len_ns));
+        Some(Shade { class: "stall", time_ns, text: limits.text(&finding.text) })
+    });
+    let gaps = recording.trace.gaps.iter().map(|gap| Shade {
+        class: "gap",
+        time_ns: (gap.from_ns, gap.to_ns),
+        text: format!("{} lost", counted(gap.count, "event")),
+    });
+    stalls.take(MAX_SHADES).chain(gaps.take(MAX_SHADES)).collect()
+}
+
+/// Latency over time, and how many are under way; nothing of a track that was not watched.
+pub(super) fn over_time(track: &Track<'_>, shades: &[Shade], limits: Limits) -> String {
+    let Some(trend) = track.trend else { return String::new() };
+    let name = limits.plain_name(&track.name);
+    latency(trend, shades, &name) + &under_way(track, trend, shades, &name)
+}
+
+fn latency(trend: &Trend, shades: &[Shade], name: &str) -> String {
+    let bands = trend.latency.bands();
+    let values = bands.iter().flatten().flat_map(|band| [band.p50, band.p99, band.max]);
+    let scale = LogScale::around(values);
+    let mut drawn = drawn_shades(trend, shades);
+    for (value_ns, text) in scale.ticks() {
+        Frame.y_tick(&mut drawn, scale.share(value_ns), &text);
+    }
+    times(&mut drawn, trend);
+    let point = |of: fn(&Band) -> i64| {
+        bands.iter().enumerate().map(move |(at, band)| {
+            band.as_ref().map(|band| ((at as f64 + 0.5) / SLICES as f64, scale.share(of(band) as f64)))
+        })
+    };
+    let both = point(|band| band.p50).zip(point(|band| band.p99));
+    let both: Vec<_> = both.map(|(p50, p99)| Some((p50?.0, p50?.1, p99?.1))).collect();
+    Frame.band(&mut drawn, &both);
+    Frame.line(&mut drawn, "line most", point(|band| band.max));
+    Frame.line(&mut drawn, "line p99", point(|band| band.p99));
+    Frame.line(&mut drawn, "line p50", point(|band| band.p50));
+    Frame.base_line(&mut drawn);
+    let heads = ["from", "count", "p50", "p99", "max"].map(|name| (name, Align::Right));
+    let row = |(at, band): (usize, &Option<Band>)| {
+        let begin_ns = trend.latency.begin_ns(at);
+        let count = band.map_or(0, |band| band.count);
+        vec![
+            TableCell::exact(duration(begin_ns), begin_ns),
+            TableCell::exact(count.to_string(), count),
+            TableCell::latency(band.map(|band| band.p50)),
+            TableCell::latency(band.map(|band| band.p99)),
+            TableCell::latency(band.map(|band| band.max)),
+        ]
+    };
+    let rows: Vec<Vec<TableCell>> = bands.iter().enumerate().map(row).collect();
+    let table = table("values", "Latency over time, by the begin; percentiles within 2 %", &heads, &rows);
+    let caption = r#"When: <span class="key p50">p50</span>, <span class="key p99">p99</span> and <span class="key most">max</span>"#;
+    figure(caption, &plot(&format!("Latency of {name} over time"), SLICES, &drawn), &table)
+}
+
+fn under_way(track: &Track<'_>, trend: &Trend, shades: &[Shade], name: &str) -> String {
+    let values = &trend.under_way;
+    let most = values.iter().copied().fold(0.0, f64::max).max(0.01);
+    let mut drawn = drawn_shades(trend, shades);
+    for share in [0.0, 0.5, 1.0] {
+        Frame.y_tick(&mut drawn, share, &number(share * most));
+    }
+    times(&mut drawn, trend);
+    let count = values.len().max(1);
+    let point =
+        |(at, value): (usize, &f64)| Some(((at as f64 + 0.5) / count as f64, (value / most).clamp(0.0, 1.0)));
+    Frame.line(&mut drawn, "line flow", values.iter().enumerate().map(point));
+    Frame.base_line(&mut drawn);
+    let heads = ["from", "on average"].map(|name| (name, Align::Right));
+    let row = |(at, value): (usize, &f64)| {
+        let begin_ns = trend.latency.begin_ns(at);
+        vec![
+            TableCell::exact(duration(begin_ns), begin_ns),
+            TableCell::exact(number(*value), format!("{value:.4}")),
+        ]
+    };
+    let what = track.kind.under_way();
+    let rows: Vec<Vec<TableCell>> = values.iter().enumerate().map(row).collect();
+    let table = table("values", what, &heads, &rows);
+    figure(&format!("How many: {what}"), &plot(&format!("{name}, {what}, over time"), count, &drawn), &table)
+}
+
+fn drawn_shades(trend: &Trend, shades: &[Shade]) -> String {
+    let (from_ns, to_ns) = trend.latency.time_ns();
+    let whole = (to_ns - from_ns + 1) as f64;
+    let share = |time_ns: u64| time_ns.saturating_sub(from_ns) as f64 / whole;
+    let mut drawn = String::new();
+    for shade in shades.iter().filter(|shade| shade.time_ns.0 <= to_ns && shade.time_ns.1 >= from_ns) {
+        Frame.shade(&mut drawn, shade.class, (share(shade.time_ns.0), share(shade.time_ns.1)), &shade.text);
+    }
+    drawn
+}
+
+/// The axis of the time since the begin.
+fn times(drawn: &mut String, trend: &Trend) {
+    let (from_ns, to_ns) = trend.latency.time_ns();
+    for quarter in 0..=4_u64 {
+        let at_ns = u128::from(to_ns - from_ns) * u128::from(quarter) / 4;
+        let text = duration(u64::try_from(at_ns).unwrap_or(u64::MAX));
+        Frame.x_tick(drawn, quarter as f64 / 4.0, if quarter == 0 { "0" } else { &text });
+    }
+}
+
+/// A number with as many digits as it is worth.
+fn number(value: f64) -> String {
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.digits$}")
+}

@@ -1,0 +1,110 @@
+//! The slowest buffers step by step, beside the one in the middle.
+
+use super::parts::{TableCell, left_out, table};
+use super::svg::put;
+use super::text::Limits;
+use crate::analysis::diagnosis::{Diagnosis, Examples};
+use crate::report::{Align, latency};
+
+/// Width of a bar, in its own units.
+const WIDTH: f64 = 400.0;
+/// Colours of steps that are work; later ones begin again.
+const COLOURS: usize = 6;
+
+/// A buffer: what its row begins with, how long it took, its steps, and why.
+struct Row<'a> {
+    key: String,
+    total_ns: i64,
+    steps_ns: &'a [i64],
+    reason: &'a str,
+}
+
+/// The slowest buffers of a path; nothing if there are none.
+pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
+    if path.slowest.is_empty() {
+        return String::new();
+    }
+    let middle = path.profile.examples.last().copied().flatten().map(|Examples { p50, .. }| Row {
+        key: format!("{p50} (median)"),
+        total_ns: path.profile.median_steps_ns.iter().sum(),
+        steps_ns: &path.profile.median_steps_ns,
+        reason: "as slow as the median",
+    });
+    // A row has a part for each step.
+    let limits = Limits { rows: limits.rows / 4, ..limits };
+    let slow = path.slowest.iter().take(limits.rows).map(|slow| Row {
+        key: slow.key.to_string(),
+        total_ns: slow.total_ns,
+        steps_ns: &slow.steps_ns,
+        reason: &slow.reason,
+    });
+    let rows: Vec<Row<'_>> = middle.into_iter().chain(slow).collect();
+    let most_ns = rows.iter().map(|row| row.total_ns).max().unwrap_or(1).max(1);
+    let names: Vec<String> = path.route.steps.iter().map(|step| limits.plain_name(&step.name)).collect();
+    let heads =
+        [("buffer", Align::Right), ("took", Align::Right), ("steps", Align::Left), ("why", Align::Left)];
+    let cells = rows.iter().map(|row| {
+        vec![
+            TableCell::new(limits.text(&row.key)),
+            TableCell::latency(Some(row.total_ns)),
+            TableCell::new(bar(row, most_ns, &names, path)),
+            TableCell::new(limits.plain_name(row.reason)),
+        ]
+    });
+    let shown = table("waterfall", "Slowest buffers", &heads, &cells.collect::<Vec<_>>());
+    let all = steps(&rows, &names, limits);
+    let values = format!("<details><summary>Values</summary>{all}</details>");
+    legend(path, &names) + &shown + &left_out(path.slowest.len(), limits) + &values
+}
+
+/// Class of a step: its colour, if it is work.
+fn class(path: &Diagnosis, step: usize) -> String {
+    let works = (0..step).filter(|&step| path.route.is_work(step)).count();
+    if path.route.is_work(step) { format!("s{}", works % COLOURS) } else { "wait".to_owned() }
+}
+
+fn legend(path: &Diagnosis, names: &[String]) -> String {
+    let mut out = r#"<p class="legend">"#.to_owned();
+    for (step, name) in names.iter().enumerate().filter(|(step, _)| path.route.is_work(*step)) {
+        let class = class(path, step);
+        put(&mut out, format_args!(r#"<span class="swatch {class}"></span><bdi>{name}</bdi> "#));
+    }
+    out + r#"<span class="swatch wait"></span>waits</p>"#
+}
+
+fn bar(row: &Row<'_>, most_ns: i64, names: &[String], path: &Diagnosis) -> String {
+    let mut out = format!(
+        r#"<svg class="steps" viewBox="0 0 {WIDTH} 16" preserveAspectRatio="none" aria-hidden="true">"#
+    );
+    let mut since_ns = 0_i64;
+    for (step, (&step_ns, name)) in row.steps_ns.iter().zip(names).enumerate() {
+        let (x, width) = (at(since_ns, most_ns), at(step_ns, most_ns));
+        since_ns = since_ns.saturating_add(step_ns);
+        let (class, took) = (class(path, step), latency(step_ns));
+        let rect = format_args!(
+            r#"<rect class="{class}" x="{x:.1}" y="1" width="{width:.1}" height="14"><title>{name}: {took}</title></rect>"#
+        );
+        put(&mut out, rect);
+    }
+    out + "</svg>"
+}
+
+fn at(time_ns: i64, most_ns: i64) -> f64 {
+    (WIDTH * time_ns as f64 / most_ns as f64).clamp(0.0, WIDTH)
+}
+
+/// How long each step took, in figures.
+fn steps(rows: &[Row<'_>], names: &[String], limits: Limits) -> String {
+    let mut heads = vec![("buffer", Align::Right)];
+    // Names are escaped already where they become heads.
+    let steps: Vec<String> = (1..=names.len()).map(|step| format!("step {step}")).collect();
+    heads.extend(steps.iter().map(|step| (step.as_str(), Align::Right)));
+    let cells = rows.iter().map(|row| {
+        let steps = row.steps_ns.iter().map(|&step_ns| TableCell::latency(Some(step_ns)));
+        std::iter::once(TableCell::new(limits.text(&row.key))).chain(steps).collect()
+    });
+    let mut out = table("values", "Steps of the slowest buffers", &heads, &cells.collect::<Vec<_>>());
+    out.push_str(r#"<ol class="below">"#);
+    names.iter().for_each(|name| put(&mut out, format_args!("<li><bdi>{name}</bdi></li>")));
+    out + "</ol>"
+}

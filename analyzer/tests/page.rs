@@ -1,0 +1,108 @@
+//! The page for the browser: whatever a trace holds, it stays small, and its texts stay texts. What a browser makes of it, and that
+//! its figures are those of the JSON, is checked by `scripts/validators/report.mjs`.
+
+mod made;
+
+use made::{DOCUMENTED_LOG, log_of, pipeline_log, trace_of};
+use tracer_analyzer::Selection;
+use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
+use tracer_analyzer::analysis::{Growth, analyze};
+use tracer_analyzer::file::info;
+use tracer_analyzer::screen::html::{MAX_BYTES, Recording, page};
+use tracer_analyzer::screen::plot::OverTime;
+use tracer_analyzer::stage::{Key, ProbeName, Stage};
+use tracer_format::Trace;
+
+/// The page of a trace with `stages`, called `name`.
+fn page_of(bytes: &[u8], stages: &[Stage], name: &str) -> String {
+    let trace = Trace::open(bytes).unwrap();
+    let selection = Selection::all();
+    let time_ns = selection.time_range(&trace);
+    let watch = Watch::new(stages, &trace.definitions, time_ns);
+    let mut sinks = (OverTime::new(stages.len(), time_ns), (watch, Growth::new(stages)));
+    let mut analysis = analyze(&trace, &selection, stages, &mut sinks).unwrap();
+    let (over_time, (watch, growth)) = sinks;
+    analysis.tree = Some(growth.tree());
+    analysis.diagnosis = Some(diagnose(watch, &analysis, 1000));
+    let trends = over_time.finish(&analysis);
+    let about = info::report(&trace, None);
+    page(&Recording { name, trace: &trace, about: &about, analysis: &analysis, trends: &trends }, None)
+}
+
+fn stage(name: &str, from: &str, to: &str) -> Stage {
+    let probe = |probe: &str| ProbeName { provider: "p".to_owned(), probe: probe.to_owned() };
+    Stage::new(name.to_owned(), probe(from), probe(to), Key::seq())
+}
+
+/// The names of the tags of a page, without those that only close.
+fn tags(page: &str) -> Vec<&str> {
+    let names = page.split('<').skip(1).filter(|tag| !tag.starts_with(['/', '!']));
+    names.map(|tag| tag.split([' ', '>', '/']).next().unwrap()).collect()
+}
+
+#[test]
+fn names_stay_text_wherever_they_stand() {
+    let hostile =
+        "</title></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{\u{202e}\u{5d0}";
+    let events: String = (0..40_u64)
+        .map(|key| format!("{}:beg_a:{key} {}:end_a:{key} ", 10 * key + 1, 10 * key + 5 + key % 3))
+        .collect();
+    let log = log_of(&events).replace("] a    ", "] <b>&\"'\\x1b");
+    let page = page_of(&trace_of(&log), &[stage(hostile, "beg_a", "end_a")], hostile);
+    let known = page_of(&trace_of(&log_of(&events)), &[stage("a", "beg_a", "end_a")], "a");
+    assert_eq!(tags(&page), tags(&known), "the names make no tag");
+    assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;&quot;&#39;`{{\\u{202e}\u{5d0}"));
+    assert!(!page.contains('\u{202e}') && !page.contains('\u{1b}'));
+    assert!(page.matches("<script>").count() == 1 && !page.contains("onerror=alert(2)>"));
+}
+
+#[test]
+fn a_page_is_small_whatever_the_trace_holds() {
+    let megabyte = "<\u{5d0}".repeat(1 << 19);
+    let probes = |number: usize| (format!("beg_{number}"), format!("end_{number}"));
+    let stages: Vec<Stage> = (0..600)
+        .map(|number| {
+            let (from, to) = probes(number);
+            stage(&format!("{number}{}", if number % 97 == 0 { &megabyte } else { "x" }), &from, &to)
+        })
+        .collect();
+    let mut events = String::new();
+    for key in 0..40_usize {
+        for number in 0..600 {
+            let (from, to) = probes(number);
+            let at = (key * 600 + number) * 10 + 1;
+            events += &format!("{at}:{from}:{key} {}:{to}:{key} ", at + 3 + key);
+        }
+    }
+    let page = page_of(&trace_of(&log_of(&events)), &stages, &megabyte);
+    assert!(page.len() <= MAX_BYTES, "{} bytes", page.len());
+    assert!(page.contains("letters]") && page.contains("more, which the other verbs list"));
+}
+
+#[test]
+fn the_usual_page_has_all_its_parts_and_an_empty_trace_has_a_page() {
+    let stages = [stage("total", "beg_total", "end_total"), stage("work", "beg_work", "end_work")];
+    let page = page_of(&trace_of(&pipeline_log()), &stages, "run.trace");
+    for part in [
+        "id=\"verdict\"",
+        "id=\"figures\"",
+        "id=\"plots\"",
+        "id=\"loss\"",
+        "id=\"recording\"",
+        "7 events lost",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let empty = page_of(&trace_of(""), &[], "empty");
+    assert!(empty.contains("No stage was seen") && !empty.contains("id=\"plots\""));
+    assert!(page_of(&trace_of(DOCUMENTED_LOG), &stages, "log").contains("39 events"));
+}
+
+#[test]
+fn loads_nothing() {
+    let page = page_of(&trace_of(&pipeline_log()), &[stage("work", "beg_work", "end_work")], "run.trace");
+    assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+    for load in ["http:", "https:", "src=", "url(http", "@import", " style=", "onclick="] {
+        assert!(!page.contains(load), "{load}");
+    }
+}
