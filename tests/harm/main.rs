@@ -12,6 +12,8 @@ mod disk;
 mod force;
 mod hostile_elf;
 mod hostile_name;
+mod hostile_place;
+mod hostile_search;
 mod leak;
 mod memory;
 mod priority;
