@@ -2,7 +2,7 @@
 //! the thread that starts the command changes its identity; the recorder keeps its privileges.
 //!
 //! The command gets nothing of the caller's that it was not given: it has a session of its own, so it cannot type into the caller's
-//! terminal; no descriptors but 0, 1 and 2; no keyring, no capabilities, and of the environment only [`KEPT`].
+//! terminal; no descriptors but 0, 1 and 2; no keyring, no capabilities, and of the environment only what is harmless.
 
 use std::ffi::CString;
 use std::io;
