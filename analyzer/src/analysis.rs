@@ -7,6 +7,7 @@ pub mod group;
 
 mod edge_map;
 mod latency;
+mod property;
 mod slices;
 mod summary;
 mod tally;
@@ -15,6 +16,7 @@ mod walk;
 
 pub(crate) use edge_map::EdgeMap;
 pub use latency::{EXACT, Latency, Summary};
+pub use property::Properties;
 pub use slices::{Band, SLICES, Slices};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
 pub use tree::{Growth, Tree, TreeNode};

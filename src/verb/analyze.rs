@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracer_analyzer::analysis::Growth;
 use tracer_analyzer::analysis::budget::{answers, known};
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::analysis::group::{GroupBy, Grouping};
+use tracer_analyzer::analysis::{Growth, Properties};
 use tracer_analyzer::screen::Detail;
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
@@ -39,12 +39,14 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let wanted: Vec<(u32, GroupBy)> =
         (0..).zip(&chosen.stages).filter_map(|(stage, _)| Some((stage, args.group_by?))).collect();
     let grouping = Grouping::new(&chosen.stages, &trace.definitions, &wanted);
-    let mut sinks = (grouping, (watch, Growth::new(&chosen.stages)));
+    let properties = Properties::new(&chosen.stages, &trace.definitions);
+    let mut sinks = (grouping, (watch, (Growth::new(&chosen.stages), properties)));
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
-    let (grouping, (watch, growth)) = sinks;
+    let (grouping, (watch, (growth, properties))) = sinks;
     analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
     analysis.tree = Some(growth.tree());
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
+    properties.add_findings(&mut analysis);
     analysis.budget = answers(&conditions, &analysis);
     let detail = if args.all { Detail::All } else { Detail::Usual };
     let report = match args.format {

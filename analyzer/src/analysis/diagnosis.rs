@@ -17,10 +17,11 @@ use super::{Analysis, Latency};
 use crate::pair::{Edge, Side};
 use crate::stage::Stage;
 
-pub use finding::{Finding, FindingKind};
+pub use finding::{Common, Finding, FindingKind};
 pub(crate) use limit::flow::Flow;
 pub use limit::flow::Rates;
 pub use limit::judge::{Limit, LimitKind};
+pub(crate) use limit::quantile::mean;
 pub use limit::resource::{Resource, ResourceKind};
 pub use path::following::Following;
 pub use path::loss::Losses;

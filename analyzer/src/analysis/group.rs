@@ -9,3 +9,4 @@ mod waiting;
 pub use by::GroupBy;
 pub use grouping::Grouping;
 pub use table::{GroupTable, SpanGroup};
+pub(crate) use value::shape;

@@ -38,7 +38,7 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
         report.parts.push(Part::Line(advice.to_owned()));
     }
     if let Some(diagnosis) = &analysis.diagnosis {
-        report.facts(verdict(diagnosis));
+        report.facts(verdict(diagnosis, start_ns(analysis)));
     }
     let tree = analysis.tree.as_ref().filter(|tree| !tree.nodes.is_empty());
     if let Some(tree) = tree {
@@ -71,7 +71,7 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     if let Some(path) = path {
         report.table(slowest(path, &path_key(path, analysis)));
         for other in path.others.iter().filter(|other| has_path(other)) {
-            report.facts(verdict(other));
+            report.facts(verdict(other, start_ns(analysis)));
             report.table(steps(other));
             report.table(slowest(other, &path_key(other, analysis)));
         }
@@ -96,6 +96,10 @@ fn stands_elsewhere(report: &StageReport, analysis: &Analysis) -> bool {
     };
     let on_path = analysis.diagnosis.as_ref().is_some_and(|it| is_on(it) || it.others.iter().any(is_on));
     report.is_usable() && (in_tree || on_path)
+}
+
+fn start_ns(analysis: &Analysis) -> u64 {
+    analysis.time_ns.map_or(0, |(first_ns, _)| first_ns)
 }
 
 /// The lines above the tables.

@@ -144,6 +144,15 @@ fn finding(finding: &Finding) -> Value {
         "every_count": finding.every_count,
         "keys": keys(&finding.keys),
         "count": finding.count,
+        "common": finding.common.as_ref().map(|common| json!({
+            "property": common.property,
+            "value": common.value,
+            "spans": common.spans,
+            "spans_with": common.spans_with,
+            "others": common.others,
+            "others_with": common.others_with,
+            "time_share": rounded(common.time_share),
+        })),
         "text": finding.text,
     })
 }

@@ -3,25 +3,75 @@
 use tracer_format::log::escape;
 
 use crate::analysis::Latency;
-use crate::analysis::diagnosis::{Diagnosis, Examples, FindingKind, LimitKind, PathStep};
-use crate::report::{Align, Table, counted, latency};
+use crate::analysis::diagnosis::{
+    Diagnosis, Examples, Finding, FindingKind, LimitKind, PathStep, Resource, ResourceKind,
+};
+use crate::report::{Align, Table, counted, duration, latency};
 
 /// Findings that are shown.
 const SHOWN: usize = 12;
 
-/// The verdict and the findings; nothing if no buffer passes from stage to stage.
-pub(super) fn verdict(diagnosis: &Diagnosis) -> Vec<(String, String)> {
+/// Stalls of one program of which the shortest is half as long as the longest, or longer, are alike.
+const ALIKE: i64 = 2;
+/// Times that a line names.
+const SHOWN_TIMES: usize = 5;
+
+/// The verdict and the findings of a trace that begins at `start_ns`; nothing if no buffer passes from stage to stage.
+pub(super) fn verdict(diagnosis: &Diagnosis, start_ns: u64) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     if diagnosis.limit.kind != LimitKind::None {
         facts.push((title(diagnosis.limit.kind).to_owned(), escape(&diagnosis.limit.text).into_owned()));
     }
-    let findings = diagnosis.findings.iter().take(SHOWN);
-    facts.extend(findings.map(|it| (word(it.kind).to_owned(), escape(&it.text).into_owned())));
-    if diagnosis.findings.len() > SHOWN {
-        let more = counted((diagnosis.findings.len() - SHOWN) as u64, "finding");
-        facts.push((String::new(), format!("{more} more: --format json")));
+    let lines = lines(&diagnosis.findings, start_ns);
+    let more = lines.len().saturating_sub(SHOWN);
+    facts.extend(lines.into_iter().take(SHOWN));
+    if more > 0 {
+        facts.push((String::new(), format!("{}: --format json", counted(more as u64, "line more"))));
     }
     facts
+}
+
+/// A line for each finding; stalls of one program that are alike share one.
+fn lines(findings: &[Finding], start_ns: u64) -> Vec<(String, String)> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let is_alike = |group: &&mut Vec<&Finding>| {
+            let first = group[0];
+            let is_stall = [first, finding].iter().all(|it| it.kind == FindingKind::Stall);
+            let longest_ns = first.len_ns.unwrap_or_default();
+            is_stall
+                && first.program == finding.program
+                && ALIKE.saturating_mul(finding.len_ns.unwrap_or_default()) >= longest_ns
+        };
+        match groups.iter_mut().find(is_alike) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    let text = |group: &Vec<&Finding>| {
+        if group.len() == 1 { group[0].text.clone() } else { stalls(group, start_ns) }
+    };
+    groups.iter().map(|group| (word(group[0].kind).to_owned(), escape(&text(group)).into_owned())).collect()
+}
+
+/// Stalls that are alike, the longest first.
+fn stalls(group: &[&Finding], start_ns: u64) -> String {
+    let len =
+        |finding: Option<&&Finding>| latency(finding.and_then(|finding| finding.len_ns).unwrap_or_default());
+    let mut times: Vec<u64> = group.iter().filter_map(|stall| stall.at_ns).collect();
+    times.sort_unstable();
+    let named = times.iter().take(SHOWN_TIMES).map(|time_ns| duration(time_ns.saturating_sub(start_ns)));
+    let more = if times.len() > SHOWN_TIMES { ", ..." } else { "" };
+    let buffers: u64 = group.iter().map(|stall| stall.count).sum();
+    format!(
+        "{} stood still {} times, {} to {}, at {}{more}; {} in all",
+        group[0].program.as_deref().unwrap_or("the machine"),
+        group.len(),
+        len(group.last()),
+        len(group.first()),
+        named.collect::<Vec<_>>().join(", "),
+        counted(buffers, "buffer"),
+    )
 }
 
 fn title(kind: LimitKind) -> &'static str {
@@ -79,6 +129,7 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     cells.extend(times_of(&diagnosis.total));
     cells.extend([String::new(), String::new(), over_time(diagnosis.steps.len())]);
     table.rows.push(cells);
+    table.below.extend(idle(diagnosis));
     table.below.push(flow(diagnosis));
     table.below.extend(like(diagnosis));
     table
@@ -106,6 +157,23 @@ fn like(diagnosis: &Diagnosis) -> Option<String> {
 /// Whether there is a path.
 pub(super) fn has_path(diagnosis: &Diagnosis) -> bool {
     !diagnosis.shares.median.is_empty()
+}
+
+/// What those do that buffers can wait for while they have none: buffers are late to be taken, or there are none.
+fn idle(diagnosis: &Diagnosis) -> Vec<String> {
+    let line = |resource: &Resource| {
+        let (busy, delayed) = (resource.busy?, resource.delayed?);
+        let starved = (1.0 - busy - delayed).max(0.0);
+        let name = match resource.kind {
+            ResourceKind::Lock => format!("{} (one at a time)", diagnosis.route.steps[resource.first].name),
+            ResourceKind::Threads | ResourceKind::End => resource.program.clone(),
+        };
+        let [busy, delayed, starved] =
+            [busy, delayed, starved].map(|share| format!("{:.0} %", 100.0 * share));
+        let name = escape(&name);
+        Some(format!("{name}: busy {busy}, idle though a buffer waits {delayed}, nothing to do {starved}"))
+    };
+    diagnosis.limit.resources.iter().filter_map(line).collect()
 }
 
 /// Buffers under way, beside what Little's law makes of it, and those that did not pass all of the path as they should.

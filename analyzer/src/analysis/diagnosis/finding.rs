@@ -79,8 +79,29 @@ pub struct Finding {
     pub keys: Vec<KeyValue>,
     /// How many there are.
     pub count: u64,
+    /// What spans have in common, if that is what was found.
+    pub common: Option<Common>,
     /// The line.
     pub text: String,
+}
+
+/// What spans have in common, and how many of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Common {
+    /// `program`, `pid`, `tid`, `cpu`, `argN`, or `pause_ns`, the time for which the thread had fired nothing before.
+    pub property: String,
+    /// Its value; `>= N` or `<= N` if it is a limit.
+    pub value: String,
+    /// The spans that it is about, the slow ones or all; and those of them that have it.
+    pub spans: u64,
+    /// See `spans`.
+    pub spans_with: u64,
+    /// The others that they are compared with; and those of them that have it.
+    pub others: u64,
+    /// See `others`.
+    pub others_with: u64,
+    /// Share of the stage's time in spans that have it.
+    pub time_share: f64,
 }
 
 impl Finding {
@@ -96,6 +117,7 @@ impl Finding {
             every_count: None,
             keys: keys.iter().take(KEPT).copied().collect(),
             count: keys.len() as u64,
+            common: None,
             text,
         }
     }

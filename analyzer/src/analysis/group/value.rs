@@ -35,7 +35,7 @@ pub(super) fn text(columns: &Columns, row: usize, arg: usize, kind: ArgKind, is_
 }
 
 /// SQL without its values: `?` for numbers and texts in quotes, and one space for many.
-fn shape(sql: &str) -> String {
+pub(crate) fn shape(sql: &str) -> String {
     let mut shape = String::new();
     let mut letters = sql.chars().peekable();
     let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$' | '"');
