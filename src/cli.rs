@@ -18,7 +18,7 @@ pub(crate) use read::{
 };
 #[cfg(target_os = "linux")]
 pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs, names_and_files};
-pub(crate) use select::StageArgs;
+pub(crate) use select::{FilterArgs, StageArgs};
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;
 pub(crate) use write::{

@@ -35,6 +35,10 @@ pub(crate) struct AnalyzeArgs {
     /// Slowest buffers to list, with what made each slow
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) worst: usize,
+    /// Draw plots below the report: how latencies are distributed, when they were long, how many were under way at once; of letters
+    /// that the locale has (LC_ALL, LC_CTYPE, LANG)
+    #[arg(long)]
+    pub(crate) plot: bool,
     /// Show every stage, hand-off and figure, also those that the path or the tree stands for
     #[arg(long)]
     pub(crate) all: bool,

@@ -43,8 +43,9 @@ pub(crate) enum TableArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Trace to read; - for standard input
-    pub(crate) file: PathBuf,
+    /// Trace to read, - for standard input; of several the last is shown, beside those before it, as diff compares them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Page to write; - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub(crate) output: PathBuf,

@@ -9,6 +9,7 @@ use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::analysis::group::{GroupBy, Grouping};
 use tracer_analyzer::analysis::{Growth, Properties};
 use tracer_analyzer::screen::Detail;
+use tracer_analyzer::screen::plot::{self, Letters, OverTime};
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
 use crate::cli::{AnalyzeArgs, Mistake, ReportFormat};
@@ -18,6 +19,9 @@ use crate::file::output::Output;
 use crate::file::{budget, stages, trace};
 
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
+    if args.plot && !matches!(args.format, ReportFormat::Text) {
+        return Err(Mistake("--plot goes with --format text; tracer report draws a page".to_owned()).into());
+    }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
@@ -39,18 +43,26 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let wanted: Vec<(u32, GroupBy)> =
         (0..).zip(&chosen.stages).filter_map(|(stage, _)| Some((stage, args.group_by?))).collect();
     let grouping = Grouping::new(&chosen.stages, &trace.definitions, &wanted);
+    let over_time = args.plot.then(|| OverTime::new(chosen.stages.len(), selection.time_range(&trace)));
     let properties = Properties::new(&chosen.stages, &trace.definitions);
-    let mut sinks = (grouping, (watch, (Growth::new(&chosen.stages), properties)));
+    let mut sinks = ((grouping, over_time), (watch, (Growth::new(&chosen.stages), properties)));
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
-    let (grouping, (watch, (growth, properties))) = sinks;
+    let ((grouping, over_time), (watch, (growth, properties))) = sinks;
     analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
     analysis.tree = Some(growth.tree());
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     properties.add_findings(&mut analysis);
     analysis.budget = answers(&conditions, &analysis);
     let detail = if args.all { Detail::All } else { Detail::Usual };
+    let plots = over_time.map(|over_time| {
+        let trends = over_time.finish(&analysis);
+        plot::text(&analysis, &trends, room().unwrap_or(LEAST), letters())
+    });
     let report = match args.format {
-        ReportFormat::Text => report::text_within(&screen::report(&analysis, detail), width()),
+        ReportFormat::Text => {
+            let report = &screen::report(&analysis, detail);
+            report::text_within(report, room().unwrap_or(LEAST).max(LEAST)) + &plots.unwrap_or_default()
+        }
         ReportFormat::Json => screen::json(&analysis),
         ReportFormat::Markdown => report::markdown(&screen::report(&analysis, detail)),
     };
@@ -60,10 +72,20 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     Ok(budget::done(analysis.budget.iter())?.and(done))
 }
 
-/// Letters of a line: of the variable COLUMNS, else of the terminal, but 80 at least; 80 where standard output is no terminal.
-fn width() -> usize {
-    const LEAST: usize = 80;
+/// Letters of a line of a report, at least, and where standard output is no terminal.
+const LEAST: usize = 80;
+
+/// Letters of a line: of the variable COLUMNS, else of the terminal.
+fn room() -> Option<usize> {
     let given = || std::env::var("COLUMNS").ok()?.parse::<usize>().ok();
     let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-    given().or_else(terminal).unwrap_or(LEAST).max(LEAST)
+    given().or_else(terminal)
+}
+
+/// What plots are made of, as the locale has it.
+fn letters() -> Letters {
+    let set = |name: &&str| std::env::var(name).ok().filter(|locale| !locale.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or_default().to_lowercase();
+    let is_unicode = locale.contains("utf-8") || locale.contains("utf8");
+    if is_unicode { Letters::Unicode } else { Letters::Ascii }
 }

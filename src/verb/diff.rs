@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use tracer_analyzer::analysis;
 use tracer_analyzer::analysis::budget::{Condition, answers, known};
 use tracer_analyzer::analysis::compare::{
-    Collected, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
+    Collected, Comparison, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
 };
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::report::{self, counted};
@@ -16,7 +16,7 @@ use tracer_analyzer::stage::{self, Draft, Stage};
 use tracer_analyzer::{Selection, screen};
 use tracer_format::log::escape;
 
-use crate::cli::{DiffArgs, Mistake, PercentileArg, ReportFormat};
+use crate::cli::{DiffArgs, FilterArgs, Mistake, PercentileArg, ReportFormat, StageArgs};
 use crate::done::Done;
 use crate::file::input::{Input, is_standard, name};
 use crate::file::{budget, stages, trace};
@@ -69,6 +69,28 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     Ok(kept?.and(done))
 }
 
+/// Compares a run with those before it, as [`diff`] does unless told otherwise.
+pub(super) fn compared(
+    filter: &FilterArgs,
+    given: &StageArgs,
+    before: &[PathBuf],
+    last: &Path,
+) -> anyhow::Result<(Comparison, Done)> {
+    let (mut keys, mut done, mut base) = (None, Done::All, Vec::new());
+    for path in before {
+        let (run, this) = analyze(filter, given, path, before.len(), &mut keys)?;
+        base.push(run);
+        done = done.and(this);
+    }
+    let (new, this) = analyze(filter, given, last, 1, &mut keys)?;
+    let comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
+    let done = if comparison.is_uncertain() { Done::Lossy } else { done.and(this) };
+    if comparison.stages.is_empty() {
+        say!("nothing was compared: no stage has a complete span on both sides");
+    }
+    Ok((comparison, done))
+}
+
 fn names(stages: &[&str]) -> String {
     stages.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ")
 }
@@ -113,7 +135,7 @@ fn side(
 ) -> anyhow::Result<(RunSet, Done)> {
     let (mut runs, mut done) = (Vec::new(), Done::All);
     for path in paths {
-        let (mut run, this) = analyze(args, path, paths.len(), keys)?;
+        let (mut run, this) = analyze(&args.filter, &args.stages, path, paths.len(), keys)?;
         // A stage that only the base has is gone, which is an answer.
         let of_base = keys.iter().flat_map(|keys| &keys.stages);
         let stages: Vec<Stage> =
@@ -127,18 +149,19 @@ fn side(
 }
 
 fn analyze(
-    args: &DiffArgs,
+    filter: &FilterArgs,
+    given: &StageArgs,
     path: &Path,
     runs: usize,
     keys: &mut Option<Chosen>,
 ) -> anyhow::Result<(Run, Done)> {
     let input = Input::open(path)?;
     let trace = trace::open(&input, path)?;
-    let selection = Selection::new(&(&args.filter).into(), &trace)?;
-    let mut drafts = stage::choose(&stages::given(&args.stages)?, &trace.definitions)?;
+    let selection = Selection::new(&filter.into(), &trace)?;
+    let mut drafts = stage::choose(&stages::given(given)?, &trace.definitions)?;
     // A later trace may lack a stage, which is a verdict.
     if keys.is_none() {
-        stages::known(&args.stages.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
+        stages::known(&given.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
     }
     for draft in &mut drafts {
         let same = |stage: &&Stage| {
@@ -159,4 +182,23 @@ fn analyze(
     keys.get_or_insert(chosen);
     let done = trace::done(path, &analysis.outcome).and(trace::refused(path, &analysis.refused));
     Ok((Run { name: name(path), analysis, collected, machine: Machine::of(&trace.definitions) }, done))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DiffArgs,
+    }
+
+    #[test]
+    fn a_page_compares_as_diff_does_without_options() {
+        let line = Line::parse_from(["diff", "base.trace", "new.trace"]);
+        assert_eq!(judgment(&line.args), Judgment::default());
+    }
 }

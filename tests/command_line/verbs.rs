@@ -102,6 +102,38 @@ fn cut_and_merge_select_and_join() {
 }
 
 #[test]
+fn a_page_shows_the_last_of_several_traces_beside_those_before_it() {
+    let folder = Folder::new("report");
+    let base = imported(&folder);
+    let alone = stdout(&folder.tracer(&["report", &base, "-o", "-"]), 0);
+    assert!(alone.contains("<title>s.trace - tracer</title>") && !alone.contains("id=\"compared\""));
+    folder.tracer(&["import", "log", "-o", "new.trace"]);
+    // A stage with one span cannot be judged.
+    let output = folder.tracer(&["report", &base, "new.trace", "-o", "-"]);
+    let both = stdout(&output, 3);
+    assert!(both.contains("<title>new.trace - tracer</title>") && both.contains("id=\"compared\""));
+    let output = folder.tracer(&["report", &base, "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output), "tracer: traces to compare cannot come from standard input\n");
+}
+
+#[test]
+fn plots_are_of_letters_that_the_locale_has() {
+    let folder = Folder::new("plots");
+    let trace = imported(&folder);
+    let plots = |locale: &str, columns: &str| {
+        let mut command = folder.command(&["analyze", "--plot", &trace]);
+        stdout(&command.env("LC_ALL", locale).env("COLUMNS", columns).output().expect("tracer runs"), 0)
+    };
+    assert!(plots("C", "40").is_ascii() && plots("C", "40").contains("work, stage 1\n"));
+    assert!(plots("de_DE.UTF-8", "100").contains('█'));
+    let plain = stdout(&folder.tracer(&["analyze", &trace]), 0);
+    assert!(plots("C", "40").starts_with(&plain), "plots stand below the report");
+    let output = folder.tracer(&["analyze", "--plot", "--format", "json", &trace]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
 fn an_existing_output_is_kept_unless_force_is_given() {
     let folder = Folder::new("force");
     let trace = imported(&folder);

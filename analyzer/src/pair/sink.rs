@@ -81,6 +81,29 @@ impl<S: Sink> Sink for &mut S {
     }
 }
 
+/// Hands everything on, if there is something to hand it to.
+impl<S: Sink> Sink for Option<S> {
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.events(columns, rows))
+    }
+
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.begun(stage, begin))
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.span(span))
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.hand_off(hand_off))
+    }
+
+    fn gap(&mut self, gap: &Gap) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.gap(gap))
+    }
+}
+
 /// Hands everything to both, the first first.
 impl<A: Sink, B: Sink> Sink for (A, B) {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {

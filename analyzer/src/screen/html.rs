@@ -15,7 +15,6 @@ mod parts;
 mod path;
 mod svg;
 mod text;
-mod tracks;
 mod waterfall;
 
 pub use page::{MAX_BYTES, Recording, page};

@@ -19,6 +19,13 @@ pub struct Judgment {
     pub by: Option<Vec<Percentile>>,
 }
 
+impl Default for Judgment {
+    /// That of the command line, unless it is told otherwise.
+    fn default() -> Self {
+        Self { min_change_percent: 5.0, min_difference_ns: 1000, min_spans: 30, by: None }
+    }
+}
+
 impl Judgment {
     /// The percentiles that decide.
     #[must_use]

@@ -3,10 +3,10 @@
 use super::parts::{TableCell, figure, table};
 use super::svg::{Frame, plot, put};
 use super::text::Limits;
-use super::tracks::Track;
 use crate::analysis::Summary;
 use crate::report::Align;
 use crate::screen::plot::Histogram;
+use crate::screen::plot::tracks::Track;
 
 /// Histogram, each as wide as the next.
 const BUCKETS: usize = 40;

@@ -2,8 +2,8 @@
 
 use super::parts::{TableCell, left_out, table};
 use super::text::Limits;
-use super::tracks::Track;
 use crate::report::Align;
+use crate::screen::plot::tracks::Track;
 
 /// Count and latencies of every track; exactly those of the JSON.
 pub(super) fn figures(tracks: &[Track<'_>], limits: Limits) -> String {

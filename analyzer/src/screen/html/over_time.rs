@@ -4,10 +4,10 @@ use super::page::Recording;
 use super::parts::{TableCell, figure, table};
 use super::svg::{Frame, plot};
 use super::text::Limits;
-use super::tracks::{Track, path_of};
 use crate::analysis::diagnosis::FindingKind;
 use crate::analysis::{Band, SLICES};
 use crate::report::{Align, counted, duration};
+use crate::screen::plot::tracks::{Track, path_of};
 use crate::screen::plot::{LogScale, Trend};
 
 /// Stalls, and gaps, that are shaded.

@@ -7,13 +7,13 @@ use super::over_time::{Shade, over_time, shades};
 use super::parts::{left_out, lines, parts};
 use super::svg::put;
 use super::text::Limits;
-use super::tracks::{Track, path_of, tracks};
 use super::{cdf, distribution, figures, path, waterfall};
 use crate::analysis::Analysis;
 use crate::analysis::compare::Comparison;
 use crate::analysis::diagnosis::Diagnosis;
 use crate::report::{Part, Report};
 use crate::screen::plot::Trends;
+use crate::screen::plot::tracks::{Track, path_of, tracks};
 use crate::screen::{self, Detail};
 
 /// Bytes that a page has at most.
@@ -60,7 +60,7 @@ fn sections(
     comparison: Option<&Comparison>,
     limits: Limits,
 ) -> Vec<(&'static str, &'static str, String)> {
-    let all = tracks(recording);
+    let all = tracks(recording.analysis, recording.trends);
     let shades = shades(recording, limits);
     let mut sections = vec![("verdict", "Verdict", verdict(recording, report, limits))];
     if let Some(comparison) = comparison {

@@ -75,8 +75,9 @@ fn report_table(table: &Table, limits: Limits) -> String {
         shown.iter().map(|&at| TableCell::new(limits.text(&row[at]))).collect::<Vec<TableCell>>()
     };
     let rows: Vec<Vec<TableCell>> = table.rows.iter().take(limits.rows).map(row).collect();
-    let title = if table.title.is_empty() { "Figures" } else { table.title };
-    let mut out = self::table("sortable", title, &heads, &rows);
+    // The rows of a table without a title belong together.
+    let class = if table.title.is_empty() { "grouped" } else { "sortable" };
+    let mut out = self::table(class, table.title, &heads, &rows);
     out.push_str(&left_out(table.rows.len(), limits));
     for line in &table.below {
         put(&mut out, format_args!(r#"<p class="below">{}</p>"#, limits.text(line)));
@@ -94,8 +95,8 @@ pub(super) fn left_out(count: usize, limits: Limits) -> String {
 
 /// A table; names of columns are escaped here, cells are markup.
 pub(super) fn table(class: &str, title: &str, heads: &[(&str, Align)], rows: &[Vec<TableCell>]) -> String {
-    let mut out =
-        format!(r#"<div class="scroll"><table class="{class}"><caption>{title}</caption><thead><tr>"#);
+    let caption = if title.is_empty() { String::new() } else { format!("<caption>{title}</caption>") };
+    let mut out = format!(r#"<div class="scroll"><table class="{class}">{caption}<thead><tr>"#);
     let align = |align: Align| if align == Align::Right { r#" class="number""# } else { "" };
     for &(head, at) in heads {
         let head = Limits { plots: 0, rows: 0, letters: 200 }.text(head);

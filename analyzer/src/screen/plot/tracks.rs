@@ -1,26 +1,25 @@
 //! What has figures and plots: the whole path, its stages and waits, then all other stages and hand-offs.
 
-use super::page::Recording;
+use super::over_time::{Trend, Trends};
 use crate::analysis::diagnosis::Diagnosis;
 use crate::analysis::{Analysis, Latency, hand_off_name};
-use crate::screen::plot::Trend;
 use crate::stage::Stage;
 
 /// A stage, a hand-off, or the whole path.
 #[derive(Debug, Clone)]
-pub(super) struct Track<'a> {
+pub(crate) struct Track<'a> {
     /// Name; not escaped.
-    pub(super) name: String,
-    pub(super) kind: TrackKind,
-    pub(super) latency: &'a Latency,
+    pub(crate) name: String,
+    pub(crate) kind: TrackKind,
+    pub(crate) latency: &'a Latency,
     /// `None` if it was not watched over time.
-    pub(super) trend: Option<&'a Trend>,
+    pub(crate) trend: Option<&'a Trend>,
     /// Whether lost events may have touched it.
-    pub(super) touched: bool,
+    pub(crate) touched: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TrackKind {
+pub(crate) enum TrackKind {
     Path,
     Stage,
     HandOff,
@@ -28,7 +27,7 @@ pub(super) enum TrackKind {
 
 impl TrackKind {
     /// What is said of it in a table.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
             Self::Stage => "stage",
@@ -37,7 +36,7 @@ impl TrackKind {
     }
 
     /// What the number of those under way is called.
-    pub(super) fn under_way(self) -> &'static str {
+    pub(crate) fn under_way(self) -> &'static str {
         match self {
             Self::Path => "buffers in flight",
             Self::Stage => "in the stage at once",
@@ -47,13 +46,12 @@ impl TrackKind {
 }
 
 /// The path of most buffers, if there is one.
-pub(super) fn path_of(analysis: &Analysis) -> Option<&Diagnosis> {
+pub(crate) fn path_of(analysis: &Analysis) -> Option<&Diagnosis> {
     analysis.diagnosis.as_ref().filter(|diagnosis| !diagnosis.shares.median.is_empty())
 }
 
 /// All that have values, the path's first.
-pub(super) fn tracks<'a>(recording: &Recording<'a>) -> Vec<Track<'a>> {
-    let analysis = recording.analysis;
+pub(crate) fn tracks<'a>(analysis: &'a Analysis, trends: &'a Trends) -> Vec<Track<'a>> {
     let all: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
     let mut stages: Vec<Option<Track<'a>>> = (analysis.stages.iter().enumerate())
         .map(|(at, report)| {
@@ -61,7 +59,7 @@ pub(super) fn tracks<'a>(recording: &Recording<'a>) -> Vec<Track<'a>> {
                 name: report.stage.name.clone(),
                 kind: TrackKind::Stage,
                 latency: &report.latency,
-                trend: recording.trends.stages.get(at).and_then(Option::as_ref),
+                trend: trends.stages.get(at).and_then(Option::as_ref),
                 touched: report.complete_near_loss > 0,
             })
         })
@@ -72,7 +70,7 @@ pub(super) fn tracks<'a>(recording: &Recording<'a>) -> Vec<Track<'a>> {
                 name: hand_off_name(report.from, report.to, &all),
                 kind: TrackKind::HandOff,
                 latency: &report.latency,
-                trend: recording.trends.hand_offs.get(at).and_then(Option::as_ref),
+                trend: trends.hand_offs.get(at).and_then(Option::as_ref),
                 touched: report.near_loss > 0,
             })
         })
@@ -83,7 +81,7 @@ pub(super) fn tracks<'a>(recording: &Recording<'a>) -> Vec<Track<'a>> {
             name: "end to end".to_owned(),
             kind: TrackKind::Path,
             latency: &path.total,
-            trend: recording.trends.path.as_ref(),
+            trend: trends.path.as_ref(),
             touched: analysis.outcome.has_holes(),
         });
         for (step, edges) in path.route.steps.iter().zip(path.route.edges.windows(2)) {
