@@ -32,34 +32,34 @@ pub const SHAPE_VALUES: u8 = 2;
 /// [`SiteSpec::shape`]: at least one argument is a string.
 pub const SHAPE_STRINGS: u8 = 3;
 
-/// [`ArgumentSpec::flags`]: the value is in memory, otherwise in the register `base`.
+/// [`ArgumentSpec::flags`]: the sum is the address of the value, otherwise the value.
 pub const IN_MEMORY: u8 = 1;
 /// [`ArgumentSpec::flags`]: the value is the address of a string, which ends with NUL unless it has a length.
 pub const IS_STRING: u8 = 2;
-/// [`ArgumentSpec::flags`]: the address has a register `base`.
-pub const HAS_BASE: u8 = 4;
-/// [`ArgumentSpec::flags`]: the address has a register `index`, shifted left by `scale_log2`.
-pub const HAS_INDEX: u8 = 8;
 /// [`ArgumentSpec::flags`]: the address is relative to the memory of the thread (its `%fs`).
-pub const OF_THREAD: u8 = 16;
+pub const OF_THREAD: u8 = 4;
 /// [`ArgumentSpec::flags`]: the string's length in bytes is the word of the argument before, cut to its size.
-pub const HAS_LENGTH: u8 = 32;
+pub const HAS_LENGTH: u8 = 8;
 /// [`ArgumentSpec::flags`]: that length is signed; no string can be read where it is negative.
-pub const LENGTH_IS_SIGNED: u8 = 64;
-/// [`ArgumentSpec::flags`]: the value is the displacement itself, and needs no other flag.
-pub const IS_CONSTANT: u8 = 128;
+pub const LENGTH_IS_SIGNED: u8 = 16;
 
-/// Where one argument lives at a site. Registers are numbered by their 8-byte word in `struct pt_regs`.
+/// [`ArgumentSpec::base`] and [`ArgumentSpec::index`]: none.
+pub const NO_REGISTER: u8 = 17;
+/// Registers and the number that stands for none.
+pub const REGISTERS: usize = 18;
+
+/// What one argument is: `displacement + base + (index << scale_log2)`, or what lies there. The numbers of registers are those of
+/// their 8-byte words in `struct pt_regs` of x86-64, but 15 is `%rsp`; 16 is `%rip`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArgumentSpec {
-    /// Added to the address; unused for a value in a register.
+    /// The part that is no register.
     pub displacement: i64,
     /// `IN_MEMORY` and the others.
     pub flags: u8,
-    /// The register that holds the value, or the base of its address.
+    /// The first register.
     pub base: u8,
-    /// The register that is multiplied into the address.
+    /// The one that is multiplied.
     pub index: u8,
     /// 0 to 3.
     pub scale_log2: u8,

@@ -2,11 +2,14 @@
 
 use core::arch::asm;
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{
+    bpf_copy_from_user, bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_user,
+};
 
 use crate::abi::{
-    ArgumentSpec, HAS_BASE, HAS_INDEX, IN_MEMORY, IS_CONSTANT, MAX_ARGUMENTS, OF_THREAD, SiteSpec,
+    ArgumentSpec, IN_MEMORY, MAX_ARGUMENTS, NO_REGISTER, OF_THREAD, REGISTERS, SiteSpec,
 };
 use crate::process;
 
@@ -24,12 +27,10 @@ macro_rules! load {
     }};
 }
 
-/// Returns the 8-byte word `word` of `pt_regs`. The recorder asks for those of the general registers only: rsp is what is
-/// left. A constant for anything else would be a second kind of value, and for twelve arguments 4096 states of the
-/// verifier before Linux 6.3.
+/// One register, by its number ([`ArgumentSpec::base`]), which must be one.
 #[inline(always)]
-pub fn register_inline(regs: *const u64, word: u8) -> u64 {
-    match word {
+pub fn register(regs: *const u64, number: u8) -> u64 {
+    match number {
         0 => load!(regs, "0"),
         1 => load!(regs, "8"),
         2 => load!(regs, "16"),
@@ -45,15 +46,41 @@ pub fn register_inline(regs: *const u64, word: u8) -> u64 {
         12 => load!(regs, "96"),
         13 => load!(regs, "104"),
         14 => load!(regs, "112"),
-        16 => load!(regs, "128"),
-        _ => load!(regs, "152"),
+        15 => load!(regs, "152"),
+        _ => load!(regs, "128"),
     }
 }
 
-/// As [`register_inline`], as a function of its own: it is large and used several times.
-#[inline(never)]
-fn register(regs: *const u64, word: u8) -> u64 {
-    register_inline(regs, word)
+/// A copy of the registers by their number, and zero as the last one. The verifier allows any of its words to be read by a
+/// variable index, where each read of the original is a choice of seventeen.
+pub struct Registers([u64; REGISTERS]);
+
+impl Registers {
+    /// Copies them to `copy`, which is not moved: the stack has room for one.
+    #[inline(always)]
+    pub fn copy(regs: *const u64, copy: &mut MaybeUninit<Self>) -> &Self {
+        let words = copy.as_mut_ptr().cast::<u64>();
+        macro_rules! copy {
+            ($($number:literal)*) => {
+                // SAFETY: each number is one of the array. Volatile, or the compiler puts off the loads until after the
+                // helpers, and then has no pointer to load from.
+                unsafe { $(words.add($number).write_volatile(register(regs, $number));)* }
+            };
+        }
+        copy!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+        // SAFETY: the last one; then all of it was written.
+        unsafe {
+            words.add(usize::from(NO_REGISTER)).write_volatile(0);
+            copy.assume_init_ref()
+        }
+    }
+
+    #[inline(always)]
+    fn get(&self, number: u8) -> u64 {
+        let last = usize::from(NO_REGISTER);
+        let index = usize::from(number);
+        self.0[if index < last { index } else { last }]
+    }
 }
 
 /// A word, and whether it could be read. Not an `Option`: the compiler leaves the value of a `None` undefined, and the
@@ -67,38 +94,26 @@ pub struct Word {
     pub value: u64,
 }
 
-/// Reads one argument; its memory may not be readable now.
+/// Reads one argument; its memory may not be readable now. With `MAY_WAIT`, memory that is not there yet is brought in.
 #[inline(always)]
-pub fn read(regs: *const u64, spec: &ArgumentSpec) -> Word {
-    if spec.flags & (IN_MEMORY | IS_CONSTANT) == 0 {
-        return Word { unreadable: 0, value: register(regs, spec.base) };
+pub fn read<const MAY_WAIT: bool>(registers: &Registers, spec: &ArgumentSpec) -> Word {
+    let sum = sum(registers, spec);
+    if spec.flags & IN_MEMORY == 0 {
+        return Word { unreadable: 0, value: sum };
     }
-    if spec.flags & IS_CONSTANT != 0 {
-        return Word { unreadable: 0, value: spec.displacement as u64 };
-    }
-    let address = address(regs, spec);
     let mut value = 0u64;
     let size_bytes = if spec.size_bytes < 8 { u32::from(spec.size_bytes) } else { 8 };
-    // SAFETY: `value` has 8 bytes; the helper checks the address and fails instead of faulting.
-    let status =
-        unsafe { bpf_probe_read_user((&raw mut value).cast(), size_bytes, address as *const c_void) };
+    // SAFETY: `value` has 8 bytes.
+    let status = unsafe { copy::<MAY_WAIT>((&raw mut value).cast(), size_bytes, sum as *const c_void) };
     Word { unreadable: is_negative(status), value }
 }
 
-/// Where an argument in memory is.
+/// The value of an argument, or where in memory it is.
 #[inline(always)]
-pub fn address(regs: *const u64, spec: &ArgumentSpec) -> u64 {
-    let mut address = spec.displacement as u64;
-    if spec.flags & HAS_BASE != 0 {
-        address = address.wrapping_add(register(regs, spec.base));
-    }
-    if spec.flags & HAS_INDEX != 0 {
-        address = address.wrapping_add(register(regs, spec.index) << (spec.scale_log2 & 3));
-    }
-    if spec.flags & OF_THREAD != 0 {
-        address = address.wrapping_add(thread_base());
-    }
-    address
+fn sum(registers: &Registers, spec: &ArgumentSpec) -> u64 {
+    let index = registers.get(spec.index) << (spec.scale_log2 & 3);
+    let sum = (spec.displacement as u64).wrapping_add(registers.get(spec.base)).wrapping_add(index);
+    if spec.flags & OF_THREAD != 0 { sum.wrapping_add(thread_base()) } else { sum }
 }
 
 /// The address in `%fs` of the thread that runs; one from which nothing can be read if the kernel does not tell.
@@ -122,6 +137,26 @@ fn thread_base() -> u64 {
 /// In the middle of the addresses that no process has.
 const NOWHERE: u64 = 1 << 63;
 
+/// Copies memory of the process. Below zero if it cannot be read, or only after a page is brought in and not `MAY_WAIT`.
+///
+/// # Safety
+/// `target` has room for so many bytes. A wrong source is an error.
+#[inline(always)]
+unsafe fn copy<const MAY_WAIT: bool>(
+    target: *mut c_void,
+    size_bytes: u32,
+    source: *const c_void,
+) -> i64 {
+    // SAFETY: the caller vouches for the target, and the helpers check the source.
+    unsafe {
+        let status = bpf_probe_read_user(target, size_bytes, source);
+        if MAY_WAIT && status < 0 {
+            return bpf_copy_from_user(target, size_bytes, source);
+        }
+        status
+    }
+}
+
 /// 1 if `status`, the result of a helper, is an error, else 0; without a branch.
 #[inline(always)]
 pub fn is_negative(status: i64) -> u16 {
@@ -130,13 +165,17 @@ pub fn is_negative(status: i64) -> u16 {
 
 /// Reads all arguments into `words` and returns the mask of those that could not be read.
 #[inline(always)]
-pub fn gather(regs: *const u64, spec: &SiteSpec, words: &mut [u64; MAX_ARGUMENTS]) -> u16 {
+pub fn gather<const MAY_WAIT: bool>(
+    registers: &Registers,
+    spec: &SiteSpec,
+    words: &mut [u64; MAX_ARGUMENTS],
+) -> u16 {
     let mut unreadable = spec.no_mask;
     for i in 0..MAX_ARGUMENTS {
         if i >= spec.count as usize {
             break;
         }
-        let word = read(regs, &spec.arguments[i]);
+        let word = read::<MAY_WAIT>(registers, &spec.arguments[i]);
         words[i] = word.value;
         unreadable |= word.unreadable << i;
     }

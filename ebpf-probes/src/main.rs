@@ -11,6 +11,7 @@
 #![feature(asm_experimental_arch)]
 
 mod abi;
+mod absent;
 mod argument;
 mod atomic;
 mod lane;
@@ -26,6 +27,7 @@ use aya_ebpf::macros::{raw_tracepoint, uprobe};
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext};
 
 use crate::abi::{MAX_ARGUMENTS, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec};
+use crate::argument::Registers;
 use crate::ring::Event;
 
 /// 1 when only the processes in `PIDS` are recorded. The recorder sets it before the program is loaded, and the
@@ -40,7 +42,15 @@ static NEVER: u32 = 0;
 #[uprobe]
 pub fn site(ctx: ProbeContext) -> u32 {
     refuse_private_stack();
-    fire(&ctx);
+    fire::<false>(&ctx);
+    0
+}
+
+/// As `site`, where arguments are in memory: it waits for memory that the process has not touched yet.
+#[uprobe(sleepable)]
+pub fn site_of_memory(ctx: ProbeContext) -> u32 {
+    refuse_private_stack();
+    fire::<true>(&ctx);
     0
 }
 
@@ -78,7 +88,7 @@ pub fn process_exit(ctx: RawTracePointContext) -> u32 {
 }
 
 #[inline(always)]
-fn fire(ctx: &ProbeContext) {
+fn fire<const MAY_WAIT: bool>(ctx: &ProbeContext) {
     let regs = ctx.regs.cast_const().cast::<u64>();
     // SAFETY: every program of this type may ask for its cookie.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.regs.cast()) };
@@ -98,19 +108,25 @@ fn fire(ctx: &ProbeContext) {
     let event = Event { pid_tid, site, cpu };
     match spec.shape {
         SHAPE_ONE_REGISTER => {
-            let word = argument::register_inline(regs, spec.arguments[0].base);
+            let word = argument::register(regs, spec.arguments[0].base);
             event.submit_small(1, word);
         }
         SHAPE_EMPTY => event.submit_small(0, 0),
-        SHAPE_STRINGS => string::fire(regs, spec, &event),
-        SHAPE_VALUES => fire_values(regs, spec, &event),
-        _ => {}
+        shape => {
+            let mut copy = MaybeUninit::uninit();
+            let registers = Registers::copy(regs, &mut copy);
+            match shape {
+                SHAPE_STRINGS => string::fire::<MAY_WAIT>(registers, spec, &event),
+                SHAPE_VALUES => fire_values::<MAY_WAIT>(registers, spec, &event),
+                _ => {}
+            }
+        }
     }
 }
 
 /// Any number of arguments that are all values of up to 8 bytes.
 #[inline(always)]
-fn fire_values(regs: *const u64, spec: &SiteSpec, event: &Event) {
+fn fire_values<const MAY_WAIT: bool>(registers: &Registers, spec: &SiteSpec, event: &Event) {
     let mut words = MaybeUninit::<[u64; MAX_ARGUMENTS]>::uninit();
     let first = words.as_mut_ptr().cast::<u64>();
     for i in 0..MAX_ARGUMENTS {
@@ -118,9 +134,9 @@ fn fire_values(regs: *const u64, spec: &SiteSpec, event: &Event) {
         unsafe { first.add(i).write_volatile(0) };
     }
     // SAFETY: all of it was written.
-    let mut words = unsafe { words.assume_init() };
-    let unreadable = argument::gather(regs, spec, &mut words);
-    event.submit(spec.count, unreadable, &words);
+    let words = unsafe { words.assume_init_mut() };
+    let unreadable = argument::gather::<MAY_WAIT>(registers, spec, words);
+    event.submit(spec.count, unreadable, words);
 }
 
 /// The kernel refuses the helpers that read memory to programs without a licence compatible with the GPL.

@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::bpf_map_lookup_elem;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, RingBuf};
 
-use crate::abi::{LaneControl, SCRATCH_PAYLOAD_BYTES, SITE_PAGE_BITS, SiteSpec};
+use crate::abi::{LaneControl, SCRATCH_PAYLOAD_BYTES, SITE_PAGE_BITS, STRING_ROOM, SiteSpec};
 
 /// What to read at a site, by its cookie: pages of `SiteSpec`, which the recorder adds as it needs them.
 #[map]
@@ -31,6 +31,10 @@ static SITE_DROPS: MapOfMaps = MapOfMaps::array();
 /// Where sites with strings assemble their event: `SCRATCH_PER_CPU` of them for each CPU.
 #[map]
 pub static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
+
+/// Where strings are copied only to have their memory brought in; nothing reads it.
+#[map]
+pub static SINK: Array<[u8; STRING_ROOM]> = Array::with_max_entries(1, 0);
 
 /// One ring buffer for each CPU, for events with strings and for what the lane has no room for.
 #[map]

@@ -11,37 +11,72 @@ use crate::abi::{
     ArgumentSpec, HAS_LENGTH, HEADER_BYTES, IS_STRING, LENGTH_IS_SIGNED, MAX_ARGUMENTS, MAX_PAYLOAD_BYTES,
     SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU, STRING_ROOM, SiteSpec,
 };
-use crate::argument::Word;
+use crate::argument::{Registers, Word};
 use crate::maps::{self, Scratch};
 use crate::ring::{Event, lose};
-use crate::{argument, atomic};
+use crate::{absent, argument, atomic};
 
 /// All bits of an offset into the payload, and of the bytes that are read at a time; change nothing but what the verifier
 /// knows.
 const OFFSET_MASK: usize = MAX_PAYLOAD_BYTES.next_power_of_two() - 1;
-const SIZE_MASK: usize = STRING_ROOM - 1;
+pub const SIZE_MASK: usize = STRING_ROOM - 1;
 const _: () = assert!(OFFSET_MASK + SIZE_MASK < SCRATCH_PAYLOAD_BYTES);
 
-/// Reads the arguments of a site that has strings, and submits the event.
+/// Reads the arguments of a site that has strings, and submits the event. With `MAY_WAIT`, memory that is not there yet is
+/// brought in.
 #[inline(always)]
-pub fn fire(regs: *const u64, spec: &SiteSpec, event: &Event) {
-    for i in 0..SCRATCH_PER_CPU {
-        let Some(scratch) = maps::SCRATCH.get_ptr_mut(event.cpu * SCRATCH_PER_CPU + i) else { return };
-        // SAFETY: a pointer into a map value, aligned by its type.
-        let was_taken = unsafe { atomic::swap(&raw mut (*scratch).taken, 1) };
-        if was_taken == 0 {
-            assemble(regs, spec, event, scratch);
-            // SAFETY: as above; this program took the buffer and gives it back.
-            unsafe { (&raw mut (*scratch).taken).write_volatile(0) };
-            return;
-        }
+pub fn fire<const MAY_WAIT: bool>(registers: &Registers, spec: &SiteSpec, event: &Event) {
+    if !MAY_WAIT {
+        assemble(registers, spec, event, Missing::IsSent);
+    } else if !assemble(registers, spec, event, Missing::IsKept) {
+        absent::bring_in(registers, spec);
+        assemble(registers, spec, event, Missing::IsSent);
     }
-    // Four tasks preempted each other in the middle of this program: counted, like a full ring.
-    lose(event.cpu, event.site);
 }
 
+/// What becomes of an event of which something could not be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsSent,
+    IsKept,
+}
+
+/// Reads the arguments into a buffer and submits the event, unless something is missing and it is kept: then false.
 #[inline(always)]
-fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scratch) {
+fn assemble(registers: &Registers, spec: &SiteSpec, event: &Event, missing: Missing) -> bool {
+    let scratch = take(event.cpu);
+    if scratch.is_null() {
+        // Four tasks preempted each other in the middle of this program: counted, like a full ring.
+        lose(event.cpu, event.site);
+        return true;
+    }
+    let (unreadable, used) = gather(registers, spec, scratch);
+    let is_sent = unreadable == 0 || missing == Missing::IsSent;
+    if is_sent {
+        submit(spec, event, scratch, unreadable, used);
+    }
+    // SAFETY: a pointer into a map value, aligned by its type; this program took the buffer and gives it back.
+    unsafe { (&raw mut (*scratch).taken).write_volatile(0) };
+    is_sent
+}
+
+/// Takes a buffer of this CPU; null if all are taken. All that is done with it is outside of this loop, or the verifier would
+/// go through it for each buffer.
+#[inline(always)]
+fn take(cpu: u32) -> *mut Scratch {
+    for i in 0..SCRATCH_PER_CPU {
+        let Some(scratch) = maps::SCRATCH.get_ptr_mut(cpu * SCRATCH_PER_CPU + i) else { break };
+        // SAFETY: a pointer into a map value, aligned by its type.
+        if unsafe { atomic::swap(&raw mut (*scratch).taken, 1) } == 0 {
+            return scratch;
+        }
+    }
+    ptr::null_mut()
+}
+
+/// Reads all arguments into the buffer; the mask of those that could not be read, and the bytes that are used.
+#[inline(always)]
+fn gather(registers: &Registers, spec: &SiteSpec, scratch: *mut Scratch) -> (u16, usize) {
     let mut unreadable = spec.no_mask;
     let mut used = usize::from(spec.count) * 8;
     let mut before = Word { unreadable: 0, value: 0 };
@@ -50,7 +85,7 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
             break;
         }
         let argument = &spec.arguments[i];
-        let mut word = argument::read(regs, argument);
+        let mut word = argument::read::<false>(registers, argument);
         if argument.flags & IS_STRING != 0 {
             word = read_string(scratch, &mut used, argument, word, before);
         }
@@ -59,22 +94,7 @@ fn assemble(regs: *const u64, spec: &SiteSpec, event: &Event, scratch: *mut Scra
         unreadable |= word.unreadable << i;
         before = word;
     }
-    macro_rules! class {
-        ($bytes:expr) => {
-            if used <= $bytes {
-                return submit::<{ HEADER_BYTES + $bytes }>(spec, event, scratch, unreadable);
-            }
-        };
-    }
-    class!(104);
-    class!(232);
-    class!(488);
-    class!(1000);
-    class!(2024);
-    class!(4072);
-    class!(8168);
-    class!(16360);
-    submit::<{ HEADER_BYTES + MAX_PAYLOAD_BYTES }>(spec, event, scratch, unreadable)
+    (unreadable, used)
 }
 
 /// Appends the string at an address to the payload; it is not readable if its memory, its address or its length is not.
@@ -113,7 +133,7 @@ fn read_string(
 
 /// The length of a string, from the word of the argument before, and 1 if there is none, else 0.
 #[inline(always)]
-fn length(argument: &ArgumentSpec, before: Word) -> (u16, usize) {
+pub fn length(argument: &ArgumentSpec, before: Word) -> (u16, usize) {
     let unused = u32::from(argument.length_unused_bits) & 63;
     let upper = before.value << unused;
     if argument.flags & LENGTH_IS_SIGNED == 0 {
@@ -126,7 +146,7 @@ fn length(argument: &ArgumentSpec, before: Word) -> (u16, usize) {
 /// register that is spilled before (Linux 6.1), but not what a mask says; the compiler knows that the mask changes
 /// nothing, and would leave it out if it saw through the assembly.
 #[inline(always)]
-fn masked(number: usize, mask: usize) -> usize {
+pub fn masked(number: usize, mask: usize) -> usize {
     let mut number = number;
     // SAFETY: no instruction.
     unsafe { asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
@@ -136,9 +156,35 @@ fn masked(number: usize, mask: usize) -> usize {
 /// Most bytes that are copied without a helper, which is quicker.
 const MAX_INLINE_BYTES: usize = 104;
 
+/// Submits what is in the buffer, of which so many bytes are used, as an event of the smallest class that holds them.
+#[inline(always)]
+fn submit(spec: &SiteSpec, event: &Event, scratch: *const Scratch, unreadable: u16, used: usize) {
+    macro_rules! class {
+        ($bytes:expr) => {
+            if used <= $bytes {
+                return submit_class::<{ HEADER_BYTES + $bytes }>(spec, event, scratch, unreadable);
+            }
+        };
+    }
+    class!(104);
+    class!(232);
+    class!(488);
+    class!(1000);
+    class!(2024);
+    class!(4072);
+    class!(8168);
+    class!(16360);
+    submit_class::<{ HEADER_BYTES + MAX_PAYLOAD_BYTES }>(spec, event, scratch, unreadable)
+}
+
 /// Copies the payload to an event of `BYTES` and submits it.
 #[inline(always)]
-fn submit<const BYTES: usize>(spec: &SiteSpec, event: &Event, scratch: *const Scratch, unreadable: u16) {
+fn submit_class<const BYTES: usize>(
+    spec: &SiteSpec,
+    event: &Event,
+    scratch: *const Scratch,
+    unreadable: u16,
+) {
     let Some(slot) = event.reserve::<BYTES>() else { return };
     let bytes = BYTES - HEADER_BYTES;
     // SAFETY: the slot has room for the header and `bytes`, and so has the payload; both are aligned.

@@ -121,7 +121,7 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// 32 bits, or big-endian.
-    #[error("not a 64-bit little-endian ELF file; tracer reads only those")]
+    #[error("a 32-bit or big-endian program, not a 64-bit little-endian one; tracer records only those")]
     Class,
     /// Another processor.
     #[error("ELF file for machine {0}; tracer reads x86-64 (62) and aarch64 (183)")]

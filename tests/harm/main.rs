@@ -12,8 +12,6 @@ mod disk;
 mod force;
 mod hostile_elf;
 mod hostile_name;
-mod hostile_place;
-mod hostile_search;
 mod leak;
 mod memory;
 mod priority;

@@ -98,3 +98,122 @@ int main(void) {
         assert!(log.contains(&format!("arg{at}: \"{text}\"")), "{letter}");
     }
 }
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn memory_that_the_program_has_not_touched_is_read() {
+    let _alone = live();
+    let folder = Folder::new("untouched");
+    let source = r#"
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sdt.h>
+#include <unistd.h>
+int zeros[1 << 20];
+int main(int argc, char **argv) {
+    (void)argc;
+    // Mapped and not touched: text that ends on the second page.
+    int size = 3 * sysconf(_SC_PAGESIZE), file = memfd_create("text", 0);
+    for (int i = 0; i < size; i++) if (write(file, i == 5000 ? "" : "x", 1) != 1) return 1;
+    for (int i = 0; i < 2; i++) {
+        char *text = mmap(0, size, PROT_READ, MAP_PRIVATE, file, 0);
+        if (i == 0) DTRACE_PROBE2(untouched, text, text + 4000, zeros[500000]);
+        else DTRACE_PROBE2(untouched, view, text + 4000, 3000L);
+    }
+    DTRACE_PROBE1(untouched, literal, "foo");
+    return 0;
+}
+"#;
+    let flags = ["-O2", "-D_GNU_SOURCE"];
+    let program = compile_c(&folder, "untouched", source, &flags);
+    let program = program.to_str().expect("UTF-8");
+    for attach in ["auto", "perf"] {
+        let args = ["record", "-f", "-o", "u.trace", "--attach", attach, "-e", "untouched:*(str:4096)"];
+        let args = [&args[..], &["-e", "untouched:view(str:arg1:4096)", "--", program]].concat();
+        let recorded = folder.tracer(&args);
+        assert_eq!(recorded.status.code(), Some(0), "{}", stderr(&recorded));
+        let log = stdout(&folder.tracer(&["replay", "u.trace"]), 0);
+        let values: Vec<String> = events(&log).into_iter().map(|event| event.4).collect();
+        let view = format!("{}\\x00{}", "x".repeat(1000), "x".repeat(1999));
+        let expected = [
+            format!("- | arg0: \"{}\" | arg1: 0", "x".repeat(1000)),
+            format!("- | arg0: \"{view}\" | arg1: 3000"),
+            "- | arg0: \"foo\"".to_owned(),
+        ];
+        assert_eq!(values, expected, "{attach}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_probe_that_waits_for_memory_costs_others_nothing() {
+    let _alone = live();
+    let folder = Folder::new("waits");
+    let source = r#"
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sdt.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define THREADS 8
+#define PAGE 4096
+char *area;
+// Its text is on a page that is not there until the main thread brings it.
+void *late(void *number) {
+    DTRACE_PROBE2(waits, late, (long)number, area + (long)number * PAGE);
+    return 0;
+}
+int main(void) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+    int faults = syscall(SYS_userfaultfd, O_CLOEXEC);
+    struct uffdio_api api = {.api = UFFD_API};
+    if (faults < 0 || ioctl(faults, UFFDIO_API, &api)) return perror("userfaultfd"), 1;
+    area = mmap(0, THREADS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register range = {{(long)area, THREADS * PAGE}, UFFDIO_REGISTER_MODE_MISSING, 0};
+    if (ioctl(faults, UFFDIO_REGISTER, &range)) return perror("register"), 1;
+    pthread_t threads[THREADS];
+    for (long i = 0; i < THREADS; i++) pthread_create(&threads[i], 0, late, (void *)i);
+    struct uffd_msg fault;
+    struct pollfd ready = {faults, POLLIN, 0};
+    for (int i = 0; i < THREADS && poll(&ready, 1, 60000) == 1; i++)
+        if (read(faults, &fault, sizeof fault) != sizeof fault) return 1;
+    // All threads wait, on this processor.
+    for (long i = 0; i < 1000; i++) DTRACE_PROBE2(waits, quick, i, "here");
+    for (long i = 0; i < THREADS; i++) {
+        char text[PAGE] __attribute__((aligned(PAGE)));
+        sprintf(text, "brought %ld", i);
+        struct uffdio_copy page = {(long)area + i * PAGE, (long)text, PAGE, 0, 0};
+        if (ioctl(faults, UFFDIO_COPY, &page)) return perror("copy"), 1;
+    }
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], 0);
+    return 0;
+}
+"#;
+    let program = compile_c(&folder, "waits", source, &["-O2", "-D_GNU_SOURCE", "-pthread"]);
+    let program = program.to_str().expect("UTF-8");
+    for attach in ["auto", "perf"] {
+        let args =
+            ["record", "-f", "-o", "w.trace", "--attach", attach, "-e", "waits:*(_,str)", "--", program];
+        let recorded = folder.tracer(&args);
+        assert_eq!(recorded.status.code(), Some(0), "{}", stderr(&recorded));
+        let log = stdout(&folder.tracer(&["replay", "w.trace"]), 0);
+        let (quick, mut late): (Vec<_>, Vec<_>) =
+            events(&log).into_iter().partition(|event| event.3 == "waits:quick");
+        assert_eq!(quick.len(), 1000, "{attach}");
+        // Their time is when the text was there, so that the file is in the order of time.
+        assert!(late.iter().all(|event| event.0 > quick[999].0), "{log}");
+        late.sort_by(|one, other| one.4.cmp(&other.4));
+        let texts: Vec<String> = late.into_iter().map(|event| event.4).collect();
+        let expected = (0..8).map(|i| format!("{i} | arg1: \"brought {i}\""));
+        assert_eq!(texts, expected.collect::<Vec<_>>(), "{attach}");
+    }
+}

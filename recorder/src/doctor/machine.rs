@@ -91,8 +91,8 @@ impl System {
         if self.architecture == "x86_64" {
             return Check::ok("processor", "x86-64");
         }
-        let found = format!("{}: untried", self.architecture);
-        Check::new(Verdict::Limit, "processor", found)
+        let found = format!("{}: nothing can be recorded, the registers are not known", self.architecture);
+        Check::new(Verdict::Problem, "processor", found)
             .advise("record on x86-64; reading a trace works everywhere")
     }
 

@@ -413,7 +413,10 @@ mod tests {
     fn other_classes_are_refused_with_a_reason() {
         let mut bytes = header();
         bytes[4] = 1;
-        assert_eq!(error(&bytes), "not a 64-bit little-endian ELF file; tracer reads only those");
+        assert_eq!(
+            error(&bytes),
+            "a 32-bit or big-endian program, not a 64-bit little-endian one; tracer records only those"
+        );
         assert_eq!(error(&header()[..40]), "file header is cut off: 64 bytes expected at byte 0");
     }
 

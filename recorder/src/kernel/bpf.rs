@@ -243,13 +243,24 @@ impl Map {
     }
 }
 
+/// Whether a program may wait, for memory to be brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Never,
+    /// Linux 6.0 and newer.
+    ForMemory,
+}
+
 /// Loads a program. On failure `log` holds what the verifier said, if it was asked (`log` not empty).
 pub(crate) fn load_program(
     kind: ProgramType,
     attach: AttachType,
+    waits: Waits,
     instructions: &[bpf_insn],
     log: &mut [u8],
 ) -> io::Result<OwnedFd> {
+    /// `BPF_F_SLEEPABLE` of include/uapi/linux/bpf.h.
+    const SLEEPABLE: u32 = 1 << 4;
     let license: &CStr = c"Dual MIT/GPL";
     let mut prog_name = [0; 16];
     prog_name[..6].copy_from_slice(b"tracer");
@@ -261,6 +272,7 @@ pub(crate) fn load_program(
         log_level: u32::from(!log.is_empty()),
         log_size: u32::try_from(log.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
         log_buf: if log.is_empty() { 0 } else { log.as_mut_ptr().expose_provenance() as u64 },
+        prog_flags: if waits == Waits::ForMemory { SLEEPABLE } else { 0 },
         prog_name,
         expected_attach_type: attach as u32,
         ..Default::default()

@@ -9,7 +9,7 @@ use aya_obj::generated::bpf_insn;
 
 use crate::error::{Error, Result};
 use crate::host;
-use crate::kernel::bpf::{self, AttachType, Map, ProgramType};
+use crate::kernel::bpf::{self, AttachType, Map, ProgramType, Waits};
 
 /// Puts the maps and the functions that are called in the code of all programs.
 pub(crate) fn relocate(object: &mut Object, by_name: &[(&str, &Map)]) -> Result<()> {
@@ -54,7 +54,7 @@ impl Code {
     /// # Errors
     /// As [`Program::load`](crate::kernel::program::Program::load).
     pub(crate) fn load(&self, attach: AttachType) -> Result<OwnedFd> {
-        match bpf::load_program(self.kind, attach, &self.instructions, &mut []) {
+        match bpf::load_program(self.kind, attach, Waits::Never, &self.instructions, &mut []) {
             Ok(program) => Ok(program),
             // What an old kernel says to an attach type it does not know.
             Err(source)
@@ -73,10 +73,15 @@ impl Code {
         }
     }
 
+    /// Loads it as one that may wait for memory, to be attached in this way.
+    pub(crate) fn load_waiting(&self, attach: AttachType) -> io::Result<OwnedFd> {
+        bpf::load_program(self.kind, attach, Waits::ForMemory, &self.instructions, &mut [])
+    }
+
     /// Loads again with a log to find out why it failed.
     fn verifier_error(&self, attach: AttachType, source: io::Error) -> Error {
         let mut log = vec![0; 1 << 20];
-        if let Err(again) = bpf::load_program(self.kind, attach, &self.instructions, &mut log)
+        if let Err(again) = bpf::load_program(self.kind, attach, Waits::Never, &self.instructions, &mut log)
             && (again.raw_os_error() == Some(libc::EPERM) || is_too_old())
         {
             return refused("load BPF programs", again);

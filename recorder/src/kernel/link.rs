@@ -93,13 +93,22 @@ pub(crate) fn attach_filtered(
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     check_mode(program, mode)?;
-    match program.multi.as_ref().ok().filter(|_| mode != AttachMode::Perf) {
-        Some(fd) => attach_multi(fd.as_fd(), &c_path, places, pid)
-            .map(|fd| Link { _fds: vec![fd], mode: AttachMode::Multi }),
-        None => attach_perf(program.single.as_fd(), &c_path, places)
-            .map(|fds| Link { _fds: fds, mode: AttachMode::Perf }),
+    let (mode, plain, of_memory) = match program.multi.as_ref().ok().filter(|_| mode != AttachMode::Perf) {
+        Some(fd) => (AttachMode::Multi, fd.as_fd(), &program.multi_of_memory),
+        None => (AttachMode::Perf, program.single.as_fd(), &program.single_of_memory),
+    };
+    let is_of_memory = |place: &Place| of_memory.is_some() && program.sites.is_of_memory(place.site);
+    let (in_memory, others): (Vec<Place>, Vec<Place>) = places.iter().copied().partition(is_of_memory);
+    let groups = [(plain, others), (of_memory.as_ref().map_or(plain, OwnedFd::as_fd), in_memory)];
+    let mut fds = Vec::new();
+    for (program, places) in groups.into_iter().filter(|(_, places)| !places.is_empty()) {
+        let attached = match mode {
+            AttachMode::Multi => attach_multi(program, &c_path, &places, pid).map(|fd| vec![fd]),
+            _ => attach_perf(program, &c_path, &places),
+        };
+        fds.extend(attached.map_err(|source| attach_error(path, source))?);
     }
-    .map_err(|source| attach_error(path, source))
+    Ok(Link { _fds: fds, mode })
 }
 
 /// Attaches any program loaded for `uprobe_multi`, without cookies that mean something. For benchmarks.

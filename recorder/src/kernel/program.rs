@@ -12,9 +12,10 @@ use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
 use crate::abi::{
-    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU,
-    SiteSpec,
+    ADMITTED, FOLLOWED, IN_MEMORY, IS_STRING, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES,
+    SCRATCH_PER_CPU, STRING_ROOM, SiteSpec,
 };
+use crate::arch::machine;
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{
     self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
@@ -31,6 +32,8 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../ebpf-probes/p
 
 /// Bytes of the program's `Scratch`: a flag and the payload.
 const SCRATCH_BYTES: u32 = bytes_of::<[u64; 1 + SCRATCH_PAYLOAD_BYTES / 8]>();
+/// Bytes of the buffer that nothing reads.
+const SINK_BYTES: u32 = bytes_of::<[u8; STRING_ROOM]>();
 
 /// How the program is loaded; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub struct Program {
     pub(crate) multi: std::result::Result<OwnedFd, io::Error>,
     /// For attaching through perf events.
     pub(crate) single: OwnedFd,
+    /// The same two for sites with arguments in memory, which wait for memory that a process has not touched yet. Without, such
+    /// arguments are unreadable.
+    pub(crate) multi_of_memory: Option<OwnedFd>,
+    pub(crate) single_of_memory: Option<OwnedFd>,
     pub(crate) rings: Vec<Map>,
     pub(crate) lanes: Map,
     pub(crate) sites: Arc<Sites>,
@@ -87,16 +94,17 @@ pub struct Program {
     watchers: io::Result<Vec<OwnedFd>>,
     pub(crate) admitted: Map,
     /// Referred to by the program; kept for its life.
-    _others: [Map; 3],
+    _others: [Map; 4],
 }
 
 impl Program {
     /// Creates the maps and loads the program.
     ///
     /// # Errors
-    /// [`Error::Permission`], [`Error::Lockdown`], [`Error::Unsupported`] as the machine is; [`Error::Verifier`] and
+    /// [`Error::Request`], [`Error::Permission`], [`Error::Lockdown`], [`Error::Unsupported`] as the machine is; [`Error::Verifier`] and
     /// [`Error::Object`] if this build does not fit the kernel.
     pub fn load(options: &ProgramOptions) -> Result<Self> {
+        machine::refuse_untried(std::env::consts::ARCH)?;
         let cpus = possible_cpus()?;
         let options = &ProgramOptions {
             lane_slots: options.lane_slots.next_power_of_two().clamp(MIN_LANE_SLOTS, MAX_LANE_SLOTS),
@@ -115,6 +123,7 @@ impl Program {
         let lanes = layout(MapType::Array, 4, lane_bytes(options.lane_slots), cpus);
         let lanes = create(&MapLayout { flags: MAPPABLE, ..lanes }, cpus)?;
         let scratch = create(&layout(MapType::Array, 4, SCRATCH_BYTES, cpus * SCRATCH_PER_CPU), cpus)?;
+        let sink = create(&layout(MapType::Array, 4, SINK_BYTES, 1), cpus)?;
         let admitted = create(&layout(MapType::Hash, 4, 1, MAX_ADMITTED), cpus)?;
         let process_ring_bytes =
             (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
@@ -129,6 +138,7 @@ impl Program {
             ("LANES", &lanes),
             ("SITE_DROPS", &sites.drops),
             ("SCRATCH", &scratch),
+            ("SINK", &sink),
             ("PROCESSES", &processes),
             ("PROCESS_DROPS", &process_drops),
             (".rodata", &constants),
@@ -137,6 +147,10 @@ impl Program {
         let site = Code::of(&object, "site", ProgramType::Kprobe)?;
         let single = site.load(AttachType::None)?;
         let multi = load_multi(&site)?;
+        let of_memory = Code::of(&object, "site_of_memory", ProgramType::Kprobe)?;
+        let multi_of_memory =
+            multi.as_ref().ok().and_then(|_| of_memory.load_waiting(AttachType::UprobeMulti).ok());
+        let single_of_memory = of_memory.load_waiting(AttachType::None).ok();
         let watchers = match kernel {
             Ok(_) => Ok(load_watchers(&object)?),
             Err(error) => Err(error),
@@ -144,6 +158,8 @@ impl Program {
         Ok(Self {
             multi,
             single,
+            multi_of_memory,
+            single_of_memory,
             rings,
             lanes,
             sites,
@@ -152,7 +168,7 @@ impl Program {
             process_drops,
             watchers,
             admitted,
-            _others: [outer, scratch, constants],
+            _others: [outer, scratch, sink, constants],
         })
     }
 
@@ -162,7 +178,12 @@ impl Program {
     /// # Errors
     /// [`Error::Sites`] when there are as many as an event can name.
     pub fn add_site(&self, spec: &SiteSpec) -> Result<SiteId> {
-        self.sites.add(&spec_bytes(spec))
+        let site = self.sites.add(&spec_bytes(spec))?;
+        let read = &spec.arguments[..usize::from(spec.count)];
+        if read.iter().any(|argument| argument.flags & (IN_MEMORY | IS_STRING) != 0) {
+            self.sites.add_of_memory(site);
+        }
+        Ok(site)
     }
 
     /// Sites that were added.
@@ -229,7 +250,8 @@ impl Program {
     /// [`Error::System`] when the kernel does not tell.
     pub(crate) fn run_time(&self) -> Result<(u64, u64)> {
         let mut sum = (0, 0);
-        for program in self.multi.iter().chain([&self.single]) {
+        let of_memory = self.multi_of_memory.iter().chain(&self.single_of_memory);
+        for program in self.multi.iter().chain([&self.single]).chain(of_memory) {
             let (time_ns, runs) = bpf::run_time(program.as_fd())
                 .map_err(|source| Error::System { doing: "read the run time of a BPF program", source })?;
             sum = (sum.0 + time_ns, sum.1 + runs);
@@ -468,10 +490,10 @@ mod tests {
         let object = Object::parse(&OBJECT.0).expect("the object parses");
         let mut programs: Vec<&str> = object.programs.keys().map(String::as_str).collect();
         programs.sort_unstable();
-        assert_eq!(programs, ["process_exec", "process_exit", "process_fork", "site"]);
+        assert_eq!(programs, ["process_exec", "process_exit", "process_fork", "site", "site_of_memory"]);
         let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
         names.sort_unstable();
-        let drops = ["PROCESS_DROPS", "RINGS", "SCRATCH", "SITES", "SITE_DROPS"];
+        let drops = ["PROCESS_DROPS", "RINGS", "SCRATCH", "SINK", "SITES", "SITE_DROPS"];
         assert_eq!(names[..4], [".rodata", "LANES", "PIDS", "PROCESSES"]);
         assert_eq!(names[4..], drops);
     }

@@ -1,6 +1,7 @@
 //! What the program knows of each site, and what it lost there: two maps of pages, so that there can be as many sites as a raw event
 //! can name, and memory is taken for those that there are.
 
+use std::collections::HashSet;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ pub(crate) struct Sites {
     pub(crate) specs: Map,
     pub(crate) drops: Map,
     pages: Mutex<Vec<SitePage>>,
+    /// Sites whose arguments are in memory.
+    of_memory: Mutex<HashSet<SiteId>>,
     count: AtomicU32,
     cpus: u32,
 }
@@ -53,7 +56,8 @@ impl Sites {
             create(&MapLayout { inner, ..layout(MapType::ArrayOfMaps, 4, 4, PAGES) }, cpus)
         };
         let (specs, drops) = (outer(&first.specs)?, outer(&first.drops)?);
-        let sites = Self { specs, drops, pages: Mutex::default(), count: AtomicU32::new(0), cpus };
+        let (pages, of_memory) = (Mutex::default(), Mutex::default());
+        let sites = Self { specs, drops, pages, of_memory, count: AtomicU32::new(0), cpus };
         sites.put(&mut sites.pages(), first)?;
         Ok(sites)
     }
@@ -76,6 +80,16 @@ impl Sites {
         set(&pages[page].specs, site % PAGE_SITES, spec)?;
         self.count.store(site + 1, Ordering::Release);
         Ok(SiteId(site))
+    }
+
+    /// Notes that arguments of a site are in memory.
+    pub(crate) fn add_of_memory(&self, site: SiteId) {
+        self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
+    }
+
+    /// Whether arguments of a site are in memory.
+    pub(crate) fn is_of_memory(&self, site: SiteId) -> bool {
+        self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).contains(&site)
     }
 
     pub(crate) fn count(&self) -> u32 {

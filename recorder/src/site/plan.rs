@@ -5,11 +5,10 @@ use tracer_format::grammar::StringArgument;
 use tracer_format::limits::MAX_STRING_ARGUMENT_BYTES;
 
 use crate::abi::{
-    ArgumentSpec, HAS_BASE, HAS_INDEX, HAS_LENGTH, IN_MEMORY, IS_CONSTANT, IS_STRING, LENGTH_IS_SIGNED,
-    MAX_ARGUMENTS, MAX_STRING_BYTES, OF_THREAD, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES,
-    SiteSpec,
+    ArgumentSpec, HAS_LENGTH, IN_MEMORY, IS_STRING, LENGTH_IS_SIGNED, MAX_ARGUMENTS, MAX_STRING_BYTES,
+    NO_REGISTER, OF_THREAD, SHAPE_EMPTY, SHAPE_ONE_REGISTER, SHAPE_STRINGS, SHAPE_VALUES, SiteSpec,
 };
-use crate::arch::register::WORDS;
+use crate::arch::register::NUMBERS;
 use crate::kernel::raw::Raw;
 use crate::site::argument::{Argument, Location};
 
@@ -153,24 +152,24 @@ fn text(
 
 /// How the program reads an argument; `None` if it cannot.
 fn of(argument: &Argument) -> Option<ArgumentSpec> {
-    let word = |slot: u8| WORDS.get(usize::from(slot)).copied();
-    let mut spec = ArgumentSpec { size_bytes: size_bytes(argument.kind), ..ArgumentSpec::default() };
+    let number = |slot: u8| NUMBERS.get(usize::from(slot)).copied();
+    let mut spec = ArgumentSpec {
+        size_bytes: size_bytes(argument.kind),
+        base: NO_REGISTER,
+        index: NO_REGISTER,
+        ..ArgumentSpec::default()
+    };
     match argument.location {
-        Location::Constant(value) => {
-            spec.flags = IS_CONSTANT;
-            spec.displacement = value;
-        }
-        Location::Register { slot, .. } => spec.base = word(slot)?,
+        Location::Constant(value) => spec.displacement = value,
+        Location::Register { slot, .. } => spec.base = number(slot)?,
         Location::Memory { base, index, scale_log2, displacement, of_thread } => {
             spec.flags = IN_MEMORY | if of_thread { OF_THREAD } else { 0 };
             (spec.displacement, spec.scale_log2) = (displacement, scale_log2);
             if let Some(slot) = base {
-                spec.flags |= HAS_BASE;
-                spec.base = word(slot)?;
+                spec.base = number(slot)?;
             }
             if let Some(slot) = index {
-                spec.flags |= HAS_INDEX;
-                spec.index = word(slot)?;
+                spec.index = number(slot)?;
             }
         }
         Location::Vector(_) | Location::Unreadable => return None,
@@ -260,9 +259,9 @@ mod tests {
         let (_, spec) = Plan::new(&[argument(ArgKind::Signed(4), location)], &[]);
         let expected = ArgumentSpec {
             displacement: -8,
-            flags: IN_MEMORY | HAS_BASE | HAS_INDEX | OF_THREAD,
-            base: WORDS[4],
-            index: WORDS[1],
+            flags: IN_MEMORY | OF_THREAD,
+            base: NUMBERS[4],
+            index: NUMBERS[1],
             scale_log2: 3,
             size_bytes: 4,
             ..ArgumentSpec::default()
@@ -308,7 +307,7 @@ mod tests {
         ] {
             let (plan, spec) = Plan::new(arguments, strings);
             let read = &spec.arguments[..usize::from(spec.count)];
-            let expected: Vec<u8> = bases.iter().map(|slot| WORDS[*slot]).collect();
+            let expected: Vec<u8> = bases.iter().map(|slot| NUMBERS[*slot]).collect();
             assert_eq!(read.iter().map(|argument| argument.base).collect::<Vec<_>>(), expected);
             assert_eq!(read[1].flags, IS_STRING | HAS_LENGTH | LENGTH_IS_SIGNED);
             assert_eq!(read[1].length_unused_bits, 32);
