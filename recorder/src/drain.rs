@@ -213,6 +213,11 @@ impl Drain {
         Ok(all)
     }
 
+    /// Has the next [`Drain::collect`] look at lost events, however short ago that was.
+    pub fn look_again(&mut self) {
+        self.looked_at = None;
+    }
+
     /// Looks only for processes that began to run another program. For when there is no batch to fill: some of them are held.
     pub fn look_at_processes(&mut self) {
         let (begin, ahead) = (self.waiting.words().len(), self.waiting.len());

@@ -8,4 +8,5 @@ mod pump;
 pub mod recording;
 mod stop;
 pub mod summary;
+mod totals;
 pub mod user;

@@ -1,11 +1,12 @@
 //! What is said of a recording at its end.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracer_analyzer::select::clock;
 use tracer_analyzer::{Outcome, Selection};
-use tracer_recorder::Summary;
+use tracer_recorder::{SiteTotal, Summary};
 
 use super::files::Opened;
 use super::when::{Fired, Slow};
@@ -43,16 +44,19 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
         let others = if args.all { "" } else { "; -a records every process" };
         say!("no matching probe was found: the command and its children have none{others}; see tracer list");
     }
-    let silent: Vec<_> =
-        summary.sites.iter().filter(|site| site.recorded + site.lost == 0 && !site.skipped).collect();
-    let fired =
-        |name: &str| summary.sites.iter().any(|site| site.name == name && site.recorded + site.lost > 0);
-    let mut names: Vec<_> = silent.iter().map(|site| &site.name[..]).filter(|name| !fired(name)).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = never_fired(&summary.sites);
     if !names.is_empty() {
         say!("never fired: {}", names.join(", "));
     }
+}
+
+/// Names of probes of which no site fired, and one was attached all the time.
+fn never_fired(sites: &[SiteTotal]) -> Vec<&str> {
+    let has_fired = |site: &&SiteTotal| site.recorded + site.lost > 0;
+    let fired: HashSet<&str> = sites.iter().filter(has_fired).map(|site| &site.name[..]).collect();
+    let silent = sites.iter().filter(|site| !has_fired(site) && !site.skipped).map(|site| &site.name[..]);
+    let names: BTreeSet<&str> = silent.filter(|name| !fired.contains(name)).collect();
+    names.into_iter().collect()
 }
 
 /// What a finished file holds.
@@ -129,4 +133,29 @@ pub(super) fn done(summary: &Summary) -> Done {
         return Done::Command(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1));
     }
     if summary.lost > 0 || !summary.skipped.is_empty() { Done::Lossy } else { Done::All }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_of_which_one_site_fired_has_fired() {
+        let site = |name: &str, recorded, skipped| SiteTotal {
+            name: name.to_owned(),
+            program: String::new(),
+            recorded,
+            lost: 0,
+            skipped,
+        };
+        let sites = [
+            site("a:two", 0, false),
+            site("a:two", 7, false),
+            site("a:silent", 0, false),
+            site("a:silent", 0, true),
+            site("a:left_out", 0, true),
+            site("a:alone", 0, false),
+        ];
+        assert_eq!(never_fired(&sites), ["a:alone", "a:silent"]);
+    }
 }

@@ -9,6 +9,7 @@ mod tool;
 
 mod crash;
 mod disk;
+mod ending;
 mod force;
 mod hostile_elf;
 mod hostile_name;

@@ -20,7 +20,7 @@ const MAX_FILTERED: usize = 16;
 /// After so many refused sites and none attached, the rest of the file counts as refused.
 const MAX_HOPELESS: usize = 32;
 /// Threads that detach at a time: closing a link takes 25 to 50 ms, nearly all of it waiting.
-const DETACHING: usize = 64;
+const DETACHING: usize = 256;
 
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
 /// instruction. Fewer where descriptors are scarce.

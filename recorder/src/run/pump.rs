@@ -23,6 +23,7 @@ use crate::run::command::Running;
 use crate::run::notice::Notice;
 use crate::run::priority::Priority;
 use crate::run::stop::Signals;
+use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
 use crate::write::control::Control;
@@ -30,6 +31,8 @@ use crate::write::progress::{Ending, Progress};
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
+/// How long the end waits for threads of traced programs that were interrupted while they stored an event.
+const STRAGGLERS: Duration = Duration::from_millis(200);
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a flight recorder continues after it has seen what it watches for, so that the rest of the path is recorded.
@@ -43,6 +46,8 @@ enum Step {
     Sites(Vec<PlannedSite>),
     /// Something that was found and is not recorded.
     Skipped(Skipped),
+    /// Everything until the end of the recording has been handed on.
+    End(Totals),
 }
 
 /// What the thread that looks for new programs reports.
@@ -125,15 +130,19 @@ impl<'a> Work<'_, 'a> {
                 let started = Instant::now();
                 let result = begun.and_then(|()| draining.until_end(end));
                 let duration = started.elapsed();
-                control.end(monotonic_ns());
-                // Detached first, so that nothing new comes while the rings are emptied.
-                drop(watch);
+                let ended_ns = monotonic_ns();
+                control.end(ended_ns);
                 if let Some(holder) = holder {
                     holder.stop();
                 }
                 drop(told);
+                // The trace is completed before anything is detached, which takes its time where there are many files.
+                let completed = result.and_then(|()| draining.complete(ended_ns));
+                drop(watch);
                 let looked = join(looking).map(drop);
-                result.and_then(|()| draining.empty()).and(looked).map(|()| duration)
+                let emptied =
+                    completed.and_then(|is_complete| if is_complete { Ok(()) } else { draining.empty() });
+                emptied.and(looked).map(|()| duration)
             });
             tell(&news, progress, notify);
             let drained = join(draining);
@@ -293,6 +302,30 @@ impl Draining<'_> {
         }
     }
 
+    /// Hands on everything until the end of the recording, while sites are attached still, and lets the trace be completed. False if a
+    /// thread of a traced program was interrupted while it stored an event, for too long to wait for it.
+    fn complete(&mut self, ended_ns: u64) -> Result<bool> {
+        let latest = Instant::now() + STRAGGLERS;
+        self.drain.look_again();
+        loop {
+            // What has an earlier time is visible by then.
+            std::thread::sleep(Duration::from_micros(200));
+            let Some(mut batch) = self.spare.pop() else { return Ok(true) };
+            self.drain.collect(self.program.site_count(), &mut batch)?;
+            let is_complete = batch.complete_ns >= ended_ns;
+            if !self.steps.push(Step::Batch(batch)) {
+                return Ok(true);
+            }
+            if is_complete {
+                self.steps.push(Step::End(Totals::of(self.drain, &self.program)?));
+                return Ok(true);
+            }
+            if latest <= Instant::now() {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Empties the rings after detaching.
     fn empty(&mut self) -> Result<()> {
         // A program that was running when its site was detached executes a few more instructions.
@@ -329,6 +362,10 @@ fn write_steps<'a>(
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
             Step::Skipped(skipped) => trace.skip(skipped)?,
+            Step::End(Totals { cost, lost_processes }) => {
+                trace.end(cost, lost_processes)?;
+                break;
+            }
         }
     }
     Ok(trace)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracer_format::{Cost, Site, Skipped};
+use tracer_format::{Site, Skipped};
 
 use crate::attach::finder::Finder;
 use crate::attach::hold::Holder;
@@ -24,6 +24,7 @@ use crate::run::options::RecordOptions;
 use crate::run::pump::{End, Work};
 use crate::run::stop::Signals;
 use crate::run::summary::{SiteTotal, Summary};
+use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
 use crate::write::control::Control;
@@ -167,7 +168,7 @@ impl Attached<'_> {
     }
 }
 
-/// Everything is detached, and the buffers are empty.
+/// Everything is detached, and what the buffers had is written.
 struct Ended<'a> {
     program: Arc<Program>,
     drain: Drain,
@@ -183,9 +184,11 @@ impl Ended<'_> {
         let Self { program, drain, end, trace, drained } = self;
         let End { mut signals, command, .. } = end;
         let ended = trace.and_then(|mut trace| {
-            let known = trace.skipped().len();
-            trace.end(cost(&drain, &program)?, program.lost_processes()?)?;
-            trace.skipped()[known..].iter().for_each(|skipped| notify(Notice::Skipped(skipped)));
+            if !trace.is_over() {
+                let Totals { cost, lost_processes } = Totals::of(&drain, &program)?;
+                trace.end(cost, lost_processes)?;
+            }
+            trace.skipped_at_end().iter().for_each(|skipped| notify(Notice::Skipped(skipped)));
             if let Some(source) = trace.print_failure() {
                 return Err(Error::System { doing: "print the log", source });
             }
@@ -316,12 +319,4 @@ fn all_probes(options: &RecordOptions) -> Vec<FoundFile> {
     first_scan(&mut Discovery::new(options.filter.clone()), &options)
         .map(|scan| scan.found)
         .unwrap_or_default()
-}
-
-/// What this process has cost so far.
-fn cost(drain: &Drain, program: &Program) -> Result<Cost> {
-    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let cpu_ns = cpu.tv_sec.saturating_mul(1_000_000_000).saturating_add(cpu.tv_nsec).cast_unsigned();
-    let (bpf_ns, bpf_runs) = program.run_time()?;
-    Ok(Cost { bpf_ns, bpf_runs, cpu_ns, wakeups: drain.wakeups, drained_bytes: drain.drained_bytes })
 }

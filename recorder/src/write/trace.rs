@@ -43,6 +43,8 @@ pub struct TraceWriter<'a> {
     from_ns: u64,
     /// Every event up to this time has been written; 0 before the recording begins.
     complete_ns: u64,
+    /// Once the last trace is finished: how many facts were known before its end.
+    known_before_end: Option<usize>,
 }
 
 /// Where a recording is made.
@@ -85,6 +87,7 @@ impl<'a> TraceWriter<'a> {
             clock_ns: 0,
             from_ns: 0,
             complete_ns: 0,
+            known_before_end: None,
         })
     }
 
@@ -147,6 +150,18 @@ impl<'a> TraceWriter<'a> {
         &self.rotation.skipped
     }
 
+    /// Whether the last trace is finished; nothing is written any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.known_before_end.is_some()
+    }
+
+    /// What was found to be missing at the end.
+    #[must_use]
+    pub fn skipped_at_end(&self) -> &[Skipped] {
+        self.known_before_end.map_or(&[], |known| &self.rotation.skipped[known..])
+    }
+
     /// Writes what must stand before the first event: the log's header, the first clock anchor.
     ///
     /// # Errors
@@ -190,6 +205,7 @@ impl<'a> TraceWriter<'a> {
     /// When the trace cannot be written.
     pub fn end(&mut self, cost: Cost, lost_processes: u64) -> Result<()> {
         self.release(u64::MAX)?;
+        self.known_before_end = Some(self.rotation.skipped.len());
         self.skip_lost(lost_processes)?;
         self.seal()?;
         self.printer.finish(self.writer.definitions());
