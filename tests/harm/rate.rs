@@ -20,18 +20,25 @@ fn numbers(text: &str, before: &str, after: &str) -> Vec<u64> {
     rests.filter_map(|rest| rest.split_once(after)?.0.parse().ok()).collect()
 }
 
-/// Records two programs at full speed; gives the number of lost events, once every verb agrees on it.
-fn check(name: &str, options: &[&str]) -> u64 {
+/// Records two programs at full speed, the second half of it while the recorder is stopped if `is_stopped`; gives the number of
+/// lost events, once every verb agrees on it.
+fn check(name: &str, options: &[&str], is_stopped: bool) -> u64 {
     let folder = Folder::new(name);
     let program = guarded(&folder, "target");
     let mut targets = [(); 2].map(|()| Target::start(&mut Command::new(&program)));
     targets.iter_mut().for_each(|target| drop(target.answer()));
     let recording =
         Recording::start(&folder, &[&["-o", "run.trace", "-e", "target:hit"][..], options].concat());
-    targets.iter_mut().for_each(|target| target.tell(HITS));
-    for target in &mut targets {
-        assert_eq!(target.answer(), format!("1 {HITS}"));
+    for half in 1..=2 {
+        if is_stopped && half == 2 {
+            recording.signal("STOP");
+        }
+        targets.iter_mut().for_each(|target| target.tell(HITS / 2));
+        for target in &mut targets {
+            assert_eq!(target.answer(), format!("1 {}", half * HITS / 2));
+        }
     }
+    recording.signal("CONT");
     let summary = recording.stop();
     let log = folder.tracer(&["replay", "run.trace"]);
     let text = String::from_utf8(log.stdout).expect("UTF-8");
@@ -73,12 +80,12 @@ fn check(name: &str, options: &[&str]) -> u64 {
 #[ignore = "needs root and eBPF"]
 fn two_programs_at_full_speed_are_recorded_or_reported_lost() {
     let _alone = live();
-    check("rate-default", &[]);
+    check("rate-default", &[], false);
 }
 
 #[test]
 #[ignore = "needs root and eBPF"]
 fn what_a_small_ring_loses_is_shown_by_every_verb() {
     let _alone = live();
-    assert!(check("rate-small", &["--ring-size", "4K"]) > 0, "nothing was lost");
+    assert!(check("rate-small", &["--ring-size", "4K"], true) > 0, "nothing was lost");
 }

@@ -1,6 +1,7 @@
 //! The demo pipeline recorded: every firing, in order, printed and replayed alike.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::target::pipeline::{Pipeline, fired};
@@ -117,15 +118,17 @@ fn the_children_of_a_command_are_recorded() {
 fn loss_is_counted_exactly_and_stands_at_its_place() {
     let _alone = live();
     let folder = Folder::new("loss");
-    // Attached by inode; this one only waits.
-    let mut warm =
-        Command::new(sample("hammer")).args(["--wait"]).stdin(Stdio::piped()).spawn().expect("hammer runs");
-    // Far too small for two threads at full rate.
+    let mut hammer = Command::new(sample("hammer"));
+    hammer.args(["--wait", "--count", "400000", "--threads", "2"]);
+    let hammer = hammer.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut hammer = hammer.spawn().expect("hammer runs");
+    // Far too small for what comes while the recorder is stopped.
     let args = ["-o", "run.trace", "-e", "hammer:*", "--ring-size", "4K", "--print"];
     let recording = Recording::start(&folder, &args);
-    let output =
-        Command::new(sample("hammer")).args(["--count", "400000", "--threads", "2"]).output().expect("runs");
-    warm.kill().and_then(|()| warm.wait()).expect("gone");
+    recording.signal("STOP");
+    hammer.stdin.take().expect("piped").write_all(b"\n").expect("it reads");
+    let output = hammer.wait_with_output().expect("it ends");
+    recording.signal("CONT");
     let summary = recording.stop();
     assert_eq!(summary.status.code(), Some(3), "{}", stderr(&summary));
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
