@@ -17,16 +17,16 @@ use tracer_recorder::Notice;
 
 use crate::cli::{Mistake, RecordArgs};
 use crate::done::Done;
-use crate::file::input::is_standard;
+use crate::file::input::{self, is_standard};
 use crate::file::output::Output;
 use crate::file::stages;
-use files::Opened;
+pub(crate) use files::Opened;
 use ready::Ready;
 use screen::Screen;
 use when::Watcher;
 
-/// Records into a trace, and says what came of it.
-pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
+/// Records into a trace, and says what came of it; `opened` will know the files.
+pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done> {
     if args.print && is_standard(&args.output) {
         return Err(Mistake("--print and -o - both want standard output; give -o a file".to_owned()).into());
     }
@@ -39,7 +39,6 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
     let stages = given.iter().map(Into::into).collect();
     let watcher = args.when.clone().map(|when| Watcher::new(when, given.clone()));
     let fired = watcher.as_ref().map(Watcher::fired);
-    let opened = Opened::default();
     let inputs: Vec<&Path> = args.stages.stages_file.as_deref().into_iter().collect();
     // A file that is in the way is told now, not when the first event comes.
     let first = Output::create(&args.output, args.force, &inputs)?.synced(args.sync);
@@ -70,14 +69,14 @@ pub(crate) fn record(args: &RecordArgs) -> anyhow::Result<Done> {
         screen.show(&notice);
     });
     screen.bar.finish_and_clear();
-    let summary = result.with_context(|| format!("cannot record to {}", args.output.display()))?;
+    let summary = result.with_context(|| format!("cannot record to {}", input::name(&args.output)))?;
     if !args.quiet {
-        summary::say(args, &summary, &opened);
+        summary::say(args, &summary, opened);
         if let (Some(when), Some(fired)) = (&args.when, &fired) {
-            summary::say_fired(args, when, fired, &opened);
+            summary::say_fired(when, fired, opened);
         }
     }
-    let lacks_events = summary::lacks_events(args, &summary, &opened);
+    let lacks_events = summary::lacks_events(args, &summary, opened);
     Ok(match summary::done(&summary) {
         Done::Command(code) => Done::Command(code),
         _ if lacks_events || screen.is_ready_untold => Done::Failed,

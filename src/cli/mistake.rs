@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use tracer_format::grammar::Malformed;
 
+use crate::say;
+
 /// A mistake that only a verb can see, such as two options that do not go together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -15,6 +17,8 @@ pub(crate) struct Mistake(pub(crate) String);
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     match malformed_value(error) {
         Some(text) => say!("{text}"),
+        // It repeats what was given.
+        None if error.use_stderr() => say::line(error.render().to_string().trim_end()),
         // A closed pipe is no failure.
         None => drop(error.print()),
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use tracer_format::grammar::{KeyArgument, ProgramPattern, Request, Rotation, Size, TimeSpan, process_id};
+use tracer_format::log::escape;
 
 use super::mistake::Mistake;
 use super::read::TextFormat;
@@ -95,9 +96,13 @@ pub(crate) struct RecordArgs {
     /// With COMMAND: record every process, not only the command and its children
     #[arg(short, long, requires = "command", conflicts_with = "pids")]
     pub(crate) all: bool,
-    /// Run the command as this user (name or number), with the user's groups, HOME, USER, LOGNAME and SHELL
+    /// Run the command as this user (name or number), with the user's groups, HOME, USER, LOGNAME and SHELL, in a session of
+    /// its own; of the other variables it has PATH, TERM, LANG, LANGUAGE, LC_* and TZ
     #[arg(long, value_name = "USER", requires = "command")]
     pub(crate) user: Option<String>,
+    /// With --user: neither the command nor what it starts gains privileges, as by set-uid programs
+    #[arg(long, requires = "user")]
+    pub(crate) no_new_privs: bool,
     /// Command to run and record, with its children; the recording ends with it
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -137,7 +142,8 @@ pub(crate) fn names_and_files(
         }
     }
     if let ([name, ..], [file, ..]) = (&names[..], &files[..]) {
-        let file = file.display();
+        let file = file.to_string_lossy();
+        let file = escape(&file);
         return Err(Mistake(format!("-x {name} is a program's name and -x {file} a path: give one kind")));
     }
     Ok((names, files))

@@ -1,6 +1,6 @@
 //! Files to read: mapped into memory, or collected first where they cannot be, as standard input.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -33,7 +33,10 @@ impl Input {
         } else {
             collect(file).with_context(|| {
                 let folder = std::env::temp_dir();
-                format!("cannot keep what {name} holds in a file in {}", folder.display())
+                format!(
+                    "cannot keep what {name} holds in a file in {}",
+                    tracer_format::log::escape(&folder.to_string_lossy())
+                )
             })?
         };
         Self::map(file).with_context(|| format!("cannot map {name}"))
@@ -131,11 +134,11 @@ pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Whether the file at `path`, or standard input if that is a file, is the one that `facts` are of.
-pub(crate) fn is_same(path: &Path, facts: &Metadata) -> bool {
+/// Whether the file at `path`, or standard input if that is a file, is the one with this device and inode.
+pub(crate) fn is_same(path: &Path, file: (u64, u64)) -> bool {
     let own =
         if is_standard(path) { open(path).and_then(|file| file.metadata()) } else { std::fs::metadata(path) };
-    own.is_ok_and(|own| own.is_file() && (own.dev(), own.ino()) == (facts.dev(), facts.ino()))
+    own.is_ok_and(|own| own.is_file() && (own.dev(), own.ino()) == file)
 }
 
 /// The name of an input for messages.

@@ -1,54 +1,112 @@
-//! Files to write: never over an existing one unless asked, and then only once the new one is there.
+//! Files to write: never over an existing one unless asked, and then only once the new one is there; and only where the caller
+//! meant them to be.
 //!
 //! A file is written beside its target and takes the target's place when it is finished, or, for a recording, when that has
-//! begun. Whatever fails before leaves what was there. What is replaced hands on its mode, owner and links.
+//! begun. Whatever fails before leaves what was there. What is replaced hands on its mode, owner and links. What other users put in
+//! the way, in a folder where they may, is not written to: pipes, devices, links, files.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Seek, Write};
+mod new_file;
+mod spot;
+mod terminal;
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use tempfile::TempPath;
+use rustix::fs::{FileType, Stat, fstat};
 
 use super::input::{self, is_standard};
+use new_file::{NewFile, lock};
+pub(crate) use new_file::{Place, Placed, Placing};
+use spot::Spot;
+use terminal::Terminal;
+
+/// Names that are tried for one of many files.
+const MAX_NAMES: u32 = 100_000;
 
 /// Something to write to.
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Standard output.
     Standard(io::Stdout),
-    /// A pipe or a device, written to as it is.
+    /// A pipe, a device or an open descriptor, written to as it is.
     Device(File),
+    /// A terminal.
+    Terminal(Terminal),
     /// A file that is to take its place.
     NewFile(Arc<Mutex<NewFile>>),
 }
 
 impl Output {
-    /// Begins a file that is to stand at `path`; `-` is standard output.
+    /// Begins a file that is to stand at `path`; `-` is standard output, and `/dev/fd/N` an open descriptor.
     ///
     /// # Errors
-    /// If it exists and `force` is not given, is one of the files that are read, or cannot be made.
+    /// If it exists and `force` is not given, is one of the files that are read, is not the caller's, or cannot be made.
     pub(crate) fn create(path: &Path, force: bool, inputs: &[&Path]) -> anyhow::Result<Self> {
-        if is_standard(path) {
-            return Ok(Self::Standard(io::stdout()));
-        }
         let name = input::name(path);
-        let target = resolve(path).with_context(|| format!("cannot create {name}"))?;
-        let old = fs::metadata(&target).ok();
+        if is_standard(path) {
+            let stdout = io::stdout();
+            refuse_disk(&stdout, "standard output")?;
+            return Ok(if stdout.is_terminal() {
+                Self::Terminal(Terminal::new(stdout))
+            } else {
+                Self::Standard(stdout)
+            });
+        }
+        if let Some(number) = descriptor(path) {
+            let file = duplicate(number).with_context(|| format!("cannot open {name}"))?;
+            refuse_disk(&file, &name)?;
+            return Ok(Self::opened(file));
+        }
+        let spot = spot(path, &name)?;
+        let old = spot.facts().with_context(|| format!("cannot create {name}"))?;
         if let Some(facts) = &old {
-            anyhow::ensure!(!facts.is_dir(), "{name} is a directory, expected a file name");
-            if !facts.is_file() {
-                let file = OpenOptions::new().write(true).open(path);
-                return Ok(Self::Device(file.with_context(|| format!("cannot open {name}"))?));
+            check(&spot, facts, &name)?;
+            if spot::kind(facts) != FileType::RegularFile {
+                let file = spot.open(facts).with_context(|| format!("cannot open {name}"))?;
+                return Ok(Self::opened(file));
             }
-            let is_read = inputs.iter().any(|input| input::is_same(input, facts));
+            let is_read = inputs.iter().any(|input| input::is_same(input, spot::id(facts)));
             anyhow::ensure!(!is_read, "{name} is what is read; give another -o");
             anyhow::ensure!(force, "{name} exists; give --force to overwrite it, or another -o");
         }
-        let file = NewFile::beside(target, old).with_context(|| format!("cannot create {name}"))?;
+        let file = NewFile::beside(spot, path, old).with_context(|| format!("cannot create {name}"))?;
         Ok(Self::NewFile(Arc::new(Mutex::new(file))))
+    }
+
+    fn opened(file: File) -> Self {
+        if file.is_terminal() { Self::Terminal(Terminal::new(file)) } else { Self::Device(file) }
+    }
+
+    /// Begins the next file of several, at the first numbered name of `base` that nothing else has; with `force`, a file
+    /// that was left from before may have it. `next` is the number to begin with, and then the one to go on with.
+    ///
+    /// # Errors
+    /// If none can be made.
+    pub(crate) fn create_next(base: &Path, force: bool, next: &Arc<AtomicU32>) -> anyhow::Result<Self> {
+        for _ in 0..MAX_NAMES {
+            let path = numbered(base, next.fetch_add(1, Ordering::Relaxed));
+            let name = input::name(&path);
+            let spot = match Spot::of(&path) {
+                // A link of another user, which no error of the system tells of.
+                Err(error) if error.raw_os_error().is_none() => continue,
+                spot => spot.with_context(|| format!("cannot create {name}"))?,
+            };
+            let old = spot.facts().with_context(|| format!("cannot create {name}"))?;
+            let is_usable = |facts: &Stat| {
+                force && spot::kind(facts) == FileType::RegularFile && check(&spot, facts, &name).is_ok()
+            };
+            if old.as_ref().is_some_and(|facts| !is_usable(facts)) {
+                continue;
+            }
+            let file = NewFile::beside(spot, &path, old).with_context(|| format!("cannot create {name}"))?;
+            return Ok(Self::NewFile(Arc::new(Mutex::new(file.or_next(base, next.clone())))));
+        }
+        anyhow::bail!("cannot create {}: its numbered names are taken", input::name(base))
     }
 
     /// Has every flush reach the disk, if this is a file.
@@ -69,6 +127,11 @@ impl Output {
         self
     }
 
+    /// Where the file stands, once it is in its place.
+    pub(crate) fn whereabouts(&self) -> Option<Placed> {
+        if let Self::NewFile(new) = self { Some(lock(new).placed.clone()) } else { None }
+    }
+
     /// What puts the file in its place while another part of the program writes it.
     pub(crate) fn placing(&self) -> Placing {
         Placing(if let Self::NewFile(new) = self { Some(Arc::clone(new)) } else { None })
@@ -82,7 +145,7 @@ impl Output {
         self.flush()?;
         match &self {
             Self::NewFile(new) => lock(new).place(),
-            Self::Standard(_) | Self::Device(_) => Ok(()),
+            Self::Standard(_) | Self::Device(_) | Self::Terminal(_) => Ok(()),
         }
     }
 }
@@ -92,6 +155,7 @@ impl Write for Output {
         match self {
             Self::Standard(stdout) => stdout.write(bytes),
             Self::Device(file) => file.write(bytes),
+            Self::Terminal(terminal) => terminal.write(bytes),
             Self::NewFile(new) => {
                 let mut new = lock(new);
                 let written = new.file.write(bytes);
@@ -104,6 +168,7 @@ impl Write for Output {
         match self {
             Self::Standard(stdout) => stdout.flush(),
             Self::Device(file) => file.flush(),
+            Self::Terminal(terminal) => terminal.flush(),
             Self::NewFile(new) => {
                 let mut new = lock(new);
                 let flushed = new.flush();
@@ -111,148 +176,6 @@ impl Write for Output {
             }
         }
     }
-}
-
-/// When a new file takes its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// When it is finished, or [`Placing`] says so.
-    WhenTold,
-    /// With the first flush: it is useful from then on.
-    AtFlush,
-    /// When it is closed, if nothing failed and it replaces another; else with the first flush.
-    AtEnd,
-}
-
-/// Puts a file in its place that is being written.
-#[derive(Debug)]
-pub(crate) struct Placing(Option<Arc<Mutex<NewFile>>>);
-
-impl Placing {
-    /// Puts the file in its place. If the system refuses, the next flush of the file fails with the reason.
-    pub(crate) fn place(&self) {
-        if let Some(new) = &self.0 {
-            let mut new = lock(new);
-            new.failure = new.place().err();
-        }
-    }
-}
-
-/// A file that is written beside the one whose place it is to take.
-#[derive(Debug)]
-pub(crate) struct NewFile {
-    file: File,
-    /// Its own name, until it is in its place.
-    own: Option<TempPath>,
-    target: PathBuf,
-    /// The file that it replaces.
-    old: Option<Metadata>,
-    sync: bool,
-    due: Place,
-    /// Whether something of it could not be written.
-    has_failed: bool,
-    /// Why it is not in its place.
-    failure: Option<io::Error>,
-}
-
-impl NewFile {
-    fn beside(target: PathBuf, old: Option<Metadata>) -> io::Result<Self> {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let own = target.with_file_name(format!(".tracer-{}-{number}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&own)?;
-        let own = Some(TempPath::try_from_path(own)?);
-        give_to_invoker(&file);
-        Ok(Self {
-            file,
-            own,
-            target,
-            old,
-            sync: false,
-            due: Place::WhenTold,
-            has_failed: false,
-            failure: None,
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        if self.due == Place::AtFlush || self.due == Place::AtEnd && self.old.is_none() {
-            self.place()?;
-        }
-        if self.sync { self.file.sync_data() } else { Ok(()) }
-    }
-
-    /// What came of an operation, remembered if it failed.
-    fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.has_failed |= result.is_err();
-        result
-    }
-
-    fn place(&mut self) -> io::Result<()> {
-        let Some(own) = self.own.take() else { return Ok(()) };
-        let Some(old) = &self.old else {
-            return own.persist_noclobber(&self.target).map_err(|error| error.error);
-        };
-        // A machine that loses its power must not be left with neither.
-        self.file.sync_data()?;
-        if has_other_names(old) || !hand_on(old, &self.file)? {
-            return self.overwrite();
-        }
-        own.persist(&self.target).map_err(|error| error.error)
-    }
-
-    /// Writes the content into the old file, whose other names or owner would be lost otherwise.
-    fn overwrite(&mut self) -> io::Result<()> {
-        let mut target = OpenOptions::new().write(true).open(&self.target)?;
-        let (old_len, len) = (target.metadata()?.len(), self.file.metadata()?.len());
-        // All room that it needs comes first, behind the old content.
-        target.seek(io::SeekFrom::End(0))?;
-        if let Err(error) =
-            io::copy(&mut io::Read::take(io::repeat(0), len.saturating_sub(old_len)), &mut target)
-        {
-            target.set_len(old_len)?;
-            return Err(error);
-        }
-        target.rewind()?;
-        self.file.rewind()?;
-        io::copy(&mut self.file, &mut target)?;
-        target.set_len(len)?;
-        self.file = target;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if self.due == Place::AtEnd
-            && !self.has_failed
-            && let Err(error) = self.place()
-        {
-            say!("cannot write {}: {error}", self.target.display());
-        }
-    }
-}
-
-fn lock(new: &Mutex<NewFile>) -> MutexGuard<'_, NewFile> {
-    new.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The path that `path` stands for: where a symbolic link points, also if nothing is there.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
-    /// As many links as Linux follows.
-    const MAX_LINKS: u32 = 40;
-    let mut target = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        if !target.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
-            return Ok(target);
-        }
-        let to = fs::read_link(&target)?;
-        target = target.parent().unwrap_or(Path::new("")).join(to);
-    }
-    Err(io::Error::other("too many symbolic links, one after the other"))
 }
 
 /// Writes what a buffer holds, and puts the finished file in its place.
@@ -265,32 +188,71 @@ pub(crate) fn finish(buffer: io::BufWriter<Output>) -> io::Result<()> {
 
 /// The error of a target that takes no more.
 pub(crate) fn cannot_write(error: tracer_analyzer::Error, path: &Path) -> anyhow::Error {
-    let name = if is_standard(path) { "standard output".into() } else { path.to_string_lossy() };
+    let name = if is_standard(path) { "standard output".to_owned() } else { input::name(path) };
     anyhow::Error::new(error).context(format!("cannot write {name}"))
 }
 
-/// Under `sudo` the file belongs to the user who called it.
-fn give_to_invoker(file: &File) {
-    let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    if let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) {
-        // Only root may; for any other user the variables mean nothing.
-        let _ = std::os::unix::fs::fchown(file, Some(uid), Some(gid));
+/// The place that a path stands for.
+fn spot(path: &Path, name: &str) -> anyhow::Result<Spot> {
+    Spot::of(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::IsADirectory {
+            return anyhow::anyhow!("{name} is a directory, expected a file name");
+        }
+        anyhow::Error::new(error).context(format!("cannot create {name}"))
+    })
+}
+
+/// Refuses to write to what stands there, or over it, if it is no file, pipe or device, or another user may have put it there.
+fn check(spot: &Spot, facts: &Stat, name: &str) -> anyhow::Result<()> {
+    let uid = facts.st_uid;
+    let other = "expected a name that is free";
+    let what = match spot::kind(facts) {
+        FileType::Directory => anyhow::bail!("{name} is a directory, expected a file name"),
+        FileType::BlockDevice => anyhow::bail!("{name} is a disk (a block device), expected a file name"),
+        FileType::RegularFile if !spot.is_shared() => return Ok(()),
+        FileType::RegularFile if spot::is_trusted(uid) && facts.st_nlink == 1 => return Ok(()),
+        FileType::RegularFile if spot::is_trusted(uid) => {
+            anyhow::bail!("{name} has other names and is in a folder of all users, {other}")
+        }
+        _ if spot::is_trusted(uid) => return Ok(()),
+        FileType::RegularFile => "file, in a folder of all users",
+        FileType::Fifo => "pipe",
+        _ => "device",
+    };
+    anyhow::bail!("{name} is a {what}, of another user (uid {uid}), {other} or /dev/fd/N")
+}
+
+fn refuse_disk(file: &impl std::os::fd::AsFd, name: &str) -> anyhow::Result<()> {
+    let kind = fstat(file).map(|facts| spot::kind(&facts));
+    anyhow::ensure!(
+        kind != Ok(FileType::BlockDevice),
+        "{name} is a disk (a block device), expected a file name"
+    );
+    Ok(())
+}
+
+/// The number of the open descriptor that a path names.
+fn descriptor(path: &Path) -> Option<u32> {
+    match path.to_str()? {
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        path => path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"))?.parse().ok(),
     }
 }
 
-fn has_other_names(facts: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::nlink(facts) > 1
+fn duplicate(number: u32) -> io::Result<File> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: it is only duplicated, which fails if it is not open; nothing here closes it.
+    Ok(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?.into())
 }
 
-/// Gives a file the mode and owner of another; false if the owner cannot be given.
-fn hand_on(old: &Metadata, file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid())
-        && std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())).is_err()
-    {
-        return Ok(false);
+/// `run.trace`, `run.1.trace`, `run.2.trace` and so on.
+pub(crate) fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 0 {
+        return path.to_owned();
     }
-    file.set_permissions(old.permissions())?;
-    Ok(true)
+    match path.extension() {
+        Some(extension) => path.with_extension(format!("{number}.{}", extension.to_string_lossy())),
+        None => path.with_extension(number.to_string()),
+    }
 }

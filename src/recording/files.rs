@@ -1,28 +1,42 @@
 //! The files of a recording: one, or with `--rotate` and `--last` one after the other.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracer_recorder::write::sink::Open;
 
 use crate::cli::RecordArgs;
-use crate::file::output::{Output, Place};
+use crate::file::output::{Output, Place, Placed};
 
-/// The files that a recording has opened so far.
+/// The files that a recording has opened so far: where they stand, or `None` for what is no file of its own.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Opened(Arc<AtomicU32>);
+pub(crate) struct Opened(Arc<Mutex<Vec<Option<Placed>>>>);
 
 impl Opened {
+    fn with<T>(&self, look: impl FnOnce(&mut Vec<Option<Placed>>) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// How many they are.
-    pub(super) fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    pub(super) fn count(&self) -> usize {
+        self.with(|all| all.len())
     }
 
     /// Those that are there still.
-    pub(super) fn paths(&self, args: &RecordArgs) -> Vec<PathBuf> {
-        (0..self.count()).map(|part| numbered(&args.output, part)).filter(|path| path.exists()).collect()
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.with(|all| all.iter().flatten().filter_map(Placed::path).map(PathBuf::from).collect())
+    }
+
+    /// Removes them.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.with(|all| all.iter().flatten().try_for_each(|placed| placed.remove().map(drop)))
+    }
+
+    fn forget(&self, part: usize) {
+        // It may be gone already.
+        let _ = self.with(|all| all.get(part).cloned().flatten()).map(|placed| placed.remove());
     }
 }
 
@@ -32,31 +46,20 @@ pub(super) fn files<'a>(args: &RecordArgs, first: Output, opened: Opened) -> Ope
     // A snapshot is written in one go; a further file is part of a recording that has begun.
     let place = if args.last.is_some() { Place::AtEnd } else { Place::AtFlush };
     let (mut first, is_snapshot) = (Some(first), args.last.is_some());
+    let next = Arc::new(AtomicU32::new(1));
     Box::new(move |part| {
         let output = match first.take() {
             Some(output) if is_snapshot => output.placed(place),
             Some(output) => output,
             None => {
-                let output = Output::create(&numbered(&path, part), force, &[]).map_err(io::Error::other)?;
+                let output = Output::create_next(&path, force, &next).map_err(io::Error::other)?;
                 output.synced(sync).placed(place)
             }
         };
-        opened.0.store(part + 1, Ordering::Relaxed);
+        opened.with(|all| all.push(output.whereabouts()));
         if let Some(old) = keep.and_then(|keep| part.checked_sub(keep)) {
-            // It may be gone already.
-            let _ = std::fs::remove_file(numbered(&path, old));
+            opened.forget(old as usize);
         }
         Ok(Box::new(output) as Box<dyn Write + Send>)
     })
-}
-
-/// `run.trace`, `run.1.trace`, `run.2.trace` and so on.
-fn numbered(path: &Path, part: u32) -> PathBuf {
-    if part == 0 {
-        return path.to_owned();
-    }
-    match path.extension() {
-        Some(extension) => path.with_extension(format!("{part}.{}", extension.to_string_lossy())),
-        None => path.with_extension(part.to_string()),
-    }
 }

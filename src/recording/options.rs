@@ -49,11 +49,17 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         duration: args.duration.map(|time| time.0),
         command: args.command.clone(),
         everyone: args.all,
-        user: args.user.as_deref().map(User::find).transpose()?,
+        user: user(args)?,
         wait: args.wait,
         priority: args.nice.map_or(Priority::High, Priority::Nice),
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
+}
+
+/// The user that the command runs as.
+fn user(args: &RecordArgs) -> anyhow::Result<Option<User>> {
+    let found = args.user.as_deref().map(User::find).transpose()?;
+    Ok(found.map(|user| User { is_confined: args.no_new_privs, ..user }))
 }
 
 /// Those that the user gave, else the preset's, else the demo's.

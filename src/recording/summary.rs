@@ -22,7 +22,7 @@ const MAX_SHOWN: usize = 10;
 pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
     let (events, lost, time) = (summary.events, summary.lost, seconds(summary.duration));
     if args.last.is_some() || args.rotate.is_some() {
-        let (files, count) = (opened.paths(args), opened.count());
+        let (files, count) = (opened.paths(), opened.count());
         let what = if args.last.is_some() { "snapshots" } else { "files" };
         say!("{events} events, {lost} lost, {time}; {what} written: {count}, there now: {}", files.len());
         for path in files.iter().skip(files.len().saturating_sub(MAX_SHOWN)) {
@@ -32,11 +32,7 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
             }
         }
     } else {
-        let name = if is_standard(&args.output) {
-            "standard output".into()
-        } else {
-            args.output.display().to_string()
-        };
+        let name = if is_standard(&args.output) { "standard output".to_owned() } else { name(&args.output) };
         say!("{name}: {events} events, {lost} lost, {time}, {}", bytes(summary.bytes, events));
     }
     // What was skipped has been said.
@@ -76,7 +72,7 @@ fn bytes(bytes: u64, events: u64) -> String {
 }
 
 /// Says which buffer fired `--when`, when, and how long it took; or that none did.
-pub(super) fn say_fired(args: &RecordArgs, when: &When, fired: &Fired, opened: &Opened) {
+pub(super) fn say_fired(when: &When, fired: &Fired, opened: &Opened) {
     if let Some(unknown) = fired.unknown(when) {
         say!("{unknown}");
         return;
@@ -85,7 +81,7 @@ pub(super) fn say_fired(args: &RecordArgs, when: &When, fired: &Fired, opened: &
         say!("--when: no buffer took longer than {:?} in {}", when.limit, when.stage);
         return;
     };
-    let wall = opened.paths(args).last().and_then(|path| wall_time(path, ended_ns).ok().flatten());
+    let wall = opened.paths().last().and_then(|path| wall_time(path, ended_ns).ok().flatten());
     let wall = wall.map_or_else(String::new, |wall| format!(", {wall}"));
     let took = Duration::from_nanos(took_ns);
     say!("--when: {} took {took:.3?} for key {key}, which left it at {ended_ns} ns{wall}", when.stage);
@@ -107,7 +103,7 @@ pub(super) fn lacks_events(args: &RecordArgs, summary: &Summary, opened: &Opened
     };
     // What a flight recorder saw and forgot is in no file.
     let recorded = if args.last.is_some() {
-        opened.paths(args).iter().filter_map(|path| of_file(path).ok()).sum()
+        opened.paths().iter().filter_map(|path| of_file(path).ok()).sum()
     } else {
         summary.events
     };

@@ -11,7 +11,7 @@ use tracer_format::Trace;
 
 use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg};
 use crate::done::Done;
-use crate::file::input::Input;
+use crate::file::input::{Input, name};
 use crate::file::output::{self, Output, cannot_write};
 use crate::file::{stages, trace};
 
@@ -78,7 +78,7 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
         _ => None,
     };
     let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
-        let name = args.target.output.display();
+        let name = name(&args.target.output);
         Mistake(format!(
             "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format"
         ))

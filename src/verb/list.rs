@@ -25,7 +25,7 @@ pub(crate) fn list(args: &ListArgs) -> anyhow::Result<Done> {
         let (binary, problem) = discover::file(path, &args.events)?;
         match &binary {
             Some(binary) => list::write(&mut out, binary, &[])?,
-            None => say!("{}: no matching USDT probe", path.display()),
+            None => say!("{}: no matching USDT probe", escape(&path.to_string_lossy())),
         }
         return Ok(finish(problem.as_slice()));
     }
@@ -51,7 +51,9 @@ fn list_presets(out: &mut impl Write) -> anyhow::Result<Done> {
     let mut done = Done::All;
     for (name, path) in &own {
         match presets::find(name) {
-            Ok(preset) => writeln!(out, "{name:<12}{} ({})", escape(&preset.title), path.display())?,
+            Ok(preset) => {
+                writeln!(out, "{name:<12}{} ({})", escape(&preset.title), escape(&path.to_string_lossy()))?
+            }
             Err(error) => {
                 say!("{error:#}");
                 done = Done::Lossy;

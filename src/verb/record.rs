@@ -5,12 +5,13 @@ use anyhow::Context;
 use super::export;
 use crate::cli::{Mistake, RecordArgs};
 use crate::done::Done;
+use crate::file::input::name;
 use crate::file::output::Output;
-use crate::recording;
+use crate::recording::{self, Opened};
 
 pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
     if args.output.extension().is_none_or(|extension| extension != "parquet") {
-        return recording::record(&args);
+        return recording::record(&args, &Opened::default());
     }
     if args.rotate.is_some() || args.last.is_some() {
         return Err(Mistake(
@@ -21,20 +22,23 @@ pub(crate) fn record(mut args: Box<RecordArgs>) -> anyhow::Result<Done> {
     // A Parquet file without its end is lost, so a trace is recorded, and converted once it is complete.
     let table = Output::create(&args.output, args.force, &[])?;
     let journal = args.output.with_extension("parquet.trace");
+    // It is read at the end, and removed.
+    anyhow::ensure!(
+        journal.symlink_metadata().map_or(true, |facts| facts.is_file()),
+        "{} is no file, the recording goes there first; give another -o",
+        name(&journal)
+    );
     let target = std::mem::replace(&mut args.output, journal);
     let journal = &args.output;
-    let result = recording::record(&args).and_then(|done| {
+    let opened = Opened::default();
+    let result = recording::record(&args, &opened).and_then(|done| {
         export::to_parquet(journal, table).with_context(|| {
-            format!(
-                "cannot write {}; {} has the recording, see tracer export",
-                target.display(),
-                journal.display()
-            )
+            format!("cannot write {}; {} has the recording, see tracer export", name(&target), name(journal))
         })?;
         Ok(done)
     });
     if result.is_ok() {
-        std::fs::remove_file(journal).with_context(|| format!("cannot remove {}", journal.display()))?;
+        opened.remove().with_context(|| format!("cannot remove {}", name(journal)))?;
     }
     result
 }

@@ -13,6 +13,8 @@ mod ending;
 mod force;
 mod hostile_elf;
 mod hostile_name;
+mod hostile_place;
+mod hostile_search;
 mod leak;
 mod memory;
 mod priority;

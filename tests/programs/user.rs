@@ -88,3 +88,87 @@ fn a_command_that_the_user_may_not_run_is_an_error() {
     let errors = stderr(&output);
     assert!(errors.contains("cannot start the command: Permission denied"), "{errors}");
 }
+
+/// What a command can learn of its caller, and do to it.
+const SPY: &str = r#"
+import os, sys
+def attempt(name, what):
+    try:
+        print(name, what())
+    except OSError as error:
+        print(name, error.strerror)
+with open(sys.argv[1], "w") as sys.stdout:
+    attempt("terminal:", lambda: os.open("/dev/tty", os.O_RDWR))
+    attempt("leads:", lambda: os.getsid(0) == os.getpid())
+    own = sys.stdout.fileno()
+    open_too = [fd for fd in range(3, 256) if fd != own and os.path.exists(f"/proc/self/fd/{fd}")]
+    print("descriptors:", open_too)
+    print("environment:", sorted(os.environ))
+    for line in open("/proc/self/status"):
+        if line.startswith(("Cap", "NoNew")) and not line.startswith("CapBnd"):
+            print(line, end="")
+"#;
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn the_command_is_cut_off_from_its_caller() {
+    let _alone = live();
+    let folder = Folder::new("user-boundary");
+    std::fs::set_permissions(folder.path(""), PermissionsExt::from_mode(0o755)).expect("set");
+    let (spy, said) = (folder.write("spy.py", SPY), writable(&folder, "said"));
+    let shell = format!(
+        "exec 7</etc/shadow 8>ready; exec {} record -f --ready-fd 8 --user nobody $0 -- /usr/bin/python3 {} {said}",
+        crate::tool::TRACER,
+        spy.display()
+    );
+    for (option, confined) in [("", 0), ("--no-new-privs", 1)] {
+        // At a terminal, as a service manager starts it: with capabilities that a change of the user does not end.
+        let line = format!(
+            "setpriv --inh-caps +bpf,+sys_ptrace --ambient-caps +bpf,+sys_ptrace sh -c '{shell}' {}",
+            if option.is_empty() { "--quiet" } else { option }
+        );
+        let mut command = std::process::Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.env("SECRET", "x").env("LC_NAME", "C").env("LD_LIBRARY_PATH", "/nowhere");
+        let output = command.current_dir(folder.path("")).output().expect("script runs");
+        stdout(&output, 0);
+        let said = read(&said);
+        let environment = said.lines().find_map(|line| line.strip_prefix("environment: ")).expect("there");
+        for name in ["SECRET", "LD_", "SUDO", "CARGO"] {
+            assert!(!environment.contains(name), "{environment}");
+        }
+        for name in ["'HOME'", "'LC_NAME'", "'LOGNAME'", "'PATH'", "'SHELL'", "'USER'"] {
+            assert!(environment.contains(name), "{environment}");
+        }
+        let rest: Vec<&str> = said.lines().filter(|line| !line.starts_with("environment")).collect();
+        let none = ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| format!("{set}:\t0000000000000000"));
+        let expected = [
+            "terminal: No such device or address".to_owned(),
+            "leads: True".to_owned(),
+            "descriptors: []".to_owned(),
+        ];
+        assert_eq!(rest[..3], expected, "{said}");
+        assert_eq!(rest[3..7], none, "{said}");
+        assert_eq!(rest[7], format!("NoNewPrivs:\t{confined}"));
+    }
+}
+
+/// Ctrl-C at the terminal does not reach another session, and still ends all of it.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn the_end_of_the_recording_ends_what_the_command_started() {
+    let _alone = live();
+    let folder = Folder::new("user-end");
+    let said = writable(&folder, "said");
+    let script = format!("sleep 1000 & echo $! >{said}; wait");
+    let args = ["-o", "run.trace", "-e", "*:*", "--user", "nobody", "--", "sh", "-c", &script];
+    let recording = crate::tool::Recording::start(&folder, &args);
+    crate::target::until("the command runs", || read(&said).ends_with('\n'));
+    let pid = read(&said).trim().to_owned();
+    recording.stop();
+    let is_gone = || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    };
+    crate::target::until("the child of the command has ended", is_gone);
+}

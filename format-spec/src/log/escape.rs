@@ -16,6 +16,17 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Escapes what must not reach a terminal in a line that was put together already: as [`escape`], but a backslash stays one.
+#[must_use]
+pub fn escape_line(line: &str) -> Cow<'_, str> {
+    if line.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(line);
+    }
+    let mut out = String::with_capacity(line.len() + 8);
+    line.chars().for_each(|c| if c == '\\' { out.push(c) } else { push_char(&mut out, c) });
+    Cow::Owned(out)
+}
+
 /// Escapes a name for a place where the characters `special` have a meaning; they become `\xNN`.
 pub(super) fn escape_also(text: &str, special: &[char]) -> String {
     let mut out = String::with_capacity(text.len());
@@ -146,6 +157,7 @@ mod tests {
     #[test]
     fn a_name_cannot_drive_the_terminal() {
         assert_eq!(escape("a\x1b[2J\x07\n"), "a\\x1b[2J\\x07\\n");
+        assert_eq!(escape_line("a\x1b\\n\n\u{9b}"), "a\\x1b\\n\\n\\u{9b}");
         assert_eq!(escape("\u{9b}1m\u{202e}back\\"), "\\u{9b}1m\\u{202e}back\\\\");
     }
 

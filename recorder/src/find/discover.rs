@@ -218,12 +218,18 @@ impl Discovery {
     /// The same; hands each file to `note` before it is looked at.
     pub(crate) fn files_noted(&mut self, launch: Launch, note: &mut dyn FnMut(&Path, &File)) -> Scan {
         let mut pass = self.pass();
-        launch.files(&mut |path, file| {
+        let program = launch.path().to_owned();
+        let is_all = launch.files(&mut |path, file| {
             note(path, &file);
             if let Err(error) = pass.file(file, path) {
                 pass.skip_file(path, error.to_string());
             }
         });
+        if !is_all {
+            let reason =
+                "there are too many places to look for its libraries: what those fire first may be missing";
+            pass.skip_file(&program, reason.to_owned());
+        }
         pass.finish()
     }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::find::elf::dynamic::{self, Dynamic};
-use crate::find::launch::library::{Search, Settings};
+use crate::find::launch::library::{Budget, Search, Settings};
 use crate::find::root::{self, Root};
 
 /// Programs that run one another: scripts whose interpreters are scripts, loaders of loaders.
@@ -123,6 +123,11 @@ impl Launch {
         Self { root, program, settings, path: variable("PATH"), identity }
     }
 
+    /// Path of the program, as the process sees it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.program.path
+    }
+
     /// A number that is the same for launches that map the same files.
     pub(crate) fn identity(&self) -> u64 {
         let facts = self.program.file.metadata().map(|facts| (facts.dev(), facts.ino()));
@@ -131,8 +136,10 @@ impl Launch {
         hash(&(facts.ok(), &self.settings, arguments, self.identity))
     }
 
-    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries.
-    pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) {
+    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries. False if
+    /// there are too many places to look for libraries, which a program may have made so.
+    pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) -> bool {
+        let budget = Budget::new();
         let mut seen = HashSet::new();
         let mut once = |path: PathBuf, file: File| {
             if file.metadata().is_ok_and(|facts| seen.insert((facts.dev(), facts.ino()))) {
@@ -144,7 +151,7 @@ impl Launch {
         let (mut programs, mut count) = (Vec::new(), 0);
         while let Some(program) = queue.pop_front().filter(|_| count < MAX_PROGRAMS) {
             count += 1;
-            queue.extend(program.runs(&root, &settings, &path));
+            queue.extend(program.runs(&root, &settings, &path, &budget));
             if let Some(dynamic) = program.dynamic() {
                 programs.push((dynamic, program.settings, program.path.clone()));
             }
@@ -152,8 +159,9 @@ impl Launch {
         }
         for (dynamic, given, path) in programs {
             let settings = settings.overridden(&given);
-            Search::new(&root, &settings, dynamic::origin(&path)).libraries(&dynamic, &mut once);
+            Search::new(&root, &settings, dynamic::origin(&path), &budget).libraries(&dynamic, &mut once);
         }
+        !budget.is_over()
     }
 }
 
@@ -163,13 +171,16 @@ impl Runnable {
     }
 
     /// The programs that the kernel, the caller or this program itself runs in order to run it.
-    fn runs(&self, root: &Root, settings: &Settings, path: &OsStr) -> Vec<Self> {
+    fn runs(&self, root: &Root, settings: &Settings, path: &OsStr, budget: &Budget) -> Vec<Self> {
         let mut line = [0; MAX_SCRIPT_LINE_BYTES];
         let len = self.file.read_at(&mut line, 0).unwrap_or(0);
         let line = &line[..len];
         if let Some(dynamic) = self.dynamic() {
             let call = dynamic.is_loader.then(|| LoaderCall::parse(&self.arguments)).flatten();
-            return call.and_then(|call| call.program(root, settings, &dynamic)).into_iter().collect();
+            return call
+                .and_then(|call| call.program(root, settings, &dynamic, budget))
+                .into_iter()
+                .collect();
         }
         let open = |path: PathBuf, arguments: &[OsString]| {
             let file = root.open(&path).ok()?;
@@ -250,13 +261,19 @@ impl LoaderCall {
     }
 
     /// The program that it names.
-    fn program(self, root: &Root, settings: &Settings, loader: &Dynamic) -> Option<Runnable> {
+    fn program(
+        self,
+        root: &Root,
+        settings: &Settings,
+        loader: &Dynamic,
+        budget: &Budget,
+    ) -> Option<Runnable> {
         let Self { program, arguments, settings: given } = self;
         let direct = |path: PathBuf| root.open(&path).ok().map(|file| (path, file));
         let (path, file) = if program.as_bytes().contains(&b'/') {
             direct(program.into())?
         } else {
-            let search = Search::new(root, &settings.overridden(&given), Path::new("."));
+            let search = Search::new(root, &settings.overridden(&given), Path::new("."), budget);
             let found = search.program(&program, loader).map(|(path, file, _)| (path, file));
             found.or_else(|| direct(program.into()))?
         };

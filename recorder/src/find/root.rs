@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
@@ -42,10 +42,9 @@ impl Root {
     /// process.
     ///
     /// # Errors
-    /// If there is none, or it may not be read; [`io::ErrorKind::InvalidInput`] for a device, a pipe or the like.
+    /// As [`open`].
     pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
-        let place = self.place(path)?;
-        open(&PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd())))
+        reopen(&self.place(path)?)
     }
 
     /// Whether a regular file that may be executed is at `path`.
@@ -72,19 +71,23 @@ impl Root {
     }
 }
 
-/// Opens a regular file for reading without waiting for anything.
+/// Opens a regular file for reading without waiting for it or waking anything up: every file that a process may have chosen is
+/// opened here.
 ///
 /// # Errors
-/// As [`Root::open`].
+/// If there is none, or it may not be read; [`io::ErrorKind::InvalidInput`] for a device, a pipe or the like.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-    // Opening a device can have effects, so it is asked for first and, as paths change, checked again.
-    if !fs::metadata(path)?.is_file() {
-        return Err(refused());
+    reopen(&openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens what a place is, if it is a regular file. Opening a device can have effects, so what is looked at is what is opened,
+/// whatever becomes of its path meanwhile.
+fn reopen(place: &OwnedFd) -> io::Result<File> {
+    if FileType::from_raw_mode(fstat(place)?.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(CWD, format!("/proc/self/fd/{}", place.as_raw_fd()), flags, Mode::empty())?.into())
 }
 
 /// What tells the roots and mounts of processes apart: the root folder's device and inode, and the mount namespace; zeros where
@@ -131,6 +134,12 @@ mod tests {
         }
         assert!(root.open(Path::new("/proc/self/exe")).is_err(), "outside of the root");
         assert_eq!(root.open(Path::new("/etc")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let made = std::process::Command::new("mkfifo").arg(folder.join("pipe")).status();
+        assert!(made.unwrap().success());
+        for path in [folder.join("pipe"), PathBuf::from("/dev/null"), PathBuf::from("/dev/tty")] {
+            // A pipe that nothing writes to would be waited for.
+            assert_eq!(open(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path:?}");
+        }
         assert_eq!(root.inside(&folder.join("bin/app")), Path::new("/bin/app"));
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -16,6 +16,8 @@ use crate::run::user::User;
 #[derive(Default)]
 pub(crate) struct Running {
     child: Option<Child>,
+    /// Whether it leads a group of processes, which the terminal's Ctrl-C does not reach.
+    is_leader: bool,
     /// Readable once it has ended.
     _end: Option<OwnedFd>,
 }
@@ -39,7 +41,7 @@ impl Running {
         let end = signal::child_end(child.id());
         let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
         drain.watch(end.as_fd())?;
-        Ok(Self { child: Some(child), _end: Some(end) })
+        Ok(Self { child: Some(child), is_leader: user.is_some(), _end: Some(end) })
     }
 
     pub(crate) fn is_some(&self) -> bool {
@@ -47,7 +49,7 @@ impl Running {
     }
 
     pub(crate) fn terminate(&self) {
-        self.child.iter().for_each(|child| signal::terminate(child.id()));
+        self.child.iter().for_each(|child| signal::terminate(child.id(), self.is_leader));
     }
 
     pub(crate) fn is_over(&mut self) -> Result<bool> {
@@ -67,8 +69,7 @@ impl Running {
         loop {
             match child.try_wait() {
                 Ok(None) if signals.arrived().ends > 0 => {
-                    // It may have ended in the meantime.
-                    let _ = child.kill();
+                    signal::kill(child.id(), self.is_leader);
                 }
                 Ok(None) => {
                     if patience.take_if(|until| *until <= Instant::now()).is_some() {

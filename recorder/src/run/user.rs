@@ -1,16 +1,26 @@
 //! The user that the command runs as. It is looked up through the C library, so users from LDAP and the like are found. Only
 //! the thread that starts the command changes its identity; the recorder keeps its privileges.
+//!
+//! The command gets nothing of the caller's that it was not given: it has a session of its own, so it cannot type into the caller's
+//! terminal; no descriptors but 0, 1 and 2; no keyring, no capabilities, and of the environment only what is harmless.
 
 use std::ffi::CString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use nix::unistd::getgrouplist;
 use rustix::process::{Gid, Uid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 
 use crate::error::{Error, Result};
+
+/// Variables of the caller's environment that the command has, too, besides those that begin with `LC_`.
+const KEPT: [&str; 5] = ["PATH", "TERM", "LANG", "LANGUAGE", "TZ"];
 
 /// A user of this system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +37,8 @@ pub struct User {
     pub home: PathBuf,
     /// Login shell.
     pub shell: PathBuf,
+    /// Whether the command may not gain privileges either, as set-uid programs do.
+    pub is_confined: bool,
 }
 
 impl User {
@@ -53,16 +65,22 @@ impl User {
             groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
             home: found.dir,
             shell: found.shell,
+            is_confined: false,
         })
     }
 
-    /// Starts `command` as this user, with the user's home, name and shell in the environment.
+    /// Starts `command` as this user, the leader of a session, with the user's home, name and shell in the environment.
     ///
     /// # Errors
     /// [`Error::System`] if this process may not, or the command does not start.
     pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child> {
+        let is_kept = |name: &str| KEPT.contains(&name) || name.starts_with("LC_");
+        let kept = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_kept));
+        command.env_clear().envs(kept);
         command.env("HOME", &self.home).env("SHELL", &self.shell);
         command.env("USER", &self.name).env("LOGNAME", &self.name);
+        // SAFETY: it makes system calls and nothing else.
+        unsafe { command.pre_exec(leave_caller) };
         // A child has the identity of the thread that starts it, and Linux keeps one for each thread.
         let spawned = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -81,12 +99,35 @@ impl User {
         // The user last: after that the thread may no longer change its groups.
         let taken = set_thread_groups(&groups)
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
-            .and_then(|()| set_thread_res_uid(uid, uid, uid));
+            .and_then(|()| set_thread_res_uid(uid, uid, uid))
+            .and_then(|()| drop_capabilities())
+            .and_then(|()| if self.is_confined { set_no_new_privs(true) } else { Ok(()) });
         taken.map_err(|source| Error::System {
             doing: "run the command as another user (needs root, or CAP_SETUID and CAP_SETGID)",
             source: io::Error::from(source),
         })
     }
+}
+
+/// Gives up what survives a change of the user: capabilities that a service manager put in the ambient set, for example, and
+/// all of them where the recorder was not root itself.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+/// Cuts a process that is about to run the command off from the caller.
+fn leave_caller() -> io::Result<()> {
+    /// `KEYCTL_JOIN_SESSION_KEYRING` of `linux/keyctl.h`.
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    rustix::process::setsid()?;
+    // SAFETY: a new keyring, without a name; where the kernel has none, there is nothing to leave.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+    // They are closed when the command begins; until then one of them tells if it does not.
+    // SAFETY: no memory is concerned.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

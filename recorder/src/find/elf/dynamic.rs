@@ -1,5 +1,6 @@
 //! What a program or shared library tells the loader: which libraries it needs and where to look for them.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
@@ -16,6 +17,10 @@ use crate::find::elf::{Access, Elf, file_offset};
 const MAX_DYNAMIC_BYTES: u64 = 64 << 10;
 /// Bytes of one name or search path.
 const MAX_STRING_BYTES: usize = 4096;
+/// Bytes of the names and folders of one file, all together; beyond that they are not looked at.
+const MAX_STRINGS_BYTES: usize = 256 << 10;
+/// Folders of one search path.
+pub(crate) const MAX_FOLDERS: usize = 4096;
 /// Paths that one path with `$LIB` and the like stands for.
 const MAX_EXPANDED: usize = 64;
 
@@ -32,6 +37,8 @@ pub(crate) struct Dynamic {
     /// Whether it is a loader, which runs the program that its arguments name: it can be run, needs no loader itself, and
     /// is a library.
     pub(crate) is_loader: bool,
+    /// Whether it has more names and folders than are looked at.
+    pub(crate) is_cut: bool,
 }
 
 /// The loader's part of a file in the folder `origin`; `None` if it cannot be read or is no ELF file for this purpose.
@@ -47,6 +54,7 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
         rpath: Vec::new(),
         runpath: Vec::new(),
         is_loader: false,
+        is_cut: false,
     };
     let segments = elf.segments()?;
     let of_type = |kind| segments.iter().find(|segment| segment.p_type.get(LE) == kind);
@@ -58,6 +66,7 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
     let Some(strings) = strings.and_then(|address| file_offset(&segments, address, Access::Any)) else {
         return Ok(dynamic);
     };
+    let mut len = 0;
     for (tag, offset) in lines() {
         if !matches!(
             tag,
@@ -71,6 +80,12 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
             elf::DT_RPATH => dynamic.rpath = folders(text, b":", origin),
             elf::DT_RUNPATH => dynamic.runpath = folders(text, b":", origin),
             _ => dynamic.needed.extend(expand(text, origin).into_iter().map(OsString::from_vec)),
+        }
+        // `$LIB` and the like stand for several.
+        len += if text.contains(&b'$') { 8 * text.len() } else { text.len() };
+        if len > MAX_STRINGS_BYTES {
+            dynamic.is_cut = true;
+            break;
         }
     }
     Ok(dynamic)
@@ -96,13 +111,15 @@ pub(super) fn is_marked_as_program(elf: &Elf<'_>, segments: &[ProgramHeader64<LE
     lines(elf, segments).is_ok_and(|lines| lines.into_iter().any(is_mark))
 }
 
-/// Folders of a search path; an empty one is the folder that the process works in.
+/// Folders of a search path, each once and [`MAX_FOLDERS`] at most; an empty one is the folder that the process works in.
 pub(crate) fn folders(text: &[u8], separators: &[u8], origin: &Path) -> Vec<PathBuf> {
     if text.is_empty() {
         return Vec::new();
     }
     let expand = |folder: &[u8]| if folder.is_empty() { vec![b".".to_vec()] } else { expand(folder, origin) };
     let folders = text.split(|byte| separators.contains(byte)).flat_map(expand);
+    let mut seen = HashSet::new();
+    let folders = folders.filter(|folder| seen.insert(folder.clone())).take(MAX_FOLDERS);
     folders.map(|folder| PathBuf::from(OsString::from_vec(folder))).collect()
 }
 

@@ -3,6 +3,7 @@
 //! It follows what the kernel and `ld.so` do without running anything. Where the loader would choose among variants of a library
 //! by processor features, all variants are named: one too many costs nothing, one too few loses events.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,12 +11,22 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::find::elf::dynamic::{self, Dynamic};
 use crate::find::root::Root;
 
 /// Files that one program maps.
 const MAX_FILES: usize = 1024;
+/// Steps that looking for the libraries of one program may take: places that are looked at, and names that are kept for later. A
+/// large program takes some thousands.
+const MAX_STEPS: usize = 100_000;
+/// Folders that files hand on to those that they need.
+const MAX_CHAIN: usize = 256;
+/// Bytes of a name or a path that make a further step of it.
+const STEP_BYTES: usize = 64;
+/// Processor time that it may take; on a busy machine it waits as well, which costs no one anything.
+const MAX_TIME: Duration = Duration::from_millis(300);
 /// Bytes of a list of libraries or folders in a file.
 const MAX_LIST_BYTES: u64 = 64 << 10;
 /// Bytes of the loader's cache.
@@ -66,6 +77,47 @@ pub(crate) struct Search<'a> {
     cache: HashMap<Vec<u8>, Vec<PathBuf>>,
     /// Folders that are searched last.
     last: Vec<PathBuf>,
+    /// What it may take still.
+    budget: &'a Budget,
+}
+
+/// What looking for libraries may take.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    steps: Cell<usize>,
+    until: Duration,
+    /// Whether it was not enough.
+    is_over: Cell<bool>,
+}
+
+impl Budget {
+    /// The budget for one program that is about to run.
+    pub(crate) fn new() -> Self {
+        Self { steps: Cell::new(0), until: processor_time() + MAX_TIME, is_over: Cell::new(false) }
+    }
+
+    /// Whether something was left out because it was used up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Takes a step for a name or path of so many bytes; false if there is none left.
+    fn step(&self, len: usize) -> bool {
+        const LOOK_AT_CLOCK: usize = 256;
+        let before = self.steps.get();
+        self.steps.set(before + 1 + len / STEP_BYTES);
+        let is_new_hundred = before / LOOK_AT_CLOCK != self.steps.get() / LOOK_AT_CLOCK;
+        if self.steps.get() > MAX_STEPS || is_new_hundred && processor_time() > self.until {
+            self.is_over.set(true);
+        }
+        !self.is_over.get()
+    }
+}
+
+/// Processor time of this thread.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// A library that is to be found.
@@ -82,7 +134,7 @@ impl Wanted {
     /// Those that a file needs, which was itself needed by files with these folders.
     fn by(file: &Dynamic, chain: &Rc<[PathBuf]>) -> Vec<Self> {
         let chain = if file.runpath.is_empty() && !file.rpath.is_empty() {
-            file.rpath.iter().chain(chain.iter()).cloned().collect()
+            file.rpath.iter().chain(chain.iter()).take(MAX_CHAIN).cloned().collect()
         } else {
             chain.clone()
         };
@@ -98,7 +150,7 @@ pub(crate) type Library = (PathBuf, File, Dynamic);
 
 impl<'a> Search<'a> {
     /// For a program in the folder `origin`.
-    pub(crate) fn new(root: &'a Root, settings: &Settings, origin: &Path) -> Self {
+    pub(crate) fn new(root: &'a Root, settings: &Settings, origin: &Path, budget: &'a Budget) -> Self {
         let read = |path: &str, max| -> Option<Vec<u8>> {
             let mut bytes = Vec::new();
             root.open(Path::new(path)).ok()?.take(max).read_to_end(&mut bytes).ok()?;
@@ -118,6 +170,7 @@ impl<'a> Search<'a> {
             added: added.map(OsString::from_vec).collect(),
             cache,
             last,
+            budget,
         }
     }
 
@@ -125,19 +178,33 @@ impl<'a> Search<'a> {
     pub(crate) fn libraries(&self, program: &Dynamic, found: &mut dyn FnMut(PathBuf, File)) {
         let mut asked: HashSet<OsString> = HashSet::new();
         let added = Dynamic { needed: self.added.clone(), ..program.clone() };
-        let mut queue = VecDeque::from(Wanted::by(&added, &Rc::default()));
-        queue.extend(Wanted::by(program, &Rc::default()));
+        let mut queue = VecDeque::new();
+        self.enqueue(&added, &Rc::default(), &mut queue);
+        self.enqueue(program, &Rc::default(), &mut queue);
         let mut count = 0;
         while let Some(wanted) = queue.pop_front() {
-            if count >= MAX_FILES || !asked.insert(wanted.name.clone()) {
+            if count >= MAX_FILES {
+                return self.budget.is_over.set(true);
+            }
+            if !asked.insert(wanted.name.clone()) {
                 continue;
             }
             for (path, file, library) in self.variants(&wanted, program) {
-                queue.extend(Wanted::by(&library, &wanted.chain));
+                self.enqueue(&library, &wanted.chain, &mut queue);
                 found(path, file);
                 count += 1;
             }
         }
+    }
+
+    /// Adds what a file needs, as far as the budget goes.
+    fn enqueue(&self, file: &Dynamic, chain: &Rc<[PathBuf]>, queue: &mut VecDeque<Wanted>) {
+        if file.is_cut || file.rpath.len() + chain.len() > MAX_CHAIN {
+            self.budget.is_over.set(true);
+        }
+        queue.extend(
+            Wanted::by(file, chain).into_iter().take_while(|wanted| self.budget.step(wanted.name.len())),
+        );
     }
 
     /// A program that the loader was asked to run by a name without a slash: it looks for it as for a library.
@@ -149,6 +216,9 @@ impl<'a> Search<'a> {
     /// The library of this name in the first folder that has it for the right machine, in all its variants.
     fn variants(&self, wanted: &Wanted, program: &Dynamic) -> Vec<Library> {
         let usable = |path: PathBuf| {
+            if !self.budget.step(path.as_os_str().len()) {
+                return None;
+            }
             let file = self.root.open(&path).ok()?;
             let library = dynamic::read(&file, dynamic::origin(&path))?;
             (library.machine == program.machine).then_some((path, file, library))
