@@ -2,6 +2,8 @@
 //!
 //! LineShare are made on several threads, share by share, and written in the order of the trace.
 
+mod json_line;
+mod lines;
 mod live;
 mod paced;
 
@@ -13,6 +15,7 @@ use tracer_format::{Batch, Batches, DamagedRange, Outbox, Share, Trace, Worker};
 use crate::Result;
 use crate::select::{Outcome, Selection};
 
+pub use lines::{LogShape, TimeForm, replay_shaped};
 pub use live::Live;
 pub use paced::replay_paced;
 

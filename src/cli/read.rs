@@ -20,8 +20,34 @@ pub(crate) struct ReplayArgs {
     /// Print each event when it is due: 1 for the time that the recording took, 10 for a tenth of it
     #[arg(long, value_name = "TIMES", conflicts_with = "follow", value_parser = speed)]
     pub(crate) speed: Option<f64>,
+    /// Times of the lines: since the first event of the trace, as wall time (UTC), or since the line before, which with --seq N are the
+    /// waits of one buffer; lines have a colour for each process on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "FORM", conflicts_with_all = ["follow", "speed"])]
+    pub(crate) time: Option<TimeArg>,
+    /// Show the thread of each event
+    #[arg(long, conflicts_with_all = ["follow", "speed"])]
+    pub(crate) threads: bool,
+    /// jsonl: an object for each event, with its time, host, processor, process, thread and arguments, and for each place where events
+    /// are missing
+    #[arg(long, value_name = "FORMAT", default_value = "log", conflicts_with_all = ["follow", "speed", "time", "threads"])]
+    pub(crate) format: LogFormat,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// What stands where the log has the time of the events' clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TimeArg {
+    Relative,
+    Wall,
+    Delta,
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    Log,
+    Jsonl,
 }
 
 #[derive(Debug, Args)]

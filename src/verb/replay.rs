@@ -2,27 +2,49 @@
 
 mod follow;
 
-use std::io;
+use std::io::{self, IsTerminal};
 
+use tracer_analyzer::replay::{LogShape, TimeForm};
 use tracer_analyzer::{Selection, replay as analyzer_replay};
 
-use crate::cli::ReplayArgs;
+use crate::cli::{LogFormat, ReplayArgs, TimeArg};
 use crate::done::Done;
 use crate::file::input::{Input, is_pipe};
 use crate::file::trace;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let filter = (&args.filter).into();
-    if args.follow || (args.speed.is_none() && is_pipe(&args.file)) {
+    let shape = shape(args);
+    if args.follow || (args.speed.is_none() && shape.is_none() && is_pipe(&args.file)) {
         return follow::follow(&args.file, &filter);
     }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&filter, &trace)?;
     let mut out = io::stdout().lock();
-    let outcome = match args.speed {
-        Some(speed) => analyzer_replay::replay_paced(&trace, &selection, speed, &mut out)?,
-        None => analyzer_replay::replay(&trace, &selection, &mut out)?,
+    let outcome = match (args.speed, shape) {
+        (Some(speed), _) => analyzer_replay::replay_paced(&trace, &selection, speed, &mut out)?,
+        (None, Some(shape)) => {
+            let mut out = io::BufWriter::with_capacity(1 << 18, out);
+            analyzer_replay::replay_shaped(&trace, &selection, shape, &mut out)?
+        }
+        (None, None) => analyzer_replay::replay(&trace, &selection, &mut out)?,
     };
     Ok(trace::done(&args.file, &outcome))
+}
+
+/// The shape of the events, if it is not the log's.
+fn shape(args: &ReplayArgs) -> Option<LogShape> {
+    if args.format == LogFormat::Jsonl {
+        return Some(LogShape::JsonLines);
+    }
+    let time = match args.time {
+        Some(TimeArg::Relative) => TimeForm::Relative,
+        Some(TimeArg::Wall) => TimeForm::Wall,
+        Some(TimeArg::Delta) => TimeForm::Delta,
+        None => TimeForm::Clock,
+    };
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    let colours = io::stdout().is_terminal() && !no_colour;
+    (args.time.is_some() || args.threads).then_some(LogShape::Lines { time, threads: args.threads, colours })
 }

@@ -134,6 +134,26 @@ fn plots_are_of_letters_that_the_locale_has() {
 }
 
 #[test]
+fn a_replay_takes_other_times_and_json_and_is_the_log_without() {
+    let folder = Folder::new("shapes");
+    let trace = imported(&folder);
+    let run = |args: &[&str]| stdout(&folder.tracer(&[&["replay", &trace], args].concat()), 0);
+    assert_eq!(run(&[]), LOG);
+    let waits = run(&["--time", "delta", "--seq", "1"]);
+    assert!(waits.contains("[    +0.000001500] [PID:     17] worker       demo:end_work"), "{waits}");
+    assert_eq!(run(&["--format", "jsonl"]).lines().count(), 3);
+    assert!(run(&["--threads"]).contains("[PID:     18] [TID:     18] worker"));
+    // What is piped in is read to its end first.
+    let mut command = folder.command(&["replay", "-", "--time", "relative"]);
+    let input = std::fs::File::open(folder.path(&trace)).expect("opened");
+    assert!(stdout(&command.stdin(input).output().expect("tracer runs"), 0).contains("[     0.000003000] "));
+    for args in [["--time", "delta", "--follow"], ["--format", "jsonl", "--threads"]] {
+        let output = folder.tracer(&[&["replay", &trace][..], &args].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn an_existing_output_is_kept_unless_force_is_given() {
     let folder = Folder::new("force");
     let trace = imported(&folder);
