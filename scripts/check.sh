@@ -45,6 +45,9 @@ tools() {
   [[ -x /usr/bin/python3.11 ]] || install_packages python3.11
   # Real software with probes of its own.
   [[ -x /usr/lib/postgresql/15/bin/pgbench ]] || install_packages postgresql-15
+  [[ -x /usr/lib/jvm/java-17-openjdk-amd64/bin/java ]] || install_packages openjdk-17-jre-headless
+  need ruby3.1 ruby3.1
+  need php8.2 php8.2-cli
   scripts/validators/setup.sh
 }
 
