@@ -324,3 +324,43 @@ proptest! {
         prop_assert!(found.buffers + lost as u64 <= events.len() as u64);
     }
 }
+
+/// `count` buffers that are split, worked on in `parts` parts by four processes, and joined.
+fn split_and_joined(count: u64, parts: u64) -> String {
+    let mut events = Vec::new();
+    let mut event = |time_ns: u64, pid: u64, probe: &str, args: String| {
+        let line =
+            format!("[{time_ns:>16}] [PID:{pid:>7}] {:<12} video:{probe:<24} | Seq: {args}\n", "video");
+        events.push((time_ns, events.len(), line));
+    };
+    for buffer in 0..count {
+        let at = 1_000_000 + 10_000_000 * buffer;
+        event(at, 1, "beg_split", buffer.to_string());
+        event(at + 500_000, 1, "end_split", buffer.to_string());
+        for part in 0..parts {
+            let pid = 10 + (buffer * parts + part) % 4;
+            let begin = at + 600_000 + 10_000 * part;
+            event(begin, pid, "beg_tile", format!("{buffer} | arg1: {part}"));
+            event(begin + 2_000_000 + 1000 * part, pid, "end_tile", format!("{buffer} | arg1: {part}"));
+        }
+        event(at + 3_000_000, 20, "beg_join", buffer.to_string());
+        event(at + 3_300_000, 20, "end_join", buffer.to_string());
+    }
+    events.sort();
+    events.into_iter().map(|(.., line)| line).collect()
+}
+
+#[test]
+fn buffers_that_become_several_and_one_again_are_shown_as_such() {
+    let analysis = said_of(&split_and_joined(100, 4), &[]);
+    fits_schema(&analysis);
+    let found = analysis.diagnosis.unwrap();
+    let steps: Vec<&str> = found.route.steps.iter().map(|step| &step.name[..]).collect();
+    assert_eq!((steps, found.buffers), (vec!["split", "split -> join", "join"], 100));
+    let [fan] = &found.fans[..] else { panic!("{:?}", found.fans) };
+    assert_eq!((&fan.name[..], &fan.key[..], fan.step), ("tile", "seq,arg1", Some(1)));
+    assert_eq!([fan.buffers, fan.usual, fan.usual_buffers, fan.least, fan.most], [100, 4, 100, 4, 4]);
+    // From the begin of part 0 to the end of part 3.
+    assert_eq!(fan.spread.summary().unwrap().p50, 30_000 + 2_003_000);
+    assert_eq!(kinds(&found), [], "{:?}", found.findings);
+}

@@ -47,7 +47,8 @@ impl From<&FilterArgs> for Filter {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArgs {
     /// A stage, instead of those learned from the probes' names; KEY is a list of seq, argN, str, pid, tid,
-    /// ppid; without it the key is chosen from the events
+    /// ppid; without it the key is chosen from the events. Or 'NAME = PROVIDER:PROBE lasting arg1 us': argument 1 of one
+    /// probe tells how long the stage took, in ns, us, ms or s
     #[arg(long = "stage", value_name = "NAME = PROVIDER:FROM -> PROVIDER:TO [by KEY]")]
     pub(crate) stages: Vec<Draft>,
     /// A TOML file with a table "stages" of lines such as NAME = "PROVIDER:FROM -> PROVIDER:TO by KEY"

@@ -23,6 +23,7 @@ pub use limit::flow::Rates;
 pub use limit::judge::{Limit, LimitKind};
 pub(crate) use limit::quantile::mean;
 pub use limit::resource::{Resource, ResourceKind};
+pub use path::fan::Fan;
 pub use path::following::Following;
 pub use path::loss::Losses;
 pub use path::route::{PathStep, Route};
@@ -35,6 +36,7 @@ use findings::Measured;
 use limit::judge::{Case, judge, too_few};
 use limit::stall::stalls;
 use path::buffers::Buffers;
+use path::fan::PartCounts;
 use path::loss::{Horizon, overtaken};
 use profile::profile;
 use watch::course::{Course, Whole};
@@ -65,6 +67,8 @@ pub struct Diagnosis {
     pub losses: Losses,
     /// Buffers that were overtaken at each probe but the first, among those that were looked at.
     pub overtaken: Vec<u64>,
+    /// Stages that work on parts of the buffers: one becomes several, or several become one.
+    pub fans: Vec<Fan>,
     /// Buffers under way, in slices of the time of the trace.
     pub in_flight: Vec<f64>,
     /// What a reader should know.
@@ -83,10 +87,20 @@ pub fn diagnose(mut watch: Watch<'_>, analysis: &Analysis, worst: usize) -> Diag
     let stages: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
     // Where damage hid events, their time may be unknown: nothing is said to be missing.
     let lost_at = if analysis.outcome.damage.is_empty() { watch.gaps.clone() } else { vec![(0, u64::MAX)] };
-    let context =
-        Context { analysis, stages: &stages, definitions: watch.definitions, gaps: &lost_at, worst };
-    let mut found: Vec<Diagnosis> =
-        watch.courses.iter().filter_map(|course| context.diagnose(course, course.whole.as_ref()?)).collect();
+    let context = Context {
+        analysis,
+        stages: &stages,
+        definitions: watch.definitions,
+        gaps: &lost_at,
+        worst,
+        parts: &watch.parts,
+    };
+    let mut found: Vec<Diagnosis> = watch
+        .courses
+        .iter()
+        .enumerate()
+        .filter_map(|(at, course)| context.diagnose((at, course), course.whole.as_ref()?))
+        .collect();
     let rank = |it: &Diagnosis| (it.following.is_path(), it.route.edges.len(), it.buffers);
     found.sort_by_key(|diagnosis| std::cmp::Reverse(rank(diagnosis)));
     let mut found = found.into_iter();
@@ -105,11 +119,12 @@ struct Context<'a> {
     definitions: &'a Definitions,
     /// Times at which events were lost, from and to, ns.
     gaps: &'a [(u64, u64)],
+    parts: &'a [PartCounts],
     worst: usize,
 }
 
 impl Context<'_> {
-    fn diagnose(self, course: &Course, whole: &Whole) -> Option<Diagnosis> {
+    fn diagnose(self, (at, course): (usize, &Course), whole: &Whole) -> Option<Diagnosis> {
         let edge = |&(local, side): &(usize, Side)| Edge { stage: course.stages[local], side };
         let route = Route::new(whole.route.iter().map(edge).collect(), self.stages);
         let sampled = whole.sampler.buffers();
@@ -164,6 +179,7 @@ impl Context<'_> {
             shares: shares::shares(&sampled),
             slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
             findings: evidence.findings(),
+            fans: self.parts.iter().filter(|it| it.course == at).filter_map(|it| it.fan(&sampled)).collect(),
             limit,
             overtaken,
             ..measured
@@ -184,6 +200,7 @@ impl Diagnosis {
             limit: Limit::none("no buffer passes from stage to stage".to_owned()),
             losses: Losses::default(),
             overtaken: Vec::new(),
+            fans: Vec::new(),
             in_flight: Vec::new(),
             findings: Vec::new(),
             slowest: Vec::new(),

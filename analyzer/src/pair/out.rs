@@ -52,6 +52,11 @@ impl Seen {
         }
     }
 
+    /// Both ends, of which one event tells: none that was lost has to do with it.
+    pub(super) fn told(begin: Point, end: Point, alternative: u16) -> Self {
+        Self { reach_ns: (end.time_ns, end.time_ns), ..Self::pair(begin, end, alternative) }
+    }
+
     /// A begin and its end.
     pub(super) fn pair(begin: Point, end: Point, alternative: u16) -> Self {
         let reach_ns = (begin.time_ns.min(end.time_ns), begin.time_ns.max(end.time_ns));

@@ -20,12 +20,12 @@ use tracer_format::{Columns, Definitions, Site};
 use super::identity::Identities;
 use super::keyed::{Arriving, Keyed};
 use super::nested::{Nested, Stacking};
-use super::out::Out;
+use super::out::{KeyRef, Out, Seen};
 use super::sink::Sink;
 use super::source::{Argument, KeySource};
-use super::span::{Point, Side};
+use super::span::{Class, Point, Side};
 use crate::select::LossTimes;
-use crate::stage::{MAX_WORDS, ProbeName, Scope, Stage};
+use crate::stage::{Lasting, MAX_WORDS, ProbeName, Scope, Stage};
 
 /// Entries, a stage and a key each, that may wait for what is missing, over all stages.
 pub const WAITING_SLOTS: usize = 1 << 20;
@@ -55,6 +55,8 @@ pub struct Pairer {
 enum Group {
     Keyed(Keyed),
     Nested(Nested),
+    /// A stage of which one event tells all.
+    Lasting(u32, Scope),
 }
 
 /// What an event of a site does to a stage.
@@ -71,6 +73,8 @@ struct Use {
     is_both: bool,
     source: KeySource,
     unwinding: Option<Argument>,
+    /// How long the stage took, if the event tells.
+    lasting: Option<(Lasting, Argument)>,
 }
 
 impl Pairer {
@@ -83,7 +87,9 @@ impl Pairer {
             let first = &stages[members[0]];
             let (key, words) = (&first.key, first.key.words());
             let numbers = || members.iter().map(|&stage| u32::try_from(stage).unwrap_or(u32::MAX));
-            if key.scope == Scope::Tid {
+            if first.lasting.is_some() {
+                Group::Lasting(numbers().next().unwrap_or_default(), key.scope)
+            } else if key.scope == Scope::Tid {
                 Group::Nested(Nested::new(numbers().next().unwrap_or_default(), words, !first.nested))
             } else {
                 Group::Keyed(Keyed::new(numbers().collect(), key.scope, words, waiting))
@@ -113,10 +119,24 @@ impl Pairer {
                 for (group, members) in self.members.iter().enumerate() {
                     let uses = members.iter().enumerate().filter_map(|(local, &stage)| {
                         let (alternative, is_both) = role(&self.stages[stage], side, site)?;
-                        let Stage { key, unwinding, .. } = &self.stages[stage];
+                        let Stage { key, unwinding, lasting, .. } = &self.stages[stage];
+                        if lasting.is_some() && side == Side::Begin {
+                            return None;
+                        }
                         let source = KeySource::new(key, side, site);
                         let unwinding = unwinding.and_then(|arg| Argument::new(arg, site));
-                        Some(Use { group, local, stage, side, alternative, is_both, source, unwinding })
+                        let lasting = lasting.and_then(|it| Some((it, Argument::integer(it.arg, site)?)));
+                        Some(Use {
+                            group,
+                            local,
+                            stage,
+                            side,
+                            alternative,
+                            is_both,
+                            source,
+                            unwinding,
+                            lasting,
+                        })
                     });
                     self.uses.extend(uses);
                 }
@@ -168,6 +188,18 @@ impl Pairer {
                         let Use { local, is_both, .. } = *used;
                         keyed.event(key, Arriving { local, side, point, alternative, is_both }, &mut out)?;
                     }
+                    Group::Lasting(stage, scope) => {
+                        let begin_ns = used.lasting.and_then(|(lasting, argument)| {
+                            lasting.begin_ns(point.time_ns, argument.read(columns, row)?)
+                        });
+                        let Some(begin_ns) = begin_ns else {
+                            self.without_key[used.stage] += 1;
+                            continue;
+                        };
+                        let key = KeyRef { words: key, scope: *scope };
+                        let begin = Point { time_ns: begin_ns, ..point };
+                        out.span(*stage, Class::Complete, key, Seen::told(begin, point, alternative))?;
+                    }
                     Group::Nested(nested) => {
                         let value = used.unwinding.and_then(|argument| argument.read(columns, row));
                         nested.event(key, Stacking { side, point, alternative, value }, &mut out)?;
@@ -193,6 +225,7 @@ impl Pairer {
         self.groups.iter_mut().try_for_each(|group| match group {
             Group::Keyed(keyed) => keyed.finish(&mut out),
             Group::Nested(nested) => nested.finish(&mut out),
+            Group::Lasting(..) => Ok(()),
         })
     }
 }
@@ -210,7 +243,8 @@ fn groups(stages: &[Stage]) -> Vec<Vec<usize>> {
     let related = |a: &Stage, b: &Stage| {
         let mut providers = a.begins.iter().chain(&a.ends).map(|probe| &probe.provider);
         let has = |provider: &String| b.begins.iter().chain(&b.ends).any(|probe| probe.provider == *provider);
-        a.key == b.key && a.key.scope != Scope::Tid && providers.any(has)
+        let of_one_event = a.lasting.is_some() || b.lasting.is_some();
+        a.key == b.key && a.key.scope != Scope::Tid && !of_one_event && providers.any(has)
     };
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (position, stage) in stages.iter().enumerate() {

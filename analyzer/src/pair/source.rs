@@ -77,6 +77,11 @@ impl Argument {
         (source != Source::Nowhere).then_some(Self(source))
     }
 
+    /// The same, if it is an integer.
+    pub(super) fn integer(arg: u8, site: &Site) -> Option<Self> {
+        Self::new(arg, site).filter(|argument| matches!(argument.0, Source::Number(_)))
+    }
+
     /// Its number in row `row`; `None` if it was unreadable.
     pub(super) fn read(self, columns: &Columns, row: usize) -> Option<i64> {
         match self.0 {

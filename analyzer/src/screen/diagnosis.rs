@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{key, latency};
-use crate::analysis::diagnosis::{Diagnosis, Finding, Limit, Resource, ResourceKind, Slow};
+use crate::analysis::diagnosis::{Diagnosis, Fan, Finding, Limit, Resource, ResourceKind, Slow};
 use crate::pair::Side;
 use crate::stage::{KeyValue, Stage};
 
@@ -70,7 +70,23 @@ fn path(diagnosis: &Diagnosis, stages: &[Stage]) -> Value {
         "unknown": keys(&losses.unknown),
         "not_listed": losses.more,
         "overtaken": overtaken,
+        "parts": diagnosis.fans.iter().map(|fan| parts(fan, diagnosis)).collect::<Vec<_>>(),
         "in_flight": diagnosis.in_flight.iter().map(|&count| rounded(count)).collect::<Vec<_>>(),
+    })
+}
+
+/// A stage that works on parts of the buffers.
+fn parts(fan: &Fan, diagnosis: &Diagnosis) -> Value {
+    json!({
+        "stage": fan.name,
+        "key": fan.key,
+        "buffers": fan.buffers,
+        "usual": fan.usual,
+        "usual_buffers": fan.usual_buffers,
+        "least": fan.least,
+        "most": fan.most,
+        "spread_ns": latency(&fan.spread),
+        "step": fan.step.map(|step| &diagnosis.route.steps[step].name),
     })
 }
 

@@ -4,7 +4,7 @@ use tracer_format::log::escape;
 
 use crate::analysis::Latency;
 use crate::analysis::diagnosis::{
-    Diagnosis, Examples, Finding, FindingKind, LimitKind, PathStep, Resource, ResourceKind,
+    Diagnosis, Examples, Fan, Finding, FindingKind, LimitKind, PathStep, Resource, ResourceKind,
 };
 use crate::report::{Align, Table, counted, duration, latency};
 
@@ -129,6 +129,7 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     cells.extend(times_of(&diagnosis.total));
     cells.extend([String::new(), String::new(), over_time(diagnosis.steps.len())]);
     table.rows.push(cells);
+    table.below.extend(diagnosis.fans.iter().map(|fan| parts(fan, &diagnosis.route.steps)));
     table.below.extend(idle(diagnosis));
     table.below.push(flow(diagnosis));
     table.below.extend(like(diagnosis));
@@ -157,6 +158,18 @@ fn like(diagnosis: &Diagnosis) -> Option<String> {
 /// Whether there is a path.
 pub(super) fn has_path(diagnosis: &Diagnosis) -> bool {
     !diagnosis.shares.median.is_empty()
+}
+
+/// A stage that works on parts of the buffers.
+fn parts(fan: &Fan, steps: &[PathStep]) -> String {
+    let within = fan.step.map(|step| format!(" in {}", steps[step].name)).unwrap_or_default();
+    let range =
+        if fan.least == fan.most { String::new() } else { format!(", {} to {}", fan.least, fan.most) };
+    let spread = fan.spread.summary().map(|it| (latency(it.p50), latency(it.max)));
+    let spread = spread.map(|(p50, max)| format!("; first begin to last end {p50}, at most {max}"));
+    let Fan { name, key, usual, usual_buffers, buffers, .. } = fan;
+    let of = format!("{usual} of a buffer{within} ({usual_buffers} of {buffers} buffers{range})");
+    escape(&format!("{name} by {key}: {of}{}", spread.unwrap_or_default())).into_owned()
 }
 
 /// What those do that buffers can wait for while they have none: buffers are late to be taken, or there are none.

@@ -5,6 +5,7 @@ mod chosen;
 mod clash;
 mod decision;
 mod gather;
+mod parts;
 mod sample;
 #[cfg(test)]
 mod tests;

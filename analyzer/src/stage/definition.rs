@@ -6,6 +6,7 @@ use std::str::FromStr;
 use tracer_format::grammar::Malformed;
 
 use super::key::{Key, KeyPart, Scope};
+use super::lasting::Lasting;
 use crate::{Error, Result};
 
 /// A probe by its names.
@@ -40,6 +41,8 @@ pub struct Stage {
     /// An argument in which begin and end agree: an end without a begin of the same value is an orphan, and begins that were
     /// left without an end are passed over. Nested stages only.
     pub unwinding: Option<u8>,
+    /// If one probe tells of it when it ends: the argument that says how long it took. That probe begins and ends it then.
+    pub lasting: Option<Lasting>,
 }
 
 impl Stage {
@@ -47,7 +50,7 @@ impl Stage {
     #[must_use]
     pub fn new(name: String, begin: ProbeName, end: ProbeName, key: Key) -> Self {
         let nested = key.scope == Scope::Tid;
-        Self { name, begins: vec![begin], ends: vec![end], key, nested, unwinding: None }
+        Self { name, begins: vec![begin], ends: vec![end], key, nested, unwinding: None, lasting: None }
     }
 
     /// The probes that begin it, as `--stage` takes them.
@@ -76,6 +79,7 @@ impl Stage {
 /// `NAME = PROVIDER:FROM -> PROVIDER:TO by KEY`; without `by` the key is `seq`.
 ///
 /// Alternatives are written `PROVIDER:PROBE|PROBE`. A key of one thread may be followed by `flat`, or by `unwinding argN`.
+/// Or `NAME = PROVIDER:PROBE lasting argN us by KEY`; the unit is `ns`, `us`, `ms` or `s`, without `by` the key is `tid`.
 impl FromStr for Stage {
     type Err = Error;
 
@@ -86,6 +90,9 @@ impl FromStr for Stage {
             Error::Usage(Malformed::new("stage", text, expected))
         };
         let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
+        if let Some((probe, lasting)) = rest.split_once(" lasting ").filter(|_| !rest.contains("->")) {
+            return lasting_stage(name, probe, lasting).unwrap_or_else(|| Err(wrong()));
+        }
         let (begins, rest) = rest.split_once("->").ok_or_else(wrong)?;
         let (ends, by) = match rest.split_once(" by ") {
             Some((ends, by)) => (ends, Some(by)),
@@ -95,8 +102,31 @@ impl FromStr for Stage {
         let name = name.trim().to_owned();
         let begins = alternatives(begins).ok_or_else(wrong)?;
         let ends = alternatives(ends).ok_or_else(wrong)?;
-        if name.is_empty() { Err(wrong()) } else { Ok(Self { name, begins, ends, key, nested, unwinding }) }
+        if name.is_empty() {
+            Err(wrong())
+        } else {
+            Ok(Self { name, begins, ends, key, nested, unwinding, lasting: None })
+        }
     }
+}
+
+/// A stage of one probe, of what stands before and behind `lasting`; `None` if that is no such stage.
+fn lasting_stage(name: &str, probe: &str, rest: &str) -> Option<Result<Stage>> {
+    let (lasting, by) = rest.split_once(" by ").map_or((rest, None), |(lasting, by)| (lasting, Some(by)));
+    let lasting: Lasting = lasting.parse().ok()?;
+    let probes = alternatives(probe)?;
+    let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty())?;
+    let thread = Key { scope: Scope::Tid, parts: Vec::new() };
+    let key = by.map_or_else(|| Ok(thread), |by| matching(by).map(|(key, ..)| key));
+    Some(key.map(|key| Stage {
+        name,
+        begins: probes.clone(),
+        ends: probes,
+        key,
+        nested: false,
+        unwinding: None,
+        lasting: Some(lasting),
+    }))
 }
 
 /// What stands behind `by`: the key, whether the stage nests, and the argument that unwinds it.
@@ -160,7 +190,11 @@ fn alternatives_text(probes: &[ProbeName]) -> String {
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {} -> {} by {}", self.name, self.begins_text(), self.ends_text(), self.key_text())
+        match self.lasting {
+            None => write!(f, "{} = {} -> {}", self.name, self.begins_text(), self.ends_text()),
+            Some(lasting) => write!(f, "{} = {} lasting {lasting}", self.name, self.ends_text()),
+        }?;
+        write!(f, " by {}", self.key_text())
     }
 }
 
@@ -176,12 +210,16 @@ mod tests {
             "method = a:b|c|d:c -> a:b|c by ppid,arg0=arg1",
             "flat = a:b -> a:c by tid flat",
             "unwound = a:b -> a:c by tid unwinding arg3",
+            "told = a:b|c lasting arg1 us by tid flat",
+            "told = a:b lasting arg0 ns by pid,arg1",
         ] {
             let stage: Stage = text.parse().unwrap();
             assert_eq!(stage.to_string(), text);
         }
         let short: Stage = " t=a:x->b:y ".parse().unwrap();
         assert_eq!(short.to_string(), "t = a:x -> b:y by seq");
+        let told: Stage = "t = a:x lasting arg2".parse().unwrap();
+        assert_eq!(told.to_string(), "t = a:x lasting arg2 ns by tid flat");
         let scope_first: Stage = "t = a:x -> b:y by arg1, pid, tid".parse().unwrap();
         assert_eq!(scope_first.to_string(), "t = a:x -> b:y by tid,arg1");
     }
@@ -197,6 +235,11 @@ mod tests {
             "x = a: -> c:d",
             "x = a:b c -> c:d",
             "x = a:b|-> c:d",
+            "x = a:b lasting",
+            "x = a:b lasting 7 ns",
+            "x = a lasting arg1 ns",
+            " = a:b lasting arg1 ns",
+            "x = a:b lasting arg1 h by seq",
         ] {
             let error = text.parse::<Stage>().unwrap_err().to_string();
             let expected = format!("stage \"{text}\": expected NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, ");

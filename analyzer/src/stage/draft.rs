@@ -8,6 +8,9 @@ use tracer_format::StageDef;
 use super::definition::Stage;
 use crate::{Error, Result};
 
+/// Before the argument that tells how long a stage of one probe took, where it is stored.
+const LASTING: &str = "lasting ";
+
 /// A stage whose key is given, or is to be chosen from the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -30,10 +33,11 @@ impl FromStr for Draft {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Ok(Self {
-            stage: text.parse()?,
-            has_key: text.split_once("->").is_some_and(|(_, rest)| rest.contains(" by ")),
-        })
+        let stage: Stage = text.parse()?;
+        let by = |(_, rest): (&str, &str)| rest.contains(" by ");
+        // One event is a span by itself: there is nothing to choose a key from.
+        let has_key = stage.lasting.is_some() || text.split_once("->").is_some_and(by);
+        Ok(Self { stage, has_key })
     }
 }
 
@@ -43,7 +47,8 @@ impl TryFrom<&StageDef> for Draft {
 
     fn try_from(stored: &StageDef) -> Result<Self> {
         let by = if stored.key.is_empty() { String::new() } else { format!(" by {}", stored.key) };
-        format!("{} = {} -> {}{by}", stored.name, stored.from, stored.to).parse()
+        let arrow = if stored.to.starts_with(LASTING) { "" } else { "-> " };
+        format!("{} = {} {arrow}{}{by}", stored.name, stored.from, stored.to).parse()
     }
 }
 
@@ -53,7 +58,7 @@ impl From<&Draft> for StageDef {
         Self {
             name: stage.name.clone(),
             from: stage.begins_text(),
-            to: stage.ends_text(),
+            to: stage.lasting.map_or_else(|| stage.ends_text(), |lasting| format!("{LASTING}{lasting}")),
             key: if *has_key { stage.key_text() } else { String::new() },
         }
     }
@@ -74,7 +79,12 @@ mod tests {
 
     #[test]
     fn stages_are_stored_as_they_were_given() {
-        for text in ["x = a:b -> a:c|d", "x = a:b -> a:c by seq", "x = a:b -> a:c by tid unwinding arg3"] {
+        for text in [
+            "x = a:b -> a:c|d",
+            "x = a:b -> a:c by seq",
+            "x = a:b -> a:c by tid unwinding arg3",
+            "x = a:b lasting arg1 us by seq",
+        ] {
             let draft: Draft = text.parse().unwrap();
             let stored = StageDef::from(&draft);
             let read = Draft::try_from(&stored).unwrap();

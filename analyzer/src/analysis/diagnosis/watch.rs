@@ -8,6 +8,7 @@ use std::ops::Range;
 use tracer_format::{Columns, Definitions, Gap};
 
 use super::limit::resource::process_of;
+use super::path::fan::PartCounts;
 use super::path::passage::MAX_STAGES;
 use crate::pair::{Sink, Span};
 use crate::stage::{ProbeName, Scope, Stage};
@@ -25,6 +26,8 @@ pub struct Watch<'a> {
     of_stages: Vec<Option<(usize, usize)>>,
     /// Course of each site.
     of_sites: Vec<Option<usize>>,
+    /// Stages that work on parts of the buffers of a course.
+    pub(crate) parts: Vec<PartCounts>,
     pub(crate) gaps: Vec<(u64, u64)>,
 }
 
@@ -49,6 +52,7 @@ impl<'a> Watch<'a> {
         };
         let processes = definitions.processes.len();
         Self {
+            parts: PartCounts::of(stages, &groups),
             definitions,
             of_stages,
             of_sites: definitions.sites.iter().map(of_site).collect(),
@@ -60,6 +64,7 @@ impl<'a> Watch<'a> {
     /// Nothing more comes.
     pub(crate) fn finish(&mut self) {
         self.courses.iter_mut().for_each(Course::finish);
+        self.parts.iter_mut().for_each(PartCounts::finish);
     }
 }
 
@@ -104,6 +109,7 @@ impl Sink for Watch<'_> {
         if let Some((group, position)) = self.of_stages[span.stage as usize] {
             self.courses[group].span(position, span);
         }
+        self.parts.iter_mut().for_each(|parts| parts.span(span));
         Ok(())
     }
 

@@ -274,6 +274,29 @@ fn stages_of_a_provider_share_the_key_that_reaches_farthest() {
     assert_eq!(shown(&alone[0].1), "tid");
 }
 
+#[test]
+fn stages_that_number_parts_of_buffers_are_keyed_by_both() {
+    let split = requests(9, 0, |_, _| [1, 1, 1], |number| vec![number]);
+    let worker = |number: i64, _: bool| {
+        [1, 2 + u32::try_from(number % 4).unwrap(), 2 + u32::try_from(number % 4).unwrap()]
+    };
+    let tile = requests(9, 0, worker, |number| vec![number / 4, number % 4]);
+    let keys = |other: &Simulated| {
+        let mut stages =
+            vec![(split.sample(), decide(&split.sample())), (other.sample(), decide(&other.sample()))];
+        widen(&mut stages);
+        [shown(&stages[0].1), shown(&stages[1].1)]
+    };
+    assert_eq!(shown(&decide(&tile.sample())), "tid");
+    assert_eq!(keys(&tile), ["seq", "seq,arg1"]);
+    // Each of four sinks gets every buffer.
+    let sinks = requests(9, 0, worker, |number| vec![number / 4]);
+    assert_eq!(keys(&sinks), ["seq", "pid,seq"]);
+    // What has other numbers is no part.
+    let other = requests(9, 0, worker, |number| vec![1_000_000 + number / 4, number % 4]);
+    assert_eq!(keys(&other)[1], "tid");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::candidate::Candidate;
 use super::decision::Decision;
+use super::parts::number_parts;
 use super::sample::Sample;
 use super::trial::{FEW, Trial};
 use crate::stage::Scope;
@@ -20,6 +21,9 @@ const STEP: i64 = 16;
 
 /// Gives the stages of one provider, each with its sample and what was decided, one key where that changes nothing.
 pub fn widen(stages: &mut [(Sample<'_>, Decision)]) {
+    if number_parts(stages) {
+        return;
+    }
     let Some(wide) = wide_key(stages) else { return };
     let of_others: Vec<Numbering> = stages
         .iter()
@@ -31,21 +35,21 @@ pub fn widen(stages: &mut [(Sample<'_>, Decision)]) {
         if key == wide {
             continue;
         }
-        let (now, widened) = (Trial::new(sample, key), Trial::new(sample, wide));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a thousandth of a count"
-        )]
-        let few = 2.max((CHANGED * now.pairs as f64) as usize);
-        let crosses = widened.crossing == now.crossing || key.scope > Scope::Pid;
-        if !counts_the_same(sample, &widened, &of_others) {
-            continue;
-        }
-        if now.missing_in(&widened) <= few && widened.pairs + few >= now.pairs && crosses {
+        let widened = Trial::new(sample, wide);
+        if counts_the_same(sample, &widened, &of_others) && changes_little(sample, decision, wide) {
             *decision = Decision::chosen(sample, &widened);
         }
     }
+}
+
+/// Whether `wide` pairs nearly the same events as the key that was decided on.
+pub(super) fn changes_little(sample: &Sample<'_>, decision: &Decision, wide: Candidate) -> bool {
+    let Ok(key) = decision.key else { return false };
+    let (now, widened) = (Trial::new(sample, key), Trial::new(sample, wide));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a thousandth of a count")]
+    let few = 2.max((CHANGED * now.pairs as f64) as usize);
+    let crosses = widened.crossing == now.crossing || key.scope > Scope::Pid;
+    now.missing_in(&widened) <= few && widened.pairs + few >= now.pairs && crosses
 }
 
 /// What a key numbers in one stage.
@@ -91,7 +95,7 @@ fn wide_key(stages: &[(Sample<'_>, Decision)]) -> Option<Candidate> {
 }
 
 /// Whether the first argument counts buffers: a value of its own each, mostly one more than the greatest before.
-fn counts_up(sample: &Sample<'_>) -> bool {
+pub(super) fn counts_up(sample: &Sample<'_>) -> bool {
     let (mut greatest, mut begins, mut counting) = (None, 0_usize, 0_usize);
     for fired in sample.fired.iter().filter(|fired| !fired.is_end) {
         let Some(value) = fired.args[0] else { return false };
