@@ -18,9 +18,26 @@ tracer=$1
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for trace; do
-  name=$(basename "$trace" .trace)
-  lossy "$tracer" report "$trace" -o "$work/$name.html"
+# page NAME TRACE...: the page of the last trace, beside those before it, as a browser sees it.
+page() {
+  local name=$1 trace=${*: -1}
+  shift
+  lossy "$tracer" report "$@" -o "$work/$name.html"
   lossy "$tracer" analyze "$trace" --worst 10 --format json >"$work/$name.json"
   node "$here/report.mjs" "$work/$name.html" "$work/$name.json"
+}
+
+for trace; do
+  page "$(basename "$trace" .trace)" "$trace"
 done
+
+# Names with markup, quotes, letters from right to left.
+for key in {1..60}; do
+  for side in beg end; do
+    [[ $side == beg ]] && at=$((key * 1000)) || at=$((key * 1000 + 300 + key))
+    echo "[$at] [PID: 7] </script><img/src=x> a\"'&א:${side}_<i>x</i>\"' | Seq: $key"
+  done
+done >"$work/hostile.log"
+"$tracer" import "$work/hostile.log" -o "$work/hostile.trace" 2>/dev/null
+page hostile "$work/hostile.trace"
+page compared "$1" "$work/hostile.trace" "$1"
