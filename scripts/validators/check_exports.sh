@@ -41,3 +41,10 @@ done >"$work/hostile.log"
 "$tracer" import "$work/hostile.log" -o "$work/hostile.trace" 2>/dev/null
 page hostile "$work/hostile.trace"
 page compared "$1" "$work/hostile.trace" "$1"
+
+# The queries of docs/perfetto.md run, and find something in the sample of the pipeline.
+mapfile -d ';' -t queries < <(awk '/^```sql/ { sql = 1; next } /^```/ { sql = 0 } sql' "$here/../../docs/perfetto.md" | tr '\n' ' ')
+unset 'queries[-1]'
+lossy "$tracer" export "$here/../../sample-traces/data/pipeline.trace" -o "$work/queries.pftrace"
+found=$(node "$here/trace_processor.mjs" "$work/queries.pftrace" "${queries[@]}" | grep -vc '"rows":\[\]' || true)
+[[ $found == "${#queries[@]}" ]] || { echo "docs/perfetto.md: only $found of ${#queries[@]} queries find something" >&2; exit 1; }
