@@ -59,6 +59,7 @@ pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done>
         }),
         stages,
         flush: args.flush.0,
+        spool_bytes: options::spool_bytes(args),
         bounds: options::bounds(args),
     };
     let mut screen = Screen::new(args, ready);

@@ -30,6 +30,7 @@
 //!     watch: None,
 //!     stages: Vec::new(),
 //!     flush: Duration::from_millis(200),
+//!     spool_bytes: 64 << 20,
 //!     bounds: Bounds::default(),
 //! };
 //! let summary = record(&options, output, &mut |notice| eprintln!("{notice:?}"))?;

@@ -6,6 +6,7 @@ pub mod options;
 pub mod priority;
 mod pump;
 pub mod recording;
+mod spool;
 mod stop;
 pub mod summary;
 mod totals;

@@ -77,9 +77,10 @@ pub(crate) struct RecordArgs {
     pub(crate) when: Option<When>,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
-    /// With --last: memory for it at the most
-    #[arg(long, value_name = "SIZE", requires = "last", default_value = "256M")]
-    pub(crate) memory: Size,
+    /// Memory for what waits until the disk or pipe takes it, and with --last for what is kept, at the most [default: 64M, with
+    /// --last 256M; less in a small control group]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<Size>,
     /// Nice value of the threads that collect and write, -20 to 19; 0 is that of most programs [default: above all programs,
     /// real-time where that is allowed]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-20..=19))]

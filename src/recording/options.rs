@@ -10,6 +10,8 @@ use tracer_recorder::{Bounds, Flight, Priority, RecordOptions};
 use crate::cli::{AttachArg, Mistake, RecordArgs, names_and_files};
 use crate::file::presets;
 
+/// Bytes that may wait to be written: some seconds of a disk that stands still, at full speed.
+const SPOOL_BYTES: usize = 64 << 20;
 /// What is recorded where nothing is named.
 const DEFAULT_EVENTS: &str = "buffer_tracker:*";
 
@@ -19,7 +21,7 @@ pub(super) fn bounds(args: &RecordArgs) -> Bounds {
         Some(Rotation::Time(time)) => (None, Some(time)),
         None => (None, None),
     };
-    let max_bytes = usize::try_from(args.memory.0).unwrap_or(usize::MAX);
+    let max_bytes = memory(args, 256 << 20, 4);
     Bounds {
         max_bytes: args.max_size.map(|size| size.0),
         max_events: args.max_events,
@@ -27,6 +29,19 @@ pub(super) fn bounds(args: &RecordArgs) -> Bounds {
         rotate_after,
         flight: args.last.map(|last| Flight { last: last.0, max_bytes }),
     }
+}
+
+/// Bytes that may wait to be written; with --last that is only the snapshot.
+pub(super) fn spool_bytes(args: &RecordArgs) -> usize {
+    let usual = memory(args, SPOOL_BYTES, 8);
+    if args.last.is_some() { usual.min(SPOOL_BYTES) } else { usual }
+}
+
+/// What --memory says, else `usual`, or this share of what the control group may use.
+fn memory(args: &RecordArgs, usual: usize, share: u64) -> usize {
+    let limit =
+        memory_limit().map_or(usize::MAX, |limit| usize::try_from(limit / share).unwrap_or(usize::MAX));
+    args.memory.map_or(usual.min(limit), |size| usize::try_from(size.0).unwrap_or(usize::MAX))
 }
 
 pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {

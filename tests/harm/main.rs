@@ -19,4 +19,5 @@ mod leak;
 mod memory;
 mod priority;
 mod rate;
+mod slow;
 mod trouble;

@@ -58,7 +58,7 @@ fn threads_that_collect_go_first_and_the_command_does_not() {
     let most: fn(&(i64, u64)) -> bool = |&(nice, _)| nice == -20;
     let given: fn(&(i64, u64)) -> bool = |&(nice, policy)| (nice, policy) == (7, 0);
     for (options, is_ours, count) in
-        [(&[][..], most, 2), (&["--nice", "7"], given, 2), (&["--nice", "0"], most, 0)]
+        [(&[][..], most, 3), (&["--nice", "7"], given, 3), (&["--nice", "0"], most, 0)]
     {
         let args = [&["-f", "-o", "run.trace", "-a"], options, &["--", "sh", "-c", RANK]].concat();
         let recording = Recording::start(&folder, &args);

@@ -1,5 +1,6 @@
 //! What is drained at one time: plain data, so that everything after it can be tested without a kernel.
 
+use crate::drain::BATCH_WORDS;
 use crate::drain::loss::Loss;
 use crate::kernel::raw::{Raw, RawHead, extent};
 
@@ -37,12 +38,18 @@ pub struct Part {
 const HEAD_WORDS: usize = size_of::<RawHead>() / 8;
 
 impl Batch {
-    /// Empties the batch but keeps its memory.
+    /// Empties the batch but keeps its memory, unless that has become more than a full batch needs: with many CPUs, each of which
+    /// had much at some time.
     pub fn clear(&mut self) {
         for mut part in self.parts.drain(..) {
             part.clear();
             self.spare.push(part);
         }
+        let mut kept = 0;
+        self.spare.retain(|part| {
+            kept += part.capacity_words();
+            kept <= 2 * BATCH_WORDS
+        });
         self.losses.clear();
         self.complete_ns = 0;
         self.malformed = 0;
@@ -114,6 +121,11 @@ impl Part {
             at += count;
         }
         malformed
+    }
+
+    /// Words that it takes up, used or not.
+    fn capacity_words(&self) -> usize {
+        self.heads.capacity() * HEAD_WORDS + self.words.capacity() + self.runs.capacity()
     }
 
     /// Number of events.

@@ -22,12 +22,14 @@ use crate::kernel::program::Program;
 use crate::run::command::Running;
 use crate::run::notice::Notice;
 use crate::run::priority::Priority;
+use crate::run::spool::Spool;
 use crate::run::stop::Signals;
 use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
 use crate::write::control::Control;
 use crate::write::progress::{Ending, Progress};
+use crate::write::sink::Open;
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
@@ -59,6 +61,9 @@ enum News {
 /// The parts that a recording works with.
 pub(crate) struct Work<'w, 'a> {
     pub(crate) trace: TraceWriter<'a>,
+    /// Where its bytes wait, and what opens the files that they are for.
+    pub(crate) spool: Arc<Spool>,
+    pub(crate) open: Open<'a>,
     pub(crate) finder: Finder,
     /// Holds programs until the finder has looked at them, if the kernel allows it.
     pub(crate) holder: Option<Arc<Holder>>,
@@ -87,13 +92,13 @@ pub(crate) struct End {
 }
 
 impl<'a> Work<'_, 'a> {
-    /// Records until something ends it. Returns the trace, the drain, and how long it took or why it failed.
+    /// Records until something ends it. Returns the trace, and how long it took or why it failed.
     pub(crate) fn run(
         self,
         end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
-    ) -> (Result<TraceWriter<'a>>, Drain, Result<Duration>) {
-        let Self { trace, mut finder, watch, mut drain, program, longest, priority, .. } = self;
+    ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
+        let Self { trace, spool, open, mut finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
         let holder = self.holder.as_deref();
         // Only a few batches exist, so both are short.
@@ -102,9 +107,16 @@ impl<'a> Work<'_, 'a> {
             spare.push(Batch::default());
         }
         let (steps, spare, tips) = (&steps, &spare, &tips);
-        let (written, drained) = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
+            let closing = spool.closing();
+            let carrying = scope.spawn(move || {
+                priority.take();
+                spool.carry(open, &|| progress.end(Ending::Enough))
+            });
             let writing = scope.spawn(move || {
                 priority.take();
+                // Dropped last, whatever happens.
+                let _closing = closing;
                 write_steps(trace, steps, spare)
             });
             let (say, news) = channel();
@@ -137,18 +149,19 @@ impl<'a> Work<'_, 'a> {
                 }
                 drop(told);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
-                let completed = result.and_then(|()| draining.complete(ended_ns));
+                let is_complete = result.and_then(|()| draining.complete(ended_ns));
                 drop(watch);
                 let looked = join(looking).map(drop);
-                let emptied =
-                    completed.and_then(|is_complete| if is_complete { Ok(()) } else { draining.empty() });
-                emptied.and(looked).map(|()| duration)
+                let emptied = is_complete.and_then(|is| if is { Ok(()) } else { draining.empty() });
+                // What was recorded until an error is a whole trace as well.
+                draining.end().and(emptied).and(looked).map(|()| duration)
             });
             tell(&news, progress, notify);
             let drained = join(draining);
-            (join(writing), drained)
-        });
-        (written, drain, drained)
+            let written = join(writing);
+            let carried = join(carrying).map_err(tracer_format::Error::from);
+            (written.and_then(|trace| Ok(carried.map(|()| trace)?)), drained)
+        })
     }
 }
 
@@ -317,13 +330,21 @@ impl Draining<'_> {
                 return Ok(true);
             }
             if is_complete {
-                self.steps.push(Step::End(Totals::of(self.drain, &self.program)?));
+                self.end()?;
                 return Ok(true);
             }
             if latest <= Instant::now() {
                 return Ok(false);
             }
         }
+    }
+
+    /// Lets the trace be finished, if it is not yet.
+    fn end(&mut self) -> Result<()> {
+        let totals = Totals::of(self.drain, &self.program)?;
+        self.steps.push(Step::End(totals));
+        self.steps.close();
+        Ok(())
     }
 
     /// Empties the rings after detaching.

@@ -22,9 +22,9 @@ use crate::run::command::Running;
 use crate::run::notice::Notice;
 use crate::run::options::RecordOptions;
 use crate::run::pump::{End, Work};
+use crate::run::spool::Spool;
 use crate::run::stop::Signals;
 use crate::run::summary::{SiteTotal, Summary};
-use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
 use crate::write::control::Control;
@@ -131,6 +131,8 @@ impl Attached<'_> {
             finder.hold(holder.clone());
         }
         let (control, progress) = (Arc::new(Control::default()), Arc::new(Progress::default()));
+        let spool = Spool::new(output.spool_bytes);
+        let open = std::mem::replace(&mut output.open, spool.opener());
         let longest = output.flush / 4;
         let host = host::facts(options.command_line.clone());
         let surroundings = Surroundings { host, threads, read_clocks: host::clocks };
@@ -151,6 +153,8 @@ impl Attached<'_> {
         let start = |drain: &Drain| start_command(options, &program, drain);
         let work = Work {
             trace,
+            spool,
+            open,
             finder,
             holder,
             start: &start,
@@ -163,15 +167,13 @@ impl Attached<'_> {
             control,
             progress,
         };
-        let (trace, drain, drained) = work.run(&mut end, notify);
-        Ok(Ended { program, drain, end, trace, drained })
+        let (trace, drained) = work.run(&mut end, notify);
+        Ok(Ended { end, trace, drained })
     }
 }
 
-/// Everything is detached, and what the buffers had is written.
+/// Everything is detached, and the trace is finished.
 struct Ended<'a> {
-    program: Arc<Program>,
-    drain: Drain,
     end: End,
     trace: Result<TraceWriter<'a>>,
     /// Time from when every probe was attached to the end, or why the recording failed.
@@ -179,15 +181,11 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// Finishes the trace, waits for the command, and sums up.
+    /// Waits for the command, and sums up.
     fn finish(self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Summary> {
-        let Self { program, drain, end, trace, drained } = self;
+        let Self { end, trace, drained } = self;
         let End { mut signals, command, .. } = end;
         let ended = trace.and_then(|mut trace| {
-            if !trace.is_over() {
-                let Totals { cost, lost_processes } = Totals::of(&drain, &program)?;
-                trace.end(cost, lost_processes)?;
-            }
             trace.skipped_at_end().iter().for_each(|skipped| notify(Notice::Skipped(skipped)));
             if let Some(source) = trace.print_failure() {
                 return Err(Error::System { doing: "print the log", source });

@@ -28,6 +28,8 @@ pub struct Output<'a> {
     pub stages: Vec<StageDef>,
     /// An event is in the file at most this long after it fired.
     pub flush: Duration,
+    /// Bytes that may wait to be written, where a disk or pipe is slow: compressed events.
+    pub spool_bytes: usize,
     /// The bounds of the recording.
     pub bounds: Bounds,
 }

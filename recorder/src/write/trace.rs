@@ -71,7 +71,7 @@ impl<'a> TraceWriter<'a> {
         control: Arc<Control>,
         progress: Arc<Progress>,
     ) -> Result<Self> {
-        let Output { open, print, watch, stages, flush, bounds, accept: _ } = output;
+        let Output { open, print, watch, stages, flush, bounds, accept: _, spool_bytes: _ } = output;
         let mut rotation = Rotation::new(open, surroundings.host, stages, &bounds);
         Ok(Self {
             control,

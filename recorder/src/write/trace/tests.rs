@@ -97,6 +97,7 @@ impl Feeding {
             watch: None,
             stages: Vec::new(),
             flush: Duration::from_millis(200),
+            spool_bytes: 0,
             bounds,
         };
         change(&mut output);
