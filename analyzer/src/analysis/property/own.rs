@@ -1,9 +1,5 @@
 //! The time of nested spans without the spans inside of them.
 
-use std::collections::HashMap;
-
-use tracer_format::ThreadId;
-
 use crate::pair::Point;
 
 /// Spans that may be open on a thread; of those inside of more, no time is taken from the ones around.
@@ -13,12 +9,16 @@ const MAX_OPEN: usize = 1 << 12;
 /// inside of it, ns.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
-    threads: HashMap<ThreadId, Vec<(u64, u64)>>,
+    threads: Vec<Vec<(u64, u64)>>,
 }
 
 impl Openings {
     pub(super) fn begin(&mut self, at: Point) {
-        let open = self.threads.entry(at.thread).or_default();
+        let thread = at.thread.index();
+        if thread >= self.threads.len() {
+            self.threads.resize_with(thread + 1, Vec::new);
+        }
+        let open = &mut self.threads[thread];
         if open.len() < MAX_OPEN {
             open.push((at.time_ns, 0));
         }
@@ -26,7 +26,9 @@ impl Openings {
 
     /// The span that began at `begin` is open no more; it took `len_ns`, if it has an end. Gives its own time.
     pub(super) fn end(&mut self, begin: Point, len_ns: Option<u64>) -> u64 {
-        let Some(open) = self.threads.get_mut(&begin.thread) else { return len_ns.unwrap_or_default() };
+        let Some(open) = self.threads.get_mut(begin.thread.index()) else {
+            return len_ns.unwrap_or_default();
+        };
         let at = open.iter().rposition(|&(begin_ns, _)| begin_ns == begin.time_ns);
         let inside_ns = at.map_or(0, |at| open.remove(at).1);
         let around = at.and_then(|at| at.checked_sub(1)).and_then(|at| open.get_mut(at));
