@@ -1,7 +1,7 @@
 //! Processes and threads as the viewers know them: numbers that are unique, names, an order.
 //!
-//! Viewers know a process by its number alone. Pids that were reused, or come from two hosts, get numbers above those
-//! that Linux gives.
+//! Viewers know a process by its number alone. Pids that were reused, come from two hosts, or are none that viewers take, get
+//! numbers above those that Linux gives, which no process or thread of the trace has.
 
 use std::collections::HashSet;
 
@@ -9,6 +9,35 @@ use tracer_format::Definitions;
 
 /// Above every pid: Linux goes to 2^22.
 const FIRST_FREE: u32 = 1 << 23;
+
+/// Numbers that nothing in a trace has.
+struct Free {
+    own: HashSet<u32>,
+    next: u32,
+}
+
+impl Free {
+    fn of(definitions: &Definitions) -> Self {
+        let pids = definitions.processes.iter().map(|process| process.pid);
+        let own = pids.chain(definitions.threads.iter().map(|thread| thread.tid)).collect();
+        Self { own, next: FIRST_FREE }
+    }
+
+    fn take(&mut self) -> u32 {
+        loop {
+            let number = self.next;
+            self.next += 1;
+            if !self.own.contains(&number) {
+                return number;
+            }
+        }
+    }
+}
+
+/// Whether viewers take it for a process or a thread: 0 is the idle one, and those above do not fit.
+fn is_usual(number: u32) -> bool {
+    (1..=i32::MAX.unsigned_abs()).contains(&number)
+}
 
 /// Numbers for the viewers.
 #[derive(Debug)]
@@ -28,32 +57,22 @@ pub(crate) struct Tracks {
 
 impl Tracks {
     pub(crate) fn new(definitions: &Definitions) -> Self {
-        let mut next = FIRST_FREE;
+        let mut free = Free::of(definitions);
+        let loss_pid = free.take();
         let mut taken = HashSet::new();
-        let mut number = |wanted: u32| {
-            if taken.insert(wanted) {
-                return wanted;
-            }
-            next += 1;
-            next
-        };
+        let mut number =
+            |wanted: u32| if is_usual(wanted) && taken.insert(wanted) { wanted } else { free.take() };
         let pids: Vec<u32> = definitions.processes.iter().map(|process| number(process.pid)).collect();
         let mut taken_tids = HashSet::new();
         let thread = |thread: &tracer_format::Thread| {
-            let pid = pids.get(thread.process.index()).copied().unwrap_or(FIRST_FREE);
+            let pid = pids.get(thread.process.index()).copied().unwrap_or(loss_pid);
             let own = definitions.process(thread.process).map_or(0, |process| process.pid);
             // The main thread goes by its process's number.
             let tid = if thread.tid == own { pid } else { thread.tid };
-            if taken_tids.insert(tid) {
-                return (pid, tid);
-            }
-            next += 1;
-            taken_tids.insert(next);
-            (pid, next)
+            (pid, if is_usual(tid) && taken_tids.insert(tid) { tid } else { free.take() })
         };
         let threads: Vec<(u32, u32)> = definitions.threads.iter().map(thread).collect();
-        let first_probes = next + 1;
-        let probes = (first_probes..).take(threads.len()).collect();
+        let probes = threads.iter().map(|_| free.take()).collect();
         let first_site = |program: &str| definitions.sites.iter().position(|site| site.program == program);
         let mut order: Vec<usize> = (0..pids.len()).collect();
         order.sort_by_key(|&process| {
@@ -62,7 +81,7 @@ impl Tracks {
         });
         let mut ranks = vec![0; pids.len()];
         order.iter().enumerate().for_each(|(rank, &process)| ranks[process] = rank + 1);
-        Self { pids, threads, probes, ranks, loss_pid: FIRST_FREE }
+        Self { pids, threads, probes, ranks, loss_pid }
     }
 }
 
@@ -95,5 +114,23 @@ mod tests {
         assert_eq!(tracks.probes, [3, 4, 5, 6, 7].map(|number| free + number));
         assert_eq!(tracks.ranks, [2, 1, 3]);
         assert_eq!(tracks.loss_pid, free);
+    }
+
+    #[test]
+    fn numbers_are_none_of_the_trace() {
+        let process = |pid| Process { pid, ..Process::default() };
+        let thread = |process, tid| Thread { process: ProcessId(process), tid };
+        let free = FIRST_FREE;
+        let definitions = Definitions {
+            processes: [7, 7, free, free + 2, 0, u32::MAX].map(process).to_vec(),
+            threads: vec![thread(0, 7), thread(1, 7), thread(2, free), thread(3, free + 5), thread(4, 0)],
+            ..Definitions::default()
+        };
+        let tracks = Tracks::new(&definitions);
+        assert_eq!(tracks.loss_pid, free + 1);
+        assert_eq!(tracks.pids, [7, free + 3, free, free + 2, free + 4, free + 6]);
+        let tids: Vec<u32> = tracks.threads.iter().map(|thread| thread.1).collect();
+        assert_eq!(tids, [7, free + 3, free, free + 5, free + 4]);
+        assert_eq!(tracks.probes, [7, 8, 9, 10, 11].map(|number| free + number));
     }
 }

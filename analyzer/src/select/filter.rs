@@ -8,7 +8,7 @@ use std::ops::Range;
 use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
 use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, Known, ProcessId, Site, SiteId, Skipped};
 
-use super::moment::monotonic_ns;
+use super::moment;
 use crate::Result;
 
 /// What the user asked for; empty lists and `None` let everything through.
@@ -28,6 +28,9 @@ pub struct Filter {
     pub to: Option<Moment>,
 }
 
+/// Every time.
+const ALWAYS: Range<u64> = 0..u64::MAX;
+
 /// What a [`Filter`] means in one trace.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -40,8 +43,8 @@ pub struct Selection {
     /// What was not recorded, by id; empty if all.
     skipped: Vec<bool>,
     keys: Option<SeqRange>,
-    from_ns: u64,
-    to_ns: u64,
+    /// Disjoint, ascending.
+    times: Vec<Range<u64>>,
 }
 
 impl Selection {
@@ -54,8 +57,7 @@ impl Selection {
             threads: Vec::new(),
             skipped: Vec::new(),
             keys: None,
-            from_ns: 0,
-            to_ns: u64::MAX,
+            times: vec![ALWAYS],
         }
     }
 
@@ -83,12 +85,7 @@ impl Selection {
             let fits = |process: ProcessId| processes.get(process.index()).copied().unwrap_or_default();
             selection.threads = definitions.threads.iter().map(|thread| fits(thread.process)).collect();
         }
-        if let Some(from) = filter.from {
-            selection.from_ns = monotonic_ns(from, trace)?;
-        }
-        if let Some(to) = filter.to {
-            selection.to_ns = monotonic_ns(to, trace)?;
-        }
+        selection.times = moment::times(filter.from, filter.to, trace)?;
         selection.skipped =
             definitions.skipped.iter().map(|skipped| selection.concerns(filter, skipped)).collect();
         selection.all = selection.sites.is_empty()
@@ -102,7 +99,7 @@ impl Selection {
     /// The selected times and threads, whatever the probe and the key.
     #[must_use]
     pub fn of_every_probe(&self) -> Self {
-        let all = self.threads.is_empty() && self.from_ns == 0 && self.to_ns == u64::MAX;
+        let all = self.threads.is_empty() && self.times == [ALWAYS];
         Self { all, sites: Vec::new(), keys: None, ..self.clone() }
     }
 
@@ -110,15 +107,15 @@ impl Selection {
     #[must_use]
     pub fn time_range(&self, trace: &Known) -> (u64, u64) {
         let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
-        let first_ns = first_ns.max(self.from_ns);
-        (first_ns, last_ns.min(self.to_ns).max(first_ns))
+        let first_ns = first_ns.max(self.times.first().map_or(0, |range| range.start));
+        (first_ns, last_ns.min(self.times.last().map_or(0, |range| range.end)).max(first_ns))
     }
 
     /// Whether the block may have selected events.
     #[must_use]
     pub fn wants(&self, block: &BlockRef) -> bool {
         let keyed = |keys: SeqRange| keys.overlaps(block.key_min..=block.key_max);
-        block.last_ns >= self.from_ns && block.first_ns < self.to_ns.max(1) && self.keys.is_none_or(keyed)
+        self.touches(block.first_ns, block.last_ns) && self.keys.is_none_or(keyed)
     }
 
     /// Whether events of the site may be selected.
@@ -130,7 +127,12 @@ impl Selection {
     /// Whether the gap overlaps the selected time.
     #[must_use]
     pub fn wants_gap(&self, gap: &Gap) -> bool {
-        gap.to_ns >= self.from_ns && gap.from_ns < self.to_ns
+        self.touches(gap.from_ns, gap.to_ns)
+    }
+
+    /// Whether a time from `from_ns` to `to_ns` is selected.
+    fn touches(&self, from_ns: u64, to_ns: u64) -> bool {
+        self.times.iter().any(|range| to_ns >= range.start && from_ns < range.end)
     }
 
     /// Whether something that was not recorded would be selected; what is not known of it may be anything.
@@ -146,8 +148,7 @@ impl Selection {
         (filter.probes.is_empty() || probe.is_empty() || is_of_probe)
             && (filter.pids.is_empty() || skipped.pid == 0 || filter.pids.contains(&skipped.pid))
             && (filter.programs.is_empty() || program.is_empty() || is_of_program)
-            && (skipped.until_ns == 0 || skipped.until_ns >= self.from_ns)
-            && skipped.from_ns < self.to_ns.max(1)
+            && self.touches(skipped.from_ns, if skipped.until_ns == 0 { u64::MAX } else { skipped.until_ns })
     }
 
     /// What was not recorded of what is selected.
@@ -193,7 +194,7 @@ impl Selection {
         let time_ns = columns.time_ns[row];
         let listed =
             |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
-        (self.from_ns..self.to_ns).contains(&time_ns)
+        self.times.iter().any(|range| range.contains(&time_ns))
             && listed(&self.sites, columns.site[row].0)
             && listed(&self.threads, columns.thread[row].0)
             && self.keys.is_none_or(|keys| {
