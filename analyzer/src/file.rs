@@ -3,8 +3,10 @@
 pub mod info;
 pub mod verify;
 
+mod clocks;
 mod copy;
 mod import;
 
-pub use copy::{Input, copy};
+pub use clocks::ClockStep;
+pub use copy::{Copied, Input, copy};
 pub use import::{Imported, import};

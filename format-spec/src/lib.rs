@@ -60,4 +60,4 @@ pub use read::{
     Batch, Batches, BlockRef, DamagedRange, Found, Known, Outbox, Rest, Scanner, Share, Step, Stream, Trace,
     Worker,
 };
-pub use write::{Copier, Source, Writer, WriterOptions};
+pub use write::{Copier, Shift, Source, Writer, WriterOptions};

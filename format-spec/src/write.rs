@@ -2,8 +2,11 @@
 
 mod copy;
 mod kept;
+mod repeats;
 mod sealer;
+mod shift;
 mod writer;
 
 pub use copy::{Copier, Source};
+pub use shift::Shift;
 pub use writer::{Writer, WriterOptions};

@@ -4,9 +4,9 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracer_analyzer::file::{self, Imported};
-use tracer_analyzer::report::counted;
-use tracer_analyzer::{Error, Outcome, Selection};
+use tracer_analyzer::file::{self, ClockStep, Copied, Imported};
+use tracer_analyzer::report::{counted, duration};
+use tracer_analyzer::{Error, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
 use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
@@ -40,7 +40,7 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [file::Input { trace: &trace, selection }];
-    let outcome = copy(&args.target, &[&args.file], id, &inputs)?;
+    let outcome = copy(&args.target, &[&args.file], id, &inputs)?.outcome;
     Ok(trace::done(&args.file, &outcome))
 }
 
@@ -56,8 +56,26 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         traces.iter().map(|trace| file::Input { trace, selection: Selection::all() }).collect();
     let files: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
-    let outcome = copy(&args.target, &files, identity(ids), &sources)?;
-    Ok(trace::done(&args.target.output, &outcome))
+    let copied = copy(&args.target, &files, identity(ids), &sources)?;
+    for step in &copied.steps {
+        say!("{}: {}", name(&args.files[step.input]), step_text(step));
+    }
+    if copied.repeated > 0 {
+        let events = counted(copied.repeated, "event");
+        say!("{}: {events} of several traces taken once", name(&args.target.output));
+    }
+    Ok(trace::done(&args.target.output, &copied.outcome))
+}
+
+fn step_text(step: &ClockStep) -> String {
+    let ClockStep { at_ns, by_ns, slept, .. } = *step;
+    let by = duration(by_ns.unsigned_abs());
+    let what = match (slept, by_ns < 0) {
+        (true, _) => format!("the machine slept for {by}"),
+        (false, false) => format!("its clock was set forward by {by}"),
+        (false, true) => format!("its clock was set back by {by}"),
+    };
+    format!("{what} before {at_ns} ns; events after that are moved by as much")
 }
 
 pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
@@ -66,7 +84,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
     let inputs = [file::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
-    let outcome = copy(&args.target, &[&args.file], id, &inputs)?;
+    let outcome = copy(&args.target, &[&args.file], id, &inputs)?.outcome;
     say!("{}: {} events", name(&args.target.output), outcome.events);
     Ok(trace::done(&args.file, &outcome))
 }
@@ -84,7 +102,7 @@ fn copy(
     files: &[&Path],
     trace_id: u64,
     inputs: &[file::Input<'_, '_>],
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Copied> {
     write(target, files, trace_id, |writer| {
         file::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
     })

@@ -1,14 +1,18 @@
 //! Events of one or several traces go to a new one: what `repair`, `cut` and `merge` do.
 //!
-//! Streams: at most one batch of each source is in memory. Traces of other boots or hosts are shifted to the clock of the
-//! first one by their clock anchors.
+//! Streams: at most one batch of each source is in memory. Traces of other boots or hosts are put on the clock of the first one by
+//! their clock anchors; what several traces of one recorder have in common is copied once.
 
 use std::io::Write;
+use std::ops::Range;
 
-use tracer_format::{Batch, Batches, ClockAnchor, Columns, Copier, Gap, Source, Trace, Writer};
+use tracer_format::{
+    Batch, Batches, Columns, Copier, Gap, HostId, Shift, Skipped, SkippedKind, Source, Trace, Writer,
+};
 
+use super::clocks::{ClockStep, clocks};
+use crate::Result;
 use crate::select::{Outcome, Selection};
-use crate::{Error, Result};
 
 /// A trace to copy from.
 #[derive(Debug, Clone)]
@@ -19,12 +23,26 @@ pub struct Input<'t, 'a> {
     pub selection: Selection,
 }
 
-/// A source at work: what of its current batch is still to be copied.
+/// What was copied.
+#[derive(Debug, Clone, Default)]
+pub struct Copied {
+    /// Events copied, and what is missing among them.
+    pub outcome: Outcome,
+    /// Events that another input had too, and that were copied once.
+    pub repeated: u64,
+    /// Where the clock of an input was set, or its machine slept: later events went to another place.
+    pub steps: Vec<ClockStep>,
+}
+
+/// A part of an input at work, whose events are in order: what of its current batch is still to be copied.
 struct Running<'t, 'a> {
     input: &'t Input<'t, 'a>,
+    /// Which of the inputs it is of.
+    at: usize,
+    /// Its times, on the clock of the input.
+    window: Range<u64>,
     batches: Batches<'t, 'a>,
-    source: Source<'t>,
-    shift_ns: i64,
+    shift: Shift,
     columns: Columns,
     /// Selected rows of `columns` that are left, in order, last first.
     rows: Vec<usize>,
@@ -34,64 +52,89 @@ struct Running<'t, 'a> {
 /// Copies the selected events of all `inputs` to `writer` in time order; the caller finishes it.
 ///
 /// # Errors
-/// [`Error::Missing`] if one of two inputs of different boots has no clock anchors; [`Error::Format`] if the writer fails. Damage is
-/// no error: it is in the outcome.
-pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Result<Outcome> {
-    let mut copier = Copier::default();
-    let mut outcome = Outcome::default();
-    let mut running = Vec::with_capacity(inputs.len());
-    for (input, shift_ns) in inputs.iter().zip(shifts(inputs)?) {
-        let found = Outcome::of(input.trace, &input.selection);
-        outcome.lost = outcome.lost.saturating_add(found.lost);
-        outcome.gaps += found.gaps;
-        outcome.damage.extend(found.damage);
-        outcome.incomplete |= found.incomplete;
-        outcome.skipped.extend(found.skipped);
-        let wanted = |site| input.selection.wants_site(site);
-        let source = copier.source(&input.trace.definitions, shift_ns, wanted, writer)?;
-        for skipped in input.selection.skipped(&input.trace.definitions) {
-            copier.skipped(&source, &skipped, writer)?;
-        }
-        for anchor in &input.trace.clocks {
-            copier.clock(&source, anchor, writer)?;
-        }
-        let batches = input.trace.batches_where(|block| input.selection.wants(block));
-        let columns = Columns::default();
-        running.push(Running {
-            input,
-            batches,
-            source,
-            shift_ns,
-            columns,
-            rows: Vec::new(),
-            gaps: Vec::new(),
-        });
+/// [`Error::Missing`](crate::Error::Missing) if one of two inputs of different boots has no clock anchors;
+/// [`Error::Format`](crate::Error::Format) if the writer fails. Damage is no error: it is in the outcome.
+pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Result<Copied> {
+    let mut copier = if inputs.len() > 1 { Copier::each_once() } else { Copier::default() };
+    let traces: Vec<&Trace<'_>> = inputs.iter().map(|input| input.trace).collect();
+    let clocks = clocks(&traces)?;
+    let mut copied = Copied { steps: clocks.steps, ..Copied::default() };
+    let (mut sources, mut running) = (Vec::new(), Vec::new());
+    for (at, (input, shift)) in inputs.iter().zip(&clocks.shifts).enumerate() {
+        sources.push(begin(input, shift, &mut copier, writer, &mut copied.outcome)?);
+        running.extend(clocks.windows[at].iter().map(|window| {
+            let wants = |block: &tracer_format::BlockRef| {
+                input.selection.wants(block) && block.last_ns >= window.start && block.first_ns < window.end
+            };
+            Running {
+                input,
+                at,
+                window: window.clone(),
+                batches: input.trace.batches_where(wants),
+                shift: shift.clone(),
+                columns: Columns::default(),
+                rows: Vec::new(),
+                gaps: Vec::new(),
+            }
+        }));
+    }
+    for (at, from_ns, until_ns) in clocks.between {
+        let (kind, reason) = (SkippedKind::Events, "no recorder was at work between two runs".to_owned());
+        let skipped = Skipped { host: HostId(0), kind, from_ns, until_ns, reason, ..Skipped::default() };
+        copier.skipped(&sources[at], &skipped, writer)?;
+        copied.outcome.skipped.push(skipped);
     }
     loop {
-        for source in &mut running {
-            source.fill(&mut outcome);
-            for gap in source.gaps.drain(..) {
-                copier.gap(&source.source, &gap, writer)?;
+        for part in &mut running {
+            part.fill(&mut copied.outcome);
+            for gap in part.gaps.drain(..) {
+                if copier.gap(&sources[part.at], &gap, writer)? {
+                    copied.outcome.lost = copied.outcome.lost.saturating_add(gap.count);
+                    copied.outcome.gaps += 1;
+                }
             }
         }
         let mut times: Vec<(u64, usize)> =
-            running.iter().enumerate().filter_map(|(at, source)| Some((source.time_ns()?, at))).collect();
+            running.iter().enumerate().filter_map(|(at, part)| Some((part.time_ns()?, at))).collect();
         times.sort_unstable();
         let Some(&(_, first)) = times.first() else { break };
         let until_ns = times.get(1).map_or(u64::MAX, |&(time_ns, _)| time_ns);
-        let source = &mut running[first];
-        while let Some(time_ns) = source.time_ns()
+        let part = &mut running[first];
+        while let Some(time_ns) = part.time_ns()
             && time_ns <= until_ns
         {
-            let row = source.rows.pop().expect("it has a time");
-            copier.event(&mut source.source, &source.columns, row, writer)?;
-            outcome.events += 1;
+            let row = part.rows.pop().expect("it has a time");
+            let is_new = copier.event(&mut sources[part.at], &part.columns, row, writer)?;
+            *(if is_new { &mut copied.outcome.events } else { &mut copied.repeated }) += 1;
         }
     }
-    for source in &running {
-        copier.finish(&source.source, writer)?;
+    for source in &sources {
+        copier.finish(source, writer)?;
     }
-    Ok(outcome)
+    Ok(copied)
+}
+
+/// Defines what an input has, and says what is missing in it; lost events are counted where they are copied.
+fn begin<'t, W: Write>(
+    input: &Input<'t, '_>,
+    shift: &Shift,
+    copier: &mut Copier,
+    writer: &mut Writer<W>,
+    outcome: &mut Outcome,
+) -> Result<Source<'t>> {
+    let found = Outcome::of(input.trace, &input.selection);
+    outcome.damage.extend(found.damage);
+    outcome.incomplete |= found.incomplete;
+    outcome.skipped.extend(found.skipped);
+    let wanted = |site| input.selection.wants_site(site);
+    let source = copier.source(&input.trace.definitions, shift.clone(), wanted, writer)?;
+    for skipped in input.selection.skipped(&input.trace.definitions) {
+        copier.skipped(&source, &skipped, writer)?;
+    }
+    for anchor in &input.trace.clocks {
+        copier.clock(&source, anchor, writer)?;
+    }
+    Ok(source)
 }
 
 impl Running<'_, '_> {
@@ -101,8 +144,9 @@ impl Running<'_, '_> {
             match self.batches.next() {
                 Some(Batch::Events { columns, rows }) => {
                     let (selection, selected) = (&self.input.selection, &mut self.rows);
+                    let (window, times) = (&self.window, &columns.time_ns);
                     let collected = selection.rows(self.input.trace, columns, rows, |rows| {
-                        selected.extend(rows);
+                        selected.extend(rows.filter(|&row| window.contains(&times[row])));
                         Ok::<(), std::convert::Infallible>(())
                     });
                     let Ok(()) = collected;
@@ -111,9 +155,14 @@ impl Running<'_, '_> {
                         self.columns.clone_from(columns);
                     }
                 }
-                Some(Batch::Gap(gap)) if self.input.selection.wants_gap(&gap) => self.gaps.push(gap),
-                Some(Batch::Gap(_)) => {}
-                Some(Batch::Damaged(range)) => outcome.damage.push(range),
+                Some(Batch::Gap(gap)) => {
+                    if self.input.selection.wants_gap(&gap) && self.window.contains(&gap.from_ns) {
+                        self.gaps.push(gap);
+                    }
+                }
+                // Each part reads over it.
+                Some(Batch::Damaged(range)) if self.window.start == 0 => outcome.damage.push(range),
+                Some(Batch::Damaged(_)) => {}
                 None => return,
             }
         }
@@ -121,90 +170,133 @@ impl Running<'_, '_> {
 
     /// Time of the next row on the clock of the new trace.
     fn time_ns(&self) -> Option<u64> {
-        let row = *self.rows.last()?;
-        Some(self.columns.time_ns[row].saturating_add_signed(self.shift_ns))
+        Some(self.shift.apply(self.columns.time_ns[*self.rows.last()?]))
     }
-}
-
-/// What to add to the times of each input to have them on one clock: that of the first, or, where another one has times from
-/// before that clock began, one that began earlier.
-fn shifts(inputs: &[Input<'_, '_>]) -> Result<Vec<i64>> {
-    let mut shifts = Vec::with_capacity(inputs.len());
-    let mut earliest = 0;
-    for Input { trace, .. } in inputs {
-        let shift_ns = shift(inputs[0].trace, trace)?;
-        let times = trace.blocks.iter().map(|block| block.first_ns);
-        let times = times.chain(trace.gaps.iter().map(|gap| gap.from_ns));
-        let times = times.chain(trace.clocks.iter().map(|anchor| anchor.monotonic_ns));
-        let first = times.min().map_or(0, |first_ns| i128::from(first_ns) + i128::from(shift_ns));
-        earliest = first.min(earliest);
-        shifts.push(shift_ns);
-    }
-    let later = |shift_ns| i64::try_from(i128::from(shift_ns) - earliest).map_err(|_| TOO_FAR);
-    shifts.into_iter().map(later).collect()
-}
-
-const TOO_FAR: Error = Error::Missing("the clocks of the traces are too far apart");
-
-/// What to add to times of `other` to have them on the clock of `base`: 0 within one boot of one host.
-fn shift(base: &Trace<'_>, other: &Trace<'_>) -> Result<i64> {
-    let boot = |trace: &Trace<'_>| trace.definitions.hosts.first().map(|host| host.boot_id.clone());
-    if std::ptr::eq(base, other) || (boot(base).is_some_and(|id| !id.is_empty()) && boot(base) == boot(other))
-    {
-        return Ok(0);
-    }
-    let offset_ns = |trace: &Trace<'_>| trace.clocks.first().map(ClockAnchor::offset_ns);
-    let (base, other) = match (offset_ns(base), offset_ns(other)) {
-        (Some(base), Some(other)) => (base, other),
-        // Imported logs know of no clock but the one that their times are of.
-        (None, None) => return Ok(0),
-        _ => {
-            return Err(Error::Missing(
-                "the traces are of different boots and one has no clock anchors: their times cannot be compared",
-            ));
-        }
-    };
-    i64::try_from(other - base).map_err(|_| TOO_FAR)
 }
 
 #[cfg(test)]
 mod tests {
     use tracer_format::{
-        ArgKind, Firing, Host, HostId, Process, Site, SiteId, Thread, ThreadId, WriterOptions,
+        ArgKind, ClockAnchor, Firing, Host, Process, Site, SiteId, Thread, ThreadId, WriterOptions,
     };
 
     use super::*;
 
-    /// A trace of another boot each, with one event; times in seconds: of the event, of the anchor, its wall time.
-    fn recorded(boot_id: &str, at: u64, anchor: u64, wall: i64) -> Vec<u8> {
-        const SECOND: u64 = 1_000_000_000;
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A trace of a boot; times in seconds: of the events, and of anchors: on the events' clock, since boot, by the calendar.
+    fn recorded(boot_id: &str, events: &[u64], anchors: &[(u64, u64, i64)]) -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
         writer.host(Host { boot_id: boot_id.into(), ..Host::default() }).unwrap();
         let process = writer.process(Process { pid: 7, ..Process::default() }).unwrap();
         writer.thread(Thread { process, tid: 7 }).unwrap();
         writer.site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)], ..Site::default() }).unwrap();
-        let realtime_ns = wall * SECOND.cast_signed();
-        let monotonic_ns = anchor * SECOND;
-        writer
-            .clock(ClockAnchor { host: HostId(0), monotonic_ns, realtime_ns, ..ClockAnchor::default() })
-            .unwrap();
-        let (thread, site, values) = (ThreadId(0), SiteId(0), &[1]);
-        writer.push(&Firing { time_ns: at * SECOND, thread, site, cpu: 0, unreadable: 0, values }).unwrap();
+        for &(monotonic, boottime, wall) in anchors {
+            let realtime_ns = wall * SECOND.cast_signed();
+            let (monotonic_ns, boottime_ns) = (monotonic * SECOND, boottime * SECOND);
+            let anchor = ClockAnchor { monotonic_ns, boottime_ns, realtime_ns, ..ClockAnchor::default() };
+            writer.clock(anchor).unwrap();
+        }
+        for &at in events {
+            let (thread, site, values) = (ThreadId(0), SiteId(0), &[at]);
+            writer
+                .push(&Firing { time_ns: at * SECOND, thread, site, cpu: 0, unreadable: 0, values })
+                .unwrap();
+        }
         writer.finish().unwrap()
+    }
+
+    /// What came of merging files, and the merged file.
+    fn merged(files: &[&Vec<u8>]) -> (Copied, Vec<u8>) {
+        let traces: Vec<_> = files.iter().map(|file| Trace::open(file).unwrap()).collect();
+        let inputs: Vec<_> =
+            traces.iter().map(|trace| Input { trace, selection: Selection::all() }).collect();
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+        let copied = copy(&inputs, &mut writer).unwrap();
+        (copied, writer.finish().unwrap())
+    }
+
+    /// Times in seconds and arguments of the events, in the order of the file.
+    fn events(file: &[u8]) -> Vec<(u64, u64)> {
+        let trace = Trace::open(file).unwrap();
+        let mut batches = trace.batches();
+        let mut events = Vec::new();
+        while let Some(batch) = batches.next() {
+            if let Batch::Events { columns, rows } = batch {
+                events.extend(rows.map(|row| (columns.time_ns[row] / SECOND, columns.row_values(row)[0])));
+            }
+        }
+        events
     }
 
     #[test]
     fn events_from_before_the_boot_of_the_first_trace_keep_their_distance() {
         // The second host was up for 1000 s when the first one booted, and fired 8 s before that.
-        let files = [recorded("new", 2, 1, 101), recorded("old", 1002, 1000, 90)];
-        let traces = [Trace::open(&files[0]).unwrap(), Trace::open(&files[1]).unwrap()];
-        let inputs: Vec<_> =
-            traces.iter().map(|trace| Input { trace, selection: Selection::all() }).collect();
-        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
-        assert_eq!(copy(&inputs, &mut writer).unwrap().events, 2);
-        let bytes = writer.finish().unwrap();
-        let merged = Trace::open(&bytes).unwrap();
-        let (first_ns, last_ns) = merged.time_range().unwrap();
-        assert_eq!(last_ns - first_ns, 10_000_000_000, "wall times 92 and 102 s");
+        let files = [recorded("new", &[2], &[(1, 1, 101)]), recorded("old", &[1002], &[(1000, 1000, 90)])];
+        let (copied, merged) = merged(&[&files[0], &files[1]]);
+        assert_eq!(copied.outcome.events, 2);
+        let (first_ns, last_ns) = Trace::open(&merged).unwrap().time_range().unwrap();
+        assert_eq!(last_ns - first_ns, 10 * SECOND, "wall times 92 and 102 s");
+    }
+
+    #[test]
+    fn every_anchor_of_other_hosts_is_followed() {
+        let base = recorded("base", &[10, 100], &[(0, 0, 1000)]);
+        let step = |slept| ClockStep { input: 1, at_ns: 30 * SECOND, by_ns: 60_000_000_000, slept };
+        // Set forward by 60 s, and asleep for as long: wall times 1020, 1095 and 1100 s.
+        for (boottime, slept) in [(30, false), (90, true)] {
+            let other = recorded("other", &[20, 35, 40], &[(10, 10, 1010), (30, boottime, 1090)]);
+            let (copied, file) = merged(&[&base, &other]);
+            assert_eq!(copied.steps, [step(slept)]);
+            assert_eq!(events(&file), [(10, 10), (20, 20), (95, 35), (100, 40), (100, 100)]);
+        }
+        // The same where it is the first trace whose clock was set.
+        let other = recorded("other", &[20, 35, 40], &[(10, 10, 1010), (30, 30, 1090)]);
+        let (_, file) = merged(&[&other, &base]);
+        assert_eq!(events(&file), [(10, 10), (20, 20), (95, 35), (100, 40), (100, 100)]);
+    }
+
+    #[test]
+    fn events_are_in_order_where_a_clock_was_set_back() {
+        let base = recorded("base", &[1, 18], &[(0, 0, 1000)]);
+        // At 20 s the clock goes from 1020 to 1010 s.
+        let back = recorded("back", &[14, 19, 21, 25], &[(0, 0, 1000), (20, 20, 1010)]);
+        let (copied, file) = merged(&[&base, &back]);
+        assert_eq!(copied.steps[0].by_ns, -10_000_000_000);
+        assert_eq!(events(&file), [(1, 1), (11, 21), (14, 14), (15, 25), (18, 18), (19, 19)]);
+    }
+
+    #[test]
+    fn what_reading_clocks_takes_is_no_step() {
+        let mut other = recorded("other", &[10, 40], &[(0, 0, 1000), (20, 20, 1020)]);
+        let base = recorded("base", &[1], &[(0, 0, 1000)]);
+        let (copied, _) = merged(&[&base, &other]);
+        assert_eq!(copied.steps, []);
+        // Within one boot nothing moves, whatever the calendar says.
+        other = recorded("base", &[10, 40], &[(0, 0, 1000), (20, 20, 5000)]);
+        let (copied, file) = merged(&[&base, &other]);
+        assert_eq!((copied.steps, events(&file)), (vec![], vec![(1, 1), (10, 10), (40, 40)]));
+    }
+
+    #[test]
+    fn what_several_traces_have_in_common_is_taken_once() {
+        let one = recorded("a", &[1, 2, 3, 3, 4], &[(0, 0, 1000), (5, 5, 1005)]);
+        let two = recorded("a", &[3, 4, 5], &[(3, 3, 1003), (6, 6, 1006)]);
+        let (copied, file) = merged(&[&one, &two]);
+        assert_eq!((copied.repeated, copied.outcome.events), (2, 6));
+        assert_eq!(events(&file).iter().map(|event| event.0).collect::<Vec<_>>(), [1, 2, 3, 3, 4, 5]);
+        assert!(copied.outcome.skipped.is_empty());
+    }
+
+    #[test]
+    fn the_time_between_two_runs_was_not_recorded() {
+        let one = recorded("a", &[1, 2], &[(0, 0, 1000), (5, 5, 1005)]);
+        let two = recorded("a", &[9], &[(8, 8, 1008), (10, 10, 1010)]);
+        for order in [[&one, &two], [&two, &one]] {
+            let (_, file) = merged(&order);
+            let skipped = &Trace::open(&file).unwrap().definitions.skipped[..];
+            let [Skipped { from_ns, until_ns, .. }] = skipped else { panic!("{skipped:?}") };
+            assert_eq!((*from_ns, *until_ns), (5 * SECOND, 8 * SECOND));
+        }
     }
 }

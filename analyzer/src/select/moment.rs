@@ -80,18 +80,21 @@ mod tests {
     #[test]
     fn a_span_of_wall_time_is_what_the_anchors_make_of_it() {
         const END: u64 = u64::MAX;
+        let times = |anchors: &[ClockAnchor], walls: Range<i64>| -> Vec<(u64, u64)> {
+            of_wall(anchors, &walls).into_iter().map(|range| (range.start, range.end)).collect()
+        };
         let steady = clock(&[(10, 1010), (20, 1020)]);
-        assert_eq!(of_wall(&steady, &(1015..1025)), [15..25]);
-        assert_eq!(of_wall(&steady, &(0..1005)), [0..5]);
-        assert_eq!(of_wall(&steady, &(1012..i64::MAX)), [12..END]);
+        assert_eq!(times(&steady, 1015..1025), [(15, 25)]);
+        assert_eq!(times(&steady, 0..1005), [(0, 5)]);
+        assert_eq!(times(&steady, 1012..i64::MAX), [(12, END)]);
         // Asleep between the anchors: the wall goes from 1020 to 1080 at once.
         let slept = clock(&[(10, 1010), (20, 1080)]);
-        assert_eq!(of_wall(&slept, &(1050..i64::MAX)), [20..END]);
-        assert_eq!(of_wall(&slept, &(i64::MIN..1050)), [0..20]);
-        assert_eq!(of_wall(&slept, &(1030..1060)), []);
+        assert_eq!(times(&slept, 1050..i64::MAX), [(20, END)]);
+        assert_eq!(times(&slept, i64::MIN..1050), [(0, 20)]);
+        assert_eq!(times(&slept, 1030..1060), []);
         // Set back by 50: the wall was at 1000 to 1010 twice.
         let back = clock(&[(10, 1010), (60, 1010)]);
-        assert_eq!(of_wall(&back, &(1050..i64::MAX)), [50..60, 100..END]);
-        assert_eq!(of_wall(&back, &(1015..1020)), [15..20, 65..70]);
+        assert_eq!(times(&back, 1050..i64::MAX), [(50, 60), (100, END)]);
+        assert_eq!(times(&back, 1015..1020), [(15, 20), (65, 70)]);
     }
 }

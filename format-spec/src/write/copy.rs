@@ -5,7 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
-use super::Writer;
+use super::repeats::Repeats;
+use super::{Shift, Writer};
 use crate::error::Result;
 use crate::model::{
     ArgKind, ClockAnchor, Columns, Definition, Definitions, Exit, Firing, Gap, Host, HostId, Process,
@@ -21,6 +22,9 @@ pub struct Copier {
     sites: HashMap<Site, SiteId>,
     stages: Vec<StageDef>,
     skipped: HashSet<Skipped>,
+    sources: usize,
+    /// What sources have in common, if that is looked for.
+    repeats: Option<Repeats>,
 }
 
 /// How ids and times of one source become those of the new trace.
@@ -32,20 +36,29 @@ pub struct Source<'s> {
     sites: Vec<Option<SiteId>>,
     processes: Vec<Option<ProcessId>>,
     threads: Vec<Option<ThreadId>>,
-    shift_ns: i64,
+    shift: Shift,
     values: Vec<u64>,
+    /// Its number among the sources.
+    number: usize,
 }
 
 impl Copier {
+    /// A copier that takes events and gaps once which several sources have in common. Events must come in the order of their
+    /// times.
+    #[must_use]
+    pub fn each_once() -> Self {
+        Self { repeats: Some(Repeats::default()), ..Self::default() }
+    }
+
     /// Begins to copy from a source: defines its hosts, its stages and those sites whose ids `wanted` picks. Times are
-    /// shifted by `shift_ns`; processes and threads are defined when their first event comes.
+    /// shifted by `shift`; processes and threads are defined when their first event comes.
     ///
     /// # Errors
     /// As [`Writer::define`].
     pub fn source<'s, W: Write>(
         &mut self,
         definitions: &'s Definitions,
-        shift_ns: i64,
+        shift: impl Into<Shift>,
         wanted: impl Fn(SiteId) -> bool,
         writer: &mut Writer<W>,
     ) -> Result<Source<'s>> {
@@ -55,9 +68,11 @@ impl Copier {
             sites: Vec::new(),
             processes: vec![None; definitions.processes.len()],
             threads: vec![None; definitions.threads.len()],
-            shift_ns,
+            shift: shift.into(),
             values: Vec::new(),
+            number: self.sources,
         };
+        self.sources += 1;
         for host in &definitions.hosts {
             source.hosts.push(self.host(host, writer)?);
         }
@@ -66,7 +81,7 @@ impl Copier {
             let copied = !site.probe.is_empty() && wanted(SiteId(id));
             let shifted = |found_ns: u64| match found_ns {
                 0 => 0,
-                found_ns => found_ns.saturating_add_signed(shift_ns),
+                found_ns => source.shift.apply(found_ns),
             };
             let site = Site { found_ns: shifted(site.found_ns), ..site.clone() };
             source.sites.push(if copied { Some(self.site(&site, writer)?) } else { None });
@@ -80,7 +95,7 @@ impl Copier {
         Ok(source)
     }
 
-    /// Copies row `row` of `columns`; an event of a site that was not wanted is left out.
+    /// Copies row `row` of `columns`; false if it is left out: its site was not wanted, or another source had the same event.
     ///
     /// # Errors
     /// As [`Writer::push`].
@@ -90,16 +105,16 @@ impl Copier {
         columns: &Columns,
         row: usize,
         writer: &mut Writer<W>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let event = columns.event(row);
         let site = source.sites.get(event.site.index()).copied().flatten();
         let definitions = source.definitions;
         let (Some(old_site), Some(process)) =
             (definitions.site(event.site), definitions.process_of(event.thread))
         else {
-            return Ok(());
+            return Ok(false);
         };
-        let Some(site) = site else { return Ok(()) };
+        let Some(site) = site else { return Ok(false) };
         let thread = match source.threads[event.thread.index()] {
             Some(thread) => thread,
             None => self.thread(source, event.thread, process, writer)?,
@@ -119,33 +134,46 @@ impl Copier {
                 _ => {}
             }
         }
-        writer.push(&Firing {
-            time_ns: event.time_ns.saturating_add_signed(source.shift_ns),
-            thread,
-            site,
-            cpu: event.cpu,
-            unreadable,
-            values: &source.values,
-        })
+        let time_ns = source.shift.apply(event.time_ns);
+        if let Some(repeats) = &mut self.repeats {
+            let texts: Vec<Option<(&[u8], bool)>> = columns
+                .row_values(row)
+                .iter()
+                .zip(&old_site.args)
+                .filter(|(_, kind)| **kind == ArgKind::Str)
+                .map(|(value, _)| Some((columns.string(*value)?, columns.is_cut(*value))))
+                .collect();
+            let is_number = |(value, kind): (&u64, &ArgKind)| (*kind != ArgKind::Str).then_some(*value);
+            let numbers: Vec<Option<u64>> = source.values.iter().zip(&old_site.args).map(is_number).collect();
+            let identity = (thread, site, event.cpu, unreadable, numbers, texts);
+            if repeats.event(source.number, time_ns, identity) {
+                return Ok(false);
+            }
+        }
+        writer.push(&Firing { time_ns, thread, site, cpu: event.cpu, unreadable, values: &source.values })?;
+        Ok(true)
     }
 
-    /// Copies a gap.
+    /// Copies a gap; false if it is left out: its site was not wanted, or another source had the same gap.
     ///
     /// # Errors
     /// As [`Writer::gap`].
-    pub fn gap<W: Write>(&mut self, source: &Source<'_>, gap: &Gap, writer: &mut Writer<W>) -> Result<()> {
+    pub fn gap<W: Write>(&mut self, source: &Source<'_>, gap: &Gap, writer: &mut Writer<W>) -> Result<bool> {
         let site = match source.sites.get(gap.site.index()) {
-            Some(&None) => return Ok(()),
+            Some(&None) => return Ok(false),
             Some(&Some(site)) => site,
             None => Gap::ANY_SITE,
         };
-        writer.gap(Gap {
-            host: source.host(gap.host),
-            site,
-            from_ns: gap.from_ns.saturating_add_signed(source.shift_ns),
-            to_ns: gap.to_ns.saturating_add_signed(source.shift_ns),
-            ..*gap
-        })
+        let from_ns = source.shift.apply(gap.from_ns);
+        // Where the clock was set back meanwhile, it lasts as long as it did.
+        let lasted_ns = gap.to_ns.saturating_sub(gap.from_ns);
+        let to_ns = source.shift.apply(gap.to_ns).max(from_ns.saturating_add(lasted_ns));
+        let gap = Gap { host: source.host(gap.host), site, from_ns, to_ns, ..*gap };
+        if self.repeats.as_mut().is_some_and(|repeats| repeats.gap(source.number, gap)) {
+            return Ok(false);
+        }
+        writer.gap(gap)?;
+        Ok(true)
     }
 
     /// Copies a clock anchor. Its CLOCK_MONOTONIC is shifted as the events are, so that wall times stay right.
@@ -158,7 +186,7 @@ impl Copier {
         anchor: &ClockAnchor,
         writer: &mut Writer<W>,
     ) -> Result<()> {
-        let monotonic_ns = anchor.monotonic_ns.saturating_add_signed(source.shift_ns);
+        let monotonic_ns = source.shift.apply(anchor.monotonic_ns);
         writer.clock(ClockAnchor { host: source.host(anchor.host), monotonic_ns, ..*anchor })
     }
 
@@ -174,7 +202,7 @@ impl Copier {
     ) -> Result<()> {
         let shifted = |time_ns: u64| match time_ns {
             0 => 0,
-            time_ns => time_ns.saturating_add_signed(source.shift_ns),
+            time_ns => source.shift.apply(time_ns),
         };
         let skipped = Skipped {
             host: source.host(skipped.host),
@@ -197,7 +225,7 @@ impl Copier {
     pub fn finish<W: Write>(&mut self, source: &Source<'_>, writer: &mut Writer<W>) -> Result<()> {
         for exit in &source.definitions.exits {
             if let Some(&Some(process)) = source.processes.get(exit.process.index()) {
-                let time_ns = exit.time_ns.saturating_add_signed(source.shift_ns);
+                let time_ns = source.shift.apply(exit.time_ns);
                 writer.define(Definition::Exit(Exit { process, time_ns, ..*exit }))?;
             }
         }

@@ -86,11 +86,12 @@ impl Memory {
                 match batch {
                     Batch::Events { columns, rows } => {
                         for row in rows.filter(|&row| columns.time_ns[row] >= oldest_ns) {
-                            copier.event(&mut source, columns, row, writer)?;
-                            events += 1;
+                            events += u64::from(copier.event(&mut source, columns, row, writer)?);
                         }
                     }
-                    Batch::Gap(gap) if gap.to_ns >= oldest_ns => copier.gap(&source, &gap, writer)?,
+                    Batch::Gap(gap) if gap.to_ns >= oldest_ns => {
+                        copier.gap(&source, &gap, writer)?;
+                    }
                     Batch::Gap(_) => {}
                     Batch::Damaged(range) => unreachable!("written by this process a moment ago: {range:?}"),
                 }
