@@ -125,6 +125,13 @@ second_reader() {
 
 exports() { scripts/validators/check_exports.sh "$bin/tracer" sample-traces/data/[!v]*.trace; }
 
+# The job of docs/ci.md on the demo pipeline.
+ci() {
+  as_root scripts/ci_test.sh "$bin/tracer"
+  /usr/bin/python3 -c 'import yaml' 2>/dev/null || install_packages python3-yaml
+  /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' docs/ci/workflow.yml
+}
+
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {
   mkdir "$work/demo"
@@ -149,6 +156,7 @@ step samples samples
 step readme readme
 step second-reader second_reader
 step exports exports
+step ci ci
 step demo demo
 step kernels kernels
 

@@ -79,8 +79,11 @@ pub(crate) enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or that of a verb
+    Man {
+        /// The verb
+        verb: Option<String>,
+    },
 }
 
 #[cfg(test)]

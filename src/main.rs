@@ -66,7 +66,7 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         #[cfg(target_os = "linux")]
         Verb::Doctor(args) => verb::doctor::doctor(&args),
         Verb::Completions { shell } => verb::manual::completions(shell),
-        Verb::Man => verb::manual::man(),
+        Verb::Man { verb } => verb::manual::man(verb.as_deref()),
     }
 }
 

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use clap::CommandFactory;
 
-use crate::cli::Cli;
+use tracer_format::grammar::nearest;
+use tracer_format::log::escape;
+
+use crate::cli::{Cli, Mistake};
 use crate::done::Done;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
@@ -15,7 +18,21 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
     Ok(Done::All)
 }
 
-pub(crate) fn man() -> anyhow::Result<Done> {
-    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
+/// The page of the tool, or of a verb.
+pub(crate) fn man(verb: Option<&str>) -> anyhow::Result<Done> {
+    let mut tool = Cli::command();
+    // Verbs are called by their full names then, as in "tracer record".
+    tool.build();
+    let page = match verb {
+        None => &tool,
+        Some(verb) => tool.find_subcommand(verb).ok_or_else(|| {
+            let near = nearest(verb, tool.get_subcommands().map(clap::Command::get_name));
+            Mistake(format!("there is no verb {}{near}", escape(verb)))
+        })?,
+    };
+    let mut text = Vec::new();
+    let source = concat!("tracer ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(page.clone()).source(source).render(&mut text)?;
+    io::stdout().write_all(&text)?;
     Ok(Done::All)
 }

@@ -13,6 +13,7 @@ mod grammar;
 #[cfg(target_os = "linux")]
 mod hostile_file;
 mod keys;
+mod manual;
 mod open;
 mod presets;
 mod replace;

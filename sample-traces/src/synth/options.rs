@@ -35,6 +35,12 @@ pub struct Options {
     /// Spread of all times: deviation of their logarithm, 0 for none [default: 0.4, loop 0.02]
     #[arg(long, value_name = "SPREAD", value_parser = spread)]
     pub jitter: Option<f64>,
+    /// How many times as long the work on a buffer takes: its stage is slower, as after a bad change
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = times)]
+    pub slow: f64,
+    /// Part of the buffers that --slow is of
+    #[arg(long, value_name = "PART", default_value_t = 1.0, value_parser = whole_part)]
+    pub slow_part: f64,
     /// Part of the events that is lost, in bursts, each with its gaps
     #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part)]
     pub loss: f64,
@@ -73,6 +79,10 @@ pub struct Plan {
     pub rate: f64,
     /// Deviation of the logarithm of times.
     pub jitter: f64,
+    /// How many times as long the work on some buffers takes.
+    pub slow: f64,
+    /// Which part of the buffers.
+    pub slow_part: f64,
     /// Part of the events that is lost, below 1.
     pub loss: f64,
     /// Seed of all random numbers.
@@ -102,6 +112,8 @@ impl From<&Options> for Plan {
             workers: options.workers.unwrap_or(workers),
             rate: options.rate.unwrap_or(rate),
             jitter: options.jitter.unwrap_or(jitter),
+            slow: options.slow,
+            slow_part: options.slow_part,
             loss: options.loss,
             seed: options.seed,
             first_seq: options.first_seq,
@@ -126,6 +138,14 @@ fn rate(text: &str) -> Result<f64, String> {
 
 fn spread(text: &str) -> Result<f64, String> {
     number(text, 0.0, 2.0)
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    number(text, 0.01, 100.0)
+}
+
+fn whole_part(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0)
 }
 
 fn part(text: &str) -> Result<f64, String> {

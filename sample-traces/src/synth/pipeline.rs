@@ -163,7 +163,7 @@ impl<'p> Pipeline<'p> {
         self.workers[actor].next = match next {
             Next::BegAwe => {
                 let begin = recording.begin(self.stages.awe, &shot(site::BEG_AWE))?;
-                let mean_ns = self.awe_ns * self.slowness();
+                let mean_ns = whole((self.awe_ns * self.slowness()) as f64 * self.planted(buffer.seq));
                 self.act_in(actor, now_ns, mean_ns);
                 Next::EndAwe(begin)
             }
@@ -197,6 +197,13 @@ impl<'p> Pipeline<'p> {
     fn slowness(&mut self) -> u64 {
         let bits = self.random.next_u64();
         if self.plan.jitter > 0.0 && bits.is_multiple_of(SLOW) { 4 + (bits >> 60) } else { 1 }
+    }
+
+    /// How many times as long as without `--slow` it takes.
+    fn planted(&self, seq: u64) -> f64 {
+        // Of a sequence of its own: the rest of the trace is as without it.
+        let drawn = Random::for_buffer(!self.plan.seed, seq).next_u64() as f64 / u64::MAX as f64;
+        if drawn < self.plan.slow_part || self.plan.slow_part >= 1.0 { self.plan.slow } else { 1.0 }
     }
 
     /// A worker has written: the next one may, and the sink gets the buffer.
