@@ -156,20 +156,20 @@ killed() {
   local firing=$!
   sleep 2
   kill -KILL "$recorder"
-  at=$(python3 -c 'import time; print(time.monotonic_ns())')
+  # At once, without another program; the clock that events have, on a machine that has not slept.
+  read -r at _ </proc/uptime
   wait "$recorder" 2>/dev/null || true
   recorder=''
   last=$({ "$bin/tracer" replay "$work/run.trace" 2>/dev/null || true; } | sed -n 's/^\[ *\([0-9]*\)\] \[PID.*/\1/p' | tail -n1)
-  row killed "$kind" - - - - - "the last event in the file is $(((at - ${last:-0}) / 1000000)) ms older than the kill (--flush 200ms)"
+  row killed "$kind" - - - - - "the last event in the file is $((${at/.} * 10 - ${last:-0} / 1000000)) ms older than the kill (--flush 200ms)"
   wait "$firing"
 }
 
 # perf CASE WORKERS: what the traced program does beside perf record.
 beside_perf() {
-  local at register
+  local at
   at=$(python3 "$root/scripts/usdt_offset.py" "$work/firing" load hit)
-  register=${at#* }
-  printf 'p:tracer_load/hit %s:%s n=%%%s:s64\n' "$work/firing" "${at% *}" "${register#r}" >/sys/kernel/tracing/uprobe_events
+  echo "p:tracer_load/hit $work/firing:${at% *}" >/sys/kernel/tracing/uprobe_events
   perf record -q -a -o "$work/perf" -e tracer_load:hit -- "$work/firing" threads "$2" 0 "$seconds" >"$work/fired" 2>"$work/err"
   read -r hits took _ <"$work/fired"
   row "$1" 'perf' "$hits" - - - "$(per_second "$hits" "$took")" "perf record, for the cost of a hit"
