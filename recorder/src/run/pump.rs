@@ -150,8 +150,11 @@ impl<'a> Work<'_, 'a> {
                 drop(told);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
+                // What it found last and cannot record is part of the trace.
+                let finder = join(looking);
+                let completed = if matches!(is_complete, Ok(true)) { draining.end() } else { Ok(()) };
                 drop(watch);
-                let looked = join(looking).map(drop);
+                let looked = completed.and(finder.map(drop));
                 let emptied = is_complete.and_then(|is| if is { Ok(()) } else { draining.empty() });
                 // What was recorded until an error is a whole trace as well.
                 draining.end().and(emptied).and(looked).map(|()| duration)
@@ -315,7 +318,7 @@ impl Draining<'_> {
         }
     }
 
-    /// Hands on everything until the end of the recording, while sites are attached still, and lets the trace be completed. False if a
+    /// Hands on all events until the end of the recording, while sites are attached still. False if a
     /// thread of a traced program was interrupted while it stored an event, for too long to wait for it.
     fn complete(&mut self, ended_ns: u64) -> Result<bool> {
         let latest = Instant::now() + STRAGGLERS;
@@ -330,7 +333,6 @@ impl Draining<'_> {
                 return Ok(true);
             }
             if is_complete {
-                self.end()?;
                 return Ok(true);
             }
             if latest <= Instant::now() {
