@@ -43,7 +43,8 @@ fn many_busy_programs_lose_nothing() {
     let summary = recording.stop();
     assert_eq!(fired, PROGRAMS as u64 * HITS);
     assert!(stderr(&summary).contains(&format!("{fired} events, 0 lost")), "{}", stderr(&summary));
-    assert_eq!(summary.status.code(), Some(0));
+    // 3 where another program of this busy machine began before it could be held.
+    assert!(matches!(summary.status.code(), Some(0 | 3)));
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn threads_that_collect_go_first_and_the_command_does_not() {
         assert_eq!(rank(&command()), own, "{options:?}: the command's");
         std::fs::write(&fifo, "go\n").expect("the command reads");
         let summary = recording.ended();
-        assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+        assert!(matches!(summary.status.code(), Some(0 | 3)), "{}", stderr(&summary));
         std::fs::remove_file(folder.path("rank")).expect("there");
         stdout(&folder.tracer(&["verify", "run.trace"]), 0);
     }
@@ -86,7 +87,7 @@ fn where_no_priority_is_allowed_one_line_says_so() {
         let prefix = ["setpriv", "--bounding-set", lacks, "--inh-caps", lacks, "--"];
         let args = [&["-f", "-o", "run.trace", "--wait", "-e", "no:such"], options].concat();
         let summary = Recording::start_by(&folder, &prefix, &args).stop();
-        assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+        assert!(matches!(summary.status.code(), Some(0 | 3)), "{}", stderr(&summary));
         let text = stderr(&summary);
         let said = text.lines().filter(|line| line.contains("has no priority over what it records")).count();
         assert_eq!(said, lines, "{text}");
