@@ -29,6 +29,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// There are more of something than is worked out.
+    #[error("{what}: {found}, at most {max} are worked out; give those that matter with --stage or --stages")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// The trace lacks what the request needs.
     #[error("{0}")]
     Missing(&'static str),

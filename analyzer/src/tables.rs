@@ -76,6 +76,8 @@ pub enum Format {
     Arrow,
     /// Comma-separated values as in RFC 4180, with a head; lists are JSON, null is empty.
     Csv,
+    /// The same for spreadsheets: a text that one would take for a formula has a `'` before it.
+    SafeCsv,
 }
 
 /// `parquet`, `arrow` or `csv`: the format's name and the end of file names.

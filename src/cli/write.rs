@@ -22,6 +22,9 @@ pub(crate) struct ExportArgs {
     /// What the rows of a table are
     #[arg(long, value_name = "TABLE", default_value = "events")]
     pub(crate) table: TableArg,
+    /// CSV for a spreadsheet: a text that it would take for a formula (=, +, -, @ first) has a ' before it
+    #[arg(long)]
+    pub(crate) safe_csv: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -60,7 +60,10 @@ fn write(
         }
         ExportFormat::Parquet => tables::write(trace, &selection, rows, Format::Parquet, &mut out),
         ExportFormat::Arrow => tables::write(trace, &selection, rows, Format::Arrow, &mut out),
-        ExportFormat::Csv => tables::write(trace, &selection, rows, Format::Csv, &mut out),
+        ExportFormat::Csv => {
+            let format = if args.safe_csv { Format::SafeCsv } else { Format::Csv };
+            tables::write(trace, &selection, rows, format, &mut out)
+        }
     };
     let written = outcome.and_then(|outcome| Ok(output::finish(out).map(|()| outcome)?));
     let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
@@ -83,6 +86,9 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
             "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format"
         ))
     })?;
+    if args.safe_csv && format != ExportFormat::Csv {
+        return Err(Mistake("--safe-csv goes with csv".to_owned()));
+    }
     if matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) && args.table != TableArg::Events {
         return Err(Mistake("--table goes with parquet, arrow and csv".to_owned()));
     }

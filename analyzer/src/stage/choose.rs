@@ -1,18 +1,23 @@
 //! Which stages an analysis has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracer_format::Definitions;
 use tracer_format::grammar::Malformed;
 
 use super::draft::Draft;
 use super::learn::learn;
-use crate::Result;
+use crate::{Error, Result};
+
+/// Stages of one analysis. The largest programs have some hundreds; what is kept and compared grows with their square.
+const MAX_STAGES: usize = 2048;
+/// Stages that one probe begins: each of its events begins as many spans.
+const MAX_STAGES_OF_PROBE: usize = 64;
 
 /// The stages to analyze: those given; else those that the recording was given; else those that the names tell.
 ///
 /// # Errors
-/// [`crate::Error::Usage`] if two stages have one name, or a stage in the trace is not one.
+/// [`Error::Usage`] if two stages have one name, or a stage in the trace is not one; [`Error::TooMany`] if there are very many.
 pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> {
     let stages = if !given.is_empty() {
         given.to_vec()
@@ -21,6 +26,7 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     } else {
         learn(definitions)
     };
+    check(&stages)?;
     let mut names = BTreeSet::new();
     match stages.iter().find(|draft| !names.insert(&draft.stage.name)) {
         Some(stage) => {
@@ -30,9 +36,37 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     }
 }
 
+/// Refuses so many stages that their number is meant to do harm.
+fn check(stages: &[Draft]) -> Result<()> {
+    let mut begun = BTreeMap::new();
+    for begin in stages.iter().flat_map(|draft| &draft.stage.begins) {
+        *begun.entry((&begin.provider, &begin.probe)).or_insert(0) += 1;
+    }
+    let most = begun.into_values().max().unwrap_or(0);
+    let counts =
+        [("stages", stages.len(), MAX_STAGES), ("stages that begin at one probe", most, MAX_STAGES_OF_PROBE)];
+    let over = counts.into_iter().find(|(_, found, max)| found > max);
+    over.map_or(Ok(()), |(what, found, max)| Err(Error::TooMany { what, found, max }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stages(count: usize, begins: usize) -> Vec<Draft> {
+        (0..count).map(|n| format!("s{n} = a:b{} -> c:d", n % begins).parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn very_many_stages_are_refused() {
+        let choose = |stages: Vec<Draft>| choose(&stages, &Definitions::default()).map(|stages| stages.len());
+        assert_eq!(choose(stages(MAX_STAGES, 64)).unwrap(), MAX_STAGES);
+        let error = choose(stages(MAX_STAGES + 1, 64)).unwrap_err().to_string();
+        assert!(error.starts_with("stages: 2049, at most 2048 are worked out"), "{error}");
+        assert_eq!(choose(stages(MAX_STAGES_OF_PROBE, 1)).unwrap(), MAX_STAGES_OF_PROBE);
+        let error = choose(stages(MAX_STAGES_OF_PROBE + 1, 1)).unwrap_err().to_string();
+        assert!(error.starts_with("stages that begin at one probe: 65, at most 64"), "{error}");
+    }
 
     #[test]
     fn two_stages_cannot_have_one_name() {

@@ -14,25 +14,30 @@ use crate::{Error, Result};
 /// Encodes one table.
 pub(super) struct CsvEncoder {
     second: Second,
+    guard: Guard,
 }
 
+/// Whether texts are kept from being formulas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Guard(bool);
+
 impl CsvEncoder {
-    /// Appends the head to `out`.
-    pub(super) fn new(schema: &Schema, out: &mut Vec<u8>) -> Self {
+    /// Appends the head to `out`; `is_safe` for texts that no spreadsheet takes for formulas.
+    pub(super) fn new(schema: &Schema, is_safe: bool, out: &mut Vec<u8>) -> Self {
         for (position, field) in schema.fields().iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
-            push_field(out, field.name());
+            push_field(out, Guard(false), field.name());
         }
         out.extend_from_slice(b"\r\n");
-        Self { second: Second::default() }
+        Self { second: Second::default(), guard: Guard(is_safe) }
     }
 
     /// Appends a line for each row to `out`.
     pub(super) fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let columns: Vec<Cells<'_>> =
-            batch.columns().iter().map(|column| Cells::new(column)).collect::<Result<_>>()?;
+            batch.columns().iter().map(|column| Cells::new(column, self.guard)).collect::<Result<_>>()?;
         for row in 0..batch.num_rows() {
             for (position, cells) in columns.iter().enumerate() {
                 if position > 0 {
@@ -53,7 +58,7 @@ enum Cells<'b> {
     Time(&'b [i64], Option<&'b NullBuffer>),
     /// Numbers of names, and the names as fields.
     Name(&'b [i32], Vec<Vec<u8>>, Option<&'b NullBuffer>),
-    Text(&'b arrow::array::StringArray),
+    Text(&'b arrow::array::StringArray, Guard),
     Truth(&'b arrow::array::BooleanArray),
     Numbers {
         ends: &'b [i32],
@@ -67,7 +72,7 @@ enum Cells<'b> {
 }
 
 impl<'b> Cells<'b> {
-    fn new(column: &'b dyn Array) -> Result<Self> {
+    fn new(column: &'b dyn Array, guard: Guard) -> Result<Self> {
         let nulls = column.nulls();
         Ok(match column.data_type() {
             DataType::Int32 => Self::Small(column.as_primitive::<Int32Type>().values(), nulls),
@@ -75,13 +80,13 @@ impl<'b> Cells<'b> {
             DataType::Timestamp(..) => {
                 Self::Time(column.as_primitive::<TimestampMicrosecondType>().values(), nulls)
             }
-            DataType::Utf8 => Self::Text(column.as_string::<i32>()),
+            DataType::Utf8 => Self::Text(column.as_string::<i32>(), guard),
             DataType::Boolean => Self::Truth(column.as_boolean()),
             DataType::Dictionary(..) => {
                 let names = column.as_dictionary::<Int32Type>();
                 let field = |name: Option<&str>| {
                     let mut field = Vec::new();
-                    push_field(&mut field, name.unwrap_or_default());
+                    push_field(&mut field, guard, name.unwrap_or_default());
                     field
                 };
                 let fields = names.values().as_string::<i32>().iter().map(field).collect();
@@ -110,7 +115,7 @@ impl<'b> Cells<'b> {
             Self::Small(numbers, known) if is_known(known) => push_signed(out, numbers[row].into()),
             Self::Number(numbers, known) if is_known(known) => push_signed(out, numbers[row]),
             Self::Time(micros, known) if is_known(known) => second.push(micros[row], out),
-            Self::Text(texts) if texts.is_valid(row) => push_field(out, texts.value(row)),
+            Self::Text(texts, guard) if texts.is_valid(row) => push_field(out, *guard, texts.value(row)),
             Self::Small(..) | Self::Number(..) | Self::Time(..) | Self::Text(..) => {}
             Self::Truth(truths) => out.extend_from_slice(if truths.value(row) { b"true" } else { b"false" }),
             Self::Name(_, _, known) if !is_known(known) => {}
@@ -159,11 +164,19 @@ fn push_strings(out: &mut Vec<u8>, elements: std::ops::Range<usize>, strings: &a
     }
     let list: Vec<Option<&str>> =
         elements.map(|at| strings.is_valid(at).then(|| strings.value(at))).collect();
-    push_field(out, &serde_json::json!(list).to_string());
+    // It begins with a bracket.
+    push_field(out, Guard(false), &serde_json::json!(list).to_string());
 }
 
 /// Appends a field, in quotes if it needs them.
-fn push_field(out: &mut Vec<u8>, text: &str) {
+fn push_field(out: &mut Vec<u8>, guard: Guard, text: &str) {
+    let guarded;
+    let text = if guard.0 && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']) {
+        guarded = format!("'{text}");
+        &guarded
+    } else {
+        text
+    };
     if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
         return out.extend_from_slice(text.as_bytes());
     }
@@ -233,7 +246,23 @@ mod tests {
             [("plain 'x'", "plain 'x'"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\"")];
         for (text, expected) in cases {
             let mut out = Vec::new();
-            push_field(&mut out, text);
+            push_field(&mut out, Guard(false), text);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_guarded_text_is_no_formula() {
+        for (text, expected) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1", "'+1"),
+            ("-x,y", "\"'-x,y\""),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("a=b", "a=b"),
+            ("'x", "'x"),
+        ] {
+            let mut out = Vec::new();
+            push_field(&mut out, Guard(true), text);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }

@@ -31,7 +31,9 @@ impl<'w, W: Write> TableWriter<'w, W> {
         let encoder = match format {
             Format::Parquet => Encoder::Parquet(ParquetEncoder::new(schema)?),
             Format::Arrow => Encoder::Arrow(ArrowEncoder::new(&schema)?),
-            Format::Csv => Encoder::Csv(CsvEncoder::new(&schema, &mut bytes)),
+            Format::Csv | Format::SafeCsv => {
+                Encoder::Csv(CsvEncoder::new(&schema, format == Format::SafeCsv, &mut bytes))
+            }
         };
         Ok(Self { encoder, bytes, out })
     }

@@ -1,7 +1,7 @@
 //! A stage as the user gave it while recording.
 
 /// A stage that the user gave while recording: an interval between two probes with the same key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct StageDef {
     /// Name of the stage.
     pub name: String,

@@ -20,7 +20,7 @@ pub struct Copier {
     processes: HashMap<Process, ProcessId>,
     threads: HashMap<Thread, ThreadId>,
     sites: HashMap<Site, SiteId>,
-    stages: Vec<StageDef>,
+    stages: HashSet<StageDef>,
     skipped: HashSet<Skipped>,
     sources: usize,
     /// What sources have in common, if that is looked for.
@@ -87,8 +87,7 @@ impl Copier {
             source.sites.push(if copied { Some(self.site(&site, writer)?) } else { None });
         }
         for stage in &definitions.stages {
-            if !self.stages.contains(stage) {
-                self.stages.push(stage.clone());
+            if self.stages.insert(stage.clone()) {
                 writer.define(Definition::Stage(stage.clone()))?;
             }
         }

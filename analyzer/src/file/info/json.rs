@@ -1,7 +1,8 @@
 //! What a trace holds, as JSON: times in ns, sizes in bytes.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json as value};
-use tracer_format::{Cost, Host, StageDef, Trace};
+use tracer_format::{ClockAnchor, Cost, Gap, Host, Process, StageDef, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
 use crate::report::skipped;
@@ -14,39 +15,68 @@ const VERSION: u32 = 1;
 /// Renders what `trace` holds, with a line end; with the events of each probe and process if `counts` are given.
 #[must_use]
 pub fn json(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
-    let definitions = &trace.definitions;
-    let bytes = trace.bytes().len() as u64;
-    let events = trace.events();
-    let document = value!({
-        "version": VERSION,
-        "state": FileState::of(trace).name(),
-        "complete": trace.complete,
-        "format_version": version(trace),
-        "trace_ids": trace.trace_ids.iter().map(|id| format!("{id:016x}")).collect::<Vec<_>>(),
-        "bytes": bytes,
-        "events": events,
-        "bytes_per_event": (events > 0).then(|| bytes as f64 / events as f64),
-        "time": time(trace),
-        "blocks": blocks(trace),
-        "loss": loss(trace, counts.map(|counts| &counts.outcome)),
-        "cut_strings": trace.cut_strings,
-        "skipped": definitions.skipped.iter().map(skipped::json).collect::<Vec<_>>(),
-        "hosts": definitions.hosts.iter().map(host).collect::<Vec<_>>(),
-        "clocks": trace.clocks.iter().map(|anchor| value!({
-            "host": anchor.host.0,
-            "monotonic_ns": anchor.monotonic_ns,
-            "boottime_ns": anchor.boottime_ns,
-            "realtime_ns": anchor.realtime_ns,
-            "tai_ns": anchor.tai_ns,
-        })).collect::<Vec<_>>(),
-        "processes": process_list(trace, counts),
-        "probes": probe_list(trace, counts),
-        "stages": definitions.stages.iter().map(stage).collect::<Vec<_>>(),
-        "cost": definitions.cost.as_ref().map(cost),
-    });
+    let document = Document { trace, counts };
     let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
     text.push('\n');
     text
+}
+
+/// What is shown; as values, all of it would take many times the room of the text.
+struct Document<'d> {
+    trace: &'d Trace<'d>,
+    counts: Option<&'d Counts>,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { trace, counts } = *self;
+        let definitions = &trace.definitions;
+        let (bytes, events) = (trace.bytes().len() as u64, trace.events());
+        let trace_ids: Vec<String> = trace.trace_ids.iter().map(|id| format!("{id:016x}")).collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", &VERSION)?;
+        map.serialize_entry("state", FileState::of(trace).name())?;
+        map.serialize_entry("complete", &trace.complete)?;
+        map.serialize_entry("format_version", &version(trace))?;
+        map.serialize_entry("trace_ids", &trace_ids)?;
+        map.serialize_entry("bytes", &bytes)?;
+        map.serialize_entry("events", &events)?;
+        map.serialize_entry("bytes_per_event", &(events > 0).then(|| bytes as f64 / events as f64))?;
+        map.serialize_entry("time", &time(trace))?;
+        map.serialize_entry("blocks", &blocks(trace))?;
+        map.serialize_entry("loss", &Loss { trace, decoded: counts.map(|counts| &counts.outcome) })?;
+        map.serialize_entry("cut_strings", &trace.cut_strings)?;
+        map.serialize_entry("skipped", &OneByOne(|| definitions.skipped.iter().map(skipped::json)))?;
+        map.serialize_entry("hosts", &OneByOne(|| definitions.hosts.iter().map(host)))?;
+        map.serialize_entry("clocks", &OneByOne(|| trace.clocks.iter().map(clock)))?;
+        let lives = Lives::of(trace);
+        let process = |row| process_row(&lives, counts, row);
+        map.serialize_entry("processes", &OneByOne(|| processes(trace).map(process)))?;
+        let probes = probes(trace);
+        map.serialize_entry("probes", &OneByOne(|| probes.iter().map(|probe| probe_row(probe, counts))))?;
+        map.serialize_entry("stages", &OneByOne(|| definitions.stages.iter().map(stage)))?;
+        map.serialize_entry("cost", &definitions.cost.as_ref().map(cost))?;
+        map.end()
+    }
+}
+
+/// A list whose elements are made one by one.
+struct OneByOne<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = Value>> Serialize for OneByOne<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+fn clock(anchor: &ClockAnchor) -> Value {
+    value!({
+        "host": anchor.host.0,
+        "monotonic_ns": anchor.monotonic_ns,
+        "boottime_ns": anchor.boottime_ns,
+        "realtime_ns": anchor.realtime_ns,
+        "tai_ns": anchor.tai_ns,
+    })
 }
 
 fn time(trace: &Trace<'_>) -> Value {
@@ -73,20 +103,31 @@ fn blocks(trace: &Trace<'_>) -> Value {
 }
 
 /// What is missing; as far as it was found when all was decoded, if it was.
-fn loss(trace: &Trace<'_>, decoded: Option<&Outcome>) -> Value {
-    let damage = decoded.map_or(&trace.damage, |outcome| &outcome.damage);
+struct Loss<'d> {
+    trace: &'d Trace<'d>,
+    decoded: Option<&'d Outcome>,
+}
+
+impl Serialize for Loss<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let damage = self.decoded.map_or(&self.trace.damage, |outcome| &outcome.damage);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("lost", &self.trace.dropped())?;
+        map.serialize_entry("gaps", &OneByOne(|| self.trace.gaps.iter().map(gap)))?;
+        map.serialize_entry("damage", &OneByOne(|| damage.iter().map(damaged)))?;
+        map.serialize_entry("tail_bytes", &self.trace.tail_bytes)?;
+        map.end()
+    }
+}
+
+fn gap(gap: &Gap) -> Value {
     value!({
-        "lost": trace.dropped(),
-        "gaps": trace.gaps.iter().map(|gap| value!({
-            "host": gap.host.0,
-            "cpu": (gap.cpu != tracer_format::Gap::ANY_CPU).then_some(gap.cpu),
-            "site": (gap.site != tracer_format::Gap::ANY_SITE).then_some(gap.site.0),
-            "from_ns": gap.from_ns,
-            "to_ns": gap.to_ns,
-            "lost": gap.count,
-        })).collect::<Vec<_>>(),
-        "damage": damage.iter().map(damaged).collect::<Vec<_>>(),
-        "tail_bytes": trace.tail_bytes,
+        "host": gap.host.0,
+        "cpu": (gap.cpu != Gap::ANY_CPU).then_some(gap.cpu),
+        "site": (gap.site != Gap::ANY_SITE).then_some(gap.site.0),
+        "from_ns": gap.from_ns,
+        "to_ns": gap.to_ns,
+        "lost": gap.count,
     })
 }
 
@@ -112,49 +153,41 @@ fn host(host: &Host) -> Value {
     })
 }
 
-fn process_list(trace: &Trace<'_>, counts: Option<&Counts>) -> Vec<Value> {
-    let lives = Lives::of(trace);
-    let row = |(id, process): (usize, &tracer_format::Process)| {
-        let exit = lives.exit(id);
-        let mut row = value!({
-            "host": process.host.0,
-            "pid": process.pid,
-            "parent_pid": process.parent_pid,
-            "program": process.program,
-            "executable": process.executable,
-            "command": process.command,
-            "started": lives.started_ns(process).map(rfc3339),
-            "exit": exit.map(|exit| value!({ "time_ns": exit.time_ns, "status": exit.status })),
-        });
-        if let Some(counts) = counts {
-            row["events"] = value!(counts.processes.get(id));
-        }
-        row
-    };
-    processes(trace).map(row).collect()
+fn process_row(lives: &Lives<'_>, counts: Option<&Counts>, (id, process): (usize, &Process)) -> Value {
+    let mut row = value!({
+        "host": process.host.0,
+        "pid": process.pid,
+        "parent_pid": process.parent_pid,
+        "program": process.program,
+        "executable": process.executable,
+        "command": process.command,
+        "started": lives.started_ns(process).map(rfc3339),
+        "exit": lives.exit(id).map(|exit| value!({ "time_ns": exit.time_ns, "status": exit.status })),
+    });
+    if let Some(counts) = counts {
+        row["events"] = value!(counts.processes.get(id));
+    }
+    row
 }
 
-fn probe_list(trace: &Trace<'_>, counts: Option<&Counts>) -> Vec<Value> {
-    let row = |probe: &super::ProbeSites<'_>| {
-        let site = probe.site;
-        let mut row = value!({
-            "provider": site.provider,
-            "probe": site.probe,
-            "program": site.program,
-            "path": site.path,
-            "build_id": hex(&site.build_id),
-            "sites": probe.ids.len(),
-            "arguments": argument_names(&site.args),
-            "argument_spec": site.spec,
-            "key_argument": site.key_arg,
-            "semaphore": site.semaphore_offset != 0,
-        });
-        if let Some(counts) = counts {
-            row["events"] = value!(probe.events(counts));
-        }
-        row
-    };
-    probes(trace).iter().map(row).collect()
+fn probe_row(probe: &super::ProbeSites<'_>, counts: Option<&Counts>) -> Value {
+    let site = probe.site;
+    let mut row = value!({
+        "provider": site.provider,
+        "probe": site.probe,
+        "program": site.program,
+        "path": site.path,
+        "build_id": hex(&site.build_id),
+        "sites": probe.ids.len(),
+        "arguments": argument_names(&site.args),
+        "argument_spec": site.spec,
+        "key_argument": site.key_arg,
+        "semaphore": site.semaphore_offset != 0,
+    });
+    if let Some(counts) = counts {
+        row["events"] = value!(probe.events(counts));
+    }
+    row
 }
 
 fn stage(stage: &StageDef) -> Value {
