@@ -120,10 +120,10 @@ impl<'a> Work<'_, 'a> {
                 write_steps(trace, steps, spare)
             });
             let (say, news) = channel();
-            if let Some(holder) = holder {
+            let listening = holder.map(|holder| {
                 let say = say.clone();
-                scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)));
-            }
+                scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
+            });
             let looking =
                 scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
             // Only now is it answered when it runs its program.
@@ -147,6 +147,8 @@ impl<'a> Work<'_, 'a> {
                 if let Some(holder) = holder {
                     holder.stop();
                 }
+                // What the responder told until then is looked at.
+                listening.into_iter().for_each(join);
                 drop(told);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
