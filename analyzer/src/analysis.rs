@@ -7,17 +7,18 @@ pub mod group;
 
 mod edge_map;
 mod latency;
+mod pass;
 mod property;
 mod slices;
 mod summary;
 mod tally;
 mod tree;
-mod walk;
 
 pub(crate) use edge_map::EdgeMap;
 pub use latency::{EXACT, Latency, Summary};
+pub(crate) use pass::{MadeSink, Pass};
 pub use property::Properties;
 pub use slices::{Band, SLICES, Slices};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
+pub use tally::analyze;
 pub use tree::{Growth, Tree, TreeNode};
-pub use walk::analyze;

@@ -1,5 +1,6 @@
 //! Which events belong together: begins and ends become spans, and spans of one key hand on to each other.
 
+mod found;
 mod identity;
 mod key_text;
 mod keyed;
@@ -12,6 +13,7 @@ mod slots;
 mod source;
 mod span;
 
+pub(crate) use found::Found;
 pub(crate) use key_text::KeyTexts;
 pub use pairer::{Pairer, WAITING_SLOTS};
 pub use remembered::RECENT_KEYS;

@@ -13,6 +13,15 @@ use tracer_format::{Gap, Trace};
 use crate::pair::Class;
 use crate::select::Selection;
 
+/// Whether the events are drawn, an instant each: they are most of a picture's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probes {
+    /// They are.
+    Drawn,
+    /// Stages, hand-offs, irregular ends and loss are, events are not.
+    LeftOut,
+}
+
 /// When the picture begins: at the first event or loss that is selected, CLOCK_MONOTONIC ns; 0 if there is neither.
 pub(crate) fn start_ns(trace: &Trace<'_>, selection: &Selection) -> u64 {
     let events = trace.blocks.iter().filter(|block| selection.wants(block)).map(|block| block.first_ns);

@@ -39,7 +39,7 @@ use std::str::FromStr;
 use tracer_format::grammar::Malformed;
 use tracer_format::{Batch, Trace};
 
-use crate::analysis::analyze;
+use crate::analysis::Pass;
 use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::{Error, Result};
@@ -49,6 +49,7 @@ use events::EventRows;
 use spans::SpanRows;
 
 mod arrow_ipc;
+mod column_set;
 mod csv;
 mod encoding;
 mod events;
@@ -126,7 +127,7 @@ fn write_events(
     let mut outcome = Outcome::of(trace, selection);
     let metadata = metadata::of_trace(trace, selection, "events");
     let mut rows = EventRows::new(trace, metadata);
-    let mut writer = TableWriter::new(rows.schema(), format, out)?;
+    let mut writer = TableWriter::new(rows.schema(), format, trace.threads(), out)?;
     trace.walk(
         |block| selection.wants(block),
         trace.threads().min(MAX_THREADS),
@@ -165,14 +166,15 @@ fn write_spans(
 ) -> Result<Outcome> {
     let metadata = metadata::of_trace(trace, selection, "spans");
     let rows = SpanRows::new(trace, stages, metadata);
-    let writer = TableWriter::new(rows.schema(), format, out)?;
-    let mut sink = spans::SpanSink { rows, writer, failure: None };
-    let analysis = match analyze(trace, selection, stages, &mut sink) {
-        Ok(analysis) => analysis,
+    let writer = TableWriter::new(rows.schema(), format, trace.threads(), out)?;
+    let mut sink = spans::SpanSink { rows, writer, events: 0, failure: None };
+    let passed = match (Pass { trace, selection, stages }).run(|| (), &mut sink) {
+        Ok(passed) => passed,
         // The sink's own error says more than the I/O error that stands for it.
         Err(error) => return Err(sink.failure.unwrap_or(error)),
     };
     sink.writer.write(&sink.rows.take()?)?;
-    sink.writer.finish(&metadata::of_outcome(&analysis.outcome))?;
-    Ok(analysis.outcome)
+    let outcome = passed.outcome(trace, selection, sink.events);
+    sink.writer.finish(&metadata::of_outcome(&outcome))?;
+    Ok(outcome)
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use made::{DOCUMENTED_LOG, golden, pipeline_log, trace_of};
 use serde_json::Value;
-use tracer_analyzer::analysis::Analysis;
+use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::pair::Class;
+use tracer_analyzer::picture::Probes;
 use tracer_analyzer::picture::chrome::export;
 use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
@@ -19,7 +20,11 @@ fn exported(log: &str) -> (Analysis, String) {
     let drafts = choose(&[], &trace.definitions).unwrap();
     let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let mut out = Vec::new();
-    let analysis = export(&trace, &Selection::all(), &stages, &mut out).unwrap();
+    let analysis = analyze(&trace, &Selection::all(), &stages, &mut ()).unwrap();
+    assert_eq!(
+        export(&trace, &Selection::all(), &stages, Probes::Drawn, &mut out).unwrap(),
+        analysis.outcome
+    );
     (analysis, String::from_utf8(out).unwrap())
 }
 
@@ -41,6 +46,25 @@ fn the_documented_log_is_drawn_so() {
 #[test]
 fn a_pipeline_with_loss_is_drawn_so() {
     golden("pipeline.chrome.json", &exported(&pipeline_log()).1);
+}
+
+#[test]
+fn without_probes_all_but_the_events_is_drawn() {
+    let bytes = trace_of(&pipeline_log());
+    let trace = Trace::open(&bytes).unwrap();
+    let stages: Vec<Stage> =
+        choose(&[], &trace.definitions).unwrap().into_iter().map(|draft| draft.stage).collect();
+    let drawn = |probes| {
+        let mut out = Vec::new();
+        let outcome = export(&trace, &Selection::all(), &stages, probes, &mut out).unwrap();
+        (outcome, String::from_utf8(out).unwrap())
+    };
+    let ((outcome, all), (same, others)) = (drawn(Probes::Drawn), drawn(Probes::LeftOut));
+    let is_event = |line: &&str| line.contains("\"cat\":\"probe\"");
+    assert_eq!((outcome, all.lines().filter(is_event).count()), (same, 28));
+    serde_json::from_str::<Value>(&others).unwrap();
+    let expected: Vec<&str> = all.lines().filter(|line| !is_event(line)).collect();
+    assert_eq!(others.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Strings that are cut and what was not recorded: every reader of a trace shows both.
 
 use tracer_analyzer::file::info;
-use tracer_analyzer::picture::{chrome, perfetto};
+use tracer_analyzer::picture::{Probes, chrome, perfetto};
 use tracer_analyzer::report;
 use tracer_analyzer::tables::{Format, Rows, write};
 use tracer_analyzer::{Filter, Outcome, Selection};
@@ -51,9 +51,9 @@ fn every_export_marks_the_string_that_is_cut() {
     };
     let mut exports = vec![table(Format::Csv), table(Format::Arrow)];
     let mut out = Vec::new();
-    chrome::export(&trace, &all, &[], &mut out).unwrap();
+    chrome::export(&trace, &all, &[], Probes::Drawn, &mut out).unwrap();
     exports.push(std::mem::take(&mut out));
-    perfetto::export(&trace, &all, &[], &mut out).unwrap();
+    perfetto::export(&trace, &all, &[], Probes::Drawn, &mut out).unwrap();
     exports.push(out);
     let has = |export: &[u8], text: &str| export.windows(text.len()).any(|part| part == text.as_bytes());
     for export in &exports {

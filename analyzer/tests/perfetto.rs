@@ -10,6 +10,7 @@ use packets::{Value, fields, text_of};
 use proptest::prelude::*;
 use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
+use tracer_analyzer::picture::Probes;
 use tracer_analyzer::picture::perfetto::export;
 use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
@@ -40,8 +41,11 @@ fn exported(log: &str) -> (Analysis, Found, Vec<u8>) {
     let drafts = choose(&[], &trace.definitions).unwrap();
     let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
     let (mut found, mut out) = (Found::default(), Vec::new());
-    analyze(&trace, &Selection::all(), &stages, &mut found).unwrap();
-    let analysis = export(&trace, &Selection::all(), &stages, &mut out).unwrap();
+    let analysis = analyze(&trace, &Selection::all(), &stages, &mut found).unwrap();
+    assert_eq!(
+        export(&trace, &Selection::all(), &stages, Probes::Drawn, &mut out).unwrap(),
+        analysis.outcome
+    );
     (analysis, found, out)
 }
 

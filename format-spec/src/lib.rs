@@ -57,7 +57,7 @@ pub use model::{
     Host, HostId, Process, ProcessId, Site, SiteId, Skipped, SkippedKind, StageDef, Thread, ThreadId, clock,
 };
 pub use read::{
-    Batch, Batches, BlockRef, DamagedRange, Found, Known, Outbox, Rest, Scanner, Share, Step, Stream, Trace,
-    Worker,
+    Batch, Batches, BlockRef, DamagedRange, Found, Known, Maker, Outbox, Rest, Scanner, Share, Step, Steps,
+    Stream, Trace, Worker, pieces,
 };
 pub use write::{Copier, Shift, Source, Writer, WriterOptions};

@@ -9,6 +9,7 @@ mod ordered;
 mod part;
 mod scan;
 mod share;
+mod steps;
 mod stream;
 mod trace;
 
@@ -18,5 +19,6 @@ pub use known::Known;
 pub use ordered::{Batch, Batches};
 pub use scan::{DamagedRange, Found, Scanner};
 pub use share::Share;
+pub use steps::{Maker, Steps, pieces};
 pub use stream::{Rest, Step, Stream};
 pub use trace::Trace;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tracer_analyzer::picture::Probes;
 
 use super::select::{FilterArgs, StageArgs};
 
@@ -25,6 +26,21 @@ pub(crate) struct ExportArgs {
     /// CSV for a spreadsheet: a text that it would take for a formula (=, +, -, @ first) has a ' before it
     #[arg(long)]
     pub(crate) safe_csv: bool,
+    #[command(flatten)]
+    pub(crate) probes: ProbesArg,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ProbesArg {
+    /// Draw stages, hand-offs and loss, but not each event: the file is much smaller
+    #[arg(long)]
+    pub(crate) no_probes: bool,
+}
+
+impl ProbesArg {
+    pub(crate) fn shown(self) -> Probes {
+        if self.no_probes { Probes::LeftOut } else { Probes::Drawn }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -72,6 +88,8 @@ pub(crate) struct OpenArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
+    #[command(flatten)]
+    pub(crate) probes: ProbesArg,
     /// Print the address, and leave it to you to open it
     #[arg(long)]
     pub(crate) no_browser: bool,

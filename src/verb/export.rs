@@ -49,15 +49,13 @@ fn write(
     };
     let inputs: Vec<&Path> =
         args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
+    let probes = args.probes.shown();
+    warn_if_huge(args, format, trace.events(), !stages.is_empty());
     let output = Output::create(&args.target.output, args.target.force, &inputs)?;
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
-        ExportFormat::Chrome => {
-            chrome::export(trace, &selection, &stages, &mut out).map(|analysis| analysis.outcome)
-        }
-        ExportFormat::Perfetto => {
-            perfetto::export(trace, &selection, &stages, &mut out).map(|analysis| analysis.outcome)
-        }
+        ExportFormat::Chrome => chrome::export(trace, &selection, &stages, probes, &mut out),
+        ExportFormat::Perfetto => perfetto::export(trace, &selection, &stages, probes, &mut out),
         ExportFormat::Parquet => tables::write(trace, &selection, rows, Format::Parquet, &mut out),
         ExportFormat::Arrow => tables::write(trace, &selection, rows, Format::Arrow, &mut out),
         ExportFormat::Csv => {
@@ -68,6 +66,34 @@ fn write(
     let written = outcome.and_then(|outcome| Ok(output::finish(out).map(|()| outcome)?));
     let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
     Ok((outcome, refused))
+}
+
+/// Bytes of a picture from which on viewers take long to open it, or do not.
+const HUGE_BYTES: u64 = 1 << 28;
+
+/// Says how large the picture of so many events is to become, if that is much.
+fn warn_if_huge(args: &ExportArgs, format: ExportFormat, events: u64, has_stages: bool) {
+    // As of a pipeline: each event, and the slices and arrows that it is an end of.
+    let (of_event, of_stages) = match format {
+        ExportFormat::Chrome => (150, 270),
+        ExportFormat::Perfetto => (42, 43),
+        _ => return,
+    };
+    let drawn = if args.probes.no_probes { 0 } else { of_event };
+    let bytes_per_event = drawn + if has_stages { of_stages } else { 0 };
+    let bytes = events.saturating_mul(bytes_per_event);
+    if bytes >= HUGE_BYTES {
+        let megabytes = bytes / 1_000_000;
+        let less = if args.probes.no_probes {
+            "-e, --seq, --from and --to"
+        } else {
+            "--no-probes, -e, --seq, --from and --to"
+        };
+        say!(
+            "{}: up to {megabytes} MB, which viewers take long to open; {less} make it smaller",
+            args.target.output.display()
+        );
+    }
 }
 
 /// The format asked for, or the one that the file name says.
@@ -89,7 +115,11 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
     if args.safe_csv && format != ExportFormat::Csv {
         return Err(Mistake("--safe-csv goes with csv".to_owned()));
     }
-    if matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) && args.table != TableArg::Events {
+    let is_picture = matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto);
+    if !is_picture && args.probes.no_probes {
+        return Err(Mistake("--no-probes goes with json and pftrace".to_owned()));
+    }
+    if is_picture && args.table != TableArg::Events {
         return Err(Mistake("--table goes with parquet, arrow and csv".to_owned()));
     }
     Ok(format)

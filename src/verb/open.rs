@@ -88,7 +88,7 @@ fn export(args: &OpenArgs) -> anyhow::Result<(File, Outcome)> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let stages = stages::of(&args.stages, &trace, &selection)?.stages;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
-    let outcome = perfetto::export(&trace, &selection, &stages, &mut out)?.outcome;
+    let outcome = perfetto::export(&trace, &selection, &stages, args.probes.shown(), &mut out)?;
     Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, outcome))
 }
 

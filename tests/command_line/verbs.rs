@@ -331,3 +331,16 @@ fn an_import_says_what_the_log_lacks() {
         assert_eq!(String::from_utf8_lossy(&replayed.stdout).matches("Seq: ").count(), 1, "{log}");
     }
 }
+
+#[test]
+fn probes_are_left_out_of_pictures_and_of_nothing_else() {
+    let folder = Folder::new("no-probes");
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/sample-traces/data/pipeline.trace");
+    let export = |more: &[&str]| folder.tracer(&[&["export", trace, "-o", "-", "--format"], more].concat());
+    let (all, few) = (export(&["chrome"]).stdout, export(&["chrome", "--no-probes"]).stdout);
+    let events = |json: &[u8]| String::from_utf8_lossy(json).matches("\"cat\":\"probe\"").count();
+    assert!(events(&all) > 0 && events(&few) == 0 && few.len() > 1000);
+    let refused = export(&["parquet", "--no-probes"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(stderr(&refused), "tracer: --no-probes goes with json and pftrace\n");
+}

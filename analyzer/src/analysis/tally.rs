@@ -1,19 +1,36 @@
-//! Counts what a walk finds.
+//! The analysis of a trace: counts what a pass finds.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, DamagedRange, Trace};
+use tracer_format::{Columns, Trace};
 
 use super::edge_map::EdgeMap;
 use super::latency::Latency;
+use super::pass::{MadeSink, Pass, PassEnd};
 use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
-use crate::pair::{Class, HandOff, Pairer, Sink, Span};
+use crate::Result;
+use crate::pair::{Class, HandOff, Sink, Span};
+use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns};
-use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::stage::choice::Evidence;
+
+/// Looks at the selected events of `trace` once and hands on to `sink` what it finds.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if `sink` fails. Damage is no error: it is in the outcome.
+pub fn analyze(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    stages: &[Stage],
+    sink: &mut impl Sink,
+) -> Result<Analysis> {
+    let mut sinks = (Tally::new(trace, stages), sink);
+    let passed = Pass { trace, selection, stages }.run(|| (), &mut sinks)?;
+    Ok(sinks.0.report(trace, selection, &passed))
+}
 
 /// Counts what passes.
 pub(super) struct Tally {
@@ -47,16 +64,9 @@ impl Tally {
         }
     }
 
-    pub(super) fn report(
-        self,
-        trace: &Trace<'_>,
-        selection: &Selection,
-        pairer: &Pairer,
-        damage: Vec<DamagedRange>,
-    ) -> Analysis {
-        let mut outcome = Outcome::of(trace, selection);
-        outcome.events = self.site_events.iter().sum();
-        outcome.damage.extend(damage);
+    pub(super) fn report(self, trace: &Trace<'_>, selection: &Selection, passed: &PassEnd) -> Analysis {
+        let outcome = passed.outcome(trace, selection, self.site_events.iter().sum());
+        let pairer = &passed.pairer;
         let mut probes: Vec<ProbeCount> = Vec::new();
         let mut positions = BTreeMap::new();
         for (site, &events) in trace.definitions.sites.iter().zip(&self.site_events) {
@@ -141,6 +151,12 @@ impl Sink for Tally {
         });
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
+        Ok(())
+    }
+}
+
+impl<S: Sink> MadeSink<()> for (Tally, S) {
+    fn made(&mut self, (): &()) -> io::Result<()> {
         Ok(())
     }
 }

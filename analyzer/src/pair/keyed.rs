@@ -63,7 +63,7 @@ impl Keyed {
     ) -> io::Result<()> {
         let (stages, scope) = (&self.stages[..], self.scope);
         let leave = |leaving, words: &[i64], chains: &mut Chains, cells: &mut [Cell]| {
-            let key = KeyRef { words, scope };
+            let key = &KeyRef { words, scope };
             match leaving {
                 Leaving::Recent => retire(stages, key, Slot { chains, cells }, out),
                 Leaving::Waiting => give_up(stages, key, cells, out).map(|()| false),
@@ -72,7 +72,7 @@ impl Keyed {
         let (chains, cells) = self.slots.slot(key, leave)?;
         let slot = Slot { chains, cells };
         let key = KeyRef { words: key, scope };
-        let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key };
+        let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key: &key };
         match event.side {
             Side::Begin => step.begin(event, out),
             Side::End => step.end(event, out),
@@ -83,7 +83,7 @@ impl Keyed {
     pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let (stages, scope) = (&self.stages, self.scope);
         self.slots.for_each(|words, _, cells| {
-            let key = KeyRef { words, scope };
+            let key = &KeyRef { words, scope };
             cells.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
         })
     }
@@ -93,7 +93,7 @@ impl Keyed {
 /// an event, or for a stage that it has not seen, to which it may be handed on.
 fn retire(
     stages: &[u32],
-    key: KeyRef<'_>,
+    key: &KeyRef<'_>,
     mut slot: Slot<'_>,
     out: &mut Out<'_, impl Sink>,
 ) -> io::Result<bool> {
@@ -113,7 +113,7 @@ fn may_be_handed_on(slot: &[Cell]) -> bool {
     is(CellState::Unseen) && is(CellState::Complete)
 }
 
-fn give_up(stages: &[u32], key: KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+fn give_up(stages: &[u32], key: &KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, impl Sink>) -> io::Result<()> {
     *out.keys_given_up += u64::from(may_be_handed_on(slot));
     for (cell, &stage) in slot.iter().zip(stages) {
         out.given_up[stage as usize] += u64::from(cell.waits());
@@ -123,7 +123,7 @@ fn give_up(stages: &[u32], key: KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, imp
 }
 
 /// What becomes of a cell when nothing more comes.
-fn last_word(cell: &Cell, stage: u32, key: KeyRef<'_>, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+fn last_word(cell: &Cell, stage: u32, key: &KeyRef<'_>, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
     match cell.state {
         CellState::Begun => out.span(stage, Class::Open, key, Seen::open(cell.begin(), u64::MAX)),
         CellState::Ended => out.span(stage, Class::OrphanEnd, key, cell.orphan()),
@@ -149,7 +149,8 @@ struct Step<'a> {
     stages: &'a [u32],
     last_begin_ns: &'a mut [u64],
     slot: Slot<'a>,
-    key: KeyRef<'a>,
+    /// By reference: a copy in memory of what was just put together is waited for.
+    key: &'a KeyRef<'a>,
 }
 
 impl Step<'_> {
@@ -313,7 +314,7 @@ impl Step<'_> {
         *latest = begin.time_ns.max(*latest);
         let seen = Seen { reordered, ..Seen::pair(begin, end, alternative) };
         out.span(stages[local], Class::Complete, key, seen)?;
-        hand_offs(stages, &mut self.slot, local, |hand_off| out.hand_off(key, hand_off))?;
+        hand_offs(stages, &mut self.slot, local, |left, arrived| out.hand_off(key, left, arrived))?;
         self.slot.add_complete(local);
         Ok(())
     }

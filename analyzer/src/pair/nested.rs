@@ -91,7 +91,7 @@ impl Nested {
             if leaving == Leaving::Recent {
                 return Ok(stack.top != 0);
             }
-            let key = KeyRef { words, scope: Scope::Tid };
+            let key = &KeyRef { words, scope: Scope::Tid };
             while let Some(open) = pool.pop(stack) {
                 out.given_up[stage as usize] += 1;
                 out.span(stage, Class::Open, key, Seen::open(open.point, u64::MAX))?;
@@ -99,7 +99,7 @@ impl Nested {
             Ok::<bool, io::Error>(false)
         };
         let (stack, _) = self.stacks.slot(key, leave)?;
-        let key = KeyRef { words: key, scope: Scope::Tid };
+        let key = &KeyRef { words: key, scope: Scope::Tid };
         let open = |open: OpenBegin, out: &mut Out<'_, _>| {
             out.span(stage, Class::Open, key, Seen::open(open.point, event.point.time_ns))
         };
@@ -128,7 +128,7 @@ impl Nested {
     pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let (stage, pool) = (self.stage, &mut self.pool);
         self.stacks.for_each(|words, stack, _| {
-            let key = KeyRef { words, scope: Scope::Tid };
+            let key = &KeyRef { words, scope: Scope::Tid };
             while let Some(open) = pool.pop(stack) {
                 out.span(stage, Class::Open, key, Seen::open(open.point, u64::MAX))?;
             }
@@ -140,7 +140,7 @@ impl Nested {
 /// Seen what was begun last, or what was begun with the same value.
 fn end(
     stage: u32,
-    key: KeyRef<'_>,
+    key: &KeyRef<'_>,
     (stack, pool): (&mut Stack, &mut Pool),
     event: Stacking,
     out: &mut Out<'_, impl Sink>,

@@ -4,7 +4,7 @@ use std::io;
 
 use super::identity::Identities;
 use super::sink::Sink;
-use super::span::{Class, HandOff, Point, Span};
+use super::span::{Class, Edge, HandOff, Point, Span};
 use crate::select::LossTimes;
 use crate::stage::{KeyValue, MAX_WORDS, Scope};
 
@@ -66,7 +66,7 @@ impl Seen {
 
 impl<S: Sink> Out<'_, S> {
     /// Hands on a span.
-    pub(super) fn span(&mut self, stage: u32, class: Class, key: KeyRef<'_>, seen: Seen) -> io::Result<()> {
+    pub(super) fn span(&mut self, stage: u32, class: Class, key: &KeyRef<'_>, seen: Seen) -> io::Result<()> {
         let span = Span {
             stage,
             class,
@@ -80,14 +80,19 @@ impl<S: Sink> Out<'_, S> {
         self.sink.span(&span)
     }
 
-    /// Hands on a hand-off of `key`.
-    pub(super) fn hand_off(&mut self, key: KeyRef<'_>, hand_off: HandOff) -> io::Result<()> {
-        let (left_ns, arrived_ns) = (hand_off.left.time_ns, hand_off.arrived.time_ns);
+    /// Hands on a hand-off of `key`, that left at one edge and arrived at another.
+    pub(super) fn hand_off(
+        &mut self,
+        key: &KeyRef<'_>,
+        (from, left): (Edge, Point),
+        (to, arrived): (Edge, Point),
+    ) -> io::Result<()> {
+        let (left_ns, arrived_ns) = (left.time_ns, arrived.time_ns);
         let near_loss = self.loss.touch(left_ns.min(arrived_ns), left_ns.max(arrived_ns));
-        self.sink.hand_off(&HandOff { key: self.shown(key), near_loss, ..hand_off })
+        self.sink.hand_off(&HandOff { from, to, key: self.shown(key), left, arrived, near_loss })
     }
 
-    fn shown(&self, key: KeyRef<'_>) -> KeyValue {
+    fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
         if key.scope == Scope::Trace {
             return KeyValue::new(key.words);
         }

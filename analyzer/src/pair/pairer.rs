@@ -198,7 +198,7 @@ impl Pairer {
                         };
                         let key = KeyRef { words: key, scope: *scope };
                         let begin = Point { time_ns: begin_ns, ..point };
-                        out.span(*stage, Class::Complete, key, Seen::told(begin, point, alternative))?;
+                        out.span(*stage, Class::Complete, &key, Seen::told(begin, point, alternative))?;
                     }
                     Group::Nested(nested) => {
                         let value = used.unwinding.and_then(|argument| argument.read(columns, row));

@@ -1,22 +1,29 @@
 //! What a picture is made of, whatever a viewer's format is, and the walk over a trace that draws it.
 
+use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, DamagedRange, Gap, Trace};
+use tracer_format::{Columns, DamagedRange, Gap, Maker, Trace};
 
-use super::gap_name;
 use super::layout::{Layout, Shape};
+use super::{Probes, gap_name};
 use crate::Result;
-use crate::analysis::{Analysis, HandOffReport, analyze};
-use crate::pair::{Class, HandOff, KeyTexts, Point, Sink, Span};
-use crate::select::Selection;
+use crate::analysis::{MadeSink, Pass};
+use crate::pair::{Class, Edge, HandOff, KeyTexts, Point, Sink, Span};
+use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
+
+/// Draws events: an instant each, beside its thread. As no event needs to know of another, threads draw them side by side.
+pub(super) trait Brush: Sync {
+    /// Appends the event of row `row`.
+    fn event(&self, columns: &Columns, row: usize, out: &mut Vec<u8>);
+}
 
 /// Takes the parts of a picture, in the order in which a walk over the trace finds them.
 pub(super) trait Canvas {
-    /// Draws the event of row `row`: an instant beside its thread.
-    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()>;
+    /// Takes events that a [`Brush`] drew.
+    fn events(&mut self, drawn: &[u8]) -> io::Result<()>;
 
     /// Draws a complete span.
     fn slice(&mut self, slice: Slice) -> io::Result<()>;
@@ -31,7 +38,7 @@ pub(super) trait Canvas {
     fn missing(&mut self, missing: &Missing<'_>) -> io::Result<()>;
 
     /// Nothing more comes.
-    fn finish(self, analysis: &Analysis) -> io::Result<()>;
+    fn finish(self, outcome: &Outcome) -> io::Result<()>;
 }
 
 /// A key, and how it is shown if a part of it is a string.
@@ -98,33 +105,60 @@ pub(super) struct Scene<'a, 'w> {
     /// How each stage is drawn.
     pub(super) shapes: &'w [Shape],
     /// The ways between stages that will be drawn.
-    pub(super) hand_offs: &'w [HandOffReport],
+    pub(super) ways: &'w [(Edge, Edge)],
 }
 
-/// Draws the selected events of `trace` and what `stages` make of them on the canvas that `make` makes: the trace is walked
-/// once to see which slices fit on a thread, and once more to draw.
+/// Draws the selected events of `trace` with `brush`, and what `stages` make of them on the canvas that `make` makes: what is
+/// paired is looked at once to see which slices fit on a thread, and once more to draw.
 pub(super) fn draw<'a, C: Canvas>(
-    trace: &'a Trace<'a>,
-    selection: &Selection,
+    (trace, selection): (&'a Trace<'a>, &Selection),
     stages: &'a [Stage],
-    make: impl FnOnce(Scene<'a, '_>) -> C,
-) -> Result<Analysis> {
+    (brush, probes): (&impl Brush, Probes),
+    make: impl FnOnce(Scene<'a, '_>) -> io::Result<C>,
+) -> Result<Outcome> {
+    let pass = Pass { trace, selection, stages };
     let mut layout = Layout::new(stages.len(), trace.definitions.threads.len());
-    let seen = analyze(trace, selection, stages, &mut layout)?;
+    pass.run(|| (), &mut layout)?;
+    let ways = layout.take_ways();
     let shapes = layout.shapes;
-    let canvas = make(Scene { trace, stages, shapes: &shapes, hand_offs: &seen.hand_offs });
+    let canvas = make(Scene { trace, stages, shapes: &shapes, ways: &ways })?;
     let texts = KeyTexts::new(stages, &trace.definitions);
-    let mut drawing = Drawing { trace, shapes, texts, canvas };
-    let analysis = analyze(trace, selection, stages, &mut drawing)?;
-    for range in &analysis.outcome.damage {
+    let mut drawing = Drawing { trace, shapes, texts, canvas, events: 0 };
+    let passed = pass.run(|| Painter { trace, selection, brush, probes }, &mut drawing)?;
+    let outcome = passed.outcome(trace, selection, drawing.events);
+    for range in &outcome.damage {
         let block = trace.blocks.iter().find(|block| block.offset == range.offset);
         if let Some((from_ns, to_ns)) = block.map(|block| (block.first_ns, block.last_ns)) {
             let what = What::Bytes(range);
             drawing.canvas.missing(&Missing { name: "damaged block", from_ns, to_ns, what })?;
         }
     }
-    drawing.canvas.finish(&analysis)?;
-    Ok(analysis)
+    drawing.canvas.finish(&outcome)?;
+    Ok(outcome)
+}
+
+/// Draws the selected events of pieces, on the threads that decode them.
+struct Painter<'a, B> {
+    trace: &'a Trace<'a>,
+    selection: &'a Selection,
+    brush: &'a B,
+    probes: Probes,
+}
+
+impl<B: Brush> Maker for Painter<'_, B> {
+    type Made = Vec<u8>;
+
+    fn make(&mut self, columns: &Columns, rows: Range<usize>, made: &mut Vec<u8>) {
+        made.clear();
+        if self.probes == Probes::LeftOut {
+            return;
+        }
+        let drawn = self.selection.rows(self.trace, columns, rows, |rows| {
+            rows.for_each(|row| self.brush.event(columns, row, made));
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = drawn;
+    }
 }
 
 /// Hands what a walk finds to a canvas.
@@ -133,12 +167,20 @@ struct Drawing<'a, C> {
     shapes: Vec<Shape>,
     texts: KeyTexts,
     canvas: C,
+    events: u64,
+}
+
+impl<C: Canvas> MadeSink<Vec<u8>> for Drawing<'_, C> {
+    fn made(&mut self, drawn: &Vec<u8>) -> io::Result<()> {
+        self.canvas.events(drawn)
+    }
 }
 
 impl<C: Canvas> Sink for Drawing<'_, C> {
-    fn events(&mut self, columns: &Columns, mut rows: Range<usize>) -> io::Result<()> {
-        self.texts.events(columns, rows.clone());
-        rows.try_for_each(|row| self.canvas.event(columns, row))
+    fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        self.events += rows.len() as u64;
+        self.texts.events(columns, rows);
+        Ok(())
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {

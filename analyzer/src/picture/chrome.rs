@@ -12,38 +12,84 @@
 //! it is walked, so memory does not grow with it.
 
 mod text;
+mod viewer_names;
 
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use tracer_format::{Columns, ThreadId, Trace};
 
-use super::canvas::{Arrow, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::canvas::{Arrow, Brush, Canvas, Instant, Missing, Scene, Slice, What, draw};
 use super::layout::Shape;
-use super::start_ns;
 use super::tracks::Tracks;
+use super::{Probes, start_ns};
 use crate::Result;
-use crate::analysis::Analysis;
 use crate::pair::{Edge, Point, Side};
-use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns, rfc3339};
+use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
-use text::{Pieces, piece, push_id, push_json, push_key, push_micros};
+use text::{Pieces, SitePiece, piece, push_id, push_json, push_key, push_micros};
+use viewer_names::ViewerNames;
 
 /// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
 const WRITE_BYTES: usize = 1 << 18;
+/// The end of an event.
+const END: &[u8] = b"},\n";
+/// What stands between two.
+const SEPARATOR: &[u8] = b",\n";
 
-/// Writes the selected events of `trace` and what `stages` make of them to `out`.
+/// Writes the selected events of `trace`, unless `probes` leaves them out, and what `stages` make of them to `out`.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the analysis.
+/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the outcome.
 pub fn export<'a>(
     trace: &'a Trace<'a>,
     selection: &Selection,
     stages: &'a [Stage],
+    probes: Probes,
     out: &mut impl Write,
-) -> Result<Analysis> {
-    draw(trace, selection, stages, |plan| Chrome::new(plan, start_ns(trace, selection), out))
+) -> Result<Outcome> {
+    let start_ns = start_ns(trace, selection);
+    let tracks = Tracks::new(&trace.definitions);
+    let brush = JsonBrush::new(trace, &tracks, start_ns);
+    draw((trace, selection), stages, (&brush, probes), |plan| Chrome::new(plan, tracks, start_ns, out))
+}
+
+/// Draws events.
+struct JsonBrush {
+    sites: Vec<SitePiece>,
+    /// `,"pid":P,"tid":T,"ts":` of the track with the probes of each thread.
+    tracks: Vec<Vec<u8>>,
+    start_ns: u64,
+}
+
+impl JsonBrush {
+    fn new(trace: &Trace<'_>, tracks: &Tracks, start_ns: u64) -> Self {
+        let sites = trace.definitions.sites.iter().map(SitePiece::new).collect();
+        Self { sites, tracks: text::probe_tracks(tracks), start_ns }
+    }
+}
+
+impl Brush for JsonBrush {
+    fn event(&self, columns: &Columns, row: usize, out: &mut Vec<u8>) {
+        let Some(site) = self.sites.get(columns.site[row].index()) else { return };
+        site.push(out, columns, row);
+        if let Some(track) = self.tracks.get(columns.thread[row].index()) {
+            out.extend_from_slice(track);
+        }
+        push_micros(out, columns.time_ns[row].saturating_sub(self.start_ns));
+        out.extend_from_slice(END);
+    }
+}
+
+/// Writes what was collected in `text`. What parts an event from the next stays: this may have been the last one.
+fn write(text: &mut Vec<u8>, out: &mut impl Write) -> io::Result<()> {
+    let ended = text.strip_suffix(SEPARATOR);
+    out.write_all(ended.unwrap_or(text))?;
+    let stays = if ended.is_some() { SEPARATOR } else { b"" };
+    text.clear();
+    text.extend_from_slice(stays);
+    Ok(())
 }
 
 struct Chrome<'a, W> {
@@ -59,70 +105,27 @@ struct Chrome<'a, W> {
 }
 
 impl<'a, W: Write> Chrome<'a, W> {
-    fn new(plan: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
+    fn new(plan: Scene<'a, '_>, tracks: Tracks, start_ns: u64, out: &'a mut W) -> io::Result<Self> {
         let Scene { trace, stages, .. } = plan;
-        let tracks = Tracks::new(&trace.definitions);
         let mut chrome = Self {
             out,
             text: Vec::with_capacity(WRITE_BYTES * 2),
             trace,
             stages,
-            pieces: Pieces::new(&trace.definitions, &tracks, stages),
+            pieces: Pieces::new(&tracks, stages),
             tracks,
             start_ns,
             last_id: 0,
         };
-        chrome.metadata();
-        chrome
-    }
-
-    fn metadata(&mut self) {
-        self.text.extend_from_slice(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
-        let mut events: Vec<Value> = Vec::new();
-        let mut name = |kind: &str, pid: u32, tid: u32, args: Value| {
-            events.push(json!({ "ph": "M", "name": kind, "pid": pid, "tid": tid, "ts": 0, "args": args }));
-        };
-        let definitions = &self.trace.definitions;
-        for ((process, &pid), &rank) in
-            definitions.processes.iter().zip(&self.tracks.pids).zip(&self.tracks.ranks)
-        {
-            name("process_name", pid, pid, json!({ "name": process.program }));
-            name("process_sort_index", pid, pid, json!({ "sort_index": rank }));
-            if !process.command.is_empty() || pid != process.pid {
-                let labels = format!("pid {} {}", process.pid, process.command.join(" "));
-                name("process_labels", pid, pid, json!({ "labels": labels.trim_end() }));
-            }
-        }
-        for (thread, &(pid, tid)) in definitions.threads.iter().zip(&self.tracks.threads) {
-            let process = definitions.process(thread.process);
-            let program = process.map_or("?", |process| &process.program);
-            name("thread_name", pid, tid, json!({ "name": program }));
-            name("thread_sort_index", pid, tid, json!({ "sort_index": 2 * tid }));
-        }
-        let probes = definitions.threads.iter().zip(&self.tracks.threads).zip(&self.tracks.probes);
-        for ((thread, &(pid, tid)), &track) in probes {
-            name("thread_name", pid, track, json!({ "name": format!("probes of thread {}", thread.tid) }));
-            name("thread_sort_index", pid, track, json!({ "sort_index": 2 * tid + 1 }));
-        }
-        if !self.trace.gaps.is_empty() || !self.trace.damage.is_empty() {
-            let pid = self.tracks.loss_pid;
-            name("process_name", pid, pid, json!({ "name": "lost events" }));
-            name("process_sort_index", pid, pid, json!({ "sort_index": 0 }));
-        }
-        for event in &events {
-            push_json(&mut self.text, event);
-            self.text.extend_from_slice(b",\n");
-        }
+        chrome.put(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
+        ViewerNames { text: &mut chrome.text, out: chrome.out }.push(trace, &chrome.tracks)?;
+        Ok(chrome)
     }
 
     /// Ends the event that was appended.
     fn end_event(&mut self) -> io::Result<()> {
-        self.text.extend_from_slice(b"},\n");
-        if self.text.len() >= WRITE_BYTES {
-            self.out.write_all(&self.text)?;
-            self.text.clear();
-        }
-        Ok(())
+        self.text.extend_from_slice(END);
+        if self.text.len() >= WRITE_BYTES { write(&mut self.text, self.out) } else { Ok(()) }
     }
 
     fn put(&mut self, text: &[u8]) {
@@ -172,8 +175,7 @@ impl<'a, W: Write> Chrome<'a, W> {
     }
 
     /// What the trace tells about itself.
-    fn about(&self, analysis: &Analysis) -> Value {
-        let outcome = &analysis.outcome;
+    fn about(&self, outcome: &Outcome) -> Value {
         let start = realtime_ns(&anchors(self.trace), self.start_ns).map(rfc3339);
         let host = self.trace.definitions.hosts.first().cloned().unwrap_or_default();
         json!({
@@ -196,11 +198,12 @@ impl<'a, W: Write> Chrome<'a, W> {
 }
 
 impl<W: Write> Canvas for Chrome<'_, W> {
-    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
-        let Some(piece) = self.pieces.sites.get(columns.site[row].index()) else { return Ok(()) };
-        piece.push(&mut self.text, columns, row);
-        self.put_probe_place(columns.thread[row], columns.time_ns[row]);
-        self.end_event()
+    fn events(&mut self, drawn: &[u8]) -> io::Result<()> {
+        let Some(drawn) = drawn.strip_suffix(SEPARATOR) else { return Ok(()) };
+        self.out.write_all(&self.text)?;
+        self.text.clear();
+        self.put(SEPARATOR);
+        self.out.write_all(drawn)
     }
 
     fn slice(&mut self, slice: Slice) -> io::Result<()> {
@@ -277,12 +280,11 @@ impl<W: Write> Canvas for Chrome<'_, W> {
         Ok(())
     }
 
-    fn finish(mut self, analysis: &Analysis) -> io::Result<()> {
-        if self.text.ends_with(b",\n") {
-            self.text.truncate(self.text.len() - 2);
-        }
+    fn finish(mut self, outcome: &Outcome) -> io::Result<()> {
+        write(&mut self.text, self.out)?;
+        self.text.clear();
         self.put(b"\n],\"otherData\":");
-        let about = self.about(analysis);
+        let about = self.about(outcome);
         push_json(&mut self.text, &about);
         self.put(b"}\n");
         self.out.write_all(&self.text)?;

@@ -8,7 +8,8 @@ use std::io;
 
 use tracer_format::ThreadId;
 
-use crate::pair::{Class, Sink, Span};
+use crate::analysis::{EdgeMap, MadeSink};
+use crate::pair::{Class, Edge, HandOff, Sink, Span};
 
 /// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
 const REMEMBERED: usize = 1 << 16;
@@ -22,12 +23,13 @@ pub(crate) enum Shape {
     Async,
 }
 
-/// Learns the shapes from complete spans, which come in the order of their ends.
+/// Learns the shapes from complete spans, which come in the order of their ends, and the ways between stages.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) shapes: Vec<Shape>,
     /// Spans on each thread, by stage; of those stages that are drawn there.
     threads: Vec<Vec<(u32, Spans)>>,
+    ways: EdgeMap<(Edge, Edge)>,
 }
 
 /// Spans of one stage on one thread that are inside of no other so far: begins and ends ascend.
@@ -61,7 +63,13 @@ impl Spans {
 
 impl Layout {
     pub(crate) fn new(stages: usize, threads: usize) -> Self {
-        Self { shapes: vec![Shape::OnThread; stages], threads: (0..threads).map(|_| Vec::new()).collect() }
+        let threads = (0..threads).map(|_| Vec::new()).collect();
+        Self { shapes: vec![Shape::OnThread; stages], threads, ways: EdgeMap::default() }
+    }
+
+    /// The ways between stages on which there are hand-offs, ordered by their edges.
+    pub(crate) fn take_ways(&mut self) -> Vec<(Edge, Edge)> {
+        std::mem::take(&mut self.ways).into_values()
     }
 
     /// Whether the span fits on its thread among those seen; remembers it if it does.
@@ -94,6 +102,18 @@ impl Sink for Layout {
             // They do not overlap any more.
             self.threads.iter_mut().for_each(|stages| stages.retain(|(other, _)| *other != span.stage));
         }
+        Ok(())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        let HandOff { from, to, .. } = *hand_off;
+        self.ways.get_or_insert(from, to, || (from, to));
+        Ok(())
+    }
+}
+
+impl MadeSink<()> for Layout {
+    fn made(&mut self, (): &()) -> io::Result<()> {
         Ok(())
     }
 }

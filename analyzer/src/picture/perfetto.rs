@@ -27,14 +27,14 @@ use std::io::{self, Write};
 
 use tracer_format::{Columns, Trace};
 
-use super::canvas::{Arrow, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::canvas::{Arrow, Brush, Canvas, Instant, Missing, Scene, Slice, What, draw};
 use super::layout::Shape;
-use super::start_ns;
 use super::tracks::Tracks;
+use super::{Probes, start_ns};
 use crate::Result;
-use crate::analysis::{Analysis, EdgeMap};
+use crate::analysis::EdgeMap;
 use crate::pair::{Edge, HandOff, Point, Side};
-use crate::select::Selection;
+use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
 use event::{
     Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_signed, push_string, push_track,
@@ -52,17 +52,45 @@ const WRITE_BYTES: usize = 1 << 18;
 /// Set in the ids of flows that are made of what both ends know, clear in those that are counted.
 const MADE: u64 = 1 << 63;
 
-/// Writes the selected events of `trace` and what `stages` make of them to `out`.
+/// Writes the selected events of `trace`, unless `probes` leaves them out, and what `stages` make of them to `out`.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the analysis.
+/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the outcome.
 pub fn export<'a>(
     trace: &'a Trace<'a>,
     selection: &Selection,
     stages: &'a [Stage],
+    probes: Probes,
     out: &mut impl Write,
-) -> Result<Analysis> {
-    draw(trace, selection, stages, |plan| Perfetto::new(plan, start_ns(trace, selection), out))
+) -> Result<Outcome> {
+    let brush = PacketBrush::new(trace);
+    draw((trace, selection), stages, (&brush, probes), |plan| {
+        Ok(Perfetto::new(plan, start_ns(trace, selection), out))
+    })
+}
+
+/// Draws events.
+struct PacketBrush {
+    sites: Vec<SiteEvent>,
+    uuids: Uuids,
+}
+
+impl PacketBrush {
+    fn new(trace: &Trace<'_>) -> Self {
+        let sites = (0..).zip(&trace.definitions.sites);
+        let sites = sites.map(|(index, site)| SiteEvent::new(site, names::probe(index))).collect();
+        Self { sites, uuids: Uuids::new(&trace.definitions) }
+    }
+}
+
+impl Brush for PacketBrush {
+    fn event(&self, columns: &Columns, row: usize, out: &mut Vec<u8>) {
+        let Some(site) = self.sites.get(columns.site[row].index()) else { return };
+        push_event(out, columns.time_ns[row], |out| {
+            site.push(out, columns, row);
+            push_track(out, self.uuids.probes(columns.thread[row]));
+        });
+    }
 }
 
 struct Perfetto<'a, W> {
@@ -73,7 +101,6 @@ struct Perfetto<'a, W> {
     tracks: Tracks,
     uuids: Uuids,
     interned: Interned,
-    sites: Vec<SiteEvent>,
     /// Interned id of the name of each way between stages, which stands for the way.
     ways: EdgeMap<u64>,
     /// Flows that each stage's slices begin with, as their other end comes later, by way; and the end of the span that
@@ -91,20 +118,19 @@ struct Perfetto<'a, W> {
 
 impl<'a, W: Write> Perfetto<'a, W> {
     fn new(plan: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
-        let Scene { trace, stages, shapes, hand_offs } = plan;
+        let Scene { trace, stages, shapes, ways: known } = plan;
         let definitions = &trace.definitions;
-        let interned = Interned::new(definitions, stages, hand_offs);
+        let interned = Interned::new(definitions, stages, known);
         let mut ways = EdgeMap::default();
         let mut flows_ahead = vec![Vec::new(); stages.len()];
-        for (report, way) in hand_offs.iter().zip(interned.hand_offs()) {
-            ways.get_or_insert(report.from, report.to, || way);
-            if let Some(edge) = made_of(report.from, report.to)
+        for (&(from, to), way) in known.iter().zip(interned.hand_offs()) {
+            ways.get_or_insert(from, to, || way);
+            if let Some(edge) = made_of(from, to)
                 && shapes[edge.stage as usize] == Shape::OnThread
             {
                 flows_ahead[edge.stage as usize].push((way, edge.side));
             }
         }
-        let sites = definitions.sites.iter().enumerate();
         let mut perfetto = Self {
             out,
             packets: Vec::with_capacity(WRITE_BYTES * 2),
@@ -112,7 +138,6 @@ impl<'a, W: Write> Perfetto<'a, W> {
             stages,
             tracks: Tracks::new(definitions),
             uuids: Uuids::new(definitions),
-            sites: sites.map(|(index, site)| SiteEvent::new(site, interned.probe(index))).collect(),
             interned,
             ways,
             flows_ahead,
@@ -224,14 +249,10 @@ fn flow_id(way: u64, point: Point, key: &KeyValue) -> u64 {
 }
 
 impl<W: Write> Canvas for Perfetto<'_, W> {
-    fn event(&mut self, columns: &Columns, row: usize) -> io::Result<()> {
-        let Some(site) = self.sites.get(columns.site[row].index()) else { return Ok(()) };
-        let track = self.uuids.probes(columns.thread[row]);
-        push_event(&mut self.packets, columns.time_ns[row], |out| {
-            site.push(out, columns, row);
-            push_track(out, track);
-        });
-        self.write_if_full()
+    fn events(&mut self, drawn: &[u8]) -> io::Result<()> {
+        self.out.write_all(&self.packets)?;
+        self.packets.clear();
+        self.out.write_all(drawn)
     }
 
     /// It is appended when all of its flows are known: when the next comes.
@@ -322,7 +343,7 @@ impl<W: Write> Canvas for Perfetto<'_, W> {
         self.write_if_full()
     }
 
-    fn finish(mut self, _: &Analysis) -> io::Result<()> {
+    fn finish(mut self, _: &Outcome) -> io::Result<()> {
         self.last_slice()?;
         self.out.write_all(&self.packets)?;
         self.out.flush()

@@ -26,10 +26,11 @@ enum Encoder {
 }
 
 impl<'w, W: Write> TableWriter<'w, W> {
-    pub(super) fn new(schema: SchemaRef, format: Format, out: &'w mut W) -> Result<Self> {
+    /// Encoded on so many processors, where the format has columns that are encoded one by one.
+    pub(super) fn new(schema: SchemaRef, format: Format, processors: usize, out: &'w mut W) -> Result<Self> {
         let mut bytes = Vec::new();
         let encoder = match format {
-            Format::Parquet => Encoder::Parquet(ParquetEncoder::new(schema)?),
+            Format::Parquet => Encoder::Parquet(ParquetEncoder::new(schema, processors)?),
             Format::Arrow => Encoder::Arrow(ArrowEncoder::new(&schema)?),
             Format::Csv | Format::SafeCsv => {
                 Encoder::Csv(CsvEncoder::new(&schema, format == Format::SafeCsv, &mut bytes))

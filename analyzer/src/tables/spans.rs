@@ -15,6 +15,7 @@ use super::encoding::TableWriter;
 use super::lists::{NumberLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
+use crate::analysis::MadeSink;
 use crate::pair::{Class, KeyTexts, Point, Sink, Span};
 use crate::stage::Stage;
 use crate::{Error, Result};
@@ -154,12 +155,21 @@ fn schema(metadata: Metadata) -> SchemaRef {
 pub(super) struct SpanSink<'w, W> {
     pub(super) rows: SpanRows,
     pub(super) writer: TableWriter<'w, W>,
+    /// Events so far.
+    pub(super) events: u64,
     /// Why the walk was ended.
     pub(super) failure: Option<Error>,
 }
 
+impl<W: io::Write> MadeSink<()> for SpanSink<'_, W> {
+    fn made(&mut self, (): &()) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl<W: io::Write> Sink for SpanSink<'_, W> {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
+        self.events += rows.len() as u64;
         self.rows.texts.events(columns, rows);
         Ok(())
     }

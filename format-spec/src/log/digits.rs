@@ -22,21 +22,23 @@ pub(super) fn last_eight(number: u32) -> [u8; 8] {
 
 /// Appends `number`.
 pub fn push_unsigned(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
+    let mut digits = [0; 20];
+    let len = number.checked_ilog10().map_or(1, |last| last as usize + 1);
+    let mut end = len;
     while number >= 100 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        end -= 2;
+        digits[end..end + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
         number /= 100;
     }
-    let [tens, ones] = PAIRS[number as usize];
-    start -= 1;
-    digits[start] = ones;
     if number >= 10 {
-        start -= 1;
-        digits[start] = tens;
+        digits[..2].copy_from_slice(&PAIRS[number as usize]);
+    } else {
+        digits[0] = b'0' + number as u8;
     }
-    out.extend_from_slice(&digits[start..]);
+    // All that there is room for, as a copy of fixed size is a few instructions.
+    let end = out.len() + len;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
 }
 
 /// Appends `number` with its sign, if it is negative.

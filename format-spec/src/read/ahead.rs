@@ -4,18 +4,16 @@
 //! Thread `t` of `n` does the shares `t`, `t + n`, `t + 2n` and so on, and hands on what it makes through a queue of its own,
 //! which is bounded: memory does not grow with the trace. What was read goes back to be used again.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::block_ref::BlockRef;
-use super::ordered::{Batch, Batches, begin, copy_row};
-use super::scan::DamagedRange;
+use super::ordered::{Batch, Batches};
 use super::share::{Plan, Share};
+use super::steps::{Decoding, Maker, Steps};
 use super::trace::Trace;
 use crate::limits::MAX_BLOCK_EVENTS;
-use crate::model::{Columns, Definitions, Gap};
 
 /// Events of a share at least: as many as a large block has.
 const SHARE_EVENTS: u64 = MAX_BLOCK_EVENTS as u64;
@@ -75,10 +73,21 @@ impl Trace<'_> {
     /// Threads that a walk is worth: one for a small trace.
     #[must_use]
     pub fn threads(&self) -> usize {
+        if let Some((threads, _)) = self.walking {
+            return threads;
+        }
         if self.events() < SMALL_EVENTS {
             return 1;
         }
         thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+    }
+
+    /// The same trace, whose walks are worth `threads` threads, each for shares of so many events or more: to see that these
+    /// numbers change nothing but the time.
+    #[must_use]
+    pub fn walked_on(mut self, threads: usize, share_events: u64) -> Self {
+        self.walking = Some((threads, share_events));
+        self
     }
 
     /// Walks the events of the blocks that `wanted` picks, in time order, on `threads` threads besides this one; on this one if
@@ -99,8 +108,23 @@ impl Trace<'_> {
             }
             return Ok(());
         }
-        let worker = || Decoding { definitions: &self.definitions };
-        self.walk_with(wanted, threads, worker, |steps: &mut Steps| steps.iter().try_for_each(&mut each))
+        self.walk_steps(wanted, threads, || (), |steps: &mut Steps| steps.batches().try_for_each(&mut each))
+    }
+
+    /// As [`walk`](Self::walk) on other threads, with what the [`Maker`]s that `maker` makes make of the events there; `each` may
+    /// take the steps, and leave others to be used again.
+    ///
+    /// # Errors
+    /// The first error of `each`.
+    pub fn walk_steps<M: Maker, E>(
+        &self,
+        wanted: impl Fn(&BlockRef) -> bool,
+        threads: usize,
+        maker: impl Fn() -> M + Sync,
+        each: impl FnMut(&mut Steps<M::Made>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let worker = || Decoding::new(&self.definitions, maker());
+        self.walk_with(wanted, threads, worker, each)
     }
 
     /// As [`walk`](Self::walk), with more of the work on the threads: `each` gets what the workers make, in the order of
@@ -119,7 +143,8 @@ impl Trace<'_> {
         if threads <= 1 {
             return self.walk_here(plan, worker(), each);
         }
-        self.walk_there(plan.cut(SHARE_EVENTS), threads, worker, each)
+        let share_events = self.walking.map_or(SHARE_EVENTS, |(_, share_events)| share_events);
+        self.walk_there(plan.cut(share_events), threads, worker, each)
     }
 
     fn walk_there<W: Worker, E>(
@@ -182,105 +207,6 @@ impl Trace<'_> {
     }
 }
 
-/// Rows of [`Steps`] that are worth a hand-over.
-const STEP_ROWS: usize = 1 << 14;
-/// Batches with less rows are copied, larger ones are passed on as they are.
-const MIN_PASSED: usize = 1 << 13;
-
-/// Batches that own their columns.
-#[derive(Default)]
-struct Steps {
-    steps: Vec<Owned>,
-    rows: usize,
-    /// Columns to be used again.
-    spares: Vec<Columns>,
-}
-
-enum Owned {
-    Events(Columns, Range<usize>),
-    Gap(Gap),
-    Damaged(DamagedRange),
-}
-
-impl Steps {
-    fn iter(&self) -> impl Iterator<Item = Batch<'_>> {
-        self.steps.iter().map(|step| match step {
-            Owned::Events(columns, rows) => Batch::Events { columns, rows: rows.clone() },
-            Owned::Gap(gap) => Batch::Gap(*gap),
-            Owned::Damaged(range) => Batch::Damaged(*range),
-        })
-    }
-
-    /// Forgets the steps and keeps their memory: of large batches, which are few.
-    fn clear(&mut self) {
-        self.rows = 0;
-        for step in self.steps.drain(..) {
-            if let Owned::Events(columns, _) = step
-                && columns.len() >= MIN_PASSED
-            {
-                self.spares.push(columns);
-            }
-        }
-    }
-}
-
-/// Decodes ahead.
-struct Decoding<'d> {
-    definitions: &'d Definitions,
-}
-
-impl Worker for Decoding<'_> {
-    type Output = Steps;
-    const QUEUE: usize = 2;
-
-    fn share(&mut self, _: &Share, batches: &mut Batches<'_, '_>, out: &mut Outbox<'_, Steps>) {
-        let mut steps = out.spare();
-        steps.clear();
-        while let Some(step) = self.step(batches, &mut steps.spares) {
-            if let Owned::Events(_, rows) = &step {
-                steps.rows += rows.len();
-            }
-            steps.steps.push(step);
-            if steps.rows >= STEP_ROWS || steps.steps.len() >= STEP_ROWS {
-                if !out.send(steps) {
-                    return;
-                }
-                steps = out.spare();
-                steps.clear();
-            }
-        }
-        // If nothing more is wanted, the thread is told at the end of the share.
-        let _ = out.send(steps);
-    }
-}
-
-impl Decoding<'_> {
-    fn step(&self, batches: &mut Batches<'_, '_>, spares: &mut Vec<Columns>) -> Option<Owned> {
-        let rows = match batches.next()? {
-            Batch::Gap(gap) => return Some(Owned::Gap(gap)),
-            Batch::Damaged(range) => return Some(Owned::Damaged(range)),
-            Batch::Events { columns, rows } if rows.len() < MIN_PASSED => {
-                return Some(self.copy(columns, rows));
-            }
-            Batch::Events { rows, .. } => rows,
-        };
-        let mut columns = spares.pop().unwrap_or_default();
-        if batches.take_columns(&mut columns).is_some() {
-            return Some(Owned::Events(columns, rows));
-        }
-        spares.push(columns);
-        Some(self.copy(batches.columns(), rows))
-    }
-
-    fn copy(&self, from: &Columns, rows: Range<usize>) -> Owned {
-        let mut columns = Columns::default();
-        begin(&mut columns);
-        rows.for_each(|row| copy_row(from, row, &mut columns, self.definitions));
-        let rows = 0..columns.len();
-        Owned::Events(columns, rows)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -289,7 +215,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ArgKind, Damage, Definition, Firing, Process, Site, SiteId, Thread, ThreadId, Writer, WriterOptions,
+        ArgKind, Damage, Definition, Firing, Gap, Process, Site, SiteId, Thread, ThreadId, Writer,
+        WriterOptions,
     };
 
     /// What a walk gave: an event with its string, a gap, or damage.
@@ -381,9 +308,9 @@ mod tests {
             let (mut here, mut there) = (Vec::new(), Vec::new());
             let Ok(()) = trace.walk(|_| true, 1, |batch| { met(batch, &mut here); Ok::<(), Infallible>(()) });
             let plan = Plan::whole(&trace, |_| true).cut(share_events);
-            let worker = || Decoding { definitions: &trace.definitions };
+            let worker = || Decoding::new(&trace.definitions, ());
             let Ok(()) = trace.walk_there(plan, threads, worker, |steps: &mut Steps| {
-                steps.iter().for_each(|batch| met(batch, &mut there));
+                (0..steps.len()).for_each(|piece| met(steps.piece(piece).0, &mut there));
                 Ok::<(), Infallible>(())
             });
             // A gap and a damaged block that have no event between them may change places.
@@ -400,7 +327,7 @@ mod tests {
         let bytes = part(&(0..100_000).collect::<Vec<u64>>(), 10, &[]);
         let trace = Trace::open(&bytes).expect("a trace");
         let plan = Plan::whole(&trace, |_| true).cut(1);
-        let worker = || Decoding { definitions: &trace.definitions };
+        let worker = || Decoding::new(&trace.definitions, ());
         let mut outputs = 0;
         let result = trace.walk_there(plan, 3, worker, |_: &mut Steps| {
             outputs += 1;

@@ -24,6 +24,8 @@ pub struct Trace<'a> {
     pub by_index: bool,
     known: Known,
     bytes: &'a [u8],
+    /// Threads that a walk takes, and events of a share, where that was said.
+    pub(super) walking: Option<(usize, u64)>,
 }
 
 impl Deref for Trace<'_> {
@@ -42,7 +44,9 @@ impl<'a> Trace<'a> {
     /// [`Error::UnknownRequired`](crate::Error::UnknownRequired) if it cannot be read at all.
     pub fn open(bytes: &'a [u8]) -> Result<Self> {
         match by_index::gather(bytes) {
-            Some(known) => Ok(Self { tail_bytes: 0, end: bytes.len(), by_index: true, known, bytes }),
+            Some(known) => {
+                Ok(Self { tail_bytes: 0, end: bytes.len(), by_index: true, known, bytes, walking: None })
+            }
             None => Self::scan(bytes),
         }
     }
@@ -68,7 +72,8 @@ impl<'a> Trace<'a> {
         let end = scanner.offset();
         gathering.known.complete &= end == bytes.len() && !gathering.cut_part;
         let known = gathering.finish();
-        Ok(Self { tail_bytes: (bytes.len() - end) as u64, end, by_index: false, known, bytes })
+        let tail_bytes = (bytes.len() - end) as u64;
+        Ok(Self { tail_bytes, end, by_index: false, known, bytes, walking: None })
     }
 
     /// What is known of it.

@@ -14,16 +14,15 @@ use std::io;
 
 use super::cell::{Cell, CellState};
 use super::chain::Slot;
-use crate::pair::span::{Edge, HandOff, Point, Side};
-use crate::stage::KeyValue;
+use crate::pair::span::{Edge, Point, Side};
 
-/// Finds the hand-offs that the complete span in cell `this`, which is in no chain yet, makes known; their keys are left
-/// empty.
+/// Finds the hand-offs that the complete span in cell `this`, which is in no chain yet, makes known: where each left, and where
+/// it arrived.
 pub(super) fn hand_offs(
     stages: &[u32],
     slot: &mut Slot<'_>,
     this: usize,
-    mut found: impl FnMut(HandOff) -> io::Result<()>,
+    mut found: impl FnMut((Edge, Point), (Edge, Point)) -> io::Result<()>,
 ) -> io::Result<()> {
     let begin = slot.cells[this].begin();
     slot.for_each_open(|around| {
@@ -37,8 +36,7 @@ pub(super) fn hand_offs(
     }
     let mut hand = |from: (usize, Side, Point), to: (usize, Side, Point)| {
         let edge = |(local, side, _)| Edge { stage: stages[local], side };
-        let (from, to, left, arrived) = (edge(from), edge(to), from.2, to.2);
-        found(HandOff { from, to, key: KeyValue::new(&[]), left, arrived, near_loss: false })
+        found((edge(from), from.2), (edge(to), to.2))
     };
     if let Some((before, left)) = before(slot, this) {
         hand((before, Side::End, left), (this, Side::Begin, begin))?;

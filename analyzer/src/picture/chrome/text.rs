@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tracer_format::log::{push_signed, push_unsigned};
-use tracer_format::{Arg, ArgKind, Columns, Definitions, Site};
+use tracer_format::{Arg, ArgKind, Columns, Site};
 
 use crate::analysis::{EdgeMap, hand_off_name};
 use crate::pair::{Class, Edge};
@@ -21,7 +21,6 @@ pub(super) struct Pieces {
     pub(super) threads: Vec<Vec<u8>>,
     /// The same of the track with the thread's probes.
     pub(super) probes: Vec<Vec<u8>>,
-    pub(super) sites: Vec<SitePiece>,
     pub(super) stages: Vec<StagePiece>,
     hand_offs: EdgeMap<HandOffPiece>,
 }
@@ -58,13 +57,10 @@ pub(super) struct SitePiece {
 }
 
 impl Pieces {
-    pub(super) fn new(definitions: &Definitions, tracks: &Tracks, stages: &[Stage]) -> Self {
-        let track = |pid: u32, tid: u32| format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":").into_bytes();
-        let probes = tracks.threads.iter().zip(&tracks.probes);
+    pub(super) fn new(tracks: &Tracks, stages: &[Stage]) -> Self {
         Self {
             threads: tracks.threads.iter().map(|&(pid, tid)| track(pid, tid)).collect(),
-            probes: probes.map(|(&(pid, _), &tid)| track(pid, tid)).collect(),
-            sites: definitions.sites.iter().map(SitePiece::new).collect(),
+            probes: probe_tracks(tracks),
             stages: stages.iter().map(StagePiece::new).collect(),
             hand_offs: EdgeMap::default(),
         }
@@ -80,6 +76,16 @@ impl Pieces {
             }
         })
     }
+}
+
+/// `,"pid":P,"tid":T,"ts":` of the track with the probes of each thread.
+pub(super) fn probe_tracks(tracks: &Tracks) -> Vec<Vec<u8>> {
+    let probes = tracks.threads.iter().zip(&tracks.probes);
+    probes.map(|(&(pid, _), &tid)| track(pid, tid)).collect()
+}
+
+fn track(pid: u32, tid: u32) -> Vec<u8> {
+    format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":").into_bytes()
 }
 
 /// The front of an event, with `more` members after its name.
@@ -106,7 +112,7 @@ impl StagePiece {
 }
 
 impl SitePiece {
-    fn new(site: &Site) -> Self {
+    pub(super) fn new(site: &Site) -> Self {
         let only_key = site.key_index() == Some(0) && matches!(site.args[..], [ArgKind::Signed(_)]);
         let args = if only_key { ",\"s\":\"t\",\"args\":{\"seq\":" } else { ",\"s\":\"t\",\"args\":{" };
         let head = piece("probe", "i", &site.probe, args);

@@ -6,8 +6,8 @@ use super::event::{Category, Name};
 use super::machine::MONOTONIC;
 use super::packet::{NameUse, push_packet};
 use super::wire::{push_message, push_text, push_uint};
-use crate::analysis::{HandOffReport, hand_off_name};
-use crate::pair::Class;
+use crate::analysis::hand_off_name;
+use crate::pair::{Class, Edge};
 use crate::picture::irregular_name;
 use crate::stage::Stage;
 
@@ -20,20 +20,20 @@ pub(super) struct Interned {
     stages: usize,
 }
 
+/// The id of the name of a site's probe.
+pub(super) fn probe(site: usize) -> u64 {
+    (1 + site) as u64
+}
+
 impl Interned {
-    pub(super) fn new(definitions: &Definitions, stages: &[Stage], hand_offs: &[HandOffReport]) -> Self {
+    pub(super) fn new(definitions: &Definitions, stages: &[Stage], ways: &[(Edge, Edge)]) -> Self {
         let mut names: Vec<String> = definitions.sites.iter().map(|site| site.probe.clone()).collect();
         names.extend(stages.iter().map(|stage| stage.name.clone()));
         for stage in stages {
             names.extend(Class::ALL.iter().map(|class| irregular_name(&stage.name, *class)));
         }
-        names.extend(hand_offs.iter().map(|report| hand_off_name(report.from, report.to, stages)));
+        names.extend(ways.iter().map(|&(from, to)| hand_off_name(from, to, stages)));
         Self { names, sites: definitions.sites.len(), stages: stages.len() }
-    }
-
-    pub(super) fn probe(&self, site: usize) -> u64 {
-        debug_assert!(site < self.sites);
-        (1 + site) as u64
     }
 
     pub(super) fn stage(&self, stage: usize) -> u64 {

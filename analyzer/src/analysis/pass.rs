@@ -1,0 +1,132 @@
+//! A pass over the selected events of a trace: what is paired goes to a sink, in the order of the trace.
+//!
+//! On one thread, or on several: some decode, one pairs, and this one hands on to the sink. They share nothing: what goes from one
+//! to the next is owned, through queues that are bounded, so memory does not grow with the trace.
+
+mod ahead;
+
+use std::io;
+
+use tracer_format::{Batch, DamagedRange, Maker, Trace, pieces};
+
+use crate::Result;
+use crate::pair::{Pairer, Sink};
+use crate::select::{LossTimes, Outcome, Selection, time_of_damage};
+use crate::stage::Stage;
+
+/// Threads that decode; more are quicker than the pairing on one.
+const MAX_THREADS: usize = 2;
+
+/// What is looked at, and for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'p, 'a> {
+    pub(crate) trace: &'p Trace<'a>,
+    pub(crate) selection: &'p Selection,
+    pub(crate) stages: &'p [Stage],
+}
+
+/// What is known at the end of a pass, beside what the sink was told.
+#[derive(Debug)]
+pub(crate) struct PassEnd {
+    pub(crate) pairer: Pairer,
+    /// Blocks that could not be used.
+    pub(crate) damage: Vec<DamagedRange>,
+}
+
+/// A sink that also takes what was made of the events on the threads that decode them.
+pub(crate) trait MadeSink<T>: Sink {
+    /// Takes what was made of the events that came last.
+    fn made(&mut self, made: &T) -> io::Result<()>;
+}
+
+impl<'p> Pass<'p, '_> {
+    /// Looks at all events once, in pieces: hands on to `sink` the events of a piece, what the makers that `maker` makes
+    /// make of it, and what pairing finds with it.
+    pub(crate) fn run<M: Maker, S: MadeSink<M::Made>>(
+        self,
+        maker: impl Fn() -> M + Sync,
+        sink: &mut S,
+    ) -> Result<PassEnd> {
+        let threads = self.trace.threads().min(MAX_THREADS);
+        if threads > 1 {
+            return Ok(self.run_ahead(threads, maker, sink)?);
+        }
+        let mut pairing = PassPairer::new(self);
+        let (mut maker, mut made) = (maker(), M::Made::default());
+        let mut batches = self.trace.batches_where(|block| self.selection.wants(block));
+        while let Some(batch) = batches.next() {
+            match batch {
+                Batch::Events { columns, rows } => {
+                    for rows in pieces(rows) {
+                        maker.make(columns, rows.clone(), &mut made);
+                        self.look(&Batch::Events { columns, rows: rows.clone() }, &made, sink)?;
+                        pairing.pair(&Batch::Events { columns, rows }, sink)?;
+                    }
+                }
+                batch => {
+                    self.look(&batch, &made, sink)?;
+                    pairing.pair(&batch, sink)?;
+                }
+            }
+        }
+        pairing.passed.pairer.finish(sink)?;
+        Ok(pairing.passed)
+    }
+
+    /// Hands a piece on to `sink`, and what was made of it.
+    fn look<T>(self, piece: &Batch<'_>, made: &T, sink: &mut impl MadeSink<T>) -> io::Result<()> {
+        match piece {
+            Batch::Events { columns, rows } => {
+                self.selection.rows(self.trace, columns, rows.clone(), |rows| sink.events(columns, rows))?;
+                sink.made(made)
+            }
+            Batch::Gap(gap) if self.selection.wants_gap(gap) => sink.gap(gap),
+            Batch::Gap(_) | Batch::Damaged(_) => Ok(()),
+        }
+    }
+}
+
+impl PassEnd {
+    /// What the pass over `trace` met, with so many events.
+    pub(crate) fn outcome(&self, trace: &Trace<'_>, selection: &Selection, events: u64) -> Outcome {
+        let mut outcome = Outcome::of(trace, selection);
+        outcome.events = events;
+        outcome.damage.extend(&self.damage);
+        outcome
+    }
+}
+
+/// Pairs the pieces of a pass.
+struct PassPairer<'p, 'a> {
+    pass: Pass<'p, 'a>,
+    passed: PassEnd,
+}
+
+impl<'p, 'a> PassPairer<'p, 'a> {
+    fn new(pass: Pass<'p, 'a>) -> Self {
+        let mut pairer = Pairer::new(pass.stages);
+        pairer.define(&pass.trace.definitions);
+        pairer.expect_loss(LossTimes::new(pass.trace, pass.selection));
+        Self { pass, passed: PassEnd { pairer, damage: Vec::new() } }
+    }
+
+    /// Pairs the events of a piece.
+    fn pair(&mut self, piece: &Batch<'_>, sink: &mut impl Sink) -> io::Result<()> {
+        let Pass { trace, selection, .. } = self.pass;
+        let PassEnd { pairer, damage } = &mut self.passed;
+        match piece {
+            Batch::Events { columns, rows } => {
+                return selection
+                    .rows(trace, columns, rows.clone(), |rows| pairer.events(columns, rows, sink));
+            }
+            Batch::Gap(gap) if selection.wants_gap(gap) => pairer.lost(gap.from_ns, gap.to_ns),
+            Batch::Gap(_) => {}
+            Batch::Damaged(range) => {
+                let (from_ns, to_ns) = time_of_damage(range, trace);
+                pairer.lost(from_ns, to_ns);
+                damage.push(*range);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! A pass on several threads: one pairs what others decode, ahead of the one that hands on to the sink.
+
+use std::io;
+use std::mem;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
+
+use tracer_format::{Maker, Steps};
+
+use super::{MadeSink, Pass, PassEnd, PassPairer};
+use crate::pair::{Found, HandOff, Point, Sink, Span};
+
+/// Pieces that may wait for the sink.
+const QUEUE: usize = 16;
+/// What is found that is worth a hand-over, also within a piece.
+const MAX_FOUND: usize = 1 << 13;
+
+/// A piece on its way to the sink: steps, and its position among them.
+type Piece<T> = (Arc<Steps<T>>, usize);
+
+/// What was paired: a piece that is new, and what was found with it since.
+struct Paired<T> {
+    piece: Option<Piece<T>>,
+    found: Found,
+}
+
+/// What was looked at, to be used again.
+struct Used<T> {
+    steps: Option<Steps<T>>,
+    found: Found,
+}
+
+impl Pass<'_, '_> {
+    /// As [`run`](Pass::run), with events decoded on `threads` threads and paired on another one.
+    pub(super) fn run_ahead<M: Maker, S: MadeSink<M::Made>>(
+        self,
+        threads: usize,
+        maker: impl Fn() -> M + Sync,
+        sink: &mut S,
+    ) -> io::Result<PassEnd> {
+        thread::scope(|scope| {
+            let (queue, all) = sync_channel(QUEUE);
+            let (back, used) = channel();
+            let maker = &maker;
+            let pairing = scope.spawn(move || self.pair_ahead(threads, maker, Way::new(queue, used)));
+            let looked = all.iter().try_for_each(|Paired { piece, mut found }: Paired<M::Made>| {
+                if let Some((steps, piece)) = &piece {
+                    let (batch, made) = steps.piece(*piece);
+                    self.look(&batch, made, sink)?;
+                }
+                found.hand_on(sink)?;
+                // Whichever thread lets go of them last has them.
+                let steps = piece.and_then(|(steps, _)| Arc::into_inner(steps));
+                let _ = back.send(Used { steps, found });
+                Ok(())
+            });
+            // If the sink failed, the other threads are told by the end of the queue.
+            drop(all);
+            let paired = pairing.join().unwrap_or_else(|panic| resume_unwind(panic));
+            looked.and(paired)
+        })
+    }
+
+    fn pair_ahead<M: Maker>(
+        self,
+        threads: usize,
+        maker: impl Fn() -> M + Sync,
+        mut way: Way<M::Made>,
+    ) -> io::Result<PassEnd> {
+        let mut pairing = PassPairer::new(self);
+        let wanted = |block: &_| self.selection.wants(block);
+        self.trace.walk_steps(wanted, threads, maker, |steps: &mut Steps<M::Made>| {
+            let shared = Arc::new(mem::take(steps));
+            for piece in 0..shared.len() {
+                way.piece = Some((Arc::clone(&shared), piece));
+                pairing.pair(&shared.piece(piece).0, &mut way)?;
+                way.send()?;
+            }
+            *steps = way.spare_steps(shared);
+            Ok::<(), io::Error>(())
+        })?;
+        pairing.passed.pairer.finish(&mut way)?;
+        way.send()?;
+        Ok(pairing.passed)
+    }
+}
+
+/// The way to the thread that looks at what was found.
+struct Way<T> {
+    queue: SyncSender<Paired<T>>,
+    used: Receiver<Used<T>>,
+    /// What was used, and is used again.
+    steps: Vec<Steps<T>>,
+    spares: Vec<Found>,
+    piece: Option<Piece<T>>,
+    found: Found,
+}
+
+impl<T: Default> Way<T> {
+    fn new(queue: SyncSender<Paired<T>>, used: Receiver<Used<T>>) -> Self {
+        let (steps, spares) = (Vec::new(), Vec::new());
+        Self { queue, used, steps, spares, piece: None, found: Found::default() }
+    }
+
+    /// Sends the piece, if that was not done, and what was found.
+    fn send(&mut self) -> io::Result<()> {
+        for Used { steps, found } in self.used.try_iter() {
+            self.steps.extend(steps);
+            self.spares.push(found);
+        }
+        let found = mem::replace(&mut self.found, self.spares.pop().unwrap_or_default());
+        let paired = Paired { piece: self.piece.take(), found };
+        self.queue.send(paired).map_err(|_| io::Error::other("nothing more is wanted"))
+    }
+
+    /// Steps that were looked at: those that were sent last, if that is done already.
+    fn spare_steps(&mut self, sent: Arc<Steps<T>>) -> Steps<T> {
+        Arc::into_inner(sent).or_else(|| self.steps.pop()).unwrap_or_default()
+    }
+
+    fn send_if_full(&mut self) -> io::Result<()> {
+        if self.found.len() >= MAX_FOUND { self.send() } else { Ok(()) }
+    }
+}
+
+impl<T: Default> Sink for Way<T> {
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        self.found.begun(stage, begin)?;
+        self.send_if_full()
+    }
+
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.found.span(span)?;
+        self.send_if_full()
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.found.hand_off(hand_off)?;
+        self.send_if_full()
+    }
+}
