@@ -33,7 +33,9 @@ fn a_terminal_that_goes_away_ends_a_recording_in_order() {
     let folder = Folder::new("hangup");
     let mut target = Target::start(&mut Command::new(guarded(&folder, "target")));
     target.answer();
-    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "target:hit"]);
+    // Also where the tests themselves run under nohup, which hands the ignored signal on.
+    let heeding = ["env", "--default-signal=HUP"];
+    let recording = Recording::start_by(&folder, &heeding, &["-o", "run.trace", "-e", "target:hit"]);
     assert_eq!(target.fire(100), (1, 100));
     recording.signal("HUP");
     let summary = recording.ended();

@@ -15,7 +15,7 @@ use crate::attach::finder::{Finder, Tip};
 use crate::attach::hold::Holder;
 use crate::drain::queue::{Popped, Queue};
 use crate::drain::{Batch, Drain, Wake};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::monotonic_ns;
 use crate::kernel::meter::Meter;
 use crate::kernel::program::Program;
@@ -108,10 +108,10 @@ impl<'a> Work<'_, 'a> {
         }
         let (steps, spare, tips) = (&steps, &spare, &tips);
         std::thread::scope(|scope| {
-            let closing = spool.closing();
+            let (closing, waiting) = (spool.closing(), &*spool);
             let carrying = scope.spawn(move || {
                 priority.take();
-                spool.carry(open, &|| progress.end(Ending::Enough))
+                waiting.carry(open, &|| progress.end(Ending::Enough))
             });
             let writing = scope.spawn(move || {
                 priority.take();
@@ -126,8 +126,10 @@ impl<'a> Work<'_, 'a> {
             });
             let looking =
                 scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
-            // Only now is it answered when it runs its program.
-            let begun = (self.start)(&drain).map(|command| end.command = command);
+            // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
+            // runs its program.
+            let begun = if waiting.settle() { (self.start)(&drain) } else { Err(cannot_write()) };
+            let begun = begun.map(|command| end.command = command);
             if begun.is_ok() {
                 notify(Notice::Ready { probes: self.probes });
             }
@@ -168,6 +170,12 @@ impl<'a> Work<'_, 'a> {
             (written.and_then(|trace| Ok(carried.map(|()| trace)?)), drained)
         })
     }
+}
+
+/// Why nothing begins; what the system said is told by what writes.
+fn cannot_write() -> Error {
+    let source = std::io::Error::other("the first block could not be written");
+    Error::System { doing: "write the trace", source }
 }
 
 /// Reports what the looking thread finds, and progress, until that thread ends.

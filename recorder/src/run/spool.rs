@@ -24,6 +24,8 @@ struct Pieces {
     /// With the number of the file that each is for.
     pieces: VecDeque<(u32, Piece)>,
     waiting_bytes: usize,
+    /// The oldest is on its way to its file.
+    is_carrying: bool,
     /// No file writes any more.
     is_closed: bool,
     /// Nothing is carried any more.
@@ -66,7 +68,10 @@ impl Spool {
         while let Some((part, piece)) = self.pop() {
             let bytes = piece.bytes();
             match carry(&mut files, part, piece, &mut open) {
-                Ok(()) => self.change(|state| state.waiting_bytes -= bytes),
+                Ok(()) => self.change(|state| {
+                    state.waiting_bytes -= bytes;
+                    state.is_carrying = false;
+                }),
                 Err(error) => {
                     self.change(|state| {
                         state.pieces.clear();
@@ -80,6 +85,14 @@ impl Spool {
         drop(files);
         let waited = self.changed.wait_while(self.lock(), |state| !state.is_closed);
         waited.unwrap_or_else(PoisonError::into_inner).failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Waits until all that was written so far is in its file; false if that failed, which is told to what writes next.
+    pub(crate) fn settle(&self) -> bool {
+        let is_busy =
+            |state: &mut Pieces| !state.has_failed && (state.is_carrying || !state.pieces.is_empty());
+        let waited = self.changed.wait_while(self.lock(), is_busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).has_failed
     }
 
     /// Closes the spool when this is dropped, also by a panic: no file writes any more.
@@ -111,7 +124,10 @@ impl Spool {
     fn pop(&self) -> Option<(u32, Piece)> {
         let is_empty = |state: &mut Pieces| state.pieces.is_empty() && !state.is_closed;
         let waited = self.changed.wait_while(self.lock(), is_empty);
-        waited.unwrap_or_else(PoisonError::into_inner).pieces.pop_front()
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let oldest = state.pieces.pop_front();
+        state.is_carrying = oldest.is_some();
+        oldest
     }
 
     fn change(&self, change: impl FnOnce(&mut Pieces)) {
@@ -247,6 +263,7 @@ mod tests {
                 told.send(Ok(())).expect("heard");
                 assert_eq!(took.recv().expect("written"), [number; 300]);
             }
+            assert!(spool.settle());
             assert!(carrying.join().expect("no panic").is_ok());
         });
         assert_eq!(spool.lock().waiting_bytes, 0);
@@ -263,6 +280,7 @@ mod tests {
                 let mut file = spool.opener()(0).expect("opened");
                 file.write_all(b"one").expect("room");
                 told.send(Err(io::ErrorKind::StorageFull.into())).expect("heard");
+                assert!(!spool.settle());
                 failed.recv().expect("told");
                 let kind = |result: io::Result<()>| result.expect_err("failed").kind();
                 if writes_on {

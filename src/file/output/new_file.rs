@@ -29,11 +29,13 @@ pub(crate) enum Place {
 pub(crate) struct Placing(pub(super) Option<Arc<Mutex<NewFile>>>);
 
 impl Placing {
-    /// Puts the file in its place. If the system refuses, the next flush of the file fails with the reason.
+    /// Puts the file in its place, unless a part of it could not be written. If the system refuses, the next flush of the file fails with the reason.
     pub(crate) fn place(&self) {
         if let Some(new) = &self.0 {
             let mut new = lock(new);
-            new.failure = new.place().err();
+            if !new.has_failed {
+                new.failure = new.place().err();
+            }
         }
     }
 }
