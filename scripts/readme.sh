@@ -43,7 +43,7 @@ costs() {
       printf "| an event in the file, tight loop | %s B | `perf record` %s B |\n", bytes["loop"], perf_bytes
       printf "| replay, to a pipe | %s M events/s | `perf script` %s M events/s |\n", rate["tracerreplay,pipe"], rate["perfscript"]
       printf "| analyze | %s M events/s | |\n", rate["traceranalyze"]
-      printf "| export to .pftrace, .json, .parquet | %s, %s, %s M events/s | |\n", rate["tracerexport.pftrace"], rate["tracerexport.json"], rate["tracerexport.parquet"]
+      printf "| export to .pftrace, .json, .parquet, to a pipe | %s, %s, %s M events/s | |\n", rate["tracerexportperfetto"], rate["tracerexportchrome"], rate["tracerexportparquet"]
     }'
 }
 
