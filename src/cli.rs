@@ -22,8 +22,8 @@ pub(crate) use select::{FilterArgs, StageArgs};
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;
 pub(crate) use write::{
-    CutArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RepairArgs, ReportArgs, TableArg,
-    TargetArgs,
+    CutArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RedactArgs, RepairArgs, ReportArgs,
+    TableArg, TargetArgs,
 };
 
 /// Record USDT probes of a multi-process pipeline with eBPF; replay, analyze and export the trace offline.
@@ -69,6 +69,8 @@ pub(crate) enum Verb {
     Merge(MergeArgs),
     /// Write a new, complete trace from what is readable of a damaged or incomplete one
     Repair(RepairArgs),
+    /// Write a trace without hosts, users, paths, command lines and strings, to hand it to others
+    Redact(RedactArgs),
     /// Turn a documented log into a trace
     Import(ImportArgs),
     /// Can this machine record? Checks it, and tries recording on probes of its own

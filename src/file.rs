@@ -4,5 +4,6 @@ pub(crate) mod budget;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod presets;
+pub(crate) mod secret;
 pub(crate) mod stages;
 pub(crate) mod trace;

@@ -62,6 +62,7 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::Cut(args) => verb::rewrite::cut(&args),
         Verb::Merge(args) => verb::rewrite::merge(&args),
         Verb::Repair(args) => verb::rewrite::repair(&args),
+        Verb::Redact(args) => verb::rewrite::redact(&args),
         Verb::Import(args) => verb::rewrite::import(&args),
         #[cfg(target_os = "linux")]
         Verb::Doctor(args) => verb::doctor::doctor(&args),

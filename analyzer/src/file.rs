@@ -6,7 +6,9 @@ pub mod verify;
 mod clocks;
 mod copy;
 mod import;
+mod redact;
 
 pub use clocks::ClockStep;
 pub use copy::{Copied, Input, copy};
 pub use import::{Imported, import};
+pub use redact::{Redacted, Redaction, redact};

@@ -35,7 +35,7 @@
 //! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto |
 //! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |
 //! | [`replay`] | the documented log again |
-//! | [`file`](mod@file) | traces as files: info, verify, repair, cut, merge, import |
+//! | [`file`](mod@file) | traces as files: info, verify, repair, cut, merge, redact, import |
 #![forbid(unsafe_code)]
 
 pub mod analysis;

@@ -23,3 +23,4 @@ pub use lasting::Lasting;
 pub use learn::learn;
 pub use preset::{PRESETS, Preset};
 pub(crate) use text_key::number_of;
+pub(crate) use words::is_word_of_names;

@@ -128,6 +128,32 @@ pub(crate) struct RepairArgs {
     pub(crate) target: TargetArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = REDACT_HELP)]
+pub(crate) struct RedactArgs {
+    /// Trace to read; it is not changed; - for standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Replace the names of programs, providers, probes and stages too
+    #[arg(long)]
+    pub(crate) names: bool,
+    /// Replace the integers in arguments too, among them the keys
+    #[arg(long)]
+    pub(crate) keys: bool,
+    /// A file of 16 bytes or more that only you know: with the same one, a text, name or number has the same pseudonym in several
+    /// traces [default: random, forgotten afterwards]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret: Option<PathBuf>,
+}
+
+const REDACT_HELP: &str = "\
+    Left out: command lines, reasons why something was not recorded. Replaced by pseudonyms: hosts, kernels, boots, folders of \
+    paths, strings in arguments; and names that hold the name of a host, or of a user whose home or --user is in the trace. As they \
+    were: times, process and thread numbers, file names of programs and libraries, build ids (with --names replaced), floats. \
+    analyze gives the same figures; with --keys it cannot tell which numbers never came, and a stage may take its duration from an argument \
+    only if the recording was given that stage. Equal strings and numbers stay equal, and how often each comes is still there.";
+
 /// Where to write.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetArgs {

@@ -8,7 +8,7 @@ mod peer;
 mod request;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -25,7 +25,7 @@ use tracer_analyzer::{Outcome, Selection};
 use crate::cli::OpenArgs;
 use crate::done::Done;
 use crate::file::input::Input;
-use crate::file::{stages, trace};
+use crate::file::{secret, stages, trace};
 use request::Request;
 
 /// How long a browser may take to send a request, or to take the next bytes of what it asked for.
@@ -40,9 +40,9 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
         format!("cannot listen on 127.0.0.1:{port} (is another tracer open or trace_processor at work?)")
     })?;
     let host = listener.local_addr()?.to_string();
-    let secret = secret().context("cannot read /dev/urandom")?;
+    let secret = secret::random().map(u128::from_ne_bytes).context("cannot read /dev/urandom")?;
     let (packets, outcome) = export(args)?;
-    let path = format!("/{secret}/{}.pftrace", plain_name(&args.file));
+    let path = format!("/{secret:032x}/{}.pftrace", plain_name(&args.file));
     let ui = args.ui.trim_end_matches('/');
     let address = format!("{ui}/#!/?url=http://{host}{path}");
     let served = Arc::new(Served { packets: Mutex::new(Some(packets)), path, host, origin: origin(ui) });
@@ -72,13 +72,6 @@ fn accept(listener: &TcpListener, served: &Arc<Served>, fetched: &Sender<()>) {
             open.fetch_sub(1, Ordering::Relaxed);
         });
     }
-}
-
-/// 128 random bits as text.
-fn secret() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// The trace in Perfetto's format, in a file without a name.
@@ -296,12 +289,5 @@ mod tests {
         assert!(served.give(GoesAway(3)).is_err());
         let (answer, sent_all) = answer(&served, "GET /5ec4e7/run.pftrace HTTP/1.1\r\nHost: 127.0.0.1:9001");
         assert!(sent_all, "{answer}");
-    }
-
-    #[test]
-    fn secrets_differ_and_cannot_be_guessed() {
-        let (one, other) = (secret().expect("read"), secret().expect("read"));
-        assert_eq!((one.len(), other.len()), (32, 32));
-        assert_ne!(one, other);
     }
 }

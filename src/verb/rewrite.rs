@@ -4,16 +4,16 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracer_analyzer::file::{self, ClockStep, Copied, Imported};
+use tracer_analyzer::file::{self, ClockStep, Copied, Imported, Redacted, Redaction};
 use tracer_analyzer::report::{counted, duration};
 use tracer_analyzer::{Error, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
-use crate::cli::{CutArgs, ImportArgs, MergeArgs, RepairArgs, TargetArgs};
+use crate::cli::{CutArgs, ImportArgs, MergeArgs, RedactArgs, RepairArgs, TargetArgs};
 use crate::done::Done;
 use crate::file::input::{Input, name};
 use crate::file::output::{self, Output, cannot_write};
-use crate::file::trace;
+use crate::file::{secret, trace};
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
@@ -86,6 +86,33 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let id = identity((&trace.trace_ids, "repaired"));
     let outcome = copy(&args.target, &[&args.file], id, &inputs)?.outcome;
     say!("{}: {} events", name(&args.target.output), outcome.events);
+    Ok(trace::done(&args.file, &outcome))
+}
+
+pub(crate) fn redact(args: &RedactArgs) -> anyhow::Result<Done> {
+    let input = Input::open(&args.file)?;
+    let trace = trace::open(&input, &args.file)?;
+    let secret = match &args.secret {
+        Some(path) => secret::read(path)?,
+        None => secret::random::<32>().context("cannot read /dev/urandom")?.to_vec(),
+    };
+    let tool = concat!("tracer ", env!("CARGO_PKG_VERSION"));
+    let how = Redaction { secret: &secret, names: args.names, keys: args.keys, tool };
+    let inputs: Vec<&Path> = args.secret.iter().chain([&args.file]).map(PathBuf::as_path).collect();
+    let id = identity((&trace.trace_ids, &secret));
+    let Redacted { outcome, telling } = write(&args.target, &inputs, id, |writer| {
+        file::redact(&trace, &how, writer).map_err(|error| cannot_write(error, &args.target.output))
+    })?;
+    if !telling.is_empty() {
+        let names = counted(telling.len() as u64, "name");
+        say!("{names} replaced too, as the name of a host or a user is in it: {}", telling.join(", "));
+    }
+    let left: Vec<&str> = [(args.names, "names (--names)"), (args.keys, "numbers in arguments (--keys)")]
+        .into_iter()
+        .filter_map(|(is_replaced, what)| (!is_replaced).then_some(what))
+        .collect();
+    let left = if left.is_empty() { String::new() } else { format!("; as they were: {}", left.join(", ")) };
+    say!("{}: {}{left}", name(&args.target.output), counted(outcome.events, "event"));
     Ok(trace::done(&args.file, &outcome))
 }
 

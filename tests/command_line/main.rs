@@ -16,5 +16,6 @@ mod keys;
 mod manual;
 mod open;
 mod presets;
+mod redact;
 mod replace;
 mod verbs;

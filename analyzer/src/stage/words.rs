@@ -63,6 +63,11 @@ pub(crate) fn ends_of<'p>(name: &str, probes: &BTreeSet<&'p str>) -> Option<(Str
     })
 }
 
+/// Whether a word tells begins from ends.
+pub(crate) fn is_word_of_names(word: &str) -> bool {
+    WORDS.iter().any(|(begin, ends)| *begin == word || ends.contains(&word))
+}
+
 fn apart(name: &str, word_first: bool) -> Option<Parts<'_>> {
     WORDS.into_iter().find_map(|(word, ends)| {
         let rest = if word_first { name.strip_prefix(word) } else { name.strip_suffix(word) }?;
