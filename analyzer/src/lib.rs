@@ -32,7 +32,7 @@
 //! | [`pair`] | which events belong together: spans and hand-offs |
 //! | [`analysis`] | one pass over a trace, and what it comes down to; runs side by side |
 //! | [`screen`] | an analysis as it is shown: text, Markdown, JSON, plots, a page for the browser |
-//! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto |
+//! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto, CTF |
 //! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |
 //! | [`replay`] | the documented log again |
 //! | [`file`](mod@file) | traces as files: info, verify, repair, cut, merge, redact, import |

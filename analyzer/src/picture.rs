@@ -2,6 +2,7 @@
 //! processes and threads.
 
 pub mod chrome;
+pub mod ctf;
 pub mod perfetto;
 
 mod canvas;

@@ -14,7 +14,7 @@ mod writer;
 
 pub use digits::{push_signed, push_unsigned};
 pub use escape::{escape, escape_line, unescape};
-pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value};
+pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value, name_text};
 pub use parse::{Lines, ParseError, parse};
 pub use skipped::skipped_text;
 pub use writer::LogWriter;

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Checks the exports of traces with the programs they are made for: Perfetto's Trace Processor, Catapult, DuckDB, pyarrow, and
-# pages of tracer report with Chromium.
+# Checks the exports of traces with the programs they are made for: Perfetto's Trace Processor, Catapult, DuckDB, pyarrow,
+# babeltrace2, and pages of tracer report with Chromium.
 # Each must load them without a warning and count exactly what tracer counts; DuckDB finds in the tables what analyze says.
 # usage: scripts/validators/check_exports.sh TRACER TRACE...
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../install.sh"
 TRACER_VALIDATORS=$("$here/setup.sh")
 export TRACER_VALIDATORS
 python=$TRACER_VALIDATORS/python/bin/python
@@ -40,6 +41,13 @@ for key in {1..60}; do
 done >"$work/hostile.log"
 "$tracer" import "$work/hostile.log" -o "$work/hostile.trace" 2>/dev/null
 page hostile "$work/hostile.trace"
+
+need babeltrace2 babeltrace2
+/usr/bin/python3 -c 'import bt2' 2>/dev/null || install_packages python3-bt2
+# Names that end a string, a comment or a line of the metadata, strings that end early, and what was unreadable.
+printf '%s\n' '[9] [PID: 7] \x1b[31m\\";}; p\x22\\:a\x1b\u{202e}\\\x22;}/*\n | Seq: 3 | arg1: "a\x1b\"\\\xff\x00b" | arg2: ? | arg3: ""' >"$work/ctf.log"
+"$tracer" import "$work/ctf.log" -o "$work/ctf.trace" 2>/dev/null
+"$here/check_ctf.py" "$tracer" "$@" "$here"/../../sample-traces/data/v*.trace "$work/ctf.trace"
 page compared "$1" "$work/hostile.trace" "$1"
 
 # The queries of docs/perfetto.md run, and find something in the sample of the pipeline.

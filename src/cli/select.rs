@@ -59,3 +59,10 @@ pub(crate) struct StageArgs {
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(crate) preset: Option<String>,
 }
+
+impl StageArgs {
+    /// Whether stages are given, of whatever kind.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.stages.is_empty() || self.stages_file.is_some() || self.preset.is_some()
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) struct ExportArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) stages: StageArgs,
-    /// Format, if it is not the one that the end of the file name says
+    /// Format, if it is not the one that the end of the file name says; ctf makes a folder
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<ExportFormat>,
     /// What the rows of a table are
@@ -52,6 +52,8 @@ pub(crate) enum ExportFormat {
     Parquet,
     Arrow,
     Csv,
+    /// Common Trace Format 1.8 for babeltrace2 and Trace Compass: the output is a folder
+    Ctf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

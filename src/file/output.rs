@@ -6,6 +6,7 @@
 //! the way, in a folder where they may, is not written to: pipes, devices, links, files.
 
 mod new_file;
+mod new_folder;
 mod spot;
 mod terminal;
 
@@ -22,6 +23,7 @@ use rustix::fs::{FileType, Stat, fstat};
 use super::input::{self, is_standard};
 use new_file::{NewFile, lock};
 pub(crate) use new_file::{Place, Placed, Placing};
+pub(crate) use new_folder::NewFolder;
 use spot::Spot;
 use terminal::Terminal;
 

@@ -1,26 +1,48 @@
 //! `tracer export`: a trace in the formats of other tools.
 
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use tracer_analyzer::picture::{chrome, perfetto};
+use tracer_analyzer::picture::{chrome, ctf, perfetto};
 use tracer_analyzer::stage::choice::{Chosen, Refused};
 use tracer_analyzer::tables::{self, Format, Rows};
 use tracer_analyzer::{Outcome, Selection};
 use tracer_format::Trace;
 
-use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg};
+use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg, TargetArgs};
 use crate::done::Done;
-use crate::file::input::{Input, name};
-use crate::file::output::{self, Output, cannot_write};
+use crate::file::input::{Input, is_standard, name};
+use crate::file::output::{self, NewFolder, Output, cannot_write};
 use crate::file::{stages, trace};
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
     let format = format(args)?;
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let (outcome, refused) = write(args, format, &trace)?;
+    let (outcome, refused) = match format {
+        ExportFormat::Ctf => (to_folder(args, &trace)?, Vec::new()),
+        format => write(args, format, &trace)?,
+    };
     Ok(trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused)))
+}
+
+/// Writes the trace as CTF, which is a folder.
+fn to_folder(args: &ExportArgs, trace: &Trace<'_>) -> anyhow::Result<Outcome> {
+    let selection = Selection::new(&(&args.filter).into(), trace)?;
+    let TargetArgs { output: path, force } = &args.target;
+    let mut folder = CtfFolder(NewFolder::create(path, *force, ctf::is_file)?);
+    let written = ctf::export(trace, &selection, &mut folder);
+    let written = written.and_then(|outcome| Ok(folder.0.finish().map(|()| outcome)?));
+    written.map_err(|error| cannot_write(error, path))
+}
+
+/// Takes the files of a CTF trace.
+struct CtfFolder(NewFolder);
+
+impl ctf::Folder for CtfFolder {
+    fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(file, bytes)
+    }
 }
 
 /// Writes all events of the trace at `path` to `table`.
@@ -62,6 +84,7 @@ fn write(
             let format = if args.safe_csv { Format::SafeCsv } else { Format::Csv };
             tables::write(trace, &selection, rows, format, &mut out)
         }
+        ExportFormat::Ctf => unreachable!("it is no file"),
     };
     let written = outcome.and_then(|outcome| Ok(output::finish(out).map(|()| outcome)?));
     let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
@@ -109,7 +132,7 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
     let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
         let name = name(&args.target.output);
         Mistake(format!(
-            "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format"
+            "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format such as ctf"
         ))
     })?;
     if args.safe_csv && format != ExportFormat::Csv {
@@ -119,8 +142,17 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
     if !is_picture && args.probes.no_probes {
         return Err(Mistake("--no-probes goes with json and pftrace".to_owned()));
     }
-    if is_picture && args.table != TableArg::Events {
+    let is_folder = format == ExportFormat::Ctf;
+    if (is_picture || is_folder) && args.table != TableArg::Events {
         return Err(Mistake("--table goes with parquet, arrow and csv".to_owned()));
+    }
+    if is_folder && is_standard(&args.target.output) {
+        return Err(Mistake("ctf is a folder, expected its name instead of -".to_owned()));
+    }
+    if is_folder && args.stages.is_given() {
+        return Err(Mistake(
+            "ctf has events, no stages: --stage, --stages and --preset do not go with it".to_owned(),
+        ));
     }
     Ok(format)
 }

@@ -7,6 +7,7 @@ mod tool;
 
 mod budget;
 mod diff;
+mod folder;
 #[cfg(target_os = "linux")]
 mod follow;
 mod grammar;

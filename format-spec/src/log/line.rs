@@ -187,7 +187,9 @@ fn probe_text(name: &str) -> String {
     escape_also(name, &[' ', ':', '|'])
 }
 
-pub(super) fn name_text(provider: &str, probe: &str) -> String {
+/// A probe as the log prints it: `provider:probe`, escaped.
+#[must_use]
+pub fn name_text(provider: &str, probe: &str) -> String {
     format!("{}:{}", probe_text(provider), probe_text(probe))
 }
 

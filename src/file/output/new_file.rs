@@ -102,10 +102,6 @@ impl NewFile {
             file = own.create();
         }
         let file = file?;
-        if let Some((uid, gid)) = spot::invoker().filter(|_| rustix::process::geteuid().is_root()) {
-            // Under `sudo` it belongs to the user that called it; not every file system can tell.
-            let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
-        }
         Ok(Self {
             file,
             own: Some(own),

@@ -94,10 +94,42 @@ impl Spot {
 
     /// Makes a file where nothing stands.
     pub(super) fn create(&self) -> io::Result<File> {
-        // What root records is of programs of all users: strings, command lines.
-        let mode = if rustix::process::geteuid().is_root() { 0o600 } else { 0o666 };
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.folder, &self.name, flags, Mode::from_raw_mode(mode))?.into())
+        create(&self.folder, &self.name)
+    }
+
+    /// Makes a folder where nothing stands, and opens it.
+    pub(super) fn create_folder(&self) -> io::Result<OwnedFd> {
+        let mode = if rustix::process::geteuid().is_root() { 0o700 } else { 0o777 };
+        rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(mode))?;
+        let folder = self.open_folder()?;
+        give_to_invoker(&folder);
+        Ok(folder)
+    }
+
+    /// Names of what is in the folder that stands there.
+    pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for found in rustix::fs::Dir::read_from(self.open_folder()?)? {
+            let name =
+                <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(found?.file_name().to_bytes()).to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes the folder that stands there, with its files.
+    pub(super) fn remove_folder(&self) -> io::Result<()> {
+        let files = self.open_folder()?;
+        for name in self.names()? {
+            rustix::fs::unlinkat(&files, &name, AtFlags::empty())?;
+        }
+        Ok(rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn open_folder(&self) -> io::Result<OwnedFd> {
+        open(&self.folder, &self.name, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
     }
 
     /// Opens what stands there for writing, if it is what `looked_at` tells of.
@@ -132,6 +164,28 @@ impl Spot {
     /// Removes the name.
     pub(super) fn remove(&self) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty())?)
+    }
+}
+
+/// Makes a file in a folder in which nothing is called so.
+pub(super) fn create(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
+    // What root records is of programs of all users: strings, command lines.
+    let mode = if rustix::process::geteuid().is_root() { 0o600 } else { 0o666 };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?;
+    give_to_invoker(&file);
+    Ok(file.into())
+}
+
+/// Opens a file in a folder to add to its end.
+pub(super) fn append(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
+    Ok(open(folder, name, OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC)?.into())
+}
+
+/// Under `sudo`, what is made belongs to the user that called it; not every file system can tell.
+fn give_to_invoker(made: &impl AsFd) {
+    if let Some((uid, gid)) = invoker().filter(|_| rustix::process::geteuid().is_root()) {
+        let _ = std::os::unix::fs::fchown(made, Some(uid), Some(gid));
     }
 }
 
