@@ -22,8 +22,8 @@ pub(crate) use select::{FilterArgs, StageArgs};
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;
 pub(crate) use write::{
-    CutArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RedactArgs, RepairArgs, ReportArgs,
-    TableArg, TargetArgs,
+    CutArgs, DatasetArgs, ExportArgs, ExportFormat, ImportArgs, MergeArgs, OpenArgs, RedactArgs, RepairArgs,
+    ReportArgs, TableArg, TargetArgs,
 };
 
 /// Record USDT probes of a multi-process pipeline with eBPF; replay, analyze and export the trace offline.

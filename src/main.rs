@@ -11,6 +11,7 @@ compile_error!("tracer reads traces on Linux, macOS and other Unix systems; trac
 mod say;
 
 mod cli;
+mod dataset;
 mod done;
 mod file;
 #[cfg(target_os = "linux")]

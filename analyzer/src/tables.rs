@@ -36,6 +36,7 @@
 use std::io::Write;
 use std::str::FromStr;
 
+use arrow::datatypes::SchemaRef;
 use tracer_format::grammar::Malformed;
 use tracer_format::{Batch, Trace};
 
@@ -44,9 +45,13 @@ use crate::select::{Outcome, Selection};
 use crate::stage::Stage;
 use crate::{Error, Result};
 
-use encoding::TableWriter;
 use events::EventRows;
+
+use encoding::TableWriter;
+use metadata::Metadata;
 use spans::SpanRows;
+
+pub mod dataset;
 
 mod arrow_ipc;
 mod column_set;
@@ -124,10 +129,20 @@ fn write_events(
     format: Format,
     out: &mut impl Write,
 ) -> Result<Outcome> {
-    let mut outcome = Outcome::of(trace, selection);
     let metadata = metadata::of_trace(trace, selection, "events");
+    fill_events(trace, selection, metadata, |schema| TableWriter::new(schema, format, trace.threads(), out))
+}
+
+/// Writes the selected events to the table that `make` makes for their columns.
+fn fill_events<'w, W: Write + 'w>(
+    trace: &Trace<'_>,
+    selection: &Selection,
+    metadata: Metadata,
+    make: impl FnOnce(SchemaRef) -> Result<TableWriter<'w, W>>,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::of(trace, selection);
     let mut rows = EventRows::new(trace, metadata);
-    let mut writer = TableWriter::new(rows.schema(), format, trace.threads(), out)?;
+    let mut writer = make(rows.schema())?;
     trace.walk(
         |block| selection.wants(block),
         trace.threads().min(MAX_THREADS),

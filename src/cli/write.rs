@@ -4,15 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tracer_analyzer::picture::Probes;
+use tracer_analyzer::tables::dataset::{Date, Suite};
 
 use super::select::{FilterArgs, StageArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Trace to read; - for standard input
-    pub(crate) file: PathBuf,
+    /// Trace to read, - for standard input; several with --dataset
+    #[arg(required_unless_present = "compact", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// File to write; - for standard output
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dataset", conflicts_with = "dataset")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite an existing file
+    #[arg(short, long, conflicts_with = "dataset")]
+    pub(crate) force: bool,
     #[command(flatten)]
-    pub(crate) target: TargetArgs,
+    pub(crate) dataset: DatasetArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
@@ -28,6 +36,34 @@ pub(crate) struct ExportArgs {
     pub(crate) safe_csv: bool,
     #[command(flatten)]
     pub(crate) probes: ProbesArg,
+}
+
+/// A dataset to add to, instead of a file to write.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Datasets")]
+pub(crate) struct DatasetArgs {
+    /// Add the traces to the dataset in this folder: Parquet tables that DuckDB, Spark and others query; one that is there
+    /// already is not added again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dataset: Option<PathBuf>,
+    /// What the traces are runs of; a part of the folders' names
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        requires = "dataset",
+        conflicts_with = "output"
+    )]
+    pub(crate) suite: Suite,
+    /// The commit that was recorded, for the column commit_id
+    #[arg(long, value_name = "ID", requires = "dataset", conflicts_with = "output")]
+    pub(crate) commit: Option<String>,
+    /// The day of traces without wall time, such as imported logs; all others know theirs
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "dataset", conflicts_with = "output")]
+    pub(crate) date: Option<Date>,
+    /// Merge small files of the dataset at the end; traces need not be given
+    #[arg(long, requires = "dataset", conflicts_with = "output")]
+    pub(crate) compact: bool,
 }
 
 #[derive(Debug, Clone, Copy, Args)]

@@ -7,6 +7,7 @@
 
 mod new_file;
 mod new_folder;
+pub(crate) mod owner;
 mod spot;
 mod terminal;
 

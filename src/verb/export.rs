@@ -1,5 +1,7 @@
 //! `tracer export`: a trace in the formats of other tools.
 
+mod dataset;
+
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -9,27 +11,35 @@ use tracer_analyzer::tables::{self, Format, Rows};
 use tracer_analyzer::{Outcome, Selection};
 use tracer_format::Trace;
 
-use crate::cli::{ExportArgs, ExportFormat, Mistake, TableArg, TargetArgs};
+use crate::cli::{ExportArgs, ExportFormat, FilterArgs, Mistake, TableArg, TargetArgs};
 use crate::done::Done;
 use crate::file::input::{Input, is_standard, name};
 use crate::file::output::{self, NewFolder, Output, cannot_write};
 use crate::file::{stages, trace};
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
-    let format = format(args)?;
-    let input = Input::open(&args.file)?;
-    let trace = trace::open(&input, &args.file)?;
-    let (outcome, refused) = match format {
-        ExportFormat::Ctf => (to_folder(args, &trace)?, Vec::new()),
-        format => write(args, format, &trace)?,
+    if let Some(folder) = &args.dataset.dataset {
+        refuse_parts(args)?;
+        return dataset::export(args, folder);
+    }
+    let ([file], Some(output)) = (&args.files[..], &args.output) else {
+        return Err(Mistake("several traces go with --dataset, one with -o".to_owned()).into());
     };
-    Ok(trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused)))
+    let target = TargetArgs { output: output.clone(), force: args.force };
+    let format = format(args, output)?;
+    let input = Input::open(file)?;
+    let trace = trace::open(&input, file)?;
+    let (outcome, refused) = match format {
+        ExportFormat::Ctf => (to_folder(args, &target, &trace)?, Vec::new()),
+        format => write(args, (file, &target), format, &trace)?,
+    };
+    Ok(trace::done(file, &outcome).and(trace::refused(file, &refused)))
 }
 
 /// Writes the trace as CTF, which is a folder.
-fn to_folder(args: &ExportArgs, trace: &Trace<'_>) -> anyhow::Result<Outcome> {
+fn to_folder(args: &ExportArgs, target: &TargetArgs, trace: &Trace<'_>) -> anyhow::Result<Outcome> {
     let selection = Selection::new(&(&args.filter).into(), trace)?;
-    let TargetArgs { output: path, force } = &args.target;
+    let TargetArgs { output: path, force } = target;
     let mut folder = CtfFolder(NewFolder::create(path, *force, ctf::is_file)?);
     let written = ctf::export(trace, &selection, &mut folder);
     let written = written.and_then(|outcome| Ok(folder.0.finish().map(|()| outcome)?));
@@ -57,6 +67,7 @@ pub(crate) fn to_parquet(path: &Path, table: Output) -> anyhow::Result<()> {
 
 fn write(
     args: &ExportArgs,
+    (file, target): (&Path, &TargetArgs),
     format: ExportFormat,
     trace: &Trace<'_>,
 ) -> anyhow::Result<(Outcome, Vec<Refused>)> {
@@ -69,11 +80,10 @@ fn write(
         TableArg::Events => Rows::Events,
         TableArg::Spans => Rows::Spans(&stages),
     };
-    let inputs: Vec<&Path> =
-        args.stages.stages_file.iter().chain([&args.file]).map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> = args.stages.stages_file.iter().map(PathBuf::as_path).chain([file]).collect();
     let probes = args.probes.shown();
-    warn_if_huge(args, format, trace.events(), !stages.is_empty());
-    let output = Output::create(&args.target.output, args.target.force, &inputs)?;
+    warn_if_huge((args, &target.output), format, trace.events(), !stages.is_empty());
+    let output = Output::create(&target.output, target.force, &inputs)?;
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
         ExportFormat::Chrome => chrome::export(trace, &selection, &stages, probes, &mut out),
@@ -87,7 +97,7 @@ fn write(
         ExportFormat::Ctf => unreachable!("it is no file"),
     };
     let written = outcome.and_then(|outcome| Ok(output::finish(out).map(|()| outcome)?));
-    let outcome = written.map_err(|error| cannot_write(error, &args.target.output))?;
+    let outcome = written.map_err(|error| cannot_write(error, &target.output))?;
     Ok((outcome, refused))
 }
 
@@ -95,7 +105,7 @@ fn write(
 const HUGE_BYTES: u64 = 1 << 28;
 
 /// Says how large the picture of so many events is to become, if that is much.
-fn warn_if_huge(args: &ExportArgs, format: ExportFormat, events: u64, has_stages: bool) {
+fn warn_if_huge((args, output): (&ExportArgs, &Path), format: ExportFormat, events: u64, has_stages: bool) {
     // As of a pipeline: each event, and the slices and arrows that it is an end of.
     let (of_event, of_stages) = match format {
         ExportFormat::Chrome => (150, 270),
@@ -114,13 +124,31 @@ fn warn_if_huge(args: &ExportArgs, format: ExportFormat, events: u64, has_stages
         };
         say!(
             "{}: up to {megabytes} MB, which viewers take long to open; {less} make it smaller",
-            args.target.output.display()
+            output.display()
         );
     }
 }
 
+/// A dataset takes whole traces in all of its tables.
+fn refuse_parts(args: &ExportArgs) -> Result<(), Mistake> {
+    let FilterArgs { events, pids, programs, seq, from, to } = &args.filter;
+    let names_some = !events.is_empty() || !pids.is_empty() || !programs.is_empty();
+    if names_some || seq.is_some() || from.is_some() || to.is_some() {
+        let text = "--dataset takes whole traces; make a part one with tracer cut";
+        return Err(Mistake(text.to_owned()));
+    }
+    let is_other =
+        args.format.is_some() || args.table != TableArg::Events || args.safe_csv || args.probes.no_probes;
+    if is_other {
+        let text =
+            "--dataset has all tables, as Parquet: --format, --table, --safe-csv and --no-probes go with -o";
+        return Err(Mistake(text.to_owned()));
+    }
+    Ok(())
+}
+
 /// The format asked for, or the one that the file name says.
-fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
+fn format(args: &ExportArgs, output: &Path) -> Result<ExportFormat, Mistake> {
     let by_name = |path: &Path| match path.extension()?.to_str()? {
         "json" => Some(ExportFormat::Chrome),
         "pftrace" | "perfetto-trace" => Some(ExportFormat::Perfetto),
@@ -129,8 +157,8 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
         "csv" => Some(ExportFormat::Csv),
         _ => None,
     };
-    let format = args.format.or_else(|| by_name(&args.target.output)).ok_or_else(|| {
-        let name = name(&args.target.output);
+    let format = args.format.or_else(|| by_name(output)).ok_or_else(|| {
+        let name = name(output);
         Mistake(format!(
             "{name}: expected a name that ends with .json, .pftrace, .parquet, .arrow or .csv, or --format such as ctf"
         ))
@@ -146,7 +174,7 @@ fn format(args: &ExportArgs) -> Result<ExportFormat, Mistake> {
     if (is_picture || is_folder) && args.table != TableArg::Events {
         return Err(Mistake("--table goes with parquet, arrow and csv".to_owned()));
     }
-    if is_folder && is_standard(&args.target.output) {
+    if is_folder && is_standard(output) {
         return Err(Mistake("ctf is a folder, expected its name instead of -".to_owned()));
     }
     if is_folder && args.stages.is_given() {

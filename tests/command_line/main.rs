@@ -6,6 +6,7 @@ mod target;
 mod tool;
 
 mod budget;
+mod dataset;
 mod diff;
 mod folder;
 #[cfg(target_os = "linux")]

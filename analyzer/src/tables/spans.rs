@@ -87,7 +87,17 @@ impl SpanRows {
         self.schema.clone()
     }
 
-    fn push(&mut self, span: &Span) {
+    /// Takes what it needs of the rows `rows`, before their spans.
+    pub(super) fn look(&mut self, columns: &Columns, rows: Range<usize>) {
+        self.texts.events(columns, rows);
+    }
+
+    /// Whether the rows are to be taken before more are pushed.
+    pub(super) fn is_full(&self) -> bool {
+        self.stage.len() >= BATCH_ROWS
+    }
+
+    pub(super) fn push(&mut self, span: &Span) {
         let nanos = |point: Option<Point>| point.map(|at| i64::try_from(at.time_ns).unwrap_or(i64::MAX));
         let pid = |point: Option<Point>| self.pids.get(point?.thread.index()).copied().flatten();
         let (begin_pid, end_pid) = (pid(span.begin), pid(span.end));
@@ -170,13 +180,13 @@ impl<W: io::Write> MadeSink<()> for SpanSink<'_, W> {
 impl<W: io::Write> Sink for SpanSink<'_, W> {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         self.events += rows.len() as u64;
-        self.rows.texts.events(columns, rows);
+        self.rows.look(columns, rows);
         Ok(())
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {
         self.rows.push(span);
-        if self.rows.stage.len() < BATCH_ROWS {
+        if !self.rows.is_full() {
             return Ok(());
         }
         let written = self.rows.take().and_then(|batch| self.writer.write(&batch));

@@ -1,6 +1,10 @@
 //! The options of `synth`, and the plan they become.
 
+use tracer_format::grammar::Moment;
 use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_STRING_ARGUMENT_BYTES};
+
+/// Wall time when the recording begins, if none is given: 2026-01-01T00:00:00Z.
+const START_NS: i64 = 1_767_225_600_000_000_000;
 
 /// What the traced programs do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -50,6 +54,12 @@ pub struct Options {
     /// Sequence number of the first buffer
     #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 62))]
     pub first_seq: u64,
+    /// Name of the host
+    #[arg(long, value_name = "NAME", default_value = "synth")]
+    pub host: String,
+    /// Wall time when the recording begins, such as 2026-05-01T12:00:00Z [default: 2026-01-01T00:00:00Z]
+    #[arg(long, value_name = "TIME", value_parser = wall_time)]
+    pub start: Option<i64>,
     /// Processors of the host
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub cpus: u16,
@@ -89,6 +99,10 @@ pub struct Plan {
     pub seed: u64,
     /// Sequence number of the first buffer.
     pub first_seq: u64,
+    /// Name of the host.
+    pub host: String,
+    /// Wall time when the recording begins, ns since 1970-01-01 UTC.
+    pub start_ns: i64,
     /// Processors of the host.
     pub cpus: u16,
     /// Events in a block.
@@ -117,6 +131,8 @@ impl From<&Options> for Plan {
             loss: options.loss,
             seed: options.seed,
             first_seq: options.first_seq,
+            host: options.host.clone(),
+            start_ns: options.start.unwrap_or(START_NS),
             cpus: options.cpus,
             block_events: usize::try_from(options.block_events).unwrap_or(MAX_BLOCK_EVENTS),
             max_string: usize::try_from(options.max_string).unwrap_or(MAX_STRING_ARGUMENT_BYTES),
@@ -129,6 +145,13 @@ fn number(text: &str, min: f64, max: f64) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err(format!("found {text:?}, expected a number from {min} to {max}")),
+    }
+}
+
+fn wall_time(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(Moment::Wall(wall_ns)) => Ok(wall_ns),
+        _ => Err(format!("found {text:?}, expected a time such as 2026-05-01T12:00:00Z")),
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Recording<W> {
     max_string: usize,
     left: u64,
     anchor_ns: u64,
+    /// Wall time when it began.
+    start_ns: i64,
 }
 
 impl<W: io::Write> Recording<W> {
@@ -50,6 +52,7 @@ impl<W: io::Write> Recording<W> {
             topics: (plan.shape == Shape::Strings).then(|| Topics::new(plan.seed)),
             left: plan.events,
             anchor_ns: scene::START_NS + ANCHOR_NS,
+            start_ns: plan.start_ns,
         })
     }
 
@@ -93,7 +96,7 @@ impl<W: io::Write> Recording<W> {
             return Ok(false);
         }
         if time_ns >= self.anchor_ns {
-            self.writer.clock(scene::anchor(time_ns))?;
+            self.writer.clock(scene::anchor(time_ns, self.start_ns))?;
             self.anchor_ns = time_ns + ANCHOR_NS;
         }
         let first_ns = self.truth.time_ns.map_or(time_ns, |(first_ns, _)| first_ns);
@@ -125,7 +128,7 @@ impl<W: io::Write> Recording<W> {
         self.over.extend(loss.finish());
         self.write_gaps()?;
         if let Some((_, last_ns)) = self.truth.time_ns {
-            self.writer.clock(scene::anchor(last_ns))?;
+            self.writer.clock(scene::anchor(last_ns, self.start_ns))?;
         }
         Ok((self.writer.finish()?, self.truth))
     }

@@ -12,8 +12,6 @@ use tracer_format::{
 
 /// CLOCK_MONOTONIC when the recording begins, ns.
 pub(super) const START_NS: u64 = 1_000_000_000_000;
-/// Wall time then: 2026-01-01T00:00:00Z.
-const START_REALTIME_NS: i64 = 1_767_225_600_000_000_000;
 /// Time that the host had been suspended.
 const SUSPENDED_NS: u64 = 86_400_000_000_000;
 /// International atomic time is ahead of UTC by this.
@@ -45,7 +43,7 @@ const PIPELINE: [(&str, &str); 6] = [
 /// Defines everything that the events of the plan refer to.
 pub(super) fn define<W: io::Write>(plan: &Plan, writer: &mut Writer<W>) -> Result<()> {
     writer.define(Definition::Host(host(plan)))?;
-    writer.clock(anchor(START_NS))?;
+    writer.clock(anchor(START_NS, plan.start_ns))?;
     if plan.shape == Shape::Loop {
         let hammer = process(writer, "hammer", LAUNCHER + 1)?;
         (0..u32::from(plan.workers)).try_for_each(|n| thread(writer, hammer, LAUNCHER + 1 + n))?;
@@ -95,9 +93,9 @@ fn skipped() -> Vec<Skipped> {
     ]
 }
 
-/// The clocks of the host at a moment.
-pub(super) fn anchor(monotonic_ns: u64) -> ClockAnchor {
-    let realtime_ns = START_REALTIME_NS.saturating_add_unsigned(monotonic_ns - START_NS);
+/// The clocks of the host at a moment of a recording that began at `start_ns`, wall time.
+pub(super) fn anchor(monotonic_ns: u64, start_ns: i64) -> ClockAnchor {
+    let realtime_ns = start_ns.saturating_add_unsigned(monotonic_ns - START_NS);
     ClockAnchor {
         host: HostId(0),
         monotonic_ns,
@@ -127,7 +125,7 @@ fn host(plan: &Plan) -> Host {
     }
     command.extend(plan.skipped.then(|| "--skipped".to_owned()));
     Host {
-        name: "synth".to_owned(),
+        name: plan.host.clone(),
         kernel: "none (synthetic trace)".to_owned(),
         machine: "none".to_owned(),
         boot_id: format!("00000000-0000-4000-8000-{:012x}", plan.seed & 0xffff_ffff_ffff),
