@@ -18,7 +18,7 @@ mod stage;
 pub use argument::{Arg, ArgKind, CUT_MARK};
 pub use clock::ClockAnchor;
 pub use columns::Columns;
-pub(crate) use definitions::Placed;
+pub(crate) use definitions::{DefinedSoFar, Placed};
 pub use definitions::{Definition, Definitions};
 pub use event::{Event, Firing};
 pub use gap::Gap;

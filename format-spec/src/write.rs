@@ -1,7 +1,9 @@
 //! Makes a trace: from events as they come, or from other traces.
 
+mod blocks;
 mod copy;
 mod kept;
+mod packer;
 mod repeats;
 mod sealer;
 mod shift;

@@ -21,6 +21,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&filter, &trace)?;
+    widen(&io::stdout());
     let mut out = io::stdout().lock();
     let outcome = match (args.speed, shape) {
         (Some(speed), _) => analyzer_replay::replay_paced(&trace, &selection, speed, &mut out)?,
@@ -31,6 +32,19 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
         (None, None) => analyzer_replay::replay(&trace, &selection, &mut out)?,
     };
     Ok(trace::done(&args.file, &outcome))
+}
+
+/// Bytes that a pipe is to hold: as many as any user may have.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// Has a pipe hold more, so that each of its ends waits less often for the other; one that cannot stays as it is.
+fn widen(out: &io::Stdout) {
+    #[cfg(target_os = "linux")]
+    if rustix::pipe::fcntl_getpipe_size(out).is_ok_and(|bytes| bytes < PIPE_BYTES) {
+        let _ = rustix::pipe::fcntl_setpipe_size(out, PIPE_BYTES);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (out, PIPE_BYTES);
 }
 
 /// The shape of the events, if it is not the log's.

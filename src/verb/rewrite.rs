@@ -2,6 +2,7 @@
 
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::Context;
 use tracer_analyzer::file::{self, ClockStep, Copied, Imported, Redacted, Redaction};
@@ -17,7 +18,8 @@ use crate::file::{secret, trace};
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.log)?;
-    let imported = write(&args.target, &[&args.log], identity(input.bytes()), |writer| {
+    let options = options(identity(input.bytes()), input.bytes().len());
+    let imported = write(&args.target, &[&args.log], options, |writer| {
         file::import(input.bytes(), writer).map_err(|error| match error {
             error @ Error::Log(_) => anyhow::Error::new(error).context(name(&args.log)),
             error => cannot_write(error, &args.target.output),
@@ -40,7 +42,8 @@ pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [file::Input { trace: &trace, selection }];
-    let outcome = copy(&args.target, &[&args.file], id, &inputs)?.outcome;
+    let options = options(id, input.bytes().len());
+    let outcome = copy(&args.target, &[&args.file], options, &inputs)?.outcome;
     Ok(trace::done(&args.file, &outcome))
 }
 
@@ -56,7 +59,8 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         traces.iter().map(|trace| file::Input { trace, selection: Selection::all() }).collect();
     let files: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     let ids: Vec<_> = traces.iter().map(|trace| &trace.trace_ids).collect();
-    let copied = copy(&args.target, &files, identity(ids), &sources)?;
+    let options = options(identity(ids), inputs.iter().map(|input| input.bytes().len()).sum());
+    let copied = copy(&args.target, &files, options, &sources)?;
     for step in &copied.steps {
         say!("{}: {}", name(&args.files[step.input]), step_text(step));
     }
@@ -84,7 +88,8 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let trace = Trace::scan(input.bytes()).with_context(|| name(&args.file))?;
     let inputs = [file::Input { trace: &trace, selection: Selection::all() }];
     let id = identity((&trace.trace_ids, "repaired"));
-    let outcome = copy(&args.target, &[&args.file], id, &inputs)?.outcome;
+    let options = options(id, input.bytes().len());
+    let outcome = copy(&args.target, &[&args.file], options, &inputs)?.outcome;
     say!("{}: {} events", name(&args.target.output), outcome.events);
     Ok(trace::done(&args.file, &outcome))
 }
@@ -123,14 +128,27 @@ fn identity(of: impl std::hash::Hash) -> u64 {
     std::hash::Hasher::finish(&hasher).max(1)
 }
 
+/// What is read of less bytes is not worth a thread.
+const SMALL_BYTES: usize = 1 << 20;
+/// More threads than these compress faster than one can collect events.
+const MAX_THREADS: usize = 8;
+
+/// How a trace with the identity `trace_id` is written from so many bytes.
+fn options(trace_id: u64, bytes: usize) -> WriterOptions {
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let threads = if bytes < SMALL_BYTES { 0 } else { processors().min(MAX_THREADS) };
+    // One processor has nothing to do side by side.
+    WriterOptions { trace_id, threads: if threads > 1 { threads } else { 0 }, ..WriterOptions::default() }
+}
+
 /// Writes what is selected of the inputs, which are read from `files`, to the target.
 fn copy(
     target: &TargetArgs,
     files: &[&Path],
-    trace_id: u64,
+    options: WriterOptions,
     inputs: &[file::Input<'_, '_>],
 ) -> anyhow::Result<Copied> {
-    write(target, files, trace_id, |writer| {
+    write(target, files, options, |writer| {
         file::copy(inputs, writer).map_err(|error| cannot_write(error, &target.output))
     })
 }
@@ -139,12 +157,11 @@ fn copy(
 fn write<T>(
     target: &TargetArgs,
     files: &[&Path],
-    trace_id: u64,
+    options: WriterOptions,
     fill: impl FnOnce(&mut Writer<BufWriter<Output>>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let output = Output::create(&target.output, target.force, files)?;
     let failed = |error: tracer_format::Error| cannot_write(error.into(), &target.output);
-    let options = WriterOptions { trace_id, ..WriterOptions::default() };
     let mut writer = Writer::new(BufWriter::new(output), options).map_err(failed)?;
     let filled = fill(&mut writer)?;
     writer.finish().and_then(|out| Ok(output::finish(out)?)).map_err(failed)?;

@@ -36,6 +36,19 @@ pub(crate) enum Placed {
     TooMany,
 }
 
+/// Which definitions there were at some time: each list only grows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DefinedSoFar {
+    hosts: usize,
+    processes: usize,
+    threads: usize,
+    sites: usize,
+    stages: usize,
+    exits: usize,
+    cost: Option<Cost>,
+    skipped: usize,
+}
+
 /// All definitions of a trace; ids are positions in these lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definitions {
@@ -83,6 +96,34 @@ impl Definitions {
             Definition::Exit(_) => self.exits.len(),
             Definition::Cost(_) => 0,
             Definition::Skipped(_) => self.skipped.len(),
+        }
+    }
+
+    /// Which definitions there are.
+    pub(crate) fn extent(&self) -> DefinedSoFar {
+        DefinedSoFar {
+            hosts: self.hosts.len(),
+            processes: self.processes.len(),
+            threads: self.threads.len(),
+            sites: self.sites.len(),
+            stages: self.stages.len(),
+            exits: self.exits.len(),
+            cost: self.cost,
+            skipped: self.skipped.len(),
+        }
+    }
+
+    /// The definitions that there were at some time.
+    pub(crate) fn within(&self, extent: &DefinedSoFar) -> Self {
+        Self {
+            hosts: self.hosts[..extent.hosts].to_vec(),
+            processes: self.processes[..extent.processes].to_vec(),
+            threads: self.threads[..extent.threads].to_vec(),
+            sites: self.sites[..extent.sites].to_vec(),
+            stages: self.stages[..extent.stages].to_vec(),
+            exits: self.exits[..extent.exits].to_vec(),
+            cost: extent.cost,
+            skipped: self.skipped[..extent.skipped].to_vec(),
         }
     }
 

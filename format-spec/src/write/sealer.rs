@@ -17,7 +17,7 @@ use crate::limits::{MAX_BLOCKS, MAX_STORED_BYTES};
 pub(super) struct Sealer<W> {
     pub(super) sink: W,
     trace_id: u64,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     /// What is sealed and not written.
     out: Vec<u8>,
     pub(super) written_bytes: u64,

@@ -4,17 +4,15 @@
 //! [`io::Write`] as whole blocks; `finish` adds the index and the footer. See SPEC.md "Writing".
 #![expect(clippy::cast_possible_truncation, reason = "the limits keep counts below 2^32")]
 
+use std::collections::VecDeque;
 use std::io;
 
-use zerocopy::{FromZeros, Immutable, IntoBytes};
-
-use super::kept::Kept;
-use super::sealer::{BlockHead, Sealer};
-use crate::encode::{BlockBuilder, DictionaryBuilder, LEVEL, cuts, weight};
+use super::blocks::{Blocks, Unsealed};
+use super::packer::Packer;
+use super::sealer::Sealer;
+use crate::encode::{BlockBuilder, DictionaryBuilder, LEVEL, weight};
 use crate::error::{Error, Result};
-use crate::layout::block::{Bounds, flag, kind};
-use crate::layout::index::Footer;
-use crate::layout::{StoredClock, StoredGap, bounds};
+use crate::layout::{StoredClock, StoredGap};
 use crate::limits::{
     MAX_ARGUMENTS, MAX_BLOCK_EVENTS, MAX_BLOCK_RECORDS, MAX_BLOCK_VALUES, MAX_DEFINITIONS,
     MAX_DEFINITIONS_WEIGHT,
@@ -23,10 +21,6 @@ use crate::model::{
     ClockAnchor, Columns, Definition, Definitions, Firing, Gap, Host, HostId, Process, ProcessId, Site,
     SiteId, Thread, ThreadId,
 };
-
-/// All definitions are written again after so many bytes, and so many times their own.
-const RESTATE_BYTES: u64 = 8 << 20;
-const RESTATE_RATIO: u64 = 32;
 
 /// How a trace is written; the defaults are what measurement gave.
 #[derive(Debug, Clone, Copy)]
@@ -38,55 +32,55 @@ pub struct WriterOptions {
     pub block_events: usize,
     /// zstd level.
     pub level: i32,
+    /// Threads that compress blocks beside the one that writes: the bytes are the same, but they come some blocks later. With 0,
+    /// that one compresses too.
+    pub threads: usize,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { trace_id: 0, block_events: MAX_BLOCK_EVENTS, level: LEVEL }
+        Self { trace_id: 0, block_events: MAX_BLOCK_EVENTS, level: LEVEL, threads: 0 }
     }
 }
 
 /// Writes one trace to `W`.
 pub struct Writer<W> {
-    sealer: Sealer<W>,
+    blocks: Blocks<W>,
+    packer: Packer,
+    /// Flushes that are not written: their events are on their way through the packer.
+    waiting: VecDeque<Unsealed>,
     block_events: usize,
     builder: BlockBuilder,
     pending: DictionaryBuilder,
     definitions: Definitions,
     gaps: Vec<Gap>,
     clocks: Vec<ClockAnchor>,
-    all_gaps: Kept<StoredGap>,
-    all_clocks: Kept<StoredClock>,
-    events: u64,
     dropped: u64,
-    /// Bytes of all definitions before compression, and the position behind where they were written last.
+    /// Bytes of all definitions before compression.
     definition_bytes: u64,
     /// Weight of all definitions, a little more than a reader counts.
     definitions_weight: usize,
-    restated_at: u64,
 }
 
 impl<W: io::Write> Writer<W> {
     /// Starts a trace: writes the file header.
     ///
     /// # Errors
-    /// [`Error::Io`] if `sink` fails.
+    /// [`Error::Io`] if `sink` fails, or a thread cannot be started.
     pub fn new(sink: W, options: WriterOptions) -> Result<Self> {
         Ok(Self {
-            sealer: Sealer::new(sink, options)?,
+            blocks: Blocks::new(Sealer::new(sink, options)?),
+            packer: Packer::new(options.threads, options.level)?,
+            waiting: VecDeque::new(),
             block_events: options.block_events,
             builder: BlockBuilder::new(),
             pending: DictionaryBuilder::default(),
             definitions: Definitions::default(),
             gaps: Vec::new(),
             clocks: Vec::new(),
-            all_gaps: Kept::default(),
-            all_clocks: Kept::default(),
-            events: 0,
             dropped: 0,
             definition_bytes: 0,
             definitions_weight: 0,
-            restated_at: 0,
         })
     }
 
@@ -96,7 +90,7 @@ impl<W: io::Write> Writer<W> {
     /// [`Error::TooLarge`] if there are too many, together too large, or a site has too many arguments; [`Error::Unnamed`] if a site's
     /// probe or a stage has no name, or what was skipped no reason; [`Error::Io`] if a full block of definitions could not be written.
     pub fn define(&mut self, definition: Definition) -> Result<u32> {
-        self.sealer.check()?;
+        self.blocks.sealer.check()?;
         if let Definition::Site(site) = &definition {
             limit("arguments of a site", site.args.len(), MAX_ARGUMENTS)?;
         }
@@ -111,7 +105,7 @@ impl<W: io::Write> Writer<W> {
             return Err(Error::Unnamed);
         }
         if self.pending.is_full() {
-            self.flush()?;
+            self.pass_on()?;
         }
         let id = self.definitions.next_id(&definition);
         limit("definitions", id + 1, MAX_DEFINITIONS)?;
@@ -182,7 +176,7 @@ impl<W: io::Write> Writer<W> {
     /// arguments; [`Error::Io`] if a full block could not be written.
     pub fn push(&mut self, firing: &Firing<'_>) -> Result<()> {
         self.push_unsealed(firing)?;
-        if self.is_full() { self.flush() } else { Ok(()) }
+        if self.is_full() { self.pass_on() } else { Ok(()) }
     }
 
     /// Adds an event; the caller asks [`is_full`](Self::is_full) and calls [`flush`](Self::flush) then.
@@ -190,8 +184,8 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Undefined`] as [`push`](Self::push); [`Error::TooLarge`] if the block was full.
     pub fn push_unsealed(&mut self, firing: &Firing<'_>) -> Result<()> {
-        if self.sealer.has_failed() {
-            return self.sealer.check();
+        if self.blocks.sealer.has_failed() {
+            return self.blocks.sealer.check();
         }
         let site = self.definitions.site(firing.site);
         let thread_known = self.definitions.thread(firing.thread).is_some();
@@ -226,13 +220,13 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::TooLarge`] if the gap ends before it begins; [`Error::Io`] if a full block could not be written.
     pub fn gap(&mut self, gap: Gap) -> Result<()> {
-        self.sealer.check()?;
+        self.blocks.sealer.check()?;
         if gap.from_ns > gap.to_ns {
             return Err(Error::TooLarge { what: "start of a gap, ns", len: gap.from_ns, max: gap.to_ns });
         }
         self.dropped = self.dropped.saturating_add(gap.count);
         self.gaps.push(gap);
-        if self.gaps.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
+        if self.gaps.len() == MAX_BLOCK_RECORDS { self.pass_on() } else { Ok(()) }
     }
 
     /// Adds a clock anchor.
@@ -240,9 +234,9 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if a full block could not be written.
     pub fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
-        self.sealer.check()?;
+        self.blocks.sealer.check()?;
         self.clocks.push(anchor);
-        if self.clocks.len() == MAX_BLOCK_RECORDS { self.flush() } else { Ok(()) }
+        if self.clocks.len() == MAX_BLOCK_RECORDS { self.pass_on() } else { Ok(()) }
     }
 
     /// Seals everything that waits into blocks and writes them.
@@ -250,98 +244,54 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// [`Error::Io`] if the sink fails; from then on [`Error::Poisoned`]. What was written until then is a trace.
     pub fn flush(&mut self) -> Result<()> {
-        self.sealer.check()?;
-        if !self.pending.is_empty() {
-            self.seal_definitions(0);
-        }
-        if !self.clocks.is_empty() {
-            let stored: Vec<_> = self.clocks.drain(..).map(|anchor| StoredClock::from(&anchor)).collect();
-            self.seal_rows(kind::CLOCKS, 0, Bounds::NONE, &stored);
-            self.all_clocks.add(&stored);
-        }
-        if self.builder.len() > 0 {
-            self.seal_events();
-        }
-        if !self.gaps.is_empty() {
-            let stored: Vec<_> = self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect();
-            self.seal_rows(kind::GAPS, 0, bounds(&stored), &stored);
-            self.all_gaps.add(&stored);
-        }
-        let since = self.sealer.position() - self.restated_at;
-        if since >= RESTATE_BYTES.max(RESTATE_RATIO * self.definition_bytes) {
-            self.restate()?;
-        }
-        self.sealer.write()
+        self.pass_on()?;
+        self.write_waiting(0)
     }
 
-    /// Writes all definitions again: they stay readable if the first blocks become damaged.
-    fn restate(&mut self) -> Result<()> {
-        for (id, definition) in self.definitions.clone().into_numbered() {
-            if self.pending.is_full() {
-                self.seal_definitions(flag::RESTATED);
-                self.sealer.write()?;
+    /// Passes on what waits, to be sealed and written, at once or with what comes next.
+    fn pass_on(&mut self) -> Result<()> {
+        self.blocks.sealer.check()?;
+        let has_events = self.builder.len() > 0;
+        if has_events {
+            self.builder.sorted();
+            let bounds = self.builder.bounds(&self.definitions.sites);
+            self.packer.give(&mut self.builder, bounds);
+        }
+        self.waiting.push_back(Unsealed {
+            definitions: std::mem::take(&mut self.pending),
+            clocks: self.clocks.drain(..).map(|anchor| StoredClock::from(&anchor)).collect(),
+            has_events,
+            gaps: self.gaps.drain(..).map(|gap| StoredGap::from(&gap)).collect(),
+            extent: self.definitions.extent(),
+            definition_bytes: self.definition_bytes,
+        });
+        self.write_waiting(self.packer.room())
+    }
+
+    /// Writes what waits, but for the last `left` flushes.
+    fn write_waiting(&mut self, left: usize) -> Result<()> {
+        while self.waiting.len() > left
+            && let Some(flush) = self.waiting.pop_front()
+        {
+            let events = flush.has_events.then(|| self.packer.take(&mut self.blocks.sealer.encoder));
+            self.blocks.write(flush, events.as_ref(), &self.definitions)?;
+            if let Some(events) = events {
+                self.packer.give_back(events);
             }
-            self.pending.push(id, &definition);
         }
-        if !self.pending.is_empty() {
-            self.seal_definitions(flag::RESTATED);
-        }
-        self.restated_at = self.sealer.position();
         Ok(())
-    }
-
-    fn seal_definitions(&mut self, flags: u8) {
-        let head = BlockHead::new(kind::DEFINITIONS, flag::REQUIRED | flags, self.pending.count());
-        let written_bytes = self.sealer.written_bytes;
-        self.sealer.seal(&head, |encoder, out| self.pending.encode(written_bytes, encoder, out));
-    }
-
-    fn seal_events(&mut self) {
-        let count = self.builder.sorted().len() as u32;
-        let mut flags = flag::REQUIRED;
-        let cut_strings = self.builder.cut_strings();
-        if !cut_strings.is_empty() {
-            flags |= flag::CUT;
-            // Which of the strings of the next block are cut.
-            let head = BlockHead::new(kind::CUTS, 0, cut_strings.len() as u32);
-            let next = self.sealer.sequence + 1;
-            self.sealer.seal(&head, |encoder, out| cuts::encode(next, cut_strings, encoder, out));
-        }
-        let bounds = self.builder.bounds(&self.definitions.sites);
-        let head = BlockHead { bounds, ..BlockHead::new(kind::EVENTS, flags, count) };
-        self.sealer.seal(&head, |encoder, out| self.builder.encode(bounds.key_min, encoder, out));
-        self.builder.clear();
-        self.events += u64::from(count);
-    }
-
-    /// Seals gaps or clock anchors.
-    fn seal_rows<T: IntoBytes + Immutable>(&mut self, kind: u8, flags: u8, bounds: Bounds, rows: &[T]) {
-        let head = BlockHead { bounds, ..BlockHead::new(kind, flags, rows.len() as u32) };
-        self.sealer.seal(&head, |_, out| out.extend_from_slice(rows.as_bytes()));
-    }
-
-    /// Writes all gaps and clock anchors again, so that a reader finds them in one place.
-    fn restate_rows(&mut self) {
-        let (gaps, clocks) =
-            (std::mem::take(&mut self.all_gaps.rows), std::mem::take(&mut self.all_clocks.rows));
-        for gaps in gaps.chunks(MAX_BLOCK_RECORDS) {
-            self.seal_rows(kind::GAPS, flag::RESTATED, bounds(gaps), gaps);
-        }
-        for clocks in clocks.chunks(MAX_BLOCK_RECORDS) {
-            self.seal_rows(kind::CLOCKS, flag::RESTATED, Bounds::NONE, clocks);
-        }
     }
 
     /// Bytes handed to the sink so far.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
-        self.sealer.written_bytes
+        self.blocks.sealer.written_bytes
     }
 
     /// Events in sealed blocks.
     #[must_use]
     pub fn sealed_events(&self) -> u64 {
-        self.events
+        self.blocks.events
     }
 
     /// Events that were reported dropped.
@@ -352,7 +302,7 @@ impl<W: io::Write> Writer<W> {
 
     /// The sink, for a sync; writing to it would damage the trace.
     pub fn sink_mut(&mut self) -> &mut W {
-        &mut self.sealer.sink
+        &mut self.blocks.sealer.sink
     }
 
     /// Writes what waits, all definitions, gaps and clock anchors again, the index and the footer: the trace is complete.
@@ -361,19 +311,7 @@ impl<W: io::Write> Writer<W> {
     /// As [`flush`](Self::flush).
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        let restated_offset = self.sealer.written_bytes;
-        // The index lists what stands before.
-        let rows = std::mem::take(&mut self.sealer.index);
-        self.restate()?;
-        self.restate_rows();
-        self.sealer.write()?;
-        let footer = Footer {
-            restated_offset: restated_offset.into(),
-            events: self.events.into(),
-            dropped: self.dropped.into(),
-            ..Footer::new_zeroed()
-        };
-        self.sealer.finish(&rows, footer)
+        self.blocks.finish(self.definitions, self.dropped)
     }
 }
 
