@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Writes synthetic traces of growing size and measures what the verbs take to read them; prints, asserts nothing about time.
 # What analyze finds is compared with what is true of the trace: a difference is a failure.
-# usage: scripts/scale.sh [EVENTS]...     default: 10000000 100000000 1000000000; a size that the disk has no room for is left out
+# usage: scripts/scale.sh [EVENTS]...     default: 1000000 100000000 1000000000; a size that the disk has no room for is left out
 #   SHAPE=pipeline         shape of the traces (see synth --help)
+#   VERBS='verify replay'   the verbs that are measured beside analyze     default: all
 #   WORK=DIR               where the files go     default: a new folder in TMPDIR
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,11 +18,11 @@ trap 'rm -f "$work"/scale.*; [[ -n ${WORK:-} ]] || rm -rf "$work"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 
-# timed COMMAND...: sets wall, cpu (user and kernel), both s, and rss, of it anon and file, MiB; exit code 3 (done with loss) is
+# timed COMMAND...: runs it, with output to $out if that is set; sets wall, cpu (user and kernel), both s, and rss, of it anon and file, MiB; exit code 3 (done with loss) is
 # a result too.
 timed() {
   local status=0
-  python3 "$root/scripts/bench/measured.py" "$@" >"$work/scale.out" 2>"$work/scale.err" 3>"$work/scale.time" || status=$?
+  python3 "$root/scripts/bench/measured.py" "$@" >"${out:-$work/scale.out}" 2>"$work/scale.err" 3>"$work/scale.time" || status=$?
   [[ $status == 0 || $status == 3 ]] || { cat "$work/scale.err" >&2; return 1; }
   read -r wall cpu rss anon file <"$work/scale.time"
 }
@@ -54,10 +55,29 @@ lines() { grep -c '] \[PID:' "$work/scale.out" || true; }
 # room MEBIBYTES: whether the disk has twice as much room.
 room() { [[ $(df --output=avail -m "$work" | tail -n1) -gt $((2 * $1)) ]]; }
 
+# ---- The verbs
+
+all_verbs='verify replay repair cut merge perfetto chrome parquet spans csv'
+
+# measure_verb VERB EVENTS TRACE: a row about a verb, whose output goes nowhere.
+measure_verb() {
+  local verb=$1 events=$2 trace=$3 out=/dev/null
+  case $verb in
+    verify | replay) timed "$bin/tracer" "$verb" "$trace" ;;
+    repair) timed "$bin/tracer" repair "$trace" -o /dev/null ;;
+    cut) timed "$bin/tracer" cut "$trace" --from 0s -o /dev/null ;;
+    # The same events twice: each is taken once.
+    merge) timed "$bin/tracer" merge "$trace" "$trace" -o /dev/null ;;
+    spans) timed "$bin/tracer" export "$trace" --table spans --format parquet -o /dev/null ;;
+    *) timed "$bin/tracer" export "$trace" --format "$verb" -o /dev/null ;;
+  esac
+  rate "tracer $verb" "$events"
+}
+
 # ---- One size
 
 measure() {
-  local events=$1 trace=$work/scale.trace seq from bytes
+  local events=$1 trace=$work/scale.trace seq from bytes verb
   room $((events * 3 / 1048576)) || { say "$events events: left out, the disk has no room"; return; }
   say "$events events, $shape"
   timed "$bin/synth" -o "$trace" --events "$events" --shape "$shape"
@@ -77,6 +97,7 @@ measure() {
   timed "$bin/tracer" analyze --format json "$trace"
   rate 'tracer analyze' "$events" 'marks: 20 M events/s, 300 MiB'
   python3 "$root/scripts/compare_truth.py" "$work/scale.truth" "$work/scale.out"
+  for verb in ${VERBS-$all_verbs}; do measure_verb "$verb" "$events" "$trace"; done
   rm -f "$trace"
 }
 
@@ -85,6 +106,6 @@ measure() {
 need_rust
 need python3 python3
 cargo build --quiet --release --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
-[[ $# -gt 0 ]] || set -- 10000000 100000000 1000000000
+[[ $# -gt 0 ]] || set -- 1000000 100000000 1000000000
 echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
 for events in "$@"; do measure "$events"; done

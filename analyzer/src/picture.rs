@@ -7,6 +7,7 @@ pub mod perfetto;
 
 mod canvas;
 mod layout;
+mod on_threads;
 mod tracks;
 
 use tracer_format::{Gap, Trace};

@@ -8,6 +8,7 @@ mod definition;
 mod draft;
 pub(crate) mod file;
 mod key;
+pub(crate) mod key_index;
 mod lasting;
 mod learn;
 mod preset;

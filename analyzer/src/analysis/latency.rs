@@ -204,14 +204,18 @@ impl Counted {
         self.widen(min, max);
         self.count += values_ns.len() as u64;
         self.sum += sum_of(values_ns);
-        let mut negative = 0;
-        for &value_ns in values_ns {
-            negative += u64::from(value_ns < 0);
-            let buckets = if value_ns < 0 { &mut self.negative } else { &mut self.positive };
-            buckets.add(value_ns.unsigned_abs());
+        let magnitudes = |is_negative: bool| {
+            let of_sign = values_ns.iter().filter(move |&&value_ns| (value_ns < 0) == is_negative);
+            of_sign.map(|value_ns| value_ns.unsigned_abs())
+        };
+        if min < 0 {
+            self.negative.add(min.unsigned_abs(), magnitudes(true));
         }
-        self.negative.total += negative;
-        self.positive.total += values_ns.len() as u64 - negative;
+        if min >= 0 {
+            self.positive.add(max.unsigned_abs(), values_ns.iter().map(|value_ns| value_ns.unsigned_abs()));
+        } else if max >= 0 {
+            self.positive.add(max.unsigned_abs(), magnitudes(false));
+        }
     }
 
     /// Takes the least and the greatest of further values, before they are counted.
@@ -242,13 +246,16 @@ struct Buckets {
 }
 
 impl Buckets {
-    /// Counts one more, but not in the total: the caller adds many at once.
-    fn add(&mut self, magnitude: u64) {
-        let index = index_of(magnitude);
-        if index >= self.counts.len() {
-            self.counts.resize((index / SUB + 1) * SUB, 0);
+    /// Counts some more, of which `greatest` is the greatest.
+    fn add(&mut self, greatest: u64, magnitudes: impl Iterator<Item = u64>) {
+        let last = index_of(greatest);
+        if last >= self.counts.len() {
+            self.counts.resize((last / SUB + 1) * SUB, 0);
         }
-        self.counts[index] += 1;
+        for magnitude in magnitudes {
+            self.counts[index_of(magnitude)] += 1;
+            self.total += 1;
+        }
     }
 
     fn merge(&mut self, other: &Self) {

@@ -54,6 +54,21 @@ impl Keyed {
         Self { slots, last_begin_ns: vec![0; width], stages, scope }
     }
 
+    /// See [`Remembered::is_large`].
+    pub(super) fn is_large(&self) -> bool {
+        self.slots.is_large()
+    }
+
+    /// See [`Remembered::glance`].
+    pub(super) fn glance(&self, key: &[i64]) -> Option<usize> {
+        self.slots.glance(key)
+    }
+
+    /// See [`Remembered::look`].
+    pub(super) fn look(&mut self, places: &[(usize, usize)], next: usize) {
+        self.slots.look(places, next);
+    }
+
     /// Takes an event of `key`.
     pub(super) fn event(
         &mut self,

@@ -30,6 +30,9 @@ use crate::stage::{Lasting, MAX_WORDS, ProbeName, Scope, Stage};
 /// Entries, a stage and a key each, that may wait for what is missing, over all stages.
 pub const WAITING_SLOTS: usize = 1 << 20;
 
+/// Rows whose slots are looked at ahead, all at once.
+const AHEAD: usize = 64;
+
 /// Pairs the events of all stages.
 #[derive(Debug)]
 pub struct Pairer {
@@ -165,7 +168,10 @@ impl Pairer {
     /// # Errors
     /// Those of `sink`.
     pub fn events(&mut self, columns: &Columns, rows: Range<usize>, sink: &mut impl Sink) -> io::Result<()> {
-        for row in rows {
+        for row in rows.clone() {
+            if (row - rows.start).is_multiple_of(AHEAD) {
+                self.look_ahead(columns, row..rows.end.min(row + AHEAD));
+            }
             let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
             self.identities.fired(point.thread, point.time_ns);
             let uses = self.site_uses.get(columns.site[row].index()).cloned().unwrap_or_default();
@@ -208,6 +214,29 @@ impl Pairer {
             }
         }
         Ok(())
+    }
+
+    /// Where very many keys are open, each is far away in memory: looks at those of `rows` all at once.
+    fn look_ahead(&mut self, columns: &Columns, rows: Range<usize>) {
+        for (number, group) in self.groups.iter_mut().enumerate() {
+            let Group::Keyed(keyed) = group else { continue };
+            if !keyed.is_large() {
+                continue;
+            }
+            let (mut places, mut found) = ([(0, 0); AHEAD], 0);
+            for row in rows.clone() {
+                let uses = self.site_uses.get(columns.site[row].index()).cloned().unwrap_or_default();
+                for used in self.uses[uses].iter().filter(|used| used.group == number) {
+                    let mut words = [0; MAX_WORDS];
+                    let key = used.source.read(columns, row, &self.identities, &mut words);
+                    let position = key.and_then(|key| keyed.glance(key));
+                    if let (Some(position), Some(place)) = (position, places.get_mut(found)) {
+                        (*place, found) = ((position, used.local), found + 1);
+                    }
+                }
+            }
+            keyed.look(&places[..found], rows.len());
+        }
     }
 
     /// Nothing more comes: hands on what is open, orphan or inverted.

@@ -1,9 +1,14 @@
 //! What is known of keys, in bounded memory: the latest keys whole, older ones while something may still come.
 
-use super::slots::Slots;
+use std::hint::black_box;
 
-/// Keys that are remembered whole.
+use super::slots::Slots;
+use crate::stage::key_index::hash;
+
+/// Keys that are remembered whole; fewer if a key has hundreds of stages, to bound memory.
 pub const RECENT_KEYS: usize = 4096;
+/// Keys that wait from which on a look ahead pays: fewer are in the processor's cache.
+const MANY: usize = 1 << 14;
 
 /// Slots of keys, each a head and entries: all of the latest, and of older ones those that wait.
 #[derive(Debug)]
@@ -22,9 +27,10 @@ pub(super) enum Leaving {
 }
 
 impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
-    /// For keys of `parts` numbers with a head and `width` entries each, of which at most `waiting` wait.
+    /// For keys of `parts` numbers with a head and `width` entries each, of which at most `waiting` wait, and no more are the latest.
     pub(super) fn new(parts: usize, width: usize, waiting: usize) -> Self {
-        Self { recent: Slots::new(parts, width, RECENT_KEYS), waiting: Slots::new(parts, width, waiting) }
+        let recent = RECENT_KEYS.min(waiting);
+        Self { recent: Slots::new(parts, width, recent), waiting: Slots::new(parts, width, waiting) }
     }
 
     /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether
@@ -41,6 +47,35 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
         };
         let (_, head, entries) = slots.slot(position);
         Ok((head, entries))
+    }
+
+    /// Whether a look ahead pays.
+    pub(super) fn is_large(&self) -> bool {
+        self.waiting.len() > MANY
+    }
+
+    /// Looks where `key` may wait: so memory is on its way for many keys at once, instead of waited for with each. Gives the
+    /// position of a slot, to be looked at later.
+    #[inline]
+    pub(super) fn glance(&self, key: &[i64]) -> Option<usize> {
+        self.waiting.glance(hash(key))
+    }
+
+    /// Looks at slots that [`glance`](Self::glance) gave, and where so many of the latest keys go that make place next.
+    pub(super) fn look(&mut self, places: &[(usize, usize)], next: usize) {
+        let mut sum = 0;
+        for &(position, entry) in places {
+            let (key, _, entries) = self.waiting.slot(position);
+            sum ^= key[0];
+            black_box(&entries[entry]);
+        }
+        for slots in [&self.recent, &self.waiting].into_iter().filter(|slots| slots.is_full()) {
+            let oldest = (0..next).map(|next| (slots.oldest() + next) % slots.len());
+            for position in oldest {
+                sum ^= i64::from(self.waiting.glance(hash(slots.key(position))).is_some());
+            }
+        }
+        black_box(sum);
     }
 
     /// The slot of a key that is not among the latest.

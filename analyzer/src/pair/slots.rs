@@ -3,6 +3,8 @@
 //! Keys and entries lie in flat vectors, so a lookup touches two cache lines; the ring grows to its capacity and then
 //! takes the place of the oldest slot. Order depends on the keys' order of arrival only, never on hashing.
 
+use crate::stage::key_index::{KeyIndex, hash};
+
 /// Slots of a head and `width` entries each, for keys of `parts` numbers.
 #[derive(Debug)]
 pub(crate) struct Slots<H, E> {
@@ -14,12 +16,8 @@ pub(crate) struct Slots<H, E> {
     entries: Vec<E>,
     /// Position of the slot that is replaced next, once the ring is full.
     oldest: usize,
-    /// Position plus one of the slot of a key, at the hash of the key or after it; 0 where there is none.
-    index: Vec<u32>,
+    index: KeyIndex,
 }
-
-/// Entries of the index to a slot, at the least.
-const SPARSE: usize = 2;
 
 impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     /// A table of at most `capacity` keys.
@@ -32,7 +30,7 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
             heads: Vec::new(),
             entries: Vec::new(),
             oldest: 0,
-            index: vec![0; 64],
+            index: KeyIndex::default(),
         }
     }
 
@@ -49,16 +47,9 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     /// Position of the slot of `key`.
     #[inline]
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
-        let mask = self.index.len() - 1;
-        let mut at = hash(key) & mask;
-        loop {
-            let position = (self.index[at] as usize).checked_sub(1)?;
-            // Keys have a part or two: the library's comparison of slices costs more than the parts.
-            if self.key(position).iter().zip(key).all(|(ours, theirs)| ours == theirs) {
-                return Some(position);
-            }
-            at = (at + 1) & mask;
-        }
+        // Keys have a part or two: the library's comparison of slices costs more than the parts.
+        let is = |position: usize| self.key(position).iter().zip(key).all(|(ours, theirs)| ours == theirs);
+        self.index.find(hash(key), is)
     }
 
     /// Makes a slot for `key`, which has none; gives its position. The caller has looked after the oldest slot, which it
@@ -67,7 +58,8 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         let position = if self.is_full() {
             let position = self.oldest;
             self.oldest = (self.oldest + 1) % self.len();
-            self.forget(position);
+            let (keys, parts) = (&self.keys, self.parts);
+            self.index.forget(position, |position| hash(&keys[position * parts..][..parts]));
             self.keys[position * self.parts..][..self.parts].copy_from_slice(key);
             self.heads[position] = H::default();
             self.entries[position * self.width..][..self.width].fill(E::default());
@@ -77,14 +69,17 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
             self.keys.extend_from_slice(key);
             self.heads.push(H::default());
             self.entries.resize((position + 1) * self.width, E::default());
-            if (position + 1) * SPARSE > self.index.len() {
-                self.rebuild();
-                return position;
-            }
             position
         };
-        self.enter(position);
+        let (keys, parts) = (&self.keys, self.parts);
+        self.index.enter(position, |position| hash(&keys[position * parts..][..parts]));
         position
+    }
+
+    /// Where the slot of a key may be; see [`KeyIndex::glance`].
+    #[inline]
+    pub(crate) fn glance(&self, hash: usize) -> Option<usize> {
+        self.index.glance(hash)
     }
 
     /// Position of the oldest slot; positions after it, around the ring, are ever younger.
@@ -110,54 +105,6 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         *head = self.heads[position];
         entries.copy_from_slice(&self.entries[position * self.width..][..self.width]);
     }
-
-    fn enter(&mut self, position: usize) {
-        let mask = self.index.len() - 1;
-        let mut at = hash(self.key(position)) & mask;
-        while self.index[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        self.index[at] = u32::try_from(position + 1).expect("a table has less than 2^32 slots");
-    }
-
-    fn rebuild(&mut self) {
-        let len = (self.index.len() * 2).max(64);
-        self.index.clear();
-        self.index.resize(len, 0);
-        (0..self.len()).for_each(|position| self.enter(position));
-    }
-
-    /// Takes the slot at `position` out of the index; those behind it in the same run move up.
-    fn forget(&mut self, position: usize) {
-        let mask = self.index.len() - 1;
-        let mut hole = hash(self.key(position)) & mask;
-        while self.index[hole] as usize != position + 1 {
-            hole = (hole + 1) & mask;
-        }
-        let mut at = hole;
-        loop {
-            at = (at + 1) & mask;
-            let Some(other) = (self.index[at] as usize).checked_sub(1) else { break };
-            let home = hash(self.key(other)) & mask;
-            // It may move to the hole if its home is not behind the hole.
-            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
-                self.index[hole] = self.index[at];
-                hole = at;
-            }
-        }
-        self.index[hole] = 0;
-    }
-}
-
-/// Spreads keys, which often count up, over the index.
-fn hash(key: &[i64]) -> usize {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = 0_u64;
-    for &part in key {
-        hash = (hash.rotate_left(29) ^ part.cast_unsigned()).wrapping_mul(FACTOR);
-    }
-    // The high half is mixed best.
-    ((hash >> 32) as u32) as usize
 }
 
 #[cfg(test)]

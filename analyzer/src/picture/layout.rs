@@ -6,13 +6,9 @@
 
 use std::io;
 
-use tracer_format::ThreadId;
-
+use super::on_threads::OnThreads;
 use crate::analysis::{EdgeMap, MadeSink};
 use crate::pair::{Class, Edge, HandOff, Sink, Span};
-
-/// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
-const REMEMBERED: usize = 1 << 16;
 
 /// How a stage is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,63 +23,20 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) shapes: Vec<Shape>,
-    /// Spans on each thread, by stage; of those stages that are drawn there.
-    threads: Vec<Vec<(u32, Spans)>>,
+    /// Spans of those stages that are drawn on threads.
+    on_threads: OnThreads,
     ways: EdgeMap<(Edge, Edge)>,
-}
-
-/// Spans of one stage on one thread that are inside of no other so far: begins and ends ascend.
-#[derive(Debug, Default)]
-struct Spans {
-    spans: Vec<(u64, u64)>,
-    /// End of the last span that was forgotten.
-    forgotten_ns: u64,
-}
-
-impl Spans {
-    /// Whether a span that begins at `begin_ns` and ends after all these overlaps none of them without being around it.
-    fn allow(&self, begin_ns: u64) -> bool {
-        let before = self.spans.partition_point(|span| span.0 <= begin_ns).checked_sub(1);
-        let (last_ns, end_ns) = before.map_or((0, self.forgotten_ns), |last| self.spans[last]);
-        // Of two that begin together, viewers may take the shorter for the outer one.
-        end_ns <= begin_ns && (last_ns < begin_ns || before.is_none())
-    }
-
-    fn push(&mut self, begin_ns: u64, end_ns: u64) {
-        while self.spans.last().is_some_and(|span| span.0 > begin_ns) {
-            self.spans.pop();
-        }
-        if self.spans.len() == REMEMBERED {
-            self.forgotten_ns = self.spans[REMEMBERED / 2 - 1].1;
-            self.spans.drain(..REMEMBERED / 2);
-        }
-        self.spans.push((begin_ns, end_ns));
-    }
 }
 
 impl Layout {
     pub(crate) fn new(stages: usize, threads: usize) -> Self {
-        let threads = (0..threads).map(|_| Vec::new()).collect();
-        Self { shapes: vec![Shape::OnThread; stages], threads, ways: EdgeMap::default() }
+        let shapes = vec![Shape::OnThread; stages];
+        Self { shapes, on_threads: OnThreads::new(threads), ways: EdgeMap::default() }
     }
 
     /// The ways between stages on which there are hand-offs, ordered by their edges.
     pub(crate) fn take_ways(&mut self) -> Vec<(Edge, Edge)> {
         std::mem::take(&mut self.ways).into_values()
-    }
-
-    /// Whether the span fits on its thread among those seen; remembers it if it does.
-    fn fits(&mut self, stage: u32, thread: ThreadId, begin_ns: u64, end_ns: u64) -> bool {
-        let Some(stages) = self.threads.get_mut(thread.index()) else { return false };
-        if !stages.iter().all(|(_, spans)| spans.allow(begin_ns)) {
-            return false;
-        }
-        let own = stages.iter().position(|(other, _)| *other == stage).unwrap_or_else(|| {
-            stages.push((stage, Spans::default()));
-            stages.len() - 1
-        });
-        stages[own].1.push(begin_ns, end_ns);
-        true
     }
 }
 
@@ -96,11 +49,11 @@ impl Sink for Layout {
         if self.shapes[stage] == Shape::OnThread
             && (begin.thread != end.thread
                 || begin.time_ns == end.time_ns
-                || !self.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
+                || !self.on_threads.fits(span.stage, begin.thread, begin.time_ns, end.time_ns))
         {
             self.shapes[stage] = Shape::Async;
             // They do not overlap any more.
-            self.threads.iter_mut().for_each(|stages| stages.retain(|(other, _)| *other != span.stage));
+            self.on_threads.forget(span.stage);
         }
         Ok(())
     }
@@ -120,6 +73,8 @@ impl MadeSink<()> for Layout {
 
 #[cfg(test)]
 mod tests {
+    use tracer_format::ThreadId;
+
     use super::*;
     use crate::pair::Point;
     use crate::stage::KeyValue;

@@ -4,6 +4,7 @@ mod candidate;
 mod chosen;
 mod clash;
 mod decision;
+mod distinct;
 mod gather;
 mod parts;
 mod sample;

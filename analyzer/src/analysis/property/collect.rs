@@ -52,9 +52,15 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub fn new(stages: &[Stage], definitions: &'a Definitions) -> Self {
         let most = (MOST_OF_ALL / stages.len().max(1)).clamp(LEAST, MOST);
+        let arity = |stage: &Stage| {
+            let begins = definitions.sites.iter().filter(|site| is_of(&stage.begins, site));
+            begins.map(|site| site.args.len()).min().unwrap_or_default()
+        };
+        let arities: Vec<usize> = stages.iter().map(arity).collect();
         let uses = |site: &Site| {
-            let of = |(number, stage): (u32, &Stage)| site_uses(number, stage, site, definitions);
-            (0..).zip(stages).flat_map(of).collect()
+            let of =
+                |((number, stage), &arity): ((u32, &Stage), &usize)| site_uses(number, stage, site, arity);
+            (0..).zip(stages).zip(&arities).flat_map(of).collect()
         };
         Self {
             definitions,
@@ -107,13 +113,13 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// What the events of `site` are to a stage: an end is asked only for arguments that no begin has.
-fn site_uses(number: u32, stage: &Stage, site: &Site, definitions: &Definitions) -> Vec<SiteUse> {
-    let is_of = |probes: &[ProbeName], site: &Site| {
-        probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
-    };
-    let begins = definitions.sites.iter().filter(|site| is_of(&stage.begins, site));
-    let arity = begins.map(|site| site.args.len()).min().unwrap_or_default();
+fn is_of(probes: &[ProbeName], site: &Site) -> bool {
+    probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
+}
+
+/// What the events of `site` are to a stage: an end is asked only for arguments that no begin has, all of which have the
+/// first `arity`.
+fn site_uses(number: u32, stage: &Stage, site: &Site, arity: usize) -> Vec<SiteUse> {
     let args = |from: usize| site.args.iter().copied().enumerate().take(ARGS).skip(from).collect::<Vec<_>>();
     let mut uses = Vec::new();
     if is_of(&stage.ends, site) && !args(arity).is_empty() {

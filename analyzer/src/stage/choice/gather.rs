@@ -8,8 +8,11 @@ use super::sample::{ARGS, Fired, Life};
 use crate::select::Selection;
 use crate::stage::{ProbeName, Stage, number_of};
 
-/// Events of a stage in its sample, at most: from 1024 on, decisions on recorded programs are those on all events.
-const ENOUGH: usize = 4096;
+/// Events of all stages together; and of one in its sample, at most and at least: from 1024 on, decisions on recorded
+/// programs are those on all events.
+const MOST_OF_ALL: usize = 1 << 18;
+const MOST: usize = 4096;
+const LEAST: usize = 1024;
 /// Events that are looked at for them, at most.
 const LOOKED_AT: u64 = 1 << 22;
 
@@ -54,6 +57,8 @@ struct Gatherer<'a> {
     current: Vec<Vec<Fired>>,
     best: Vec<Vec<Fired>>,
     looked_at: u64,
+    /// Events of a stage that are enough.
+    enough: usize,
 }
 
 impl<'a> Gatherer<'a> {
@@ -84,11 +89,13 @@ impl<'a> Gatherer<'a> {
             current: vec![Vec::new(); stages.len()],
             best: vec![Vec::new(); stages.len()],
             looked_at: 0,
+            enough: (MOST_OF_ALL / stages.len().max(1)).clamp(LEAST, MOST),
         }
     }
 
     fn has_enough(&self) -> bool {
-        let enough = |(current, best): (&Vec<Fired>, &Vec<Fired>)| current.len().max(best.len()) >= ENOUGH;
+        let enough =
+            |(current, best): (&Vec<Fired>, &Vec<Fired>)| current.len().max(best.len()) >= self.enough;
         self.looked_at >= LOOKED_AT || self.current.iter().zip(&self.best).all(enough)
     }
 
@@ -105,7 +112,7 @@ impl<'a> Gatherer<'a> {
         let parent = self.definitions.process(process).map_or(0, |process| process.parent_pid);
         let (arity, args) = arguments(columns, row, &self.definitions.sites[site].args);
         for &(stage, is_end) in uses {
-            if self.current[stage].len() < ENOUGH {
+            if self.current[stage].len() < self.enough {
                 self.current[stage].push(Fired { is_end, thread, process, parent, arity, args });
             }
         }

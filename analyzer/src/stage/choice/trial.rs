@@ -3,12 +3,9 @@
 //! With the thread in the key, the innermost begin comes first: calls nest. Without it, a key has one begin open at a
 //! time, and where begins repeat, none of them is paired.
 
-use std::collections::{HashMap, HashSet};
-
-use tracer_format::ThreadId;
-
 use super::candidate::Candidate;
-use super::sample::Sample;
+use super::distinct::Distinct;
+use super::sample::{Fired, Sample};
 use crate::stage::Scope;
 
 /// Share of the rarer side that a key must pair.
@@ -44,11 +41,10 @@ impl Trial {
     /// Pairs the events of `sample` by `key`.
     pub(crate) fn new(sample: &Sample<'_>, key: Candidate) -> Self {
         let mut pairing = Pairing::new(sample);
-        let (mut begin_values, mut end_values) = (HashSet::new(), HashSet::new());
-        let mut values = HashSet::new();
+        let mut values = Values::default();
         for (at, fired) in (0..).zip(sample.fired) {
             let Some(value) = key.values(fired) else { continue };
-            let whole = (key.scope_id(fired), value);
+            let whole = [key.scope_id(fired).into(), value[0], value[1]];
             match (key.scope == Scope::Tid, fired.is_end) {
                 (true, false) => pairing.push(whole, at),
                 (true, true) => pairing.pop(whole, at),
@@ -56,24 +52,18 @@ impl Trial {
                 (false, true) => pairing.end(whole, at),
             }
             if !key.args().is_empty() {
-                let own = if fired.is_end { &mut end_values } else { &mut begin_values };
-                own.insert((fired.process, value));
-                values.insert(value);
+                values.add(fired, value);
             }
         }
         if key.scope != Scope::Trace {
             // An end before its begin is a matter between processes.
             pairing.inverted.clear();
         }
-        // A begin that has an end after it is not the begin of the end before it.
-        let ended: HashSet<u32> = pairing.begin_of.iter().filter_map(|begin| begin.checked_sub(1)).collect();
-        for &(begin, end) in pairing.inverted.iter().filter(|(begin, _)| !ended.contains(begin)) {
-            pairing.begin_of[end as usize] = begin + 1;
-        }
+        pairing.invert();
         let (begins, ends) = sample.counts();
         let share = |of: usize, all: usize| of as f64 / all.max(1) as f64;
         let pairs = pairing.begin_of.iter().filter(|&&begin| begin != 0).count();
-        let unique = share(begin_values.len(), begins).min(share(end_values.len(), ends));
+        let unique = share(values.begins, begins).min(share(values.ends, ends));
         let crossing = crossing(sample, &pairing.begin_of);
         let mut trial = Self {
             key,
@@ -88,7 +78,7 @@ impl Trial {
         let seldom_repeated = pairing.repeated as f64 <= (1.0 - COMPLETE) * begins as f64;
         trial.fits = trial.complete >= COMPLETE
             && seldom_repeated
-            && (key.args().is_empty() || values.len() > 1)
+            && (key.args().is_empty() || values.vary)
             && (trial.is_balanced(sample) || (trial.is_identity() && begins.min(ends) >= FEW))
             && (key.scope != Scope::Pid || !key.args().is_empty() || crossing == 0);
         trial
@@ -110,7 +100,10 @@ impl Trial {
     fn is_balanced(&self, sample: &Sample<'_>) -> bool {
         let (begins, ends) = sample.counts();
         let (low, high) = (begins.min(ends), begins.max(ends));
-        let threads: HashSet<ThreadId> = sample.fired.iter().map(|fired| fired.thread).collect();
+        let mut threads = Distinct::default();
+        for fired in sample.fired {
+            threads.number([fired.thread.0.into(), 0, 0]);
+        }
         // What began before the sample or ends after it: not more than the threads have at a time.
         let slack = FEW.max(2 * threads.len());
         let edge = if high > 4 * slack || self.key.scope == Scope::Tid { slack } else { 2 };
@@ -141,23 +134,55 @@ fn crossing(sample: &Sample<'_>, begin_of: &[u32]) -> usize {
     pairs.filter(|(begin, end)| sample.fired[**begin as usize - 1].process != end.process).count()
 }
 
-type ScopedKey = (u32, [i64; 2]);
+/// What the values of a key are like, whatever its scope.
+#[derive(Default)]
+struct Values {
+    /// Values of each process, and whether one begins and ends with each.
+    known: Distinct,
+    seen: Vec<[bool; 2]>,
+    /// Values of their own that begin, and that end, in each process.
+    begins: usize,
+    ends: usize,
+    first: Option<[i64; 2]>,
+    /// Whether there are several.
+    vary: bool,
+}
 
-/// What is open of a key without the thread.
-enum Open {
-    /// One begin.
-    One(u32),
+impl Values {
+    fn add(&mut self, fired: &Fired, value: [i64; 2]) {
+        self.vary |= *self.first.get_or_insert(value) != value;
+        let (number, is_new) = self.known.number([fired.process.0.into(), value[0], value[1]]);
+        if is_new {
+            self.seen.push([false; 2]);
+        }
+        let seen = &mut self.seen[number][usize::from(fired.is_end)];
+        let count = if fired.is_end { &mut self.ends } else { &mut self.begins };
+        *count += usize::from(!*seen);
+        *seen = true;
+    }
+}
+
+/// The scope and the values of a key.
+type ScopedKey = [i64; 3];
+
+/// What is open of a key. Positions of events are one more than they are; 0 if there is none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    /// The begin that is open; with the thread in the key, the innermost.
+    begin: u32,
     /// So many begins: which end is whose cannot be told.
-    Tangled(u32),
+    tangled: u32,
+    /// An end that may be that of a later begin.
+    early: u32,
 }
 
 struct Pairing<'a> {
     sample: &'a Sample<'a>,
     begin_of: Vec<u32>,
-    stacks: HashMap<ScopedKey, Vec<u32>>,
-    open: HashMap<ScopedKey, Open>,
-    /// Ends that may be those of a later begin.
-    early: HashMap<ScopedKey, u32>,
+    keys: Distinct,
+    open: Vec<Open>,
+    /// With the thread in the key: the begin around each.
+    around: Vec<u32>,
     inverted: Vec<(u32, u32)>,
     repeated: usize,
     deep: usize,
@@ -168,67 +193,81 @@ impl<'a> Pairing<'a> {
         Self {
             sample,
             begin_of: vec![0; sample.fired.len()],
-            stacks: HashMap::new(),
-            open: HashMap::new(),
-            early: HashMap::new(),
+            keys: Distinct::default(),
+            open: Vec::new(),
+            around: vec![0; sample.fired.len()],
             inverted: Vec::new(),
             repeated: 0,
             deep: 0,
         }
     }
 
+    fn open(&mut self, key: ScopedKey) -> &mut Open {
+        let (number, is_new) = self.keys.number(key);
+        if is_new {
+            self.open.push(Open::default());
+        }
+        &mut self.open[number]
+    }
+
     fn push(&mut self, key: ScopedKey, at: u32) {
-        let stack = self.stacks.entry(key).or_default();
-        stack.push(at);
-        self.deep += usize::from(stack.len() > 1);
+        let around = std::mem::replace(&mut self.open(key).begin, at + 1);
+        self.around[at as usize] = around;
+        self.deep += usize::from(around != 0);
     }
 
     fn pop(&mut self, key: ScopedKey, at: u32) {
-        if let Some(begin) = self.stacks.get_mut(&key).and_then(Vec::pop) {
-            self.begin_of[at as usize] = begin + 1;
+        let begin = self.open(key).begin;
+        if begin != 0 {
+            self.begin_of[at as usize] = begin;
+            self.open(key).begin = self.around[begin as usize - 1];
         }
     }
 
     fn begin(&mut self, key: ScopedKey, at: u32) {
-        let process = |at: u32| self.sample.fired[at as usize].process;
-        match self.open.get_mut(&key) {
-            None => {
-                self.open.insert(key, Open::One(at));
-                if let Some(end) = self.early.remove(&key) {
-                    self.inverted.push((at, end));
-                }
+        let sample = self.sample;
+        let process = |at: u32| sample.fired[at as usize].process;
+        let open = self.open(key);
+        if open.tangled > 0 {
+            open.tangled += 1;
+            self.repeated += 1;
+        } else if open.begin == 0 {
+            open.begin = at + 1;
+            let early = std::mem::take(&mut open.early);
+            if early != 0 {
+                self.inverted.push((at, early - 1));
             }
-            Some(Open::Tangled(depth)) => {
-                *depth += 1;
-                self.repeated += 1;
-            }
-            Some(open @ Open::One(_)) => {
-                let Open::One(old) = *open else { return };
-                if self.sample.replaced(process(old), process(at)) {
-                    *open = Open::One(at);
-                } else {
-                    *open = Open::Tangled(2);
-                    self.repeated += 2;
-                }
-            }
+        } else if sample.replaced(process(open.begin - 1), process(at)) {
+            open.begin = at + 1;
+        } else {
+            (open.begin, open.tangled) = (0, 2);
+            self.repeated += 2;
         }
     }
 
     fn end(&mut self, key: ScopedKey, at: u32) {
-        match self.open.get_mut(&key) {
-            None => {
-                self.early.insert(key, at);
-            }
-            Some(Open::One(begin)) => {
-                self.begin_of[at as usize] = *begin + 1;
-                self.open.remove(&key);
-            }
-            Some(Open::Tangled(depth)) => {
-                *depth -= 1;
-                if *depth == 0 {
-                    self.open.remove(&key);
-                }
-            }
+        let open = self.open(key);
+        if open.tangled > 0 {
+            open.tangled -= 1;
+        } else if open.begin == 0 {
+            open.early = at + 1;
+        } else {
+            let begin = std::mem::take(&mut open.begin);
+            self.begin_of[at as usize] = begin;
+        }
+    }
+
+    /// A begin after its end is the pair's, unless it has an end after it.
+    fn invert(&mut self) {
+        if self.inverted.is_empty() {
+            return;
+        }
+        let mut ended = vec![false; self.begin_of.len()];
+        for begin in self.begin_of.iter().filter_map(|begin| begin.checked_sub(1)) {
+            ended[begin as usize] = true;
+        }
+        for &(begin, end) in self.inverted.iter().filter(|(begin, _)| !ended[*begin as usize]) {
+            self.begin_of[end as usize] = begin + 1;
         }
     }
 }

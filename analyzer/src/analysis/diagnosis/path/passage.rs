@@ -1,10 +1,10 @@
 //! Buffers on their way: the probes that each has passed, collected from the spans of its stages.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::pair::{Class, Edge, Point, Side, Span};
 use crate::stage::KeyValue;
+use crate::stage::key_index::{KeyIndex, hash};
 
 /// Buffers that are remembered while they are under way.
 const UNDER_WAY: usize = 1 << 17;
@@ -61,22 +61,24 @@ impl Passage {
 #[derive(Debug, Clone)]
 pub(crate) struct Passages {
     stages: usize,
-    slots: HashMap<KeyValue, usize, BuildHasherDefault<Mix>>,
+    index: KeyIndex,
+    keys: Vec<KeyValue>,
     points: Vec<Point>,
     passed: Vec<u64>,
     /// How often a slot was given back.
     uses: Vec<u32>,
     free: Vec<usize>,
     repeated: HashMap<usize, Vec<[u32; 2]>>,
-    /// Buffers in the order in which they came, with slot and use.
-    order: VecDeque<(KeyValue, usize, u32)>,
+    /// Slots and their uses in the order in which the buffers came.
+    order: VecDeque<(usize, u32)>,
 }
 
 impl Passages {
     pub(crate) fn new(stages: usize) -> Self {
         Self {
             stages,
-            slots: HashMap::default(),
+            index: KeyIndex::default(),
+            keys: Vec::new(),
             points: Vec::new(),
             passed: Vec::new(),
             uses: Vec::new(),
@@ -87,31 +89,33 @@ impl Passages {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub(crate) fn find(&self, key: &KeyValue) -> Option<usize> {
-        self.slots.get(key).copied()
+        self.index.find(hash(key.words()), |slot| self.keys[slot] == *key)
     }
 
     /// The slot of a buffer, a new one if it has none.
     pub(crate) fn slot(&mut self, key: KeyValue) -> usize {
-        if let Some(&slot) = self.slots.get(&key) {
+        if let Some(slot) = self.find(&key) {
             return slot;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.points.resize(self.points.len() + 2 * self.stages, Point::default());
+            self.keys.push(key);
             self.passed.push(0);
             self.uses.push(0);
             self.passed.len() - 1
         });
-        self.passed[slot] = 0;
-        self.slots.insert(key, slot);
+        (self.keys[slot], self.passed[slot]) = (key, 0);
+        let keys = &self.keys;
+        self.index.enter(slot, |slot| hash(keys[slot].words()));
         // What is no longer under way needs no place in the order: so that stays short.
-        while self.order.front().is_some_and(|&(_, slot, used)| self.uses[slot] != used) {
+        while self.order.front().is_some_and(|&(slot, used)| self.uses[slot] != used) {
             self.order.pop_front();
         }
-        self.order.push_back((key, slot, self.uses[slot]));
+        self.order.push_back((slot, self.uses[slot]));
         slot
     }
 
@@ -162,8 +166,9 @@ impl Passages {
     }
 
     /// Gives the slot of a buffer back.
-    pub(crate) fn remove(&mut self, key: &KeyValue, slot: usize) {
-        self.slots.remove(key);
+    pub(crate) fn remove(&mut self, slot: usize) {
+        let keys = &self.keys;
+        self.index.forget(slot, |slot| hash(keys[slot].words()));
         self.uses[slot] = self.uses[slot].wrapping_add(1);
         self.free.push(slot);
         if !self.repeated.is_empty() {
@@ -173,17 +178,17 @@ impl Passages {
 
     /// The oldest, if there are too many.
     pub(crate) fn too_many(&mut self) -> Option<(KeyValue, usize)> {
-        while self.slots.len() > UNDER_WAY || self.order.len() > 2 * UNDER_WAY {
-            let (key, slot, used) = self.order.pop_front()?;
+        while self.index.len() > UNDER_WAY || self.order.len() > 2 * UNDER_WAY {
+            let (slot, used) = self.order.pop_front()?;
             if self.uses[slot] != used {
                 continue;
             }
-            if self.slots.len() > UNDER_WAY {
-                return Some((key, slot));
+            if self.index.len() > UNDER_WAY {
+                return Some((self.keys[slot], slot));
             }
             // It is old, but there is room.
-            self.order.push_back((key, slot, used));
-            if self.slots.len() >= self.order.len() {
+            self.order.push_back((slot, used));
+            if self.index.len() >= self.order.len() {
                 break;
             }
         }
@@ -192,33 +197,7 @@ impl Passages {
 
     /// All that are under way, the oldest first.
     pub(crate) fn all(&self) -> Vec<(KeyValue, usize)> {
-        let live = |(_, slot, used): &&(KeyValue, usize, u32)| self.uses[*slot] == *used;
-        self.order.iter().filter(live).map(|&(key, slot, _)| (key, slot)).collect()
-    }
-}
-
-/// Mixes the numbers of a key: the library's hasher, which resists attacks, takes longer than the rest of the pass.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.write_u64(word.try_into().map_or(0, u64::from_le_bytes));
-        }
-        words.remainder().iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(29) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
+        let live = |(slot, used): &&(usize, u32)| self.uses[*slot] == *used;
+        self.order.iter().filter(live).map(|&(slot, _)| (self.keys[slot], slot)).collect()
     }
 }

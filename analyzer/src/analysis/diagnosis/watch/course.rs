@@ -162,7 +162,7 @@ impl Course {
         }
         whole.add(key, self.passages.points(slot), passed);
         self.note(key, slot);
-        self.passages.remove(&key, slot);
+        self.passages.remove(slot);
         true
     }
 
@@ -177,7 +177,7 @@ impl Course {
             Some(whole) => self.breaks.add(key, &passage, &whole.route),
             None => self.early.push((key, passage)),
         }
-        self.passages.remove(&key, slot);
+        self.passages.remove(slot);
     }
 
     /// Tallies a lap that ended before the path was told.

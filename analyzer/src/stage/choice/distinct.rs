@@ -1,0 +1,28 @@
+//! Numbers for keys, in the order in which they come.
+
+use crate::stage::key_index::{KeyIndex, hash};
+
+/// The keys so far: each has its position as number.
+#[derive(Debug, Default)]
+pub(super) struct Distinct {
+    index: KeyIndex,
+    keys: Vec<[i64; 3]>,
+}
+
+impl Distinct {
+    /// The number of `key`, and whether it is new.
+    pub(super) fn number(&mut self, key: [i64; 3]) -> (usize, bool) {
+        if let Some(number) = self.index.find(hash(&key), |number| self.keys[number] == key) {
+            return (number, false);
+        }
+        let (number, keys) = (self.keys.len(), &mut self.keys);
+        keys.push(key);
+        self.index.enter(number, |number| hash(&keys[number]));
+        (number, true)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+}
