@@ -104,8 +104,8 @@ pub(crate) fn redact(args: &RedactArgs) -> anyhow::Result<Done> {
     let tool = concat!("tracer ", env!("CARGO_PKG_VERSION"));
     let how = Redaction { secret: &secret, names: args.names, keys: args.keys, tool };
     let inputs: Vec<&Path> = args.secret.iter().chain([&args.file]).map(PathBuf::as_path).collect();
-    let id = identity((&trace.trace_ids, &secret));
-    let Redacted { outcome, telling } = write(&args.target, &inputs, id, |writer| {
+    let options = options(identity((&trace.trace_ids, &secret)), input.bytes().len());
+    let Redacted { outcome, telling } = write(&args.target, &inputs, options, |writer| {
         file::redact(&trace, &how, writer).map_err(|error| cannot_write(error, &args.target.output))
     })?;
     if !telling.is_empty() {
