@@ -57,11 +57,9 @@ format() { cargo fmt --all --check -- --color never; }
 
 lint() {
   cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
-  # Their lock files follow those of the workspace; nothing else here would see it.
-  local manifest
-  for manifest in format-spec/fuzz/Cargo.toml ebpf-probes/Cargo.toml; do
-    cargo metadata --quiet --locked --format-version 1 --manifest-path "$manifest" >/dev/null
-  done
+  # Workspaces of their own: nothing else here would see that a lock file is old, or that a fuzz target does not build.
+  cargo check --quiet --locked --manifest-path format-spec/fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"
+  cargo metadata --quiet --locked --format-version 1 --manifest-path ebpf-probes/Cargo.toml >/dev/null
 }
 
 # The analyzer and the format build anywhere, without eBPF and without the recorder; those two do not see each other. Within

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
-use tracer_analyzer::stage::{Stage, choose, learn};
+use tracer_analyzer::stage::{Draft, choose, learn};
 use tracer_format::{Definitions, Site, StageDef};
 
 fuzz_target!(|text: &str| {
-    if let Ok(stage) = text.parse::<Stage>() {
-        assert_eq!(stage.to_string().parse::<Stage>().expect("its own text"), stage);
-        assert_eq!(Stage::try_from(&StageDef::from(&stage)).expect("as it was stored"), stage);
+    if let Ok(draft) = text.parse::<Draft>() {
+        assert_eq!(draft.to_string().parse::<Draft>().expect("its own text"), draft);
+        assert_eq!(Draft::try_from(&StageDef::from(&draft)).expect("as it was stored"), draft);
     }
     let name = |line: &str| {
         let (provider, probe) = line.split_once(':').unwrap_or(("p", line));
