@@ -130,6 +130,12 @@ ci() {
   /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' docs/ci/workflow.yml
 }
 
+# Traces of several hosts as a dataset, its questions on real engines, and an exporter that is killed beside a reader.
+fleet() {
+  scripts/fleet.sh --small "$bin"
+  echo "note: $(grep 'every row once' "$work/log")"
+}
+
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {
   mkdir "$work/demo"
@@ -155,6 +161,7 @@ step readme readme
 step second-reader second_reader
 step exports exports
 step ci ci
+step fleet fleet
 step demo demo
 step kernels kernels
 
