@@ -100,8 +100,11 @@ pub struct LaneControl {
     pub tail: u64,
     /// The `lost` that the recorder has read. Only the recorder writes it.
     pub lost_seen: u64,
+    /// Not 0 while the recorder sleeps until it is woken: the next event on this CPU wakes it. The recorder sets it, the program
+    /// clears it.
+    pub asleep: u64,
     /// Zero.
-    pub reserved2: [u64; 6],
+    pub reserved2: [u64; 5],
     /// Events lost on this CPU since the program was loaded. Only the program writes it.
     pub lost: u64,
     /// Time of the first loss after `lost` was last equal to `lost_seen`. Only the program writes it.

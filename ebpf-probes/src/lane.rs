@@ -13,7 +13,9 @@ use core::ptr;
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 
-use crate::abi::{CONTINUED_BIT, LANE_BYTES, LANE_MARGIN, LAP_BIT, MAX_ARGUMENTS, SLOT_BYTES, pack_ids};
+use crate::abi::{
+    CONTINUED_BIT, LANE_BYTES, LANE_MARGIN, LAP_BIT, LaneControl, MAX_ARGUMENTS, SLOT_BYTES, pack_ids,
+};
 use crate::ring::{self, Event};
 use crate::{atomic, maps};
 
@@ -76,12 +78,32 @@ fn reserve(event: &Event, count: u64) -> Option<Reserved> {
         if used > slots - LANE_MARGIN {
             return None;
         }
+        // The addition is a barrier: a recorder that goes to sleep sees it, or this program sees that it sleeps.
         let position = atomic::fetch_add(head, count);
-        if position & (WAKE_SAMPLE - 1) < count && used >= ptr::read_volatile(&raw const WAKE_SLOTS) {
+        let is_filling =
+            position & (WAKE_SAMPLE - 1) < count && used >= ptr::read_volatile(&raw const WAKE_SLOTS);
+        if is_filling || rouse(base.cast()) {
             ring::wake(event.cpu);
         }
         Some(Reserved { base, position, slots })
     }
+}
+
+/// Whether the recorder sleeps until it is woken; true once for each sleep.
+///
+/// # Safety
+/// `control` must point to the start of a lane.
+#[inline(always)]
+pub unsafe fn rouse(control: *mut LaneControl) -> bool {
+    // SAFETY: the control block is there, and aligned; both sides access the word only whole.
+    unsafe {
+        let asleep = &raw mut (*control).asleep;
+        if asleep.read_volatile() == 0 {
+            return false;
+        }
+        asleep.write_volatile(0);
+    }
+    true
 }
 
 impl Reserved {

@@ -10,9 +10,10 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE};
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_ringbuf_reserve, bpf_ringbuf_submit,
+    bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
 use aya_ebpf::programs::RawTracePointContext;
 
@@ -63,8 +64,8 @@ pub fn fork(ctx: &RawTracePointContext) {
         return;
     }
     let parent = child.parent(&layout);
-    if is_followed(parent) {
-        let _ = maps::PIDS.insert(&pid, &FOLLOWED, 0);
+    if is_followed(parent) && maps::PIDS.insert(&pid, &FOLLOWED, 0).is_err() {
+        lose();
     }
     let Some(event) = Reserved::<FORK_BYTES>::new() else { return };
     event.word(0, child.read(layout.task_start));
@@ -115,6 +116,27 @@ fn is_followed(pid: u32) -> bool {
     unsafe { maps::PIDS.get(&pid) }.is_some_and(|value| *value != ADMITTED)
 }
 
+/// Counts something that the recorder is not told.
+#[inline(always)]
+fn lose() {
+    if let Some(drops) = maps::PROCESS_DROPS.get_ptr_mut(0) {
+        // SAFETY: an aligned map value.
+        unsafe { atomic::fetch_add(drops, 1) };
+    }
+}
+
+/// Whether the ring is so full that the recorder is to be woken.
+#[inline(always)]
+fn is_filling() -> bool {
+    let ring = (&raw const maps::PROCESSES).cast_mut().cast::<c_void>();
+    // SAFETY: the address of a ring buffer map, which the loader puts there.
+    let (fill, size) = unsafe {
+        let fill = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
+        (fill, bpf_ringbuf_query(ring, u64::from(BPF_RB_RING_SIZE)))
+    };
+    fill >= size / 4
+}
+
 #[inline(always)]
 pub fn layout() -> KernelLayout {
     // SAFETY: an initialised static; volatile, because the loader changes it after compilation.
@@ -161,9 +183,7 @@ impl<const BYTES: usize> Reserved<BYTES> {
         let at =
             unsafe { bpf_ringbuf_reserve((&raw const maps::PROCESSES).cast_mut().cast(), BYTES as u64, 0) };
         if at.is_null() {
-            let drops = maps::PROCESS_DROPS.get_ptr_mut(0)?;
-            // SAFETY: an aligned map value.
-            unsafe { atomic::fetch_add(drops, 1) };
+            lose();
             return None;
         }
         Some(Self(at.cast()))
@@ -224,7 +244,7 @@ impl<const BYTES: usize> Reserved<BYTES> {
             let time_ns = bpf_ktime_get_ns();
             let header = EventHeader { time_ns, tid: 0, pid, site: 0, unreadable: 0, kind, count };
             self.0.cast::<EventHeader>().write(header);
-            bpf_ringbuf_submit(self.0.cast(), flags);
+            bpf_ringbuf_submit(self.0.cast(), if is_filling() { WAKE } else { flags });
         }
     }
 }

@@ -111,7 +111,11 @@ impl Slot {
         // SAFETY: every slot has room for a header, and `at` came from reserve and was not submitted before.
         unsafe {
             self.at.cast::<EventHeader>().write(header);
+            // A barrier: a recorder that goes to sleep sees the event, or this program sees that it sleeps.
             bpf_ringbuf_submit(self.at.cast(), u64::from(flags));
+            if maps::LANES.get_ptr_mut(event.cpu).is_some_and(|control| lane::rouse(control)) {
+                wake(event.cpu);
+            }
         }
     }
 }

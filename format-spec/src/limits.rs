@@ -31,9 +31,9 @@ pub const WORD_WEIGHT: usize = 32;
 pub const MAX_BLOCK_RECORDS: usize = 1 << 16;
 /// Arguments of one site, as `sys/sdt.h` has it.
 pub const MAX_ARGUMENTS: usize = 12;
-/// Bytes of one string in a definition; longer ones are cut when written.
+/// Bytes of one string in a definition; longer ones are cut when written, and end with `…`.
 pub const MAX_NAME_BYTES: usize = 4096;
-/// Words of a command line kept in a definition.
+/// Words of a command line kept in a definition; of more, the last is `…`.
 pub const MAX_COMMAND_WORDS: usize = 256;
 /// Bytes of one string argument of an event; longer ones are cut when recorded.
 pub const MAX_STRING_ARGUMENT_BYTES: usize = 4096;

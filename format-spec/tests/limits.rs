@@ -323,8 +323,10 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
     let bytes = writer.finish()?;
 
     let trace = Trace::open(&bytes)?;
-    assert_eq!(trace.definitions.hosts[0].name, long[..MAX_NAME_BYTES]);
-    assert_eq!(trace.definitions.hosts[0].command.len(), MAX_COMMAND_WORDS);
+    let host = &trace.definitions.hosts[0];
+    assert_eq!(host.name, format!("{}…", &long[..MAX_NAME_BYTES - 4]), "marked, and no character is cut");
+    assert_eq!(host.command.len(), MAX_COMMAND_WORDS);
+    assert_eq!(host.command.last().map(String::as_str), Some("…"));
     assert_eq!(trace.definitions.sites[0].build_id.len(), MAX_NAME_BYTES);
     let mut columns = Columns::default();
     for block in &trace.blocks {

@@ -3,8 +3,10 @@
 //! What is there to attach to comes from [`find`](crate::find); how a file is attached to stands in
 //! [`kernel`](crate::kernel). This room decides which sites are left out, gives sites their numbers and keeps the links.
 
+mod agenda;
 pub(crate) mod finder;
 pub(crate) mod hold;
 mod links;
+pub(crate) mod lookout;
 pub(crate) mod prepared;
 mod spared;

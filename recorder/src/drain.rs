@@ -1,7 +1,7 @@
 //! The draining thread's work: sleep until there is something to do, then move all lanes and rings into one batch.
 //!
-//! It sleeps between 1 ms (rings filling fast) and 100 ms (idle); the program wakes it early only when a ring is a
-//! quarter full. It orders nothing: that is `merge.rs`, on another thread.
+//! It sleeps between 1 ms (rings filling fast) and 100 ms; the program wakes it early only when a ring is a
+//! quarter full. After a second without an event it sleeps until the next one, which wakes it. It orders nothing: that is `merge.rs`, on another thread.
 
 pub mod batch;
 mod lane;
@@ -39,6 +39,9 @@ const VISIBILITY_NS: u64 = 100_000;
 /// Shortest and longest sleep.
 const SLEEP_NS: (u64, u64) = (1_000_000, 100_000_000);
 
+/// After so long without an event it sleeps until there is one: a wake-up costs the traced program some microseconds.
+const AWAKE: Duration = Duration::from_secs(1);
+
 /// How often lost events are looked at in detail, at most.
 const LOSS_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -68,6 +71,8 @@ pub struct Drain {
     losses_ns: u64,
     epoll: OwnedFd,
     sleep_ns: u64,
+    /// When there was an event, or the caller had something to do.
+    busy: Instant,
     /// Where the next batch begins, so that no ring is always last.
     turn: usize,
     /// Times woken, for the cost of the recording.
@@ -119,19 +124,38 @@ impl Drain {
             losses_ns: 0,
             epoll,
             sleep_ns: SLEEP_NS.0,
+            busy: Instant::now(),
             turn: 0,
             wakeups: 0,
             drained_bytes: 0,
         })
     }
 
-    /// Lets [`Drain::wait`] return when `fd` is readable.
+    /// Lets [`Drain::wait`] and [`Drain::sleep`] return when `fd` is readable, until it is read.
     ///
     /// # Errors
     /// [`Error::System`] when it cannot be watched.
     pub fn watch(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(CALLER), epoll::EventFlags::IN)
+        self.add(fd, epoll::EventFlags::IN)
+    }
+
+    /// The same, once for each time that something is written to it.
+    ///
+    /// # Errors
+    /// As [`Drain::watch`].
+    pub fn watch_edge(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        self.add(fd, epoll::EventFlags::IN | epoll::EventFlags::ET)
+    }
+
+    fn add(&self, fd: BorrowedFd<'_>, flags: epoll::EventFlags) -> Result<()> {
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(CALLER), flags)
             .map_err(|error| Error::System { doing: "watch a descriptor", source: error.into() })
+    }
+
+    /// Whether there was no event for so long that it may sleep until one comes.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.busy.elapsed() >= AWAKE
     }
 
     /// Sleeps as long as the rings allow, and at most `limit`.
@@ -140,10 +164,35 @@ impl Drain {
     /// [`Error::System`] when the kernel refuses to wait, which would be a bug.
     pub fn wait(&mut self, limit: Duration) -> Result<Wake> {
         let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let timeout = Duration::from_nanos(self.sleep_ns.min(limit_ns));
-        let timeout = Timespec::try_from(timeout).expect("at most 100 ms");
+        self.poll(Some(Duration::from_nanos(self.sleep_ns.min(limit_ns))))
+    }
+
+    /// Sleeps until there is an event, and at most `limit`. What happens to processes wakes it only when a program begins, or
+    /// when much has happened.
+    ///
+    /// # Errors
+    /// As [`Drain::wait`].
+    pub fn sleep(&mut self, limit: Option<Duration>) -> Result<Wake> {
+        self.lanes.set_asleep(true);
+        let wake = if self.has_events() { Wake::Rings } else { self.poll(limit)? };
+        self.lanes.set_asleep(false);
+        if wake == Wake::Caller || self.has_events() {
+            // Not all of it is submitted yet: it may not sleep again before it has looked.
+            self.busy = Instant::now();
+            self.sleep_ns = SLEEP_NS.0;
+        }
+        Ok(wake)
+    }
+
+    /// Whether a site has fired, or is about to.
+    fn has_events(&self) -> bool {
+        (0..self.lanes.cpus()).any(|cpu| !self.lanes.is_empty(cpu) || self.rings[cpu].ring.fill_bytes() > 0)
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> Result<Wake> {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut events = [MaybeUninit::uninit(); 8];
-        let caller = match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+        let caller = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
             Ok((events, _)) => events.iter().any(|event| event.data.u64() == CALLER),
             Err(rustix::io::Errno::INTR) => false,
             Err(error) => {
@@ -191,6 +240,9 @@ impl Drain {
                 tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
             }
             all &= lane != Reach::Full && ring != Reach::Full;
+            if cpu < cpus && !part.is_empty() {
+                self.busy = Instant::now();
+            }
             if cpu == cpus {
                 self.started.extend(part.events(ahead).filter_map(|event| Started::of(&event)));
             }

@@ -6,7 +6,9 @@
 pub(crate) mod bpf;
 mod btf;
 mod code;
+mod constants;
 pub mod link;
+pub(crate) mod mapped;
 pub(crate) mod meter;
 pub mod program;
 pub mod raw;

@@ -21,6 +21,7 @@
 //!     user: None,
 //!     wait: false,
 //!     priority: Priority::High,
+//!     progress: false,
 //!     command_line: std::env::args().collect(),
 //! };
 //! let output = Output {

@@ -7,6 +7,7 @@ use tracer_recorder::kernel::link::AttachMode;
 use tracer_recorder::run::user::User;
 use tracer_recorder::{Bounds, Flight, Priority, RecordOptions};
 
+use super::screen::shows_progress;
 use crate::cli::{AttachArg, Mistake, RecordArgs, names_and_files};
 use crate::file::presets;
 
@@ -67,6 +68,7 @@ pub(super) fn options(args: &RecordArgs) -> anyhow::Result<RecordOptions> {
         user: user(args)?,
         wait: args.wait,
         priority: args.nice.map_or(Priority::High, Priority::Nice),
+        progress: shows_progress(args),
         command_line: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
     })
 }

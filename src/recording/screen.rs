@@ -27,13 +27,15 @@ pub(super) struct Screen {
     definitions: Definitions,
 }
 
+/// Whether progress can be seen: on a terminal that nothing else is printed to.
+pub(super) fn shows_progress(args: &RecordArgs) -> bool {
+    let is_taken = args.print && io::stdout().is_terminal();
+    io::stderr().is_terminal() && !args.quiet && !is_taken
+}
+
 impl Screen {
     pub(super) fn new(args: &RecordArgs, ready_fd: Option<Ready>) -> Self {
-        let bar = if args.quiet || args.print && io::stdout().is_terminal() || !io::stderr().is_terminal() {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new_spinner()
-        };
+        let bar = if shows_progress(args) { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
         bar.set_style(style.expect("a constant template"));
         Self {

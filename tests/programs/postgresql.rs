@@ -116,7 +116,7 @@ fn the_stages_of_postgresql_are_what_its_threads_did() {
     let _alone = live();
     let folder = Folder::new("postgresql");
     let server = Server::start(programs(), &folder);
-    let args = ["-q", "-o", "run.trace", "-e", "postgresql:query*", "-e", "postgresql:transaction*"];
+    let args = ["-o", "run.trace", "-e", "postgresql:query*", "-e", "postgresql:transaction*"];
     let recording = Recording::start(&folder, &args);
     let (clients, each) = (CLIENTS.to_string(), TRANSACTIONS.to_string());
     let printed =

@@ -17,7 +17,7 @@ int main(int count, char **words) {
 "#;
 
 /// Does what a translator does: maps the program that it is given, reads its code again and again, and takes a breakpoint in it
-/// for the program's own. It is found by its name, as the others are.
+/// for the program's own; with a further word, until its input ends. It is found by its name, as the others are.
 const TRANSLATOR: &str = r#"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -27,15 +27,17 @@ const TRANSLATOR: &str = r#"
 #include <unistd.h>
 int main(int count, char **words) {
     struct stat facts;
-    int file = open(words[1], O_RDONLY), rounds = count > 2 ? atoi(words[2]) : 1;
+    int file = open(words[1], O_RDONLY), goes_on = count > 2;
+    char end;
     fstat(file, &facts);
     char *mapped = mmap(0, facts.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
     char *content = malloc(facts.st_size);
     if (pread(file, content, facts.st_size, 0) != facts.st_size) return 2;
-    for (int i = 0; i < rounds; i++) {
+    fcntl(0, F_SETFL, O_NONBLOCK);
+    do {
         if (memcmp(mapped, content, facts.st_size)) return 133;
-        if (rounds > 1) { (void)!write(1, ".", 1); usleep(10000); }
-    }
+        if (goes_on) { (void)!write(1, ".", 1); usleep(10000); }
+    } while (goes_on && read(0, &end, 1) != 0);
     return 0;
 }
 "#;
@@ -70,11 +72,12 @@ fn a_translator_that_runs_already_is_left_alone() {
     let folder = programs("translating");
     let said = std::fs::File::create(folder.path("said")).expect("created");
     let mut translator = Command::new(folder.path("qemu-pretend"));
-    translator.args([folder.path("ticks").as_os_str(), "200".as_ref()]).stdin(Stdio::null()).stdout(said);
+    translator.args([folder.path("ticks").as_os_str(), "on".as_ref()]).stdin(Stdio::piped()).stdout(said);
     let mut translator = translator.spawn().expect("it runs");
     until("it translates", || std::fs::metadata(folder.path("said")).expect("there").len() > 0);
     let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "translated:*", "--wait"]);
     assert!(Command::new(folder.path("ticks")).status().expect("it runs").success());
+    // Its input is closed.
     let status = translator.wait().expect("ended");
     assert_eq!(status.code(), Some(0), "133 is a breakpoint");
     let output = recording.stop();

@@ -1,10 +1,11 @@
 //! The flight recorder: `--last`, its snapshots, and what ends it.
 
 use std::collections::HashMap;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::target::pipeline::Pipeline;
-use crate::target::until;
+use crate::target::{Target, guarded, until};
 use crate::tool::{Folder, Recording, events, live, stderr, stdout};
 
 #[test]
@@ -32,6 +33,39 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked() {
         let entered = events.iter().filter(|event| event.3 == "buffer_tracker:beg_global");
         let keys: Vec<i64> = entered.map(|event| event.4.parse().expect("a number")).collect();
         assert!(keys.windows(2).all(|pair| pair[1] == pair[0] + 1), "{file} lacks a buffer in the middle");
+    }
+}
+
+/// Snapshots are asked for while programs fire as fast as they can, and the files of two of them are on their way.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_snapshot_at_full_speed_costs_no_event() {
+    const HITS: u64 = 500_000;
+    let _alone = live();
+    let folder = Folder::new("flight-busy");
+    let program = guarded(&folder, "target");
+    let mut targets = [(); 4].map(|()| Target::start(&mut Command::new(&program)));
+    targets.iter_mut().for_each(|target| drop(target.answer()));
+    let args = ["-o", "run.trace", "-e", "target:hit", "--last", "10m", "--memory", "256M"];
+    let recording = Recording::start(&folder, &args);
+    let mut rounds = 0;
+    for snapshots in [2, 1, 0] {
+        targets.iter_mut().for_each(|target| target.tell(HITS));
+        for _ in 0..snapshots {
+            recording.signal("USR1");
+            rounds += 1;
+            let file = if rounds == 1 { "run.trace".to_owned() } else { format!("run.{}.trace", rounds - 1) };
+            until("the file is opened", || folder.path(&file).exists());
+        }
+        targets.iter_mut().for_each(|target| drop(target.answer()));
+    }
+    let summary = recording.stop();
+    let said = stderr(&summary);
+    assert_eq!(summary.status.code(), Some(0), "{said}");
+    let fired = 3 * 4 * HITS;
+    assert!(said.contains(&format!("tracer: run.3.trace: {fired} events, 0 lost")), "{said}");
+    for file in ["run.trace", "run.1.trace", "run.2.trace", "run.3.trace"] {
+        stdout(&folder.tracer(&["verify", file]), 0);
     }
 }
 

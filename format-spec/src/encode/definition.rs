@@ -4,8 +4,8 @@ use super::cursor::{Cursor, put_varint};
 use crate::error::Damage;
 use crate::limits::{MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_NAME_BYTES};
 use crate::model::{
-    ArgKind, Cost, Definition, Exit, Host, HostId, Process, ProcessId, Site, Skipped, SkippedKind, StageDef,
-    Thread,
+    ArgKind, CUT_MARK, Cost, Definition, Exit, Host, HostId, Process, ProcessId, Site, Skipped, SkippedKind,
+    StageDef, Thread,
 };
 
 /// Numbers of the kinds of definitions on disk; never reused.
@@ -250,15 +250,22 @@ impl Body {
         self
     }
 
-    /// A string, cut at the limit but never inside a character.
+    /// A string; one over the limit is cut, never inside a character, and ends with a mark.
     fn text(&mut self, text: &str) -> &mut Self {
-        self.bytes(&text.as_bytes()[..text.floor_char_boundary(MAX_NAME_BYTES)])
+        if text.len() <= MAX_NAME_BYTES {
+            return self.bytes(text.as_bytes());
+        }
+        let kept = &text[..text.floor_char_boundary(MAX_NAME_BYTES - CUT_MARK.len())];
+        self.bytes([kept, CUT_MARK].concat().as_bytes())
     }
 
+    /// Words; of those over the limit there is a mark instead.
     fn words(&mut self, words: &[String]) -> &mut Self {
-        let words = &words[..words.len().min(MAX_COMMAND_WORDS)];
-        self.number(words.len() as u64);
-        words.iter().fold(self, |body, word| body.text(word))
+        let is_cut = words.len() > MAX_COMMAND_WORDS;
+        let kept = if is_cut { &words[..MAX_COMMAND_WORDS - 1] } else { words };
+        self.number(kept.len() as u64 + u64::from(is_cut));
+        let body = kept.iter().fold(self, |body, word| body.text(word));
+        if is_cut { body.text(CUT_MARK) } else { body }
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Skipped {
 }
 
 /// Kind of what was not recorded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SkippedKind {
     /// Sites: what fired there is not in the trace.
     #[default]

@@ -1,7 +1,6 @@
 //! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,10 @@ use tracer_format::grammar::{KeyArgument, key_argument};
 use tracer_format::{Site, Skipped, SkippedKind};
 
 use crate::arch::nop;
+use crate::attach::agenda::Agenda;
 use crate::attach::hold::{AboutToRun, FileState, Held, Holder, Told, is_translator};
 use crate::attach::links::Links;
+use crate::attach::lookout::Sighting;
 use crate::attach::prepared::{Prepared, in_file};
 use crate::attach::spared::{Spared, Translator};
 use crate::drain::Started;
@@ -26,6 +27,7 @@ use crate::find::launch::Launch;
 use crate::host;
 use crate::host::process;
 use crate::kernel::link::{AttachMode, Place};
+use crate::kernel::mapped::{Mapped, MappedFile};
 use crate::kernel::program::Program;
 use crate::site::plan::{Plan, PlannedSite};
 
@@ -55,6 +57,8 @@ pub(crate) struct Finder {
     holder: Option<Arc<Holder>>,
     /// When a process that maps the same files was last looked at, by [`Launch::identity`].
     looked: HashMap<u64, Instant>,
+    /// Whether it is told of what processes map.
+    is_told: bool,
 }
 
 /// What the finder is told of processes.
@@ -63,6 +67,8 @@ pub(crate) enum Tip {
     Started(Vec<Started>),
     /// One of them waits to run a program, or did so for too long.
     Told(Told),
+    /// They mapped files.
+    Seen(Sighting),
 }
 
 /// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
@@ -70,12 +76,10 @@ const AGAIN: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
 /// How long what was seen of a program holds for its next process.
 const REMEMBERED: Duration = Duration::from_secs(1);
-/// Programs that are remembered, and looks that wait, at most; the next look at all processes makes up for more.
+/// Programs that are remembered, at most.
 const MAX_REMEMBERED: usize = 4096;
-/// All processes are looked at this often, for libraries that are loaded later, and on machines with thousands of
-/// processes less often, so that it takes no more than a twentieth of a processor.
-const SCAN_INTERVAL: Duration = Duration::from_millis(200);
-const SCAN_SHARE: u32 = 20;
+/// A loader maps a file bit by bit: what it has mapped is looked at again after this time.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// What is said of a site whose semaphore is not raised in all processes.
 const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
@@ -90,9 +94,6 @@ fn given_path(started: &Started) -> PathBuf {
     Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
 }
 
-/// Looks at processes that are due, the earliest first.
-type Looks = BinaryHeap<Reverse<(Instant, u32)>>;
-
 impl Finder {
     pub(crate) fn new(options: AttachOptions, program: Arc<Program>, discovery: Discovery) -> Self {
         let kernel = host::kernel_version();
@@ -100,7 +101,16 @@ impl Finder {
         let alone = if options.only_admitted { Vec::new() } else { options.pids.clone() };
         let links = Links::new(program.clone(), options.mode, alone);
         let (looked, spared, holder) = (HashMap::new(), Spared::default(), None);
-        Self { options, program, discovery, kernel, links, spared, holder, looked }
+        Self { options, program, discovery, kernel, links, spared, holder, looked, is_told: false }
+    }
+
+    /// Looks at what was mapped since `mapped` began to tell, and relies on being told from now on. Without, looks at all.
+    pub(crate) fn catch_up(&mut self, mapped: Option<&Mapped>) -> Scan {
+        self.is_told = mapped.is_some();
+        let Some(files) = mapped.and_then(Mapped::take) else { return self.scan() };
+        let mut scan = Scan::default();
+        files.iter().filter_map(|file| self.look_at_mapped(file)).for_each(|found| scan.extend(found));
+        scan
     }
 
     /// Looks at programs before they run from now on.
@@ -164,15 +174,12 @@ impl Finder {
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
-        let mut looks = Looks::new();
-        // Programs that began since the last look were not held yet.
-        let mut scan_at = Instant::now();
+        let mut agenda = Agenda::new(self.is_told, self.discovery.has_named());
         loop {
-            let due = looks.peek().map_or(scan_at, |Reverse((at, _))| scan_at.min(*at));
-            match tips.pop_until(due) {
+            match tips.pop_until(agenda.next()) {
                 Popped::Item(Tip::Started(list)) => {
                     for started in list {
-                        self.look_at_started(&started, &mut looks, announce, skip)?;
+                        self.look_at_started(&started, &mut agenda, announce, skip)?;
                     }
                 }
                 Popped::Item(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
@@ -187,35 +194,66 @@ impl Finder {
                     });
                     self.widen(announce, skip)?;
                 }
+                Popped::Item(Tip::Seen(Sighting::Mapped(files))) => {
+                    for file in files {
+                        let Some(scan) = self.look_at_mapped(&file) else { continue };
+                        self.attach_later(scan, announce, skip)?;
+                        agenda.look(file.pid, SETTLING);
+                    }
+                }
+                Popped::Item(Tip::Seen(Sighting::Missed)) => agenda.scan(Duration::ZERO),
                 Popped::Closed => return Ok(()),
                 Popped::Empty => {}
             }
-            let now = Instant::now();
-            while let Some(Reverse((_, pid))) = looks.peek().copied().filter(|Reverse((at, _))| *at <= now) {
-                looks.pop();
-                let scan = self.discovery.scan_process(pid);
-                self.attach_later(scan, announce, skip)?;
-            }
-            if scan_at <= now || self.links.is_crowded() {
-                self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
-                let scan = self.scan();
-                for file in self.links.release(&scan.mapped) {
-                    // Its next process is to be looked at again.
-                    self.discovery.forget(file);
-                    self.looked.clear();
-                    self.holder.iter().for_each(|holder| holder.familiar.forget());
-                }
-                self.attach_later(scan, announce, skip)?;
-                scan_at = Instant::now() + SCAN_INTERVAL.max(now.elapsed() * SCAN_SHARE);
-            }
+            self.look_when_due(&mut agenda, announce, skip)?;
         }
+    }
+
+    /// Looks at what is due.
+    fn look_when_due(
+        &mut self,
+        agenda: &mut Agenda,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        let now = Instant::now();
+        while let Some(pid) = agenda.take_look(now) {
+            let scan = self.discovery.scan_process(pid);
+            self.attach_later(scan, announce, skip)?;
+        }
+        if agenda.take_named(now) {
+            let scan = self.discovery.scan_named();
+            self.attach_later(scan, announce, skip)?;
+        }
+        if agenda.is_scan_due(now) || self.links.is_crowded() || self.discovery.is_crowded() {
+            self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
+            let scan = self.scan();
+            for file in self.links.release(&scan.mapped) {
+                // Its next process is to be looked at again.
+                self.discovery.forget(file);
+                self.looked.clear();
+                self.holder.iter().for_each(|holder| holder.familiar.forget());
+            }
+            self.attach_later(scan, announce, skip)?;
+            agenda.scanned(now.elapsed());
+        }
+        if !self.spared.is_empty() {
+            // The end of a translator is not told.
+            agenda.scan_often();
+        }
+        Ok(())
+    }
+
+    /// Looks at a process that has mapped a file, unless it is one that is known.
+    fn look_at_mapped(&mut self, file: &MappedFile) -> Option<Scan> {
+        if self.is_wanted(file.pid) { self.discovery.scan_mapped(file.pid, file.range) } else { None }
     }
 
     /// Looks at a process that began to run a program.
     fn look_at_started(
         &mut self,
         started: &Started,
-        looks: &mut Looks,
+        agenda: &mut Agenda,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
@@ -224,7 +262,7 @@ impl Finder {
         if self.holder.is_none() && self.is_wanted(pid) {
             self.widen(announce, skip)?;
         }
-        let is_new = self.is_wanted(pid) && self.look_at_program(started, looks, announce, skip)?;
+        let is_new = self.is_wanted(pid) && self.look_at_program(started, agenda, announce, skip)?;
         // One that has ended is not among the wanted any more.
         let is_ours = |parent| self.is_wanted(parent) || parent == std::process::id();
         let is_over = || process::executable(pid).is_err() && is_ours(started.parent_pid);
@@ -239,7 +277,7 @@ impl Finder {
     fn look_at_program(
         &mut self,
         started: &Started,
-        looks: &mut Looks,
+        agenda: &mut Agenda,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<bool> {
@@ -259,9 +297,7 @@ impl Finder {
         let scan = self.discovery.files(launch);
         let is_new = !scan.found.is_empty();
         self.attach_later(scan, announce, skip)?;
-        if looks.len() < MAX_REMEMBERED {
-            looks.extend(AGAIN.map(|after| Reverse((now + after, pid))));
-        }
+        AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
         Ok(is_new)
     }
 

@@ -45,6 +45,10 @@ impl Spared {
         self.files.entry(file).or_default().insert(pid);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Whether `file` is spared.
     pub(super) fn has(&self, file: FileId) -> bool {
         self.files.contains_key(&file)

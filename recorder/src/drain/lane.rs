@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -58,6 +58,19 @@ impl Lanes {
         let used =
             self.control(cpu, HEAD).load(Ordering::Relaxed) - self.control(cpu, TAIL).load(Ordering::Relaxed);
         used as f64 / self.slots as f64
+    }
+
+    /// Whether nothing is reserved in a lane.
+    pub(crate) fn is_empty(&self, cpu: usize) -> bool {
+        self.control(cpu, HEAD).load(Ordering::Relaxed) == self.control(cpu, TAIL).load(Ordering::Relaxed)
+    }
+
+    /// Says whether the next event on any CPU is to wake the recorder.
+    pub(crate) fn set_asleep(&self, is_asleep: bool) {
+        (0..self.cpus())
+            .for_each(|cpu| self.control(cpu, ASLEEP).store(u64::from(is_asleep), Ordering::Relaxed));
+        // The program adds to the head, then reads this: either it sees that the recorder sleeps, or the recorder sees the event.
+        fence(Ordering::SeqCst);
     }
 
     /// Moves committed events to the end of `part`, until the lane is empty, the next event is not committed, or `part`
@@ -158,6 +171,7 @@ impl Lanes {
 /// Words of a [`LaneControl`].
 pub(crate) const HEAD: usize = std::mem::offset_of!(LaneControl, head) / 8;
 const TAIL: usize = std::mem::offset_of!(LaneControl, tail) / 8;
+const ASLEEP: usize = std::mem::offset_of!(LaneControl, asleep) / 8;
 pub(crate) const LOST_SEEN: usize = std::mem::offset_of!(LaneControl, lost_seen) / 8;
 pub(crate) const LOST: usize = std::mem::offset_of!(LaneControl, lost) / 8;
 pub(crate) const LOST_FIRST: usize = std::mem::offset_of!(LaneControl, lost_first_ns) / 8;

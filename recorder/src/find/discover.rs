@@ -26,6 +26,9 @@ use tracer_format::{Skipped, SkippedKind};
 /// Problems that are remembered, so that none is told twice.
 const MAX_PROBLEMS: usize = 10_000;
 
+/// Files that are looked at before those that nothing maps any more are forgotten.
+const MAX_FRESH: usize = 4096;
+
 /// How long the loader may take to map a file bit by bit.
 const SETTLING: Duration = Duration::from_millis(50);
 
@@ -110,6 +113,8 @@ pub struct Discovery {
     told: HashSet<String>,
     /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
     doubtful: HashSet<(u32, FileId)>,
+    /// Files that were known after the last look at all processes.
+    kept: usize,
     /// Whether all processes were looked at before; those that the user named may end after that.
     scanned: bool,
 }
@@ -140,6 +145,7 @@ impl Discovery {
             known: KnownFiles::default(),
             told: HashSet::new(),
             doubtful: HashSet::new(),
+            kept: 0,
             scanned: false,
         }
     }
@@ -184,6 +190,7 @@ impl Discovery {
         let scan = pass.finish();
         self.scanned = true;
         self.known.keep(|file| alive.contains(file));
+        self.kept = self.known.len();
         scan
     }
 
@@ -192,6 +199,31 @@ impl Discovery {
         let mut pass = self.pass();
         pass.process(pid);
         pass.finish()
+    }
+
+    /// Looks at a process that maps a file there, unless it is one that is known.
+    pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> Option<Scan> {
+        let link = process::folder(pid).join(format!("map_files/{start:x}-{end:x}"));
+        // It may map it no more, or this process may not follow the link: then all that it maps is looked at.
+        let is_known = fs::metadata(link).is_ok_and(|facts| self.known.recall(&facts).is_some());
+        (!is_known).then(|| self.scan_process(pid))
+    }
+
+    /// Looks at the files that the user named, and at no process.
+    pub(crate) fn scan_named(&mut self) -> Scan {
+        let mut pass = self.pass();
+        pass.named();
+        pass.finish()
+    }
+
+    /// Whether files were named.
+    pub(crate) fn has_named(&self) -> bool {
+        !self.filter.files.is_empty()
+    }
+
+    /// Whether so many files were looked at since the last look at all processes that those that are gone should be forgotten.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.known.len() > self.kept + MAX_FRESH
     }
 
     /// Looks at the files that a command will map when it is started: the executable, what runs it, and shared libraries. The

@@ -208,6 +208,11 @@ impl KnownFiles {
         Ok(None)
     }
 
+    /// Files that are known.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// Forgets a file, and the ones that are the same to the kernel.
     pub(crate) fn forget(&mut self, file: FileId) {
         self.files.retain(|_, known| known.original != file);

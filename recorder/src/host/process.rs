@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tracer_format::Process;
 use tracer_format::limits::MAX_COMMAND_WORDS;
+use tracer_format::{CUT_MARK, Process};
 
 /// Bytes of a command line that are read.
 const MAX_COMMAND_BYTES: u64 = 64 << 10;
@@ -144,14 +144,23 @@ fn command(folder: &Path) -> Vec<String> {
     let mut text = Vec::new();
     let read = fs::File::open(folder.join("cmdline"))
         .and_then(|file| file.take(MAX_COMMAND_BYTES).read_to_end(&mut text));
-    if read.is_err() || text.is_empty() { Vec::new() } else { command_words(&text) }
+    if read.is_err() || text.is_empty() {
+        return Vec::new();
+    }
+    command_words(&text, text.len() as u64 == MAX_COMMAND_BYTES)
 }
 
-/// The words of a command line, each with a NUL behind it.
+/// The words of a command line, each with a NUL behind it. With `is_full`, all room was taken, and what does not end with a NUL goes
+/// on: it gets a mark. Of more words than a trace has room for, one too many is kept, so that what writes them cuts and marks them.
 #[must_use]
-pub(crate) fn command_words(text: &[u8]) -> Vec<String> {
-    let words = text.strip_suffix(b"\0").unwrap_or(text).split(|byte| *byte == 0);
-    words.take(MAX_COMMAND_WORDS).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+pub(crate) fn command_words(text: &[u8], is_full: bool) -> Vec<String> {
+    let whole = text.strip_suffix(b"\0");
+    let words = whole.unwrap_or(text).split(|byte| *byte == 0).take(MAX_COMMAND_WORDS + 1);
+    let mut words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    if let Some(last) = words.last_mut().filter(|_| is_full && whole.is_none()) {
+        last.push_str(CUT_MARK);
+    }
+    words
 }
 
 #[cfg(test)]

@@ -41,4 +41,11 @@ impl Meter {
             self.next = self.sample.is_some().then_some(now + SAMPLE);
         }
     }
+
+    /// Ends a sample: for some time nothing will call [`tick`](Self::tick).
+    pub(crate) fn rest(&mut self) {
+        if self.sample.take().is_some() {
+            self.next = Some(Instant::now());
+        }
+    }
 }

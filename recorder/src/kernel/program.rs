@@ -2,7 +2,6 @@
 //!
 //! Attaching is in `link.rs`, reading the rings in [`drain`](crate::drain).
 
-use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -12,16 +11,15 @@ use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 
 use crate::abi::{
-    ADMITTED, FOLLOWED, IN_MEMORY, IS_STRING, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES,
-    SCRATCH_PER_CPU, STRING_ROOM, SiteSpec,
+    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU,
+    STRING_ROOM, SiteSpec,
 };
 use crate::arch::machine;
 use crate::error::{Error, Result};
-use crate::kernel::bpf::{
-    self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, READ_ONLY_FOR_PROGRAM, bytes_of,
-};
+use crate::kernel::bpf::{self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, bytes_of};
 use crate::kernel::btf;
 use crate::kernel::code::{Code, refused, relocate};
+use crate::kernel::constants;
 use crate::kernel::sites::{MAX_SITES, Sites};
 use tracer_format::SiteId;
 
@@ -112,7 +110,7 @@ impl Program {
         };
         let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
         let kernel = btf::kernel_layout();
-        set_constants(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
+        constants::set(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
         let rings = create_rings(cpus, options.ring_bytes)?;
         let outer = MapLayout { inner: Some(rings[0].as_fd()), ..layout(MapType::ArrayOfMaps, 4, 4, cpus) };
         let outer = create(&outer, cpus)?;
@@ -129,7 +127,7 @@ impl Program {
             (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
         let processes = create(&layout(MapType::RingBuffer, 0, 0, process_ring_bytes), cpus)?;
         let process_drops = create(&layout(MapType::Array, 4, 8, 1), cpus)?;
-        let constants = create_constants(&object, cpus)?;
+        let constants = constants::create(&object, cpus)?;
 
         let by_name = [
             ("RINGS", &outer),
@@ -178,12 +176,7 @@ impl Program {
     /// # Errors
     /// [`Error::Sites`] when there are as many as an event can name.
     pub fn add_site(&self, spec: &SiteSpec) -> Result<SiteId> {
-        let site = self.sites.add(&spec_bytes(spec))?;
-        let read = &spec.arguments[..usize::from(spec.count)];
-        if read.iter().any(|argument| argument.flags & (IN_MEMORY | IS_STRING) != 0) {
-            self.sites.add_of_memory(site);
-        }
-        Ok(site)
+        self.sites.add(spec)
     }
 
     /// Sites that were added.
@@ -323,37 +316,8 @@ fn empty_instruction() -> bpf_insn {
     bpf_insn { code: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
 }
 
-/// Sets the statics of the program that its code sees as constants.
-fn set_constants(object: &mut Object, options: &ProgramOptions, kernel: &KernelLayout) -> Result<()> {
-    let lane_slots = u64::from(options.lane_slots).to_le_bytes();
-    let wake_slots = u64::from(options.lane_slots / 4).to_le_bytes();
-    let wake_bytes = u64::from(options.ring_bytes / 4).to_le_bytes();
-    let only_admitted = u32::from(options.only_admitted).to_le_bytes();
-    let kernel = layout_bytes(kernel);
-    object
-        .patch_map_data(HashMap::from([
-            ("LANE_SLOTS", (&lane_slots[..], true)),
-            ("WAKE_SLOTS", (&wake_slots[..], true)),
-            ("WAKE_BYTES", (&wake_bytes[..], true)),
-            ("PID_FILTER", (&only_admitted[..], true)),
-            ("KERNEL", (&kernel[..], true)),
-        ]))
-        .map_err(|error| Error::Object(error.to_string()))
-}
-
 fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
     (0..cpus).map(|_| create(&layout(MapType::RingBuffer, 0, 0, ring_bytes), cpus)).collect()
-}
-
-/// The map behind the program's statics, frozen: the verifier takes them for constants.
-fn create_constants(object: &Object, cpus: u32) -> Result<Map> {
-    let data = object.maps.get(".rodata").map(aya_obj::Map::data).unwrap_or_default();
-    let bytes = u32::try_from(data.len()).map_err(|_| Error::Object(".rodata is too large".into()))?;
-    let constants = layout(MapType::Array, 4, bytes, 1);
-    let map = create(&MapLayout { flags: READ_ONLY_FOR_PROGRAM, ..constants }, cpus)?;
-    set(&map, 0, data)?;
-    map.freeze().map_err(|source| Error::System { doing: "freeze a BPF map", source })?;
-    Ok(map)
 }
 
 pub(super) fn layout(kind: MapType, key_bytes: u32, value_bytes: u32, entries: u32) -> MapLayout<'static> {
@@ -379,36 +343,6 @@ fn possible_cpus() -> Result<u32> {
     })
 }
 
-/// The layout as the bytes of its static.
-fn layout_bytes(kernel: &KernelLayout) -> Vec<u8> {
-    let KernelLayout {
-        task_pid,
-        task_tgid,
-        task_start,
-        task_parent,
-        task_mm,
-        task_signal,
-        task_exit_code,
-        signal_live,
-        mm_exe_file,
-        mm_arg_start,
-        mm_arg_end,
-        file_dentry,
-        dentry_name,
-        binprm_filename,
-        task_fsbase,
-    } = *kernel;
-    let tasks = [task_pid, task_tgid, task_start, task_parent, task_mm, task_signal, task_exit_code];
-    let others = [mm_exe_file, mm_arg_start, mm_arg_end, file_dentry, dentry_name, binprm_filename];
-    tasks
-        .into_iter()
-        .chain([signal_live])
-        .chain(others)
-        .chain([task_fsbase])
-        .flat_map(u32::to_le_bytes)
-        .collect()
-}
-
 fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
     let load = |&(_, name): &(_, &'static str)| {
         Code::of(object, name, ProgramType::RawTracepoint)?.load(AttachType::None)
@@ -416,74 +350,9 @@ fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
     TRACEPOINTS.iter().map(load).collect()
 }
 
-/// A spec as the bytes of its map value.
-fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(size_of::<SiteSpec>());
-    bytes.extend([spec.count, spec.shape]);
-    bytes.extend(spec.no_mask.to_le_bytes());
-    bytes.extend(spec.reserved);
-    for argument in &spec.arguments {
-        bytes.extend(argument.displacement.to_le_bytes());
-        bytes.extend([
-            argument.flags,
-            argument.base,
-            argument.index,
-            argument.scale_log2,
-            argument.size_bytes,
-            argument.length_unused_bits,
-        ]);
-        bytes.extend(argument.max_bytes.to_le_bytes());
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::ArgumentSpec;
-
-    #[test]
-    fn a_spec_has_the_bytes_of_its_layout() {
-        let mut spec = SiteSpec { count: 1, shape: 2, ..Default::default() };
-        spec.arguments[0] = ArgumentSpec {
-            displacement: -4,
-            flags: 5,
-            base: 7,
-            index: 8,
-            scale_log2: 3,
-            size_bytes: 2,
-            length_unused_bits: 48,
-            max_bytes: 0x123,
-        };
-        let bytes = spec_bytes(&spec);
-        assert_eq!(bytes.len(), size_of::<SiteSpec>());
-        assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(
-            bytes[8..24],
-            [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 48, 0x23, 1]
-        );
-        assert_eq!(bytes[24..], [0; 16 * 11]);
-    }
-
-    #[test]
-    fn a_layout_has_the_bytes_of_its_static() {
-        let mut bytes = layout_bytes(&KernelLayout::default());
-        assert_eq!(bytes.len(), size_of::<KernelLayout>());
-        let layout = KernelLayout {
-            task_pid: 1,
-            task_exit_code: 7,
-            signal_live: 8,
-            mm_exe_file: 9,
-            file_dentry: 12,
-            binprm_filename: 14,
-            task_fsbase: 15,
-            ..KernelLayout::default()
-        };
-        for (index, number) in [1, 7, 8, 9, 12, 14, 15].map(|number| (number as usize - 1, number)) {
-            bytes[4 * index] = number;
-        }
-        assert_eq!(layout_bytes(&layout), bytes);
-    }
 
     #[test]
     fn the_embedded_object_is_what_the_loader_expects() {

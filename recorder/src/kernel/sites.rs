@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::abi::{SITE_BITS, SITE_PAGE_BITS, SiteSpec};
+use crate::abi::{IN_MEMORY, IS_STRING, SITE_BITS, SITE_PAGE_BITS, SiteSpec};
 use crate::error::{Error, Result};
 use crate::kernel::bpf::{Map, MapLayout, MapType, bytes_of};
 use crate::kernel::program::{create, layout, set};
@@ -66,7 +66,7 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Sites`] when there are [`MAX_SITES`] already.
-    pub(crate) fn add(&self, spec: &[u8]) -> Result<SiteId> {
+    pub(crate) fn add(&self, spec: &SiteSpec) -> Result<SiteId> {
         let site = self.count();
         if site == MAX_SITES {
             return Err(Error::Sites { found: u64::from(site) + 1, max: MAX_SITES.into() });
@@ -77,14 +77,13 @@ impl Sites {
             let next = SitePage::new(self.cpus)?;
             self.put(&mut pages, next)?;
         }
-        set(&pages[page].specs, site % PAGE_SITES, spec)?;
+        set(&pages[page].specs, site % PAGE_SITES, &spec_bytes(spec))?;
+        let read = &spec.arguments[..usize::from(spec.count)];
+        if read.iter().any(|argument| argument.flags & (IN_MEMORY | IS_STRING) != 0) {
+            self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).insert(SiteId(site));
+        }
         self.count.store(site + 1, Ordering::Release);
         Ok(SiteId(site))
-    }
-
-    /// Notes that arguments of a site are in memory.
-    pub(crate) fn add_of_memory(&self, site: SiteId) {
-        self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
     }
 
     /// Whether arguments of a site are in memory.
@@ -114,5 +113,55 @@ impl Sites {
     fn pages(&self) -> MutexGuard<'_, Vec<SitePage>> {
         // A page is complete before it is put there.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A spec as the bytes of its map value.
+fn spec_bytes(spec: &SiteSpec) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size_of::<SiteSpec>());
+    bytes.extend([spec.count, spec.shape]);
+    bytes.extend(spec.no_mask.to_le_bytes());
+    bytes.extend(spec.reserved);
+    for argument in &spec.arguments {
+        bytes.extend(argument.displacement.to_le_bytes());
+        bytes.extend([
+            argument.flags,
+            argument.base,
+            argument.index,
+            argument.scale_log2,
+            argument.size_bytes,
+            argument.length_unused_bits,
+        ]);
+        bytes.extend(argument.max_bytes.to_le_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::ArgumentSpec;
+
+    #[test]
+    fn a_spec_has_the_bytes_of_its_layout() {
+        let mut spec = SiteSpec { count: 1, shape: 2, ..Default::default() };
+        spec.arguments[0] = ArgumentSpec {
+            displacement: -4,
+            flags: 5,
+            base: 7,
+            index: 8,
+            scale_log2: 3,
+            size_bytes: 2,
+            length_unused_bits: 48,
+            max_bytes: 0x123,
+        };
+        let bytes = spec_bytes(&spec);
+        assert_eq!(bytes.len(), size_of::<SiteSpec>());
+        assert_eq!(bytes[..8], [1, 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            bytes[8..24],
+            [0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 5, 7, 8, 3, 2, 48, 0x23, 1]
+        );
+        assert_eq!(bytes[24..], [0; 16 * 11]);
     }
 }

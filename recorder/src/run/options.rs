@@ -34,6 +34,9 @@ pub struct RecordOptions {
     pub wait: bool,
     /// Priority of the threads that collect and write.
     pub priority: Priority,
+    /// Whether [`Notice::Progress`](crate::Notice::Progress) is wanted, ten times a second. Without, nothing wakes the recorder while
+    /// nothing fires.
+    pub progress: bool,
     /// Our own command line, for the trace.
     pub command_line: Vec<String>,
 }

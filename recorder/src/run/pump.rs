@@ -13,6 +13,7 @@ use tracer_format::{Site, Skipped, SkippedKind};
 
 use crate::attach::finder::{Finder, Tip};
 use crate::attach::hold::Holder;
+use crate::attach::lookout::Lookout;
 use crate::drain::queue::{Popped, Queue};
 use crate::drain::{Batch, Drain, Wake};
 use crate::error::{Error, Result};
@@ -73,6 +74,8 @@ pub(crate) struct Work<'w, 'a> {
     pub(crate) probes: usize,
     /// The kernel reports processes while these are open.
     pub(crate) watch: Vec<OwnedFd>,
+    /// Tells what processes map, if the kernel allows it.
+    pub(crate) told: Option<Lookout>,
     pub(crate) drain: Drain,
     pub(crate) program: Arc<Program>,
     /// Longest sleep.
@@ -80,6 +83,8 @@ pub(crate) struct Work<'w, 'a> {
     pub(crate) priority: Priority,
     pub(crate) control: Arc<Control>,
     pub(crate) progress: Arc<Progress>,
+    /// Whether progress is reported.
+    pub(crate) tells_progress: bool,
 }
 
 /// What ends a recording.
@@ -100,7 +105,7 @@ impl<'a> Work<'_, 'a> {
     ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
         let Self { trace, spool, open, mut finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
-        let holder = self.holder.as_deref();
+        let (holder, told) = (self.holder.as_deref(), self.told.as_ref());
         // Only a few batches exist, so both are short.
         let (steps, spare, tips) = (Queue::default(), Queue::default(), Queue::default());
         for _ in 0..BATCHES {
@@ -108,15 +113,21 @@ impl<'a> Work<'_, 'a> {
         }
         let (steps, spare, tips) = (&steps, &spare, &tips);
         std::thread::scope(|scope| {
-            let (closing, waiting) = (spool.closing(), &*spool);
+            let (closing, waiting, snapshots) = (spool.closing(), &*spool, trace.snapshots());
+            let taken = snapshots.clone();
+            // Without a priority: it has time.
+            let snapping = scope.spawn(move || {
+                // Dropped last, whatever happens.
+                let _closing = closing;
+                taken.write(progress)
+            });
             let carrying = scope.spawn(move || {
                 priority.take();
                 waiting.carry(open, &|| progress.end(Ending::Enough))
             });
             let writing = scope.spawn(move || {
                 priority.take();
-                // Dropped last, whatever happens.
-                let _closing = closing;
+                let _closing = snapshots.closing();
                 write_steps(trace, steps, spare)
             });
             let (say, news) = channel();
@@ -124,6 +135,7 @@ impl<'a> Work<'_, 'a> {
                 let say = say.clone();
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
+            let watching = told.map(|told| scope.spawn(|| watch_on(told, tips)));
             let looking =
                 scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
@@ -137,7 +149,7 @@ impl<'a> Work<'_, 'a> {
             let draining = scope.spawn(move || {
                 priority.take();
                 // Whatever happens here, the others end.
-                let (_steps, told) = (steps.closing(), tips.closing());
+                let (_steps, closing_tips) = (steps.closing(), tips.closing());
                 let meter = Meter::new();
                 let mut draining =
                     Draining { drain, program, steps, spare, tips, longest, control, progress, meter };
@@ -146,12 +158,11 @@ impl<'a> Work<'_, 'a> {
                 let duration = started.elapsed();
                 let ended_ns = monotonic_ns();
                 control.end(ended_ns);
-                if let Some(holder) = holder {
-                    holder.stop();
-                }
-                // What the responder told until then is looked at.
-                listening.into_iter().for_each(join);
-                drop(told);
+                holder.into_iter().for_each(Holder::stop);
+                told.into_iter().for_each(Lookout::stop);
+                // What was told until then is looked at.
+                listening.into_iter().chain(watching).for_each(join);
+                drop(closing_tips);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
                 // What it found last and cannot record is part of the trace.
@@ -163,11 +174,12 @@ impl<'a> Work<'_, 'a> {
                 // What was recorded until an error is a whole trace as well.
                 draining.end().and(emptied).and(looked).map(|()| duration)
             });
-            tell(&news, progress, notify);
+            tell(&news, self.tells_progress.then_some(progress), notify);
             let drained = join(draining);
             let written = join(writing);
+            let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);
-            (written.and_then(|trace| Ok(carried.map(|()| trace)?)), drained)
+            (written.and_then(|trace| Ok(snapped.and(carried).map(|()| trace)?)), drained)
         })
     }
 }
@@ -178,15 +190,19 @@ fn cannot_write() -> Error {
     Error::System { doing: "write the trace", source }
 }
 
-/// Reports what the looking thread finds, and progress, until that thread ends.
-fn tell(news: &Receiver<News>, progress: &Progress, notify: &mut dyn FnMut(Notice<'_>)) {
+/// Reports what the looking thread finds, and progress if that is wanted, until that thread ends.
+fn tell(news: &Receiver<News>, progress: Option<&Progress>, notify: &mut dyn FnMut(Notice<'_>)) {
     let mut progress_at = Instant::now() + PROGRESS_INTERVAL;
     loop {
-        match news.recv_timeout(progress_at.saturating_duration_since(Instant::now())) {
+        let received = match progress {
+            Some(_) => news.recv_timeout(progress_at.saturating_duration_since(Instant::now())),
+            None => news.recv().map_err(RecvTimeoutError::from),
+        };
+        match received {
             Ok(News::Skipped(skipped)) => notify(Notice::Skipped(&skipped)),
             Ok(News::Found(sites)) => notify(Notice::Found(&sites)),
             Err(RecvTimeoutError::Timeout) => {
-                notify(Notice::progress(progress));
+                progress.into_iter().for_each(|progress| notify(Notice::progress(progress)));
                 progress_at = Instant::now() + PROGRESS_INTERVAL;
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -211,6 +227,13 @@ fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
         );
         skip(Skipped { kind: SkippedKind::Processes, reason, ..Skipped::default() });
     }
+}
+
+/// The watching thread: hands on what processes map, until it is stopped.
+fn watch_on(lookout: &Lookout, tips: &Queue<Tip>) {
+    lookout.listen(&mut |news| {
+        let _ = tips.push(Tip::Seen(news));
+    });
 }
 
 /// Tells the trace and the user of something that is not recorded.
@@ -267,7 +290,12 @@ impl Draining<'_> {
         let mut asked = 0;
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let wake = self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?;
+            let wake = if self.drain.is_idle() {
+                self.meter.rest();
+                self.drain.sleep(left)?
+            } else {
+                self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?
+            };
             if !self.step()? {
                 return Ok(());
             }

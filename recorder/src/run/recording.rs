@@ -10,6 +10,7 @@ use tracer_format::{Site, Skipped};
 
 use crate::attach::finder::Finder;
 use crate::attach::hold::Holder;
+use crate::attach::lookout::Lookout;
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::find::discover::{Discovery, Filter, FoundFile, Scan};
@@ -17,6 +18,7 @@ use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::process;
 use crate::kernel::link;
+use crate::kernel::mapped::Mapped;
 use crate::kernel::program::{Program, ProgramOptions};
 use crate::run::command::Running;
 use crate::run::notice::Notice;
@@ -52,6 +54,8 @@ struct Recording<'o> {
     program: Arc<Program>,
     /// The kernel reports processes while these are open.
     watch: Vec<OwnedFd>,
+    /// Tells what processes map, if the kernel allows it; without, all are looked at again and again.
+    mapped: Option<Mapped>,
     finder: Finder,
     found: Vec<FoundFile>,
     /// What is not recorded, as far as it is known.
@@ -76,15 +80,16 @@ impl<'o> Recording<'o> {
             unmatched::programs(&options.filter.programs)?;
         }
         let mut discovery = Discovery::new(options.filter.clone());
+        // Begun before the first look: what is mapped after that is told.
+        let mapped = Mapped::open().ok();
         let mut scan = first_scan(&mut discovery, options)?;
         let program = Arc::new(load(options)?);
         link::check_mode(&program, options.attach)?;
         let watch = watch(&program, options.only_tree(), notify)?;
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
-        // Second scan: catches processes started before the tracepoints were attached.
-        let second = finder.scan();
-        let pids = second.pids.clone();
-        scan.extend(second);
+        // Second look: catches processes started before the tracepoints were attached.
+        scan.extend(finder.catch_up(mapped.as_ref()));
+        let pids = scan.pids.clone();
         if !options.wait || scope == Scope::Files {
             unmatched::probes(&options.filter.requests, &scan.found, scope, || all_probes(options))?;
         }
@@ -94,7 +99,7 @@ impl<'o> Recording<'o> {
         scan.skipped.into_iter().for_each(|it| skip(it, &mut skipped, notify));
         let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
         pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
-        Ok(Self { options, signals, program, watch, finder, found: scan.found, skipped, threads })
+        Ok(Self { options, signals, program, watch, mapped, finder, found: scan.found, skipped, threads })
     }
 
     /// Attaches to all that was found.
@@ -125,7 +130,8 @@ struct Attached<'o> {
 impl Attached<'_> {
     /// Starts the command, if there is one, and records until something ends it.
     fn run<'a>(self, mut output: Output<'a>, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Ended<'a>> {
-        let Recording { options, signals, program, watch, mut finder, skipped, threads, .. } = self.recording;
+        let Recording { options, signals, program, watch, mapped, mut finder, skipped, threads, .. } =
+            self.recording;
         let holder = hold(options, &program, notify).map(Arc::new);
         if let Some(holder) = &holder {
             finder.hold(holder.clone());
@@ -147,6 +153,7 @@ impl Attached<'_> {
         notify(Notice::Found(&announced));
         let drain = Drain::new(&program)?;
         drain.watch(signals.as_fd())?;
+        progress.bell().map_or(Ok(()), |bell| drain.watch_edge(bell))?;
         trace.begin()?;
 
         let mut end = End { duration: options.duration, signals, command: Running::default() };
@@ -160,12 +167,17 @@ impl Attached<'_> {
             start: &start,
             probes: self.probes,
             watch,
+            told: mapped
+                .map(Lookout::new)
+                .transpose()
+                .map_err(|source| Error::System { doing: "watch what processes map", source })?,
             drain,
             program: program.clone(),
             longest,
             priority: options.priority,
             control,
             progress,
+            tells_progress: options.progress,
         };
         let (trace, drained) = work.run(&mut end, notify);
         Ok(Ended { end, trace, drained })

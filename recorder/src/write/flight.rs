@@ -1,9 +1,13 @@
 //! The flight recorder's memory: the last seconds of a recording as a row of small traces, compressed as in a file.
 //!
-//! A snapshot copies the events that are recent enough into one trace. Memory is bounded by time and by bytes.
+//! A snapshot shares them with the memory, so that taking one costs no time; its events that are recent enough are copied into one
+//! trace by another thread. Memory is bounded by time and by bytes.
+
+pub(crate) mod snapshot;
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracer_format::{Batch, Copier, Result, Trace, Writer};
@@ -31,7 +35,7 @@ impl Flight {
 /// The small traces, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    segments: VecDeque<Segment>,
+    segments: VecDeque<Arc<Segment>>,
     bytes: usize,
 }
 
@@ -46,7 +50,7 @@ impl Memory {
     /// Adds a finished trace, and drops the oldest ones that are past the limits.
     pub(crate) fn push(&mut self, bytes: Vec<u8>, now_ns: u64, flight: &Flight) {
         self.bytes += bytes.len();
-        self.segments.push_back(Segment { bytes, end_ns: now_ns });
+        self.segments.push_back(Arc::new(Segment { bytes, end_ns: now_ns }));
         let oldest_ns = oldest(now_ns, flight);
         while let Some(first) = self.segments.front()
             && (first.end_ns < oldest_ns || self.bytes > flight.max_bytes)
@@ -56,20 +60,30 @@ impl Memory {
         }
     }
 
-    /// Copies the events that are young enough at `now_ns` to `writer`; returns how many.
+    /// What is young enough at `now_ns`.
+    pub(crate) fn snapshot(&self, now_ns: u64, flight: &Flight) -> Snapshot {
+        Snapshot { segments: self.segments.iter().cloned().collect(), oldest_ns: oldest(now_ns, flight) }
+    }
+}
+
+/// What was in the memory at one time.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    segments: Vec<Arc<Segment>>,
+    /// Older events are not part of it.
+    oldest_ns: u64,
+}
+
+impl Snapshot {
+    /// Copies its events to `writer`.
     ///
     /// # Errors
     /// When the writer fails.
-    pub(crate) fn snapshot<W: Write>(
-        &self,
-        now_ns: u64,
-        flight: &Flight,
-        writer: &mut Writer<W>,
-    ) -> Result<u64> {
-        let oldest_ns = oldest(now_ns, flight);
+    pub(crate) fn copy<W: Write>(self, writer: &mut Writer<W>) -> Result<()> {
+        let oldest_ns = self.oldest_ns;
         let mut copier = Copier::default();
-        let mut events = 0;
-        for segment in &self.segments {
+        // Each is given back once it is copied.
+        for segment in self.segments {
             let trace = Trace::open(&segment.bytes)?;
             let mut source = copier.source(&trace.definitions, 0, |_| true, writer)?;
             let definitions = &trace.definitions;
@@ -86,7 +100,7 @@ impl Memory {
                 match batch {
                     Batch::Events { columns, rows } => {
                         for row in rows.filter(|&row| columns.time_ns[row] >= oldest_ns) {
-                            events += u64::from(copier.event(&mut source, columns, row, writer)?);
+                            copier.event(&mut source, columns, row, writer)?;
                         }
                     }
                     Batch::Gap(gap) if gap.to_ns >= oldest_ns => {
@@ -98,7 +112,7 @@ impl Memory {
             }
             copier.finish(&source, writer)?;
         }
-        Ok(events)
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the writing thread reports while it works: counts, and whether the recording should end.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 /// State of a recording, shared with the threads that read it.
 #[derive(Debug, Default)]
@@ -9,6 +12,17 @@ pub struct Progress {
     lost: AtomicU64,
     bytes: AtomicU64,
     wanted: AtomicU8,
+    bell: Bell,
+}
+
+/// Wakes the draining thread, which may sleep until something happens.
+#[derive(Debug)]
+struct Bell(Option<OwnedFd>);
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok())
+    }
 }
 
 /// Why a recording should end, if the reason is in the recording itself.
@@ -56,6 +70,15 @@ impl Progress {
             Ending::Aftermath => 2,
         };
         self.wanted.fetch_max(wanted, Ordering::Relaxed);
+        if let Some(bell) = &self.bell.0 {
+            // Fails only if it was rung very often and nothing listens.
+            let _ = rustix::io::write(bell, &1_u64.to_le_bytes());
+        }
+    }
+
+    /// Readable once more each time that the end is requested.
+    pub(crate) fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.bell.0.as_ref().map(AsFd::as_fd)
     }
 
     pub(crate) fn add_events(&self, count: u64) {
@@ -64,6 +87,10 @@ impl Progress {
 
     pub(crate) fn add_lost(&self, count: u64) {
         self.lost.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn set_bytes(&self, bytes: u64) {

@@ -1,10 +1,12 @@
 //! Opens and finishes one trace after the other, in files or, for a flight recorder, in memory.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracer_format::{Definition, Host, Result, Skipped, StageDef, Writer, WriterOptions};
 
+use crate::write::flight::snapshot::Snapshots;
 use crate::write::flight::{Flight, Memory};
 use crate::write::output::Bounds;
 use crate::write::sink::{Open, Sink};
@@ -20,6 +22,8 @@ pub(super) struct Rotation<'a> {
     after: Option<Duration>,
     bytes: Option<u64>,
     flight: Option<(Flight, Memory)>,
+    /// Those that are to be written.
+    pub(super) snapshots: Arc<Snapshots<'a>>,
     /// Number of the file that is opened next.
     next_part: u32,
     /// When the trace that is being written began, CLOCK_MONOTONIC ns.
@@ -38,6 +42,7 @@ impl<'a> Rotation<'a> {
             after: bounds.flight.map(|flight| flight.segment()).or(bounds.rotate_after),
             bytes: bounds.rotate_bytes.filter(|_| bounds.flight.is_none()),
             flight: bounds.flight.map(|flight| (flight, Memory::default())),
+            snapshots: Arc::default(),
             next_part: 0,
             begun_ns: 0,
             finished_bytes: 0,
@@ -98,19 +103,16 @@ impl<'a> Rotation<'a> {
         Ok(())
     }
 
-    /// Writes what the flight recorder has in memory to a file; nothing without a flight recorder.
+    /// Hands on what the flight recorder has in memory, to be written to a file; nothing without a flight recorder.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be opened.
     pub(super) fn snapshot(&mut self, present_ns: u64) -> Result<()> {
-        if !self.is_flight() {
-            return Ok(());
-        }
-        let mut writer = Writer::new(self.next_file()?, options())?;
-        if let Some((flight, memory)) = &self.flight {
-            memory.snapshot(present_ns, flight, &mut writer)?;
-        }
-        self.finish(writer, present_ns)
+        let Some((flight, memory)) = &self.flight else { return Ok(()) };
+        let snapshot = memory.snapshot(present_ns, flight);
+        let file = self.next_file()?;
+        self.snapshots.push(snapshot, file, options());
+        Ok(())
     }
 }
 

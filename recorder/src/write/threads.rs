@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use tracer_format::grammar::ProgramPattern;
-use tracer_format::{Definition, Exit, Process, ProcessId, Result, Thread, ThreadId, Writer};
+use tracer_format::{CUT_MARK, Definition, Exit, Process, ProcessId, Result, Thread, ThreadId, Writer};
 
-use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK};
+use crate::abi::{KIND_EXEC, KIND_EXIT, KIND_FORK, MAX_COMMAND_BYTES};
 use crate::host::process;
 use crate::kernel::raw::Raw;
 
@@ -203,6 +203,8 @@ fn complete(pid: u32, known: &Process, found: Option<Process>, site_program: &st
 /// Whether `words` begin with what `cut` has, the last word of which may not be whole.
 fn is_longer(words: &[String], cut: &[String]) -> bool {
     let Some((last, others)) = cut.split_last() else { return true };
+    // A character may be cut as well.
+    let last = last.strip_suffix(CUT_MARK).unwrap_or(last).trim_end_matches('\u{fffd}');
     words.starts_with(others) && words.get(others.len()).is_some_and(|word| word.starts_with(last))
 }
 
@@ -219,7 +221,7 @@ fn words(raw: &Raw<'_>, index: usize) -> Vec<String> {
     if !raw.string(index, &mut bytes) || bytes.is_empty() {
         return Vec::new();
     }
-    process::command_words(&bytes)
+    process::command_words(&bytes, bytes.len() == MAX_COMMAND_BYTES)
 }
 
 #[cfg(test)]
@@ -288,12 +290,25 @@ mod tests {
         for (cut, expected) in [
             (&[][..], true),
             (&["cp", "-a", "fr"], true),
+            (&["cp", "-a", "fr\u{fffd}…"], true),
             (&["cp", "-a", "from", "to"], true),
             (&["cp", "-b", "fr"], false),
             (&["cp", "-a", "from", "to", "more"], false),
         ] {
             assert_eq!(is_longer(&whole, &words(cut)), expected, "{cut:?}");
         }
+    }
+
+    #[test]
+    fn a_command_line_that_stays_cut_is_marked() {
+        let command = |bytes: &[u8]| process::command_words(bytes, bytes.len() == MAX_COMMAND_BYTES);
+        let mut text = b"cp\0".to_vec();
+        text.resize(MAX_COMMAND_BYTES, b'x');
+        let word = "x".repeat(MAX_COMMAND_BYTES - 3);
+        assert_eq!(command(&text), ["cp", &format!("{word}…")]);
+        assert_eq!(command(&text[..MAX_COMMAND_BYTES - 1]), ["cp", &word[1..]]);
+        *text.last_mut().expect("not empty") = 0;
+        assert_eq!(command(&text), ["cp", &word[1..]], "it ends just there");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::site::plan::PlannedSite;
 use crate::write::bound::Bound;
 use crate::write::control::Control;
 use crate::write::convert::{Converter, WrittenSite};
+use crate::write::flight::snapshot::Snapshots;
 use crate::write::output::Output;
 use crate::write::print::Printer;
 use crate::write::progress::{Ending, Progress};
@@ -45,6 +47,8 @@ pub struct TraceWriter<'a> {
     complete_ns: u64,
     /// Once the last trace is finished: how many facts were known before its end.
     known_before_end: Option<usize>,
+    /// What is not recorded beyond the facts that are kept.
+    unlisted: BTreeMap<SkippedKind, u64>,
 }
 
 /// Where a recording is made.
@@ -54,7 +58,7 @@ pub(crate) struct Surroundings {
     pub(crate) read_clocks: fn() -> ClockAnchor,
 }
 
-/// Facts about what is not recorded that one recording keeps; more of them say nothing new.
+/// Facts about what is not recorded that one recording keeps; more are only counted.
 const MAX_SKIPPED: usize = 4096;
 
 /// Clock anchors are written this often, ns.
@@ -88,7 +92,13 @@ impl<'a> TraceWriter<'a> {
             from_ns: 0,
             complete_ns: 0,
             known_before_end: None,
+            unlisted: BTreeMap::new(),
         })
+    }
+
+    /// The snapshots that are to be written, by another thread.
+    pub(crate) fn snapshots(&self) -> Arc<Snapshots<'a>> {
+        Arc::clone(&self.rotation.snapshots)
     }
 
     /// What is defined so far.
@@ -136,12 +146,15 @@ impl<'a> TraceWriter<'a> {
     /// # Errors
     /// When the trace cannot be written.
     pub fn skip(&mut self, skipped: Skipped) -> Result<()> {
-        let known = &mut self.rotation.skipped;
-        if known.len() < MAX_SKIPPED && !known.contains(&skipped) {
-            self.writer.define(Definition::Skipped(skipped.clone()))?;
-            known.push(skipped);
+        let known = &self.rotation.skipped;
+        if known.contains(&skipped) {
+            return Ok(());
         }
-        Ok(())
+        if known.len() >= MAX_SKIPPED {
+            *self.unlisted.entry(skipped.kind).or_default() += skipped.count.max(1);
+            return Ok(());
+        }
+        self.note(skipped)
     }
 
     /// What is not recorded, as far as it is known.
@@ -192,7 +205,7 @@ impl<'a> TraceWriter<'a> {
         if self.sealer.is_due(&self.writer, now_ns) {
             self.seal()?;
         }
-        if self.control.take_snapshot() {
+        if self.rotation.snapshots.has_room() && self.control.take_snapshot() {
             self.snapshot()?;
         }
         if self.rotation.is_due(now_ns, self.writer.written_bytes()) { self.rotate() } else { Ok(()) }
@@ -227,13 +240,23 @@ impl<'a> TraceWriter<'a> {
             (
                 SkippedKind::Processes,
                 lost_processes,
-                "their begin or end was lost: a process id that was used again may stand for two processes",
+                "their begin or end was lost, or there were too many to follow: a process id that was used again may stand for \
+                 two processes, and children of COMMAND may be missing",
             ),
         ];
         for (kind, count, reason) in lost.into_iter().filter(|(_, count, _)| *count > 0) {
-            self.skip(Skipped { kind, count, reason: reason.to_owned(), ..Skipped::default() })?;
+            self.note(Skipped { kind, count, reason: reason.to_owned(), ..Skipped::default() })?;
+        }
+        for (kind, count) in std::mem::take(&mut self.unlisted) {
+            let reason = format!("more than the {MAX_SKIPPED} facts that are listed");
+            self.note(Skipped { kind, count, reason, ..Skipped::default() })?;
         }
         Ok(())
+    }
+
+    fn note(&mut self, skipped: Skipped) -> Result<()> {
+        self.rotation.skipped.push(skipped.clone());
+        self.writer.define(Definition::Skipped(skipped)).map(drop)
     }
 
     fn clock(&mut self, anchor: ClockAnchor) -> Result<()> {
@@ -275,7 +298,7 @@ impl<'a> TraceWriter<'a> {
     fn seal(&mut self) -> Result<()> {
         let block_bytes = self.sealer.seal(&mut self.writer, &mut self.printer, &self.progress)?;
         let bytes = self.rotation.file_bytes(self.writer.written_bytes());
-        self.progress.set_bytes(bytes);
+        self.set_bytes(bytes);
         if self.bound.is_reached(bytes, block_bytes) {
             self.progress.end(Ending::Enough);
         }
@@ -302,19 +325,24 @@ impl<'a> TraceWriter<'a> {
 
     fn finish(&mut self, writer: Writer<Sink<'a>>) -> Result<()> {
         self.rotation.finish(writer, self.present_ns())?;
-        self.progress.set_bytes(self.rotation.file_bytes(0));
+        self.set_bytes(self.rotation.file_bytes(0));
         Ok(())
     }
 
-    /// Writes what the flight recorder has in memory to a file.
+    /// Of a flight recorder only snapshots are written, which are counted when they are.
+    fn set_bytes(&self, bytes: u64) {
+        if !self.rotation.is_flight() {
+            self.progress.set_bytes(bytes);
+        }
+    }
+
+    /// Has what the flight recorder has in memory written to a file.
     fn snapshot(&mut self) -> Result<()> {
         if !self.rotation.is_flight() {
             return Ok(());
         }
         self.rotate()?;
-        self.rotation.snapshot(self.present_ns())?;
-        self.progress.set_bytes(self.rotation.file_bytes(0));
-        Ok(())
+        self.rotation.snapshot(self.present_ns())
     }
 
     /// The moment from which a flight recorder looks back, CLOCK_MONOTONIC ns: when the trace that is being written began, but

@@ -150,7 +150,15 @@ impl Feeding {
     /// Ends it now.
     fn end(&mut self) -> Vec<Vec<(u64, u64)>> {
         self.trace.end(Cost::default(), 0).expect("written");
+        self.write_snapshots();
         self.files.events()
+    }
+
+    /// Writes the snapshots that were taken; none can be taken after that.
+    fn write_snapshots(&self) {
+        let snapshots = self.trace.snapshots();
+        drop(snapshots.closing());
+        snapshots.write(&self.progress).expect("written");
     }
 }
 
@@ -274,6 +282,7 @@ fn what_is_not_recorded_stands_in_every_file() {
         recording.trace.skip(skipped("first")).expect("written");
         recording.feed_tenth(7);
         recording.trace.end(Cost::default(), 3).expect("written");
+        recording.write_snapshots();
         let files = recording.files.0.lock().expect("no panic");
         let mut reasons: Vec<Vec<String>> = files
             .iter()
@@ -284,6 +293,21 @@ fn what_is_not_recorded_stands_in_every_file() {
         assert!(last.starts_with("their begin or end was lost"), "{last}");
         assert_eq!(reasons, expected);
     }
+}
+
+#[test]
+fn what_is_not_listed_is_counted() {
+    let mut recording = Feeding::begin(Bounds::default());
+    for number in 0..MAX_SKIPPED as u64 + 7 {
+        let kind = if number.is_multiple_of(2) { SkippedKind::Files } else { SkippedKind::Sites };
+        let skipped = Skipped { kind, count: 1, reason: number.to_string(), ..Skipped::default() };
+        recording.trace.skip(skipped).expect("written");
+    }
+    recording.end();
+    let files = recording.files.0.lock().expect("no panic");
+    let skipped = Trace::open(&files[0]).expect("a trace").into_known().definitions.skipped;
+    let rest: Vec<_> = skipped[MAX_SKIPPED..].iter().map(|rest| (rest.kind, rest.count)).collect();
+    assert_eq!(rest, [(SkippedKind::Sites, 3), (SkippedKind::Files, 4)]);
 }
 
 /// Takes nothing.
@@ -338,6 +362,22 @@ fn a_flight_recorder_writes_the_last_seconds_when_asked_and_at_the_end() {
         assert_eq!(events.len() as u64, last - first + 1, "none is missing between");
     }
     assert_eq!(files.len(), 2);
+}
+
+/// The thread that writes them does not get on: nothing waits for it, and each is of its own time.
+#[test]
+fn several_snapshots_are_on_their_way_and_cost_no_event() {
+    let mut recording = Feeding::begin(flight());
+    for number in 0..100 {
+        if number % 10 == 0 {
+            recording.control.ask_snapshot();
+        }
+        recording.feed_tenth(number);
+    }
+    assert!(recording.files.0.lock().expect("no panic").iter().all(Vec::is_empty), "nothing is written yet");
+    let lasts: Vec<u64> = recording.end().iter().map(|events| events[events.len() - 1].1 / 100).collect();
+    // The fifth waits until there is room, and is asked for again and again; at the end there is always one.
+    assert_eq!(lasts, [0, 10, 20, 30, 99]);
 }
 
 #[test]

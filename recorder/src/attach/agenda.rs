@@ -1,0 +1,127 @@
+//! When the looking thread looks at what: at single processes, at the files that the user named, and at all processes.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+/// Looks at single processes that wait, at most; the next look at all makes up for more.
+const MAX_LOOKS: usize = 4096;
+/// Where the kernel does not tell what processes map, all are looked at this often, for libraries that are loaded later, and on
+/// machines with thousands of processes less often, so that it takes no more than a twentieth of a processor. Named files
+/// are looked at as often: they may be built again.
+const INTERVAL: Duration = Duration::from_millis(200);
+const SHARE: u32 = 20;
+/// Where it tells: for what it does not tell of, such as processors that were switched on meanwhile.
+const RARE_INTERVAL: Duration = Duration::from_secs(60);
+const RARE_SHARE: u32 = 1000;
+
+/// When what is looked at.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    /// Processes, the earliest first.
+    looks: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// When all processes are looked at.
+    scan_at: Instant,
+    /// When named files are looked at, if there are any.
+    named_at: Option<Instant>,
+    /// Whether the kernel tells what processes map.
+    is_told: bool,
+}
+
+impl Agenda {
+    pub(super) fn new(is_told: bool, has_named: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            looks: BinaryHeap::new(),
+            // Programs that began since the last look were not held yet.
+            scan_at: if is_told { now + RARE_INTERVAL } else { now },
+            named_at: has_named.then(|| now + INTERVAL),
+            is_told,
+        }
+    }
+
+    /// When there is something to do.
+    pub(super) fn next(&self) -> Instant {
+        let look = self.looks.peek().map(|Reverse((at, _))| *at);
+        look.into_iter().chain(self.named_at).fold(self.scan_at, Instant::min)
+    }
+
+    /// Looks at process `pid` after that time.
+    pub(super) fn look(&mut self, pid: u32, after: Duration) {
+        if self.looks.len() < MAX_LOOKS {
+            self.looks.push(Reverse((Instant::now() + after, pid)));
+        }
+    }
+
+    /// Looks at all processes after that time, or before.
+    pub(super) fn scan(&mut self, after: Duration) {
+        self.scan_at = self.scan_at.min(Instant::now() + after);
+    }
+
+    /// Looks at all processes as often as if nothing was told.
+    pub(super) fn scan_often(&mut self) {
+        self.scan(INTERVAL);
+    }
+
+    /// A process that is to be looked at by now.
+    pub(super) fn take_look(&mut self, now: Instant) -> Option<u32> {
+        let Reverse((at, pid)) = *self.looks.peek()?;
+        (at <= now).then(|| {
+            self.looks.pop();
+            pid
+        })
+    }
+
+    /// Whether named files are to be looked at by now; they are then.
+    pub(super) fn take_named(&mut self, now: Instant) -> bool {
+        let is_due = self.named_at.is_some_and(|at| at <= now);
+        if is_due {
+            self.named_at = Some(now + INTERVAL);
+        }
+        is_due
+    }
+
+    /// Whether all processes are to be looked at by now.
+    pub(super) fn is_scan_due(&self, now: Instant) -> bool {
+        self.scan_at <= now
+    }
+
+    /// All processes were looked at, which took so long.
+    pub(super) fn scanned(&mut self, took: Duration) {
+        let interval =
+            if self.is_told { RARE_INTERVAL.max(took * RARE_SHARE) } else { INTERVAL.max(took * SHARE) };
+        self.scan_at = Instant::now() + interval;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_given_once_and_in_order() {
+        let mut agenda = Agenda::new(true, false);
+        let now = Instant::now() + Duration::from_secs(1);
+        agenda.look(2, Duration::from_millis(20));
+        agenda.look(1, Duration::from_millis(10));
+        agenda.look(3, Duration::from_secs(30));
+        assert!(agenda.next() < now);
+        assert_eq!([(); 3].map(|()| agenda.take_look(now)), [Some(1), Some(2), None]);
+        assert!(agenda.next() > now && !agenda.take_named(now), "nothing was named");
+        assert_eq!(agenda.take_look(now + Duration::from_secs(60)), Some(3), "it was kept");
+    }
+
+    #[test]
+    fn all_is_looked_at_often_only_where_nothing_is_told() {
+        let soon = Instant::now() + Duration::from_secs(10);
+        let mut untold = Agenda::new(false, true);
+        assert!(untold.is_scan_due(soon) && untold.take_named(soon) && !untold.take_named(soon));
+        untold.scanned(Duration::from_secs(1));
+        assert!(!untold.is_scan_due(soon), "no more than a twentieth of the time");
+        let mut told = Agenda::new(true, false);
+        told.scanned(Duration::ZERO);
+        assert!(!told.is_scan_due(soon));
+        told.scan_often();
+        assert!(told.is_scan_due(soon));
+    }
+}
