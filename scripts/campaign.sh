@@ -50,8 +50,8 @@ prove_hostile() {
     "$work/out" >"$work/hostile"
   local files runs
   read -r files runs <"$work/hostile"
-  row 'files made to harm their reader, through every verb' "$files files, $runs runs" \
-    'each ended by itself, in 64 MiB, with one line' 'scripts/campaign.sh hostile'
+  row 'files made to harm their reader, or with very many of one thing, through every verb' "$files files, $runs runs" \
+    'each ended by itself, in 64 MiB and 16 times its size, with one line' 'scripts/campaign.sh hostile'
   # What each file cost.
   sed -n '/ verbs, /s/^/    /p' "$work/out" >&2
 }

@@ -21,4 +21,4 @@ pub use property::Properties;
 pub use slices::{Band, SLICES, Slices};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
 pub use tally::analyze;
-pub use tree::{Growth, Tree, TreeNode};
+pub use tree::{Growth, SeenSpan, SlowSpan, Tree, TreeNode};

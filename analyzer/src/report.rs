@@ -7,7 +7,7 @@ pub(crate) mod skipped;
 mod text;
 mod wrap;
 
-pub use figure::{counted, duration, latency};
+pub use figure::{counted, duration, latency, listed};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};
 pub use text::{text, text_within};

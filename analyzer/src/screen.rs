@@ -9,6 +9,7 @@ pub mod plot;
 mod analysis;
 mod budget;
 mod diagnosis;
+mod document;
 mod groups;
 mod json;
 mod tree;

@@ -4,12 +4,18 @@ mod mixed;
 
 use mixed::{mixed_trace, mixed_trace_of};
 use serde_json::{Value, json};
-use tracer_analyzer::file::info::{FileState, count, json as info_json, report};
+use tracer_analyzer::file::info::{Counts, FileState, count, report, write_json};
 use tracer_analyzer::report::text;
 use tracer_format::Trace;
 
+fn document_with(trace: &Trace<'_>, counts: Option<&Counts>) -> Value {
+    let mut text = Vec::new();
+    write_json(trace, counts, &mut text).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
 fn document(trace: &Trace<'_>) -> Value {
-    serde_json::from_str(&info_json(trace, Some(&count(trace)))).unwrap()
+    document_with(trace, Some(&count(trace)))
 }
 
 #[test]
@@ -62,7 +68,7 @@ fn counts_are_left_out_where_nothing_was_decoded() {
     let found = text(&report(&trace, None));
     assert!(found.contains("\npid  program  started                      ended     command\n"), "{found}");
     assert!(found.contains("\np:none   bin          1                   no         beef\n"), "{found}");
-    let document: Value = serde_json::from_str(&info_json(&trace, None)).unwrap();
+    let document = document_with(&trace, None);
     assert_eq!(document["probes"][0].get("events"), None);
 }
 

@@ -89,7 +89,9 @@ fn what_was_not_recorded_is_selected_as_events_are() {
 fn info_has_all_of_it() {
     let bytes = partial();
     let trace = Trace::open(&bytes).unwrap();
-    let document: serde_json::Value = serde_json::from_str(&info::json(&trace, None)).unwrap();
+    let mut text = Vec::new();
+    info::write_json(&trace, None, &mut text).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
     let texts: Vec<_> =
         document["skipped"].as_array().unwrap().iter().map(|it| it["text"].as_str()).collect();
     assert_eq!(texts, [Some("db:other: why"), Some("process 9 in worker: why"), Some("/bin/late: why")]);

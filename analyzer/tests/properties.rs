@@ -139,6 +139,26 @@ fn what_only_the_end_tells_counts_too() {
     assert!(counts[1] >= 18 && counts[1] + counts[3] == 32, "{counts:?}");
 }
 
+/// A stage of which one probe tells: neither its duration nor the pause that it makes itself sets its slow spans apart.
+#[test]
+fn a_stage_that_one_probe_tells_has_properties_too() {
+    const TOLD: &str = "pack = shop:end_pack lasting arg1 ns by seq";
+    let mut dice = Dice(11);
+    let told =
+        |kind: u64, len_ns: u64| Made { end: format!(" | arg1: {len_ns} | arg2: {kind}"), ..made(len_ns) };
+    let kinds = spans(800, |number| {
+        let (kind, times) = if number % 20 == 0 { (3, 4) } else { (number % 3, 1) };
+        told(kind, times * dice.usual_ns())
+    });
+    let (property, value, counts) = only(&found(&log(&kinds), &[TOLD]), FindingKind::SetApart);
+    assert_eq!((&property[..], &value[..], counts[0]), ("arg2", "3", 20));
+    let slow_for_no_reason = spans(800, |number| {
+        let times = if dice.usual_ns().is_multiple_of(17) { 6 } else { 1 };
+        told(number % 3, times * dice.usual_ns())
+    });
+    assert_eq!(found(&log(&slow_for_no_reason), &[TOLD]).len(), 0);
+}
+
 #[test]
 fn a_slow_process_among_several_sets_its_spans_apart() {
     let mut dice = Dice(3);

@@ -301,7 +301,8 @@ fn memory_is_bounded_and_what_is_given_up_is_counted() {
     let mut given: Vec<String> = (1..64).map(stage).collect();
     given.push("a = p:beg_a -> p:end_a".to_owned());
     let given: Vec<&str> = given.iter().map(String::as_str).collect();
-    let keys = RECENT_KEYS + WAITING_SLOTS / 64 + 3;
+    // And half as many are remembered whole.
+    let keys = RECENT_KEYS / 2 + WAITING_SLOTS / 64 + 3;
     let mut events: Vec<String> = (0..keys).map(|key| format!("{key}:beg_a:{key}")).collect();
     events.push(format!("{keys}:end_a:0 {keys}:end_a:4"));
     let (analysis, lines) = analyzed(&log_of(&events.join(" ")), &given);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use tracer_analyzer::Outcome;
-use tracer_analyzer::report::counted;
+use tracer_analyzer::report::{counted, listed};
 use tracer_analyzer::stage::choice::Refused;
 use tracer_format::Trace;
 use tracer_format::log::escape;
@@ -33,8 +33,8 @@ pub(crate) fn refused(path: &Path, refused: &[Refused]) -> Done {
     if refused.is_empty() {
         return Done::All;
     }
-    let names: Vec<_> = refused.iter().map(|refused| escape(&refused.stage.name)).collect();
+    let names = listed(refused.iter().map(|refused| escape(&refused.stage.name)));
     let stages = counted(refused.len() as u64, "stage");
-    say!("{}: {stages} left out, as no key fits: {}", name(path), names.join(", "));
+    say!("{}: {stages} left out, as no key fits: {names}", name(path));
     Done::Lossy
 }

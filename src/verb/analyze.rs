@@ -45,11 +45,12 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let grouping = Grouping::new(&chosen.stages, &trace.definitions, &wanted);
     let over_time = args.plot.then(|| OverTime::new(chosen.stages.len(), selection.time_range(&trace)));
     let properties = Properties::new(&chosen.stages, &trace.definitions);
-    let mut sinks = ((grouping, over_time), (watch, (Growth::new(&chosen.stages), properties)));
+    let growth = Growth::new(&chosen.stages).within(&trace.definitions, selection.time_range(&trace));
+    let mut sinks = ((grouping, over_time), (watch, (growth, properties)));
     let mut analysis = analysis::analyze(&trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
     let ((grouping, over_time), (watch, (growth, properties))) = sinks;
     analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
-    analysis.tree = Some(growth.tree());
+    analysis.tree = Some(growth.tree().with_slowest(args.worst));
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     properties.add_findings(&mut analysis);
     analysis.budget = answers(&conditions, &analysis);

@@ -10,7 +10,7 @@ use tracer_analyzer::analysis::compare::{
     Collected, Comparison, Judgment, Machine, Percentile, Run, RunSet, Verdict, compare,
 };
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
-use tracer_analyzer::report::{self, counted};
+use tracer_analyzer::report::{self, counted, listed};
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
 use tracer_analyzer::stage::{self, Draft, Stage};
 use tracer_analyzer::{Selection, screen};
@@ -92,7 +92,7 @@ pub(super) fn compared(
 }
 
 fn names(stages: &[&str]) -> String {
-    stages.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ")
+    listed(stages.iter().map(|name| escape(name)))
 }
 
 fn judgment(args: &DiffArgs) -> Judgment {

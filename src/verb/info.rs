@@ -1,6 +1,6 @@
 //! `tracer info`: what a trace holds, and what is missing; `tracer verify`: whether every byte of it is sound.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use tracer_analyzer::file::{info, verify};
@@ -15,11 +15,14 @@ pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let counts = args.counts.then(|| info::count(&trace));
-    let report = match args.format {
-        TextFormat::Text => report::text(&info::report(&trace, counts.as_ref())),
-        TextFormat::Json => info::json(&trace, counts.as_ref()),
-    };
-    io::stdout().write_all(report.as_bytes())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match args.format {
+        TextFormat::Text => {
+            out.write_all(report::text(&info::report(&trace, counts.as_ref())).as_bytes())?;
+        }
+        TextFormat::Json => info::write_json(&trace, counts.as_ref(), &mut out)?,
+    }
+    out.flush()?;
     // What is missing is part of the report.
     let outcome = counts.map_or_else(|| Outcome::of(&trace, &Selection::all()), |counts| counts.outcome);
     Ok(if outcome.is_lossy() { Done::Lossy } else { Done::All })

@@ -56,10 +56,11 @@ fn analyzed(args: &ReportArgs, trace: &Trace<'_>) -> anyhow::Result<(Analysis, T
     let watch = Watch::new(&chosen.stages, &trace.definitions, time_ns);
     let over_time = OverTime::new(chosen.stages.len(), time_ns);
     let properties = Properties::new(&chosen.stages, &trace.definitions);
-    let mut sinks = (over_time, (watch, (Growth::new(&chosen.stages), properties)));
+    let growth = Growth::new(&chosen.stages).within(&trace.definitions, time_ns);
+    let mut sinks = (over_time, (watch, (growth, properties)));
     let mut analysis = analysis::analyze(trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
     let (over_time, (watch, (growth, properties))) = sinks;
-    analysis.tree = Some(growth.tree());
+    analysis.tree = Some(growth.tree().with_slowest(args.worst));
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     properties.add_findings(&mut analysis);
     let trends = over_time.finish(&analysis);

@@ -5,18 +5,24 @@
 
 #[path = "../../format-spec/tests/hostile/mod.rs"]
 mod hostile;
+#[path = "../../format-spec/tests/hostile/many.rs"]
+mod many;
 
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::hostile::{Hostile, events_of_constants, varint, zeros_frame};
 use crate::tool::{Folder, TRACER, stderr};
 use tracer_format::block::kind;
 use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
 
-/// Bytes of memory that a run may have, beside the file and the program itself.
+/// Bytes of memory that a run may have, beside the program itself; and for each byte of the file, where it is sound.
 const DATA_BYTES: u64 = 64 << 20;
+const DATA_PER_BYTE: u64 = 16;
+
+/// Seconds of the processor after which a run is taken for one that does not end. No mark of speed: it holds on any machine.
+const ENDLESS_SECONDS: u64 = 120;
 
 /// Every verb that opens a trace, and every way it reads one.
 const VERBS: &[&[&str]] = &[
@@ -37,15 +43,50 @@ const VERBS: &[&[&str]] = &[
     &["merge", "-fo", "out.trace"],
 ];
 
+/// What else is tried with traces that have very many of something.
+const MORE_VERBS: &[&[&str]] = &[
+    &["analyze", "--all", "--plot", "--worst", "100000"],
+    &["analyze", "--format", "json"],
+    &["analyze", "--format", "markdown", "--all"],
+    &["analyze", "--group-by", "tid"],
+    &["analyze", "--group-by", "program", "--format", "json"],
+    &["analyze", "--group-by", "arg0", "--stages-out", "out.toml", "--force"],
+    &["analyze", "--group-by", "str", "--fail-if", "loss > 0"],
+    &["report", "-fo", "out.html"],
+    &["report", "hostile.trace", "-fo", "out.html"],
+    &["diff", "hostile.trace"],
+    &["diff", "--format", "json", "hostile.trace"],
+    &["replay", "--format", "jsonl"],
+    &["replay", "--time", "wall", "--threads"],
+    &["info", "--format", "json"],
+    &["info", "--counts"],
+    &["list"],
+    &["export", "--format", "chrome", "--no-probes", "-o", "-"],
+    &["export", "--format", "parquet", "--table", "spans", "-fo", "out.parquet"],
+    &["export", "--format", "csv", "--safe-csv", "-o", "-"],
+    &["cut", "--from", "1ms", "-fo", "out.trace"],
+    &["merge", "hostile.trace", "-fo", "out.trace"],
+];
+
 /// Those that are tried with a pipe, too.
 const PIPED: [&str; 4] = ["replay", "analyze", "info", "verify"];
 
 /// Runs `tracer` with little memory; its output goes to a file, because a small trace may well have a million events.
 fn run(folder: &Folder, args: &[&str]) -> Output {
+    run_with(folder, DATA_BYTES, args)
+}
+
+fn run_with(folder: &Folder, data_bytes: u64, args: &[&str]) -> Output {
     let out = File::create(folder.path("out")).expect("created");
-    let limit = format!("--data={DATA_BYTES}");
     let mut command = Command::new("prlimit");
-    command.arg(limit).arg(TRACER).args(args).current_dir(folder.path("")).stdin(Stdio::null()).stdout(out);
+    command
+        .arg(format!("--data={data_bytes}"))
+        .arg(format!("--cpu={ENDLESS_SECONDS}"))
+        .arg(TRACER)
+        .args(args)
+        .current_dir(folder.path(""))
+        .stdin(Stdio::null())
+        .stdout(out);
     command.output().expect("prlimit runs")
 }
 
@@ -233,4 +274,51 @@ fn blocks_that_are_all_of_one_time_are_not_kept_all_at_once() {
         (0..40).fold(Hostile::new().defined(4), |hostile, _| hostile.block(kind::EVENTS, 65_536, &content));
     let verbs: &[&[&str]] = &[&["verify"], &["info", "--counts"], &["replay", "-e", "no:such"]];
     survives(&folder, verbs, "40 blocks of 65536 events, all at one time", &hostile.bytes);
+}
+
+/// Runs every verb on a sound file that has very many of something: what grows with the square of a count, or keeps much for
+/// each, ends there. The unoptimized build gets an eighth of it.
+fn bears(folder: &Folder, file: &str, verbs: &[&[&str]], what: &str, bytes: &[u8]) {
+    assert!(bytes.len() < 1_000_000, "{what}: {} bytes", bytes.len());
+    folder.write(file, bytes);
+    let data_bytes = DATA_BYTES + DATA_PER_BYTE * bytes.len() as u64;
+    let mut slowest = (Duration::ZERO, "");
+    for verb in verbs {
+        let begin = Instant::now();
+        let output = run_with(folder, data_bytes, &[verb, &[file][..]].concat());
+        slowest = slowest.max((begin.elapsed(), verb[0]));
+        let (errors, code) = (stderr(&output), output.status.code());
+        assert!(matches!(code, Some(0 | 1 | 3)), "{what}: {verb:?}: {}: {errors}", output.status);
+        // What is lost has a line of its own, as has a budget that is broken.
+        assert!(code != Some(1) || matches!(errors.lines().count(), 1 | 2), "{what}: {verb:?}: {errors}");
+        assert!(errors.lines().all(|line| line.len() < 1000), "{what}: {verb:?}: {errors}");
+    }
+    println!("{what}: {} bytes, {} verbs, slowest {} {:?}", bytes.len(), verbs.len(), slowest.1, slowest.0);
+}
+
+fn few(count: u32) -> u32 {
+    if cfg!(debug_assertions) { count / 8 } else { count }
+}
+
+#[test]
+fn very_many_of_anything_cost_little() {
+    let folder = Folder::new("hostile-many");
+    let all = [VERBS, MORE_VERBS].concat();
+    for (number, many) in many::TRACES.iter().enumerate() {
+        let count = few(many.count);
+        // The unoptimized build runs every other verb, each with every other file.
+        let step = if cfg!(debug_assertions) { 2 } else { 1 };
+        let verbs: Vec<&[&str]> = all.iter().skip(number % step).step_by(step).copied().collect();
+        bears(&folder, "hostile.trace", &verbs, &format!("{count} {}", many.what), &many.trace(count));
+    }
+}
+
+#[test]
+fn very_many_of_anything_in_a_log_cost_little() {
+    let folder = Folder::new("hostile-lines");
+    for many in many::LOGS {
+        let count = few(many.count);
+        let verbs: &[&[&str]] = &[&["import", "-fo", "out.trace"]];
+        bears(&folder, "hostile.log", verbs, &format!("{count} {}", many.what), (many.log)(count).as_bytes());
+    }
 }

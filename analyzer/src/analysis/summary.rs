@@ -12,6 +12,8 @@ use crate::stage::{ProbeName, Stage};
 
 /// Spans of each stage that an analysis keeps, to be listed: all of them in a small trace.
 pub const FIRST_SPANS: usize = 100;
+/// The same of all stages together: of very many, each has fewer.
+pub(super) const FIRST_SPANS_OF_ALL: usize = 1 << 14;
 
 /// What a trace comes down to.
 #[derive(Debug, Clone)]
@@ -127,7 +129,7 @@ pub struct StageReport {
     pub latency: Latency,
     /// Latencies of the inverted pairs, negative.
     pub inverted: Latency,
-    /// The first [`FIRST_SPANS`] spans, in the order in which they became known.
+    /// The first [`FIRST_SPANS`] spans, or fewer if there are very many stages, in the order in which they became known.
     pub first_spans: Vec<Span>,
 }
 

@@ -9,7 +9,9 @@ use tracer_format::{Columns, Trace};
 use super::edge_map::EdgeMap;
 use super::latency::Latency;
 use super::pass::{MadeSink, Pass, PassEnd};
-use super::summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport};
+use super::summary::{
+    Analysis, Classes, FIRST_SPANS, FIRST_SPANS_OF_ALL, HandOffReport, ProbeCount, StageReport,
+};
 use crate::Result;
 use crate::pair::{Class, HandOff, Sink, Span};
 use crate::select::Selection;
@@ -37,6 +39,8 @@ pub(super) struct Tally {
     site_events: Vec<u64>,
     time_ns: Option<(u64, u64)>,
     stages: Vec<StageReport>,
+    /// Spans of each stage that are kept.
+    first_spans: usize,
     hand_offs: EdgeMap<HandOffReport>,
 }
 
@@ -60,6 +64,7 @@ impl Tally {
             site_events: vec![0; trace.definitions.sites.len()],
             time_ns: None,
             stages: stages.iter().map(report).collect(),
+            first_spans: (FIRST_SPANS_OF_ALL / stages.len().max(1)).min(FIRST_SPANS),
             hand_offs: EdgeMap::default(),
         }
     }
@@ -122,7 +127,7 @@ impl Sink for Tally {
     fn span(&mut self, span: &Span) -> io::Result<()> {
         let report = &mut self.stages[span.stage as usize];
         report.classes.add(span.class);
-        if report.first_spans.len() < FIRST_SPANS {
+        if report.first_spans.len() < self.first_spans {
             report.first_spans.push(*span);
         }
         report.reordered += u64::from(span.reordered);

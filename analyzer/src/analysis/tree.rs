@@ -3,18 +3,27 @@
 //! A stage that is still open when the one around it ends is inside of none: it *overlaps*, and stands beside the tree.
 //! What began inside of it counts as inside of what is around it.
 
+mod outer;
+mod pick;
+
+use std::collections::HashMap;
 use std::io;
+
+use tracer_format::{Definitions, ThreadId};
 
 use super::latency::Latency;
 use crate::pair::{Class, Point, Sink, Span};
 use crate::stage::{Scope, Stage};
+use outer::{OuterSpan, OuterSpans, PartTimes, add_part};
+use pick::{Picked, Picks};
 
 /// Places in the tree at most; deeper ones count where their stage stands above.
 const MAX_NODES: usize = 4096;
 /// Stages above each other at most.
 const MAX_DEPTH: u32 = 24;
-/// Begins that are open on one thread at most; more of them are not placed.
-const MAX_OPEN: usize = 1 << 16;
+/// Begins that are open on one thread, and on all together, at most; more of them are not placed.
+const MAX_OPEN: usize = 1 << 12;
+const MAX_OPEN_OF_ALL: usize = 1 << 18;
 /// Share of a stage's spans that overlap others, from which on it stands beside the tree.
 const OVERLAPPING: f64 = 0.01;
 
@@ -31,6 +40,43 @@ pub struct Tree {
     pub nodes: Vec<TreeNode>,
     /// Stages that overlap others, by their number in the analysis.
     pub overlapping: Vec<u32>,
+    /// Spans that nothing is around, those first that took longest beyond the median of their stage.
+    pub slowest: Vec<SlowSpan>,
+}
+
+impl Tree {
+    /// The same with so many of the slowest spans, at most.
+    #[must_use]
+    pub fn with_slowest(mut self, count: usize) -> Self {
+        self.slowest.truncate(count);
+        self
+    }
+}
+
+/// A slow span that nothing is around on its thread.
+#[derive(Debug, Clone)]
+pub struct SlowSpan {
+    /// Index into the stages of the analysis.
+    pub stage: u32,
+    /// Which one it is.
+    pub seen: SeenSpan,
+    /// What its time went to: itself, and each stage inside without what is inside of that; the longest first, ns.
+    pub parts: Vec<(u32, u64)>,
+    /// Why it was slow.
+    pub reason: String,
+}
+
+/// One span, so that it is found in the trace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeenSpan {
+    /// Its process.
+    pub pid: u32,
+    /// Its thread.
+    pub tid: u32,
+    /// When it began, ns.
+    pub begin_ns: u64,
+    /// How long it took, ns.
+    pub latency_ns: i64,
 }
 
 /// A stage at one place in the tree.
@@ -46,6 +92,10 @@ pub struct TreeNode {
     pub own_ns: u64,
     /// Latencies of its spans.
     pub latency: Latency,
+    /// Spans that took as long as the 50th, 90th and 99th percentile and the greatest say, as nearly as any that was looked at.
+    pub examples: Option<[SeenSpan; 4]>,
+    /// Means in slices of the time of the trace, ns; `None` for a slice without spans.
+    pub over_time_ns: Vec<Option<f64>>,
 }
 
 /// Places spans while they pass.
@@ -53,11 +103,21 @@ pub struct TreeNode {
 pub struct Growth {
     /// Places, those first that others are inside of; the first is the root.
     places: Vec<Place>,
+    /// Places by the one that they are inside of, and their stage.
+    known: HashMap<(usize, u32), usize>,
     threads: Vec<ThreadTime>,
+    /// Begins that are open, on all threads.
+    open: usize,
     /// Spans of each stage, and how many of them overlapped what was around them.
     spans: Vec<(u64, u64)>,
     /// Whether any stage is by thread.
     any: bool,
+    outer: OuterSpans,
+    /// Names of the stages.
+    names: Vec<String>,
+    /// Process and thread of each thread by their numbers, and the time of the trace.
+    ids: Vec<(u32, u32)>,
+    time_ns: (u64, u64),
 }
 
 #[derive(Debug, Default)]
@@ -67,12 +127,15 @@ struct Place {
     inside: Vec<usize>,
     total_ns: u64,
     latency: Latency,
+    picks: Picks,
 }
 
 /// What is open on a thread, innermost last, and the times of its first and last event here.
 #[derive(Debug, Default)]
 struct ThreadTime {
     open: Vec<OpenSpan>,
+    /// What ended inside of the outermost that is open.
+    parts: PartTimes,
     seen_ns: Option<(u64, u64)>,
 }
 
@@ -84,6 +147,8 @@ struct OpenSpan {
     /// Whether the place is one above, so that its time is counted already.
     folded: bool,
     overlaps: bool,
+    /// Time of the spans that ended right inside of it, ns.
+    inside_ns: u64,
 }
 
 /// The place of the innermost of these that what begins now is inside of; the root if there is none. What went on when the
@@ -98,10 +163,26 @@ impl Growth {
     pub fn new(stages: &[Stage]) -> Self {
         Self {
             places: vec![Place::default()],
+            known: HashMap::new(),
             threads: Vec::new(),
+            open: 0,
             spans: vec![(0, 0); stages.len()],
             any: stages.iter().any(|stage| stage.key.scope == Scope::Tid),
+            outer: OuterSpans::new(stages.len()),
+            names: stages.iter().map(|stage| stage.name.clone()).collect(),
+            ids: Vec::new(),
+            time_ns: (0, 0),
         }
+    }
+
+    /// The same for a trace whose threads are defined so, and whose first and last event are at `time_ns`: spans can be named, and
+    /// slices of its time told apart.
+    #[must_use]
+    pub fn within(self, definitions: &Definitions, time_ns: (u64, u64)) -> Self {
+        let pid = |thread| definitions.process_of(thread).map_or(0, |process| process.pid);
+        let ids = definitions.threads.iter().enumerate();
+        let ids = ids.map(|(index, thread)| (pid(ThreadId::at(index)), thread.tid)).collect();
+        Self { ids, time_ns, ..self }
     }
 
     fn thread(&mut self, point: Point) -> &mut ThreadTime {
@@ -117,8 +198,7 @@ impl Growth {
 
     /// The place of `stage` inside of `around`, and whether it is one above because the tree is full.
     fn place(&mut self, around: usize, stage: u32) -> (usize, bool) {
-        let found = self.places[around].inside.iter().find(|&&place| self.places[place].stage == stage);
-        if let Some(&place) = found {
+        if let Some(&place) = self.known.get(&(around, stage)) {
             return (place, false);
         }
         let depth = self.places[around].depth + 1;
@@ -128,19 +208,25 @@ impl Growth {
         self.places.push(Place { stage, depth, ..Place::default() });
         let place = self.places.len() - 1;
         self.places[around].inside.push(place);
+        self.known.insert((around, stage), place);
         (place, false)
     }
 
-    /// The span of `stage` that began at `begin` is open no more. What began after it and goes on is not inside of it, and
-    /// overlaps it if it is complete.
-    fn close(&mut self, stage: u32, begin: Point, is_complete: bool) -> Option<OpenSpan> {
+    /// The span of `stage` that began at `begin` is open no more; it took `len_ns` if it is complete. What began after it and goes
+    /// on is not inside of it, and overlaps it if it is complete.
+    fn close(&mut self, stage: u32, begin: Point, len_ns: Option<u64>) -> Option<OpenSpan> {
         let mut open = std::mem::take(&mut self.thread(begin).open);
         let is = |begun: &OpenSpan| begun.stage == stage && begun.begin_ns == begin.time_ns;
         let position = open.iter().rposition(is);
         let closed = position.map(|position| open.remove(position));
         if let Some(position) = position {
-            let crosses = is_complete && closed.is_some_and(|closed| !closed.overlaps);
+            self.open -= 1;
+            let crosses = len_ns.is_some() && closed.is_some_and(|closed| !closed.overlaps);
             let mut around = innermost(&open[..position]);
+            if let Some(closed) = closed.filter(|closed| !closed.overlaps) {
+                let around = open[..position].iter_mut().rfind(|around| !around.overlaps);
+                self.account(closed, begin, len_ns, around);
+            }
             for begun in &mut open[position..] {
                 begun.overlaps |= crosses;
                 (begun.place, begun.folded) = self.place(around, begun.stage);
@@ -149,6 +235,55 @@ impl Growth {
         }
         self.threads[begin.thread.index()].open = open;
         closed
+    }
+
+    /// Counts the time of a span that ended, for the one around it, or for itself if there is none.
+    fn account(
+        &mut self,
+        closed: OpenSpan,
+        begin: Point,
+        len_ns: Option<u64>,
+        around: Option<&mut OpenSpan>,
+    ) {
+        let parts = &mut self.threads[begin.thread.index()].parts;
+        match (around, len_ns) {
+            (Some(around), Some(len_ns)) => {
+                around.inside_ns = around.inside_ns.saturating_add(len_ns);
+                add_part(parts, closed.stage, len_ns.saturating_sub(closed.inside_ns));
+            }
+            (Some(around), None) => around.inside_ns = around.inside_ns.saturating_add(closed.inside_ns),
+            (None, Some(total_ns)) => {
+                let mut parts = std::mem::take(parts);
+                let inside_ns: u64 = parts.iter().map(|(_, time_ns)| time_ns).sum();
+                add_part(&mut parts, closed.stage, total_ns.saturating_sub(inside_ns));
+                self.outer.add(closed.stage, OuterSpan { begin, total_ns, parts });
+            }
+            (None, None) => parts.clear(),
+        }
+    }
+
+    /// The span as it is found in the trace.
+    fn seen(&self, begin: Point, latency_ns: i64) -> SeenSpan {
+        let (pid, tid) = self.ids.get(begin.thread.index()).copied().unwrap_or_default();
+        SeenSpan { pid, tid, begin_ns: begin.time_ns, latency_ns }
+    }
+
+    /// The slowest spans that nothing is around, but those of stages beside the tree.
+    fn slowest(&mut self, overlapping: &[u32]) -> Vec<SlowSpan> {
+        let outer = std::mem::replace(&mut self.outer, OuterSpans::new(0));
+        let slow = outer.slowest(&self.names).into_iter().filter(|slow| !overlapping.contains(&slow.stage));
+        slow.map(|slow| {
+            let mut parts = slow.span.parts;
+            parts.sort_by_key(|&(stage, time_ns)| (std::cmp::Reverse(time_ns), stage));
+            let latency_ns = i64::try_from(slow.span.total_ns).unwrap_or(i64::MAX);
+            SlowSpan {
+                stage: slow.stage,
+                seen: self.seen(slow.span.begin, latency_ns),
+                parts,
+                reason: slow.reason,
+            }
+        })
+        .collect()
     }
 
     /// The tree, when nothing more comes.
@@ -160,7 +295,8 @@ impl Growth {
         let seen = || self.threads.iter().filter_map(|thread| thread.seen_ns);
         let thread_ns: u64 = seen().map(|(first_ns, last_ns)| last_ns.saturating_sub(first_ns)).sum();
         let threads = seen().count() as u64;
-        let mut tree = Tree { threads, thread_ns, idle_ns: 0, nodes: Vec::new(), overlapping };
+        let slowest = self.slowest(&overlapping);
+        let mut tree = Tree { threads, thread_ns, idle_ns: 0, nodes: Vec::new(), overlapping, slowest };
         let inside = std::mem::take(&mut self.places[0].inside);
         let roots_ns = self.add(&inside, 0, &mut tree);
         tree.idle_ns = thread_ns.saturating_sub(roots_ns);
@@ -190,13 +326,18 @@ impl Growth {
         let mut sum_ns = 0;
         for (total_ns, stage, same) in order {
             let mut latency = Latency::default();
+            let mut picks = Picks::default();
             let mut inner = Vec::new();
             for place in same {
                 latency.merge(&self.places[place].latency);
+                picks.merge(&self.places[place].picks);
                 inner.extend(std::mem::take(&mut self.places[place].inside));
             }
             let at = tree.nodes.len();
-            tree.nodes.push(TreeNode { stage, depth, total_ns, own_ns: 0, latency });
+            let examples = picks.examples(&latency);
+            let examples = examples.map(|of| of.map(|it| self.seen(it.begin, it.latency_ns)));
+            let over_time_ns = picks.means_ns();
+            tree.nodes.push(TreeNode { stage, depth, total_ns, own_ns: 0, latency, examples, over_time_ns });
             let inner_ns = self.add(&inner, depth + 1, tree);
             tree.nodes[at].own_ns = total_ns.saturating_sub(inner_ns);
             sum_ns += total_ns;
@@ -207,13 +348,16 @@ impl Growth {
 
 impl Sink for Growth {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        let is_full = self.open >= MAX_OPEN_OF_ALL;
         let thread = self.thread(begin);
-        if thread.open.len() >= MAX_OPEN {
+        if is_full || thread.open.len() >= MAX_OPEN {
             return Ok(());
         }
         let around = innermost(&thread.open);
+        self.open += 1;
         let (place, folded) = self.place(around, stage);
-        let begun = OpenSpan { stage, begin_ns: begin.time_ns, place, folded, overlaps: false };
+        let begin_ns = begin.time_ns;
+        let begun = OpenSpan { stage, begin_ns, place, folded, overlaps: false, inside_ns: 0 };
         self.threads[begin.thread.index()].open.push(begun);
         Ok(())
     }
@@ -223,9 +367,8 @@ impl Sink for Growth {
             return Ok(());
         }
         let Some(begin) = span.begin else { return Ok(()) };
-        let Some(closed) = self.close(span.stage, begin, span.class == Class::Complete) else {
-            return Ok(());
-        };
+        let len_ns = span.latency_ns().filter(|_| span.class == Class::Complete).map(i64::unsigned_abs);
+        let Some(closed) = self.close(span.stage, begin, len_ns) else { return Ok(()) };
         let (Class::Complete, Some(end), Some(latency_ns)) = (span.class, span.end, span.latency_ns()) else {
             return Ok(());
         };
@@ -237,6 +380,7 @@ impl Sink for Growth {
             let place = &mut self.places[closed.place];
             place.total_ns = place.total_ns.saturating_add(latency_ns.unsigned_abs());
             place.latency.add(latency_ns);
+            place.picks.add(Picked { begin, latency_ns }, self.time_ns);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! The log is read twice: its header names probes without their providers, which only the events tell, and definitions
 //! come before events. Process ids stand for threads as well; processors are not in the log and become 0.
 
+mod namesakes;
+
 use std::collections::HashMap;
 use std::io::Write;
 
@@ -10,6 +12,7 @@ use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, ParseError, 
 use tracer_format::{ArgKind, Firing, Gap, Host, HostId, Process, Site, SiteId, Thread, ThreadId, Writer};
 
 use crate::{Error, Result};
+use namesakes::Namesakes;
 
 /// What a log held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -99,8 +102,10 @@ struct Plan {
     shaped: Vec<bool>,
     header: Vec<FoundLine>,
     /// Sites of the header by probe, and by probe and program.
-    by_probe: HashMap<String, Vec<usize>>,
-    by_program: HashMap<(String, String), Vec<usize>>,
+    by_probe: HashMap<String, Namesakes>,
+    by_program: HashMap<(String, String), Namesakes>,
+    /// The first site of each provider and probe, for losses.
+    by_name: HashMap<(String, String), SiteId>,
     by_event: HashMap<(String, String, String, EventShape), SiteId>,
 }
 
@@ -108,8 +113,8 @@ impl Plan {
     fn found(&mut self, found: FoundLine, found_ns: u64) {
         let (probe, program) = (found.probe.clone(), found.program.clone());
         let index = self.sites.len();
-        self.by_probe.entry(probe.clone()).or_default().push(index);
-        self.by_program.entry((probe.clone(), program.clone())).or_default().push(index);
+        self.by_probe.entry(probe.clone()).or_default().add(index);
+        self.by_program.entry((probe.clone(), program.clone())).or_default().add(index);
         let site = Site { probe, program, announced: true, found_ns, ..Site::default() };
         // A late line of the header: those before it are events' sites, the order of the announced ones still holds.
         self.sites.push(site);
@@ -146,7 +151,12 @@ impl Plan {
             self.shaped.push(false);
             self.sites.len() - 1
         });
-        self.shaped[site] = true;
+        if !std::mem::replace(&mut self.shaped[site], true) && announced.is_some() {
+            let Site { probe, program, .. } = &self.sites[site];
+            let of_program = self.by_program.get_mut(&(probe.clone(), program.clone()));
+            let namesakes = self.by_probe.get_mut(probe).into_iter().chain(of_program);
+            namesakes.for_each(|namesakes| namesakes.take(site, &event.provider));
+        }
         self.sites[site].provider.clone_from(&event.provider);
         self.sites[site].args.clone_from(&shape.kinds);
         self.sites[site].key_arg = shape.key_arg;
@@ -156,43 +166,30 @@ impl Plan {
 
     /// The announced site that an event belongs to: of its program or, where a shared library has the probe, the only
     /// one of that name.
-    fn announced(&self, event: &EventLine) -> Option<usize> {
-        let fits = |&index: &usize| !self.shaped[index] || self.sites[index].provider == event.provider;
-        let found = |sites: Option<&Vec<usize>>| sites.into_iter().flatten().copied().find(fits);
-        let of_program = found(self.by_program.get(&(event.probe.clone(), event.program.clone())));
-        of_program.or_else(|| {
-            let mut named = self.by_probe.get(&event.probe)?.iter().copied().filter(fits);
-            named.next().filter(|_| named.next().is_none())
-        })
+    fn announced(&mut self, event: &EventLine) -> Option<usize> {
+        let (provider, shaped) = (&event.provider, &self.shaped);
+        let of_program = self.by_program.get_mut(&(event.probe.clone(), event.program.clone()));
+        let of_program = of_program.and_then(|namesakes| namesakes.first(provider, shaped));
+        of_program.or_else(|| self.by_probe.get_mut(&event.probe)?.only(provider, shaped))
     }
 
-    /// The only provider that fired in this program, else the only one of all.
-    fn likely_provider(&self, program: &str) -> String {
-        let fired =
-            || self.sites.iter().zip(&self.shaped).filter(|(_, shaped)| **shaped).map(|(site, _)| site);
-        let only = |wanted: &dyn Fn(&Site) -> bool| {
-            let mut providers = fired().filter(|site| wanted(site)).map(|site| &site.provider);
-            let first = providers.next()?;
-            providers.all(|provider| provider == first).then(|| first.clone())
-        };
-        let has_own = fired().any(|site| site.program == program);
-        only(&|site| !has_own || site.program == program).unwrap_or_default()
-    }
-
-    fn define<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
+    fn define<W: Write>(&mut self, writer: &mut Writer<W>) -> Result<()> {
         let tool = format!("tracer {} import", env!("CARGO_PKG_VERSION"));
         writer.host(Host { tool, ..Host::default() })?;
         for process in &self.processes {
             let id = writer.process(process.clone())?;
             writer.thread(Thread { process: id, tid: process.pid })?;
         }
-        for (site, shaped) in self.sites.iter().zip(&self.shaped) {
+        let providers = Providers::of(self.sites.iter().zip(&self.shaped).filter(|it| *it.1).map(|it| it.0));
+        for (number, (site, shaped)) in self.sites.iter().zip(&self.shaped).enumerate() {
             let mut site = site.clone();
             // Two lines of one name stay two sites of two names.
             let is_alone = || self.by_program[&(site.probe.clone(), site.program.clone())].len() == 1;
             if !shaped && is_alone() {
-                site.provider = self.likely_provider(&site.program);
+                site.provider = providers.likely(&site.program);
             }
+            let name = (self.sites[number].provider.clone(), site.probe.clone());
+            self.by_name.entry(name).or_insert(SiteId::at(number));
             writer.site(site)?;
         }
         Ok(())
@@ -227,19 +224,42 @@ impl Plan {
     }
 
     fn gap(&self, lost: &LostLine) -> Gap {
-        let named = |site: &Site| {
-            lost.probe
-                .as_ref()
-                .is_some_and(|(provider, probe)| site.provider == *provider && site.probe == *probe)
-        };
+        let site = lost.probe.as_ref().and_then(|name| self.by_name.get(name)).copied();
         Gap {
             host: HostId(0),
             cpu: lost.cpu.unwrap_or(Gap::ANY_CPU),
-            site: self.sites.iter().position(named).map_or(Gap::ANY_SITE, SiteId::at),
+            site: site.unwrap_or(Gap::ANY_SITE),
             from_ns: lost.from_ns,
             to_ns: lost.to_ns,
             count: lost.count,
         }
+    }
+}
+
+/// The only provider that fired, in each program and in all.
+struct Providers<'p> {
+    of_program: HashMap<&'p str, Option<&'p str>>,
+    of_all: Option<Option<&'p str>>,
+}
+
+impl<'p> Providers<'p> {
+    /// Of sites that fired.
+    fn of(sites: impl Iterator<Item = &'p Site>) -> Self {
+        let mut providers = Self { of_program: HashMap::new(), of_all: None };
+        for site in sites {
+            let provider = &site.provider[..];
+            let of_program = providers.of_program.entry(&site.program).or_insert(Some(provider));
+            for only in [of_program, providers.of_all.get_or_insert(Some(provider))] {
+                *only = only.filter(|other| *other == provider);
+            }
+        }
+        providers
+    }
+
+    /// The only provider that fired in this program; of all, if none fired there.
+    fn likely(&self, program: &str) -> String {
+        let of_program = self.of_program.get(program).copied().or(self.of_all);
+        of_program.flatten().unwrap_or_default().to_owned()
     }
 }
 

@@ -17,7 +17,7 @@ mod json;
 
 pub use facts::report;
 pub(crate) use json::damaged;
-pub use json::json;
+pub use json::write_json;
 
 /// Whether all that was recorded is in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

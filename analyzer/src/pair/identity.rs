@@ -3,7 +3,7 @@
 //! A process is known by host, pid and start time, so it stays the same when it runs another program. A parent is the
 //! process that had the parent's pid when the child started.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tracer_format::{Definitions, HostId, Process, ThreadId};
 
@@ -17,16 +17,15 @@ pub(super) struct Identities {
     /// Of each process.
     processes: Vec<ProcessIds>,
     known_threads: HashMap<(i64, u32), i64>,
-    known_processes: HashMap<(HostId, u32), Vec<(u64, i64)>>,
+    /// Lives of each pid, by their start.
+    known_processes: HashMap<(HostId, u32), BTreeMap<u64, i64>>,
     known_parents: HashMap<(HostId, u32, u64), i64>,
     known_programs: HashMap<String, u32>,
     /// The number that is shown for each: tid, pid, pid of the parent.
     tids: Vec<i64>,
     pids: Vec<i64>,
     parent_pids: Vec<i64>,
-    /// Threads of each process, by its number.
-    threads_of: Vec<Vec<ThreadId>>,
-    /// Times of each thread's first and last event; `u64::MAX` and 0 before there is one.
+    /// Times of each process's first and last event, by its number; `u64::MAX` and 0 before there is one.
     lives: Vec<(u64, u64)>,
 }
 
@@ -61,33 +60,30 @@ impl Identities {
             if id == next {
                 self.tids.push(thread.tid.into());
             }
-            let index = ThreadId::at(self.threads.len());
-            self.threads_of[position(of.process)].push(index);
             self.threads.push(Ids {
                 thread: id,
                 process: of.process,
                 parent: of.parent,
                 program: of.program,
             });
-            self.lives.push((u64::MAX, 0));
         }
     }
 
     fn process(&mut self, process: &Process) -> ProcessIds {
         let next = number(self.pids.len());
         let lives = self.known_processes.entry((process.host, process.pid)).or_default();
-        let id = match lives.iter().find(|(start_ns, _)| *start_ns == process.start_ns) {
-            Some(&(_, id)) => id,
+        let id = match lives.get(&process.start_ns) {
+            Some(&id) => id,
             None => {
-                lives.push((process.start_ns, next));
+                lives.insert(process.start_ns, next);
                 self.pids.push(process.pid.into());
-                self.threads_of.push(Vec::new());
+                self.lives.push((u64::MAX, 0));
                 next
             }
         };
         let parents = self.known_processes.get(&(process.host, process.parent_pid));
-        let before = parents.into_iter().flatten().filter(|(start_ns, _)| *start_ns <= process.start_ns);
-        let parent_start_ns = before.map(|&(start_ns, _)| start_ns).max().unwrap_or_default();
+        let before = parents.and_then(|lives| lives.range(..=process.start_ns).next_back());
+        let parent_start_ns = before.map_or(0, |(&start_ns, _)| start_ns);
         let next = number(self.parent_pids.len());
         let parent = (process.host, process.parent_pid, parent_start_ns);
         let parent = *self.known_parents.entry(parent).or_insert(next);
@@ -122,7 +118,8 @@ impl Identities {
 
     /// Notes that `thread` fired at `time_ns`.
     pub(super) fn fired(&mut self, thread: ThreadId, time_ns: u64) {
-        if let Some(life) = self.lives.get_mut(thread.index()) {
+        let process = self.threads.get(thread.index()).map(|ids| position(ids.process));
+        if let Some(life) = process.and_then(|process| self.lives.get_mut(process)) {
             life.0 = life.0.min(time_ns);
             life.1 = time_ns;
         }
@@ -137,13 +134,8 @@ impl Identities {
         if old.process == new.process || old.program != new.program {
             return false;
         }
-        let lives = |process: i64| {
-            let threads = &self.threads_of[position(process)];
-            threads.iter().map(|&thread| self.lives[thread.index()])
-        };
-        let last_ns = lives(old.process).map(|(_, last_ns)| last_ns).max();
-        let first_ns = lives(new.process).map(|(first_ns, _)| first_ns).min();
-        last_ns < first_ns
+        let life = |process: i64| self.lives[position(process)];
+        life(old.process).1 < life(new.process).0
     }
 }
 

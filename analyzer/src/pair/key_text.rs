@@ -5,10 +5,9 @@ use std::ops::Range;
 
 use tracer_format::{Columns, Definitions};
 
-use super::pairer::role;
 use super::source::{Argument, text_parts};
 use super::span::Side;
-use crate::stage::{KeyValue, Stage};
+use crate::stage::{KeyValue, Roles, Stage};
 
 /// Bytes of texts that are kept; where there are more, the keys that come later are shown as their numbers.
 const MAX_BYTES: usize = 16 << 20;
@@ -31,12 +30,13 @@ impl KeyTexts {
     pub(crate) fn new(stages: &[Stage], definitions: &Definitions) -> Self {
         let mut parts = vec![0; stages.len()];
         let mut sites = vec![Vec::new(); definitions.sites.len()];
+        let roles = Roles::new(stages);
         for (site, arguments) in definitions.sites.iter().zip(&mut sites) {
-            for (stage, parts) in stages.iter().zip(&mut parts) {
-                let sides = [Side::Begin, Side::End].into_iter();
-                for side in sides.filter(|&side| role(stage, side, site).is_some()) {
-                    for (part, argument) in text_parts(&stage.key, side, site) {
-                        *parts |= 1 << part;
+            for role in roles.of(site) {
+                let sides = [(Side::Begin, role.begins), (Side::End, role.ends)];
+                for (side, _) in sides.into_iter().filter(|(_, position)| position.is_some()) {
+                    for (part, argument) in text_parts(&stages[role.stage].key, side, site) {
+                        parts[role.stage] |= 1 << part;
                         if !arguments.contains(&argument) {
                             arguments.push(argument);
                         }

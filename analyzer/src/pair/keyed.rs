@@ -13,7 +13,7 @@ mod hand_off;
 use std::io;
 
 use super::out::{KeyRef, Out, Seen};
-use super::remembered::{Leaving, Remembered};
+use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
 use super::span::{Class, Point, Side};
 use crate::stage::Scope;
@@ -47,10 +47,10 @@ pub(super) struct Arriving {
 }
 
 impl Keyed {
-    /// For `stages`, whose keys have `words` numbers; at most `waiting` keys wait for what is missing.
-    pub(super) fn new(stages: Vec<u32>, scope: Scope, words: usize, waiting: usize) -> Self {
+    /// For `stages`, whose keys have `words` numbers.
+    pub(super) fn new(stages: Vec<u32>, scope: Scope, words: usize, room: Room) -> Self {
         let width = stages.len();
-        let slots = Remembered::new(words, width, waiting);
+        let slots = Remembered::new(words, width, room);
         Self { slots, last_begin_ns: vec![0; width], stages, scope }
     }
 

@@ -7,13 +7,11 @@
 use std::io;
 
 use super::out::{KeyRef, Out, Seen};
-use super::remembered::{Leaving, Remembered};
+use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
 use super::span::{Class, Point, Side};
 use crate::stage::Scope;
 
-/// Begins that may be open at one time in a stage.
-const MAX_OPEN: usize = 1 << 20;
 /// Begins that one end may unwind.
 const MAX_UNWOUND: usize = 64;
 
@@ -47,11 +45,12 @@ struct OpenBegin {
     below: u32,
 }
 
-/// All begins that are open, of all stacks.
-#[derive(Debug, Default)]
+/// All begins that are open, of all stacks, at most `max_open`.
+#[derive(Debug)]
 struct Pool {
     begins: Vec<OpenBegin>,
     free: Vec<u32>,
+    max_open: usize,
 }
 
 /// An event on its way to its stack.
@@ -68,10 +67,11 @@ pub(super) struct Stacking {
 }
 
 impl Nested {
-    /// For stage `stage`, whose keys have `words` numbers.
-    pub(super) fn new(stage: u32, words: usize, flat: bool) -> Self {
-        let stacks = Remembered::new(words, 0, MAX_OPEN);
-        Self { stage, flat, stacks, pool: Pool::default(), losses: 0 }
+    /// For stage `stage`, whose keys have `words` numbers; as many begins may be open as keys may wait.
+    pub(super) fn new(stage: u32, words: usize, flat: bool, room: Room) -> Self {
+        let stacks = Remembered::new(words, 0, room);
+        let pool = Pool { begins: Vec::new(), free: Vec::new(), max_open: room.waiting };
+        Self { stage, flat, stacks, pool, losses: 0 }
     }
 
     /// Events were lost before what comes now.
@@ -174,7 +174,7 @@ impl Pool {
         let position = if let Some(position) = self.free.pop() {
             self.begins[position as usize] = open;
             position
-        } else if self.begins.len() < MAX_OPEN {
+        } else if self.begins.len() < self.max_open {
             self.begins.push(open);
             u32::try_from(self.begins.len() - 1).unwrap_or(u32::MAX)
         } else {

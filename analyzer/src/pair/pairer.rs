@@ -7,11 +7,12 @@
 //! ends = complete + inverted + orphan ends + repeated ends.
 //!
 //! # Memory
-//! The latest [`RECENT_KEYS`](super::RECENT_KEYS) keys are remembered whole: for so long a second end counts as repeated,
+//! The latest [`RECENT_KEYS`] keys are remembered whole, fewer of more than 32 stages: for so long a second end counts as repeated,
 //! and an inverted pair waits for an end that would make it an orphan end and a complete span. Older keys are remembered
 //! while a begin or an end waits for the other, or a complete stage for the next, up to [`WAITING_SLOTS`] entries; beyond
 //! that the oldest are given up, counted, and become open or orphan ends.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
@@ -21,14 +22,18 @@ use super::identity::Identities;
 use super::keyed::{Arriving, Keyed};
 use super::nested::{Nested, Stacking};
 use super::out::{KeyRef, Out, Seen};
+use super::remembered::{RECENT_KEYS, Room};
 use super::sink::Sink;
 use super::source::{Argument, KeySource};
 use super::span::{Class, Point, Side};
 use crate::select::LossTimes;
-use crate::stage::{Lasting, MAX_WORDS, ProbeName, Scope, Stage};
+use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, Stage};
 
 /// Entries, a stage and a key each, that may wait for what is missing, over all stages.
-pub const WAITING_SLOTS: usize = 1 << 20;
+pub const WAITING_SLOTS: usize = 1 << 19;
+/// The same of the latest keys, where the stages are so many that this is less than
+/// [`RECENT_KEYS`] for each.
+const RECENT_SLOTS: usize = 1 << 17;
 
 /// Rows whose slots are looked at ahead, all at once.
 const AHEAD: usize = 64;
@@ -38,8 +43,8 @@ const AHEAD: usize = 64;
 pub struct Pairer {
     stages: Vec<Stage>,
     groups: Vec<Group>,
-    /// Stages of each group.
-    members: Vec<Vec<usize>>,
+    /// Group of each stage, and its position there.
+    places: Vec<(usize, usize)>,
     /// What the events of a site mean: positions in `uses`.
     site_uses: Vec<Range<usize>>,
     uses: Vec<Use>,
@@ -85,7 +90,8 @@ impl Pairer {
     #[must_use]
     pub fn new(stages: &[Stage]) -> Self {
         let members = groups(stages);
-        let waiting = WAITING_SLOTS / stages.len().max(1);
+        let of_each = |slots: usize| slots / stages.len().max(1);
+        let room = Room { recent: of_each(RECENT_SLOTS).min(RECENT_KEYS), waiting: of_each(WAITING_SLOTS) };
         let group = |members: &Vec<usize>| {
             let first = &stages[members[0]];
             let (key, words) = (&first.key, first.key.words());
@@ -93,14 +99,18 @@ impl Pairer {
             if first.lasting.is_some() {
                 Group::Lasting(numbers().next().unwrap_or_default(), key.scope)
             } else if key.scope == Scope::Tid {
-                Group::Nested(Nested::new(numbers().next().unwrap_or_default(), words, !first.nested))
+                Group::Nested(Nested::new(numbers().next().unwrap_or_default(), words, !first.nested, room))
             } else {
-                Group::Keyed(Keyed::new(numbers().collect(), key.scope, words, waiting))
+                Group::Keyed(Keyed::new(numbers().collect(), key.scope, words, room))
             }
         };
+        let mut places = vec![(0, 0); stages.len()];
+        for (group, members) in members.iter().enumerate() {
+            members.iter().enumerate().for_each(|(local, &stage)| places[stage] = (group, local));
+        }
         Self {
             groups: members.iter().map(group).collect(),
-            members,
+            places,
             site_uses: Vec::new(),
             uses: Vec::new(),
             identities: Identities::default(),
@@ -115,37 +125,39 @@ impl Pairer {
     /// Takes what was added to `definitions`, before the first event that refers to it.
     pub fn define(&mut self, definitions: &Definitions) {
         self.identities.define(definitions);
+        let roles = Roles::new(&self.stages);
         for site in definitions.sites.iter().skip(self.site_uses.len()) {
             let start = self.uses.len();
+            let mut roles = roles.of(site).to_vec();
+            roles.sort_unstable_by_key(|role| self.places[role.stage]);
             // An event that ends one stage and begins another ends first.
             for side in [Side::End, Side::Begin] {
-                for (group, members) in self.members.iter().enumerate() {
-                    let uses = members.iter().enumerate().filter_map(|(local, &stage)| {
-                        let (alternative, is_both) = role(&self.stages[stage], side, site)?;
-                        let Stage { key, unwinding, lasting, .. } = &self.stages[stage];
-                        if lasting.is_some() && side == Side::Begin {
-                            return None;
-                        }
-                        let source = KeySource::new(key, side, site);
-                        let unwinding = unwinding.and_then(|arg| Argument::new(arg, site));
-                        let lasting = lasting.and_then(|it| Some((it, Argument::integer(it.arg, site)?)));
-                        Some(Use {
-                            group,
-                            local,
-                            stage,
-                            side,
-                            alternative,
-                            is_both,
-                            source,
-                            unwinding,
-                            lasting,
-                        })
-                    });
-                    self.uses.extend(uses);
-                }
+                let uses: Vec<Use> = roles.iter().filter_map(|&role| self.use_of(role, side, site)).collect();
+                self.uses.extend(uses);
             }
             self.site_uses.push(start..self.uses.len());
         }
+    }
+
+    /// What the events of `site`, which has this role, do at `side` of the stage.
+    fn use_of(&self, role: Role, side: Side, site: &Site) -> Option<Use> {
+        let alternative = if side == Side::Begin { role.begins? } else { role.ends? };
+        let Stage { key, unwinding, lasting, .. } = &self.stages[role.stage];
+        if lasting.is_some() && side == Side::Begin {
+            return None;
+        }
+        let (group, local) = self.places[role.stage];
+        Some(Use {
+            group,
+            local,
+            stage: role.stage,
+            side,
+            alternative,
+            is_both: role.begins.is_some() && role.ends.is_some(),
+            source: KeySource::new(key, side, site),
+            unwinding: unwinding.and_then(|arg| Argument::new(arg, site)),
+            lasting: lasting.and_then(|it| Some((it, Argument::integer(it.arg, site)?))),
+        })
     }
 
     /// Knows of times in which events are missing; the earlier, the more it can tell of pairs that they touch.
@@ -259,31 +271,33 @@ impl Pairer {
     }
 }
 
-/// Position of the site's probe among those that stand at `side` of the stage, and whether it stands at both.
-pub(super) fn role(stage: &Stage, side: Side, site: &Site) -> Option<(u16, bool)> {
-    let is = |probe: &ProbeName| probe.provider == site.provider && probe.probe == site.probe;
-    let (begins, ends) = (stage.begins.iter().position(is), stage.ends.iter().position(is));
-    let position = if side == Side::Begin { begins? } else { ends? };
-    Some((u16::try_from(position).unwrap_or(u16::MAX), begins.is_some() && ends.is_some()))
-}
-
 /// Stages with the same key, and with a provider in common, belong together; but those of one thread stand alone.
 fn groups(stages: &[Stage]) -> Vec<Vec<usize>> {
-    let related = |a: &Stage, b: &Stage| {
-        let mut providers = a.begins.iter().chain(&a.ends).map(|probe| &probe.provider);
-        let has = |provider: &String| b.begins.iter().chain(&b.ends).any(|probe| probe.provider == *provider);
-        let of_one_event = a.lasting.is_some() || b.lasting.is_some();
-        a.key == b.key && a.key.scope != Scope::Tid && !of_one_event && providers.any(has)
-    };
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (position, stage) in stages.iter().enumerate() {
-        let (mut joined, others): (Vec<_>, Vec<_>) =
-            groups.into_iter().partition(|group| group.iter().any(|&other| related(&stages[other], stage)));
-        joined.push(vec![position]);
-        groups = others;
-        let mut group: Vec<usize> = joined.into_iter().flatten().collect();
-        group.sort_unstable();
-        groups.push(group);
+    // Where there is a key and a provider that a stage has, too, the group is that of the first such stage.
+    let mut known: HashMap<(&Key, &str), usize> = HashMap::new();
+    let mut joined: Vec<usize> = (0..stages.len()).collect();
+    for (number, stage) in stages.iter().enumerate() {
+        if stage.key.scope == Scope::Tid || stage.lasting.is_some() {
+            continue;
+        }
+        for probe in stage.begins.iter().chain(&stage.ends) {
+            let first = *known.entry((&stage.key, &probe.provider)).or_insert(number);
+            let (a, b) = (root(&mut joined, first), root(&mut joined, number));
+            joined[a.max(b)] = a.min(b);
+        }
     }
+    let mut groups: Vec<Vec<usize>> = vec![Vec::new(); stages.len()];
+    (0..stages.len()).for_each(|number| groups[root(&mut joined, number)].push(number));
+    groups.retain(|group| !group.is_empty());
+    groups.sort_by_key(|group| group.last().copied());
     groups
+}
+
+/// The first stage of the group that `number` is in.
+fn root(joined: &mut [usize], mut number: usize) -> usize {
+    while joined[number] != number {
+        joined[number] = joined[joined[number]];
+        number = joined[number];
+    }
+    number
 }

@@ -5,10 +5,19 @@ use std::hint::black_box;
 use super::slots::Slots;
 use crate::stage::key_index::hash;
 
-/// Keys that are remembered whole; fewer if a key has hundreds of stages, to bound memory.
+/// Keys that are remembered whole, at most; fewer if there are very many stages, to bound memory.
 pub const RECENT_KEYS: usize = 4096;
 /// Keys that wait from which on a look ahead pays: fewer are in the processor's cache.
 const MANY: usize = 1 << 14;
+
+/// How many keys there is room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Keys that are remembered whole.
+    pub(super) recent: usize,
+    /// Keys that wait.
+    pub(super) waiting: usize,
+}
 
 /// Slots of keys, each a head and entries: all of the latest, and of older ones those that wait.
 #[derive(Debug)]
@@ -27,10 +36,10 @@ pub(super) enum Leaving {
 }
 
 impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
-    /// For keys of `parts` numbers with a head and `width` entries each, of which at most `waiting` wait, and no more are the latest.
-    pub(super) fn new(parts: usize, width: usize, waiting: usize) -> Self {
-        let recent = RECENT_KEYS.min(waiting);
-        Self { recent: Slots::new(parts, width, recent), waiting: Slots::new(parts, width, waiting) }
+    /// For keys of `parts` numbers with a head and `width` entries each.
+    pub(super) fn new(parts: usize, width: usize, room: Room) -> Self {
+        let slots = |capacity| Slots::new(parts, width, capacity);
+        Self { recent: slots(room.recent), waiting: slots(room.waiting) }
     }
 
     /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether

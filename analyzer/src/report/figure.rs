@@ -6,6 +6,24 @@ pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Names that a list has; the rest are counted.
+const LISTED: usize = 24;
+
+/// Names with commas between, as many as are read: `a, b, c and 2041 more`.
+#[must_use]
+pub fn listed<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
+    let mut names = names.into_iter();
+    let mut list = String::new();
+    for name in names.by_ref().take(LISTED) {
+        let comma = if list.is_empty() { "" } else { ", " };
+        list = list + comma + name.as_ref();
+    }
+    match names.count() {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}
+
 /// A latency with four digits and its unit: `15.07 ms`, `-501 ns`.
 #[must_use]
 pub fn latency(latency_ns: i64) -> String {
@@ -32,6 +50,13 @@ pub fn duration(duration_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names = |count: usize| listed((0..count).map(|number| number.to_string()));
+        assert_eq!([names(0), names(1), names(2)], ["", "0", "0, 1"]);
+        assert!(names(LISTED).ends_with(", 22, 23") && names(LISTED + 7).ends_with(", 22, 23 and 7 more"));
+    }
 
     #[test]
     fn durations_have_four_digits() {

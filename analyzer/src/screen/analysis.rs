@@ -1,19 +1,21 @@
 //! An analysis as a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tracer_format::log::{escape, skipped_text};
 
 use super::verdict::{has_path, slowest, steps, verdict};
 use super::{budget, groups, tree};
-use crate::analysis::diagnosis::Diagnosis;
+use crate::analysis::diagnosis::{Diagnosis, LimitKind};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
-use crate::report::{Align, Part, Report, Table, counted, duration, latency};
+use crate::report::{Align, Part, Report, Table, counted, duration, latency, listed};
 use crate::stage::Stage;
 
 /// How much of what was not recorded is shown; `info` has all.
 const SHOWN_SKIPPED: usize = 10;
+/// Keys whose stages are listed.
+const KEYS_LISTED: usize = 24;
 /// Mark of a figure that lost events may have touched.
 const LOSS_MARK: &str = "*";
 
@@ -29,8 +31,10 @@ pub enum Detail {
 /// What is shown of `analysis`.
 #[must_use]
 pub fn report(analysis: &Analysis, detail: Detail) -> Report {
+    let names = analysis.probes.iter().filter(|count| count.events > 0);
+    let firing: HashSet<(&str, &str)> = names.map(|count| (&count.provider[..], &count.probe[..])).collect();
     let (fired, silent): (Vec<&StageReport>, Vec<&StageReport>) =
-        analysis.stages.iter().partition(|report| has_events(report, analysis));
+        analysis.stages.iter().partition(|report| has_events(report, &firing));
     let mut report = Report { title: title(analysis), ..Report::default() };
     report.table(budget::table(&[("", &analysis.budget)]));
     if fired.is_empty() && analysis.refused.is_empty() {
@@ -60,9 +64,13 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
         report.table(steps(path));
     }
     if let Some(tree) = tree {
-        report.table(tree::table(tree, &analysis.stages));
+        report.table(tree::table(tree, &analysis.stages, start_ns(analysis)));
+        report.table(tree::slowest(tree, &analysis.stages, start_ns(analysis)));
     }
-    let is_apart = |report: &&&StageReport| detail == Detail::All || !stands_elsewhere(report, analysis);
+    let elsewhere = elsewhere(analysis);
+    let is_apart = |report: &&&StageReport| {
+        detail == Detail::All || !report.is_usable() || !elsewhere.contains(&report.stage.name[..])
+    };
     let apart: Vec<&StageReport> = fired.iter().filter(is_apart).copied().collect();
     report.table(stage_table(&apart));
     if detail == Detail::All || path.is_none() {
@@ -84,18 +92,19 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     report
 }
 
-/// Whether the stage is on the path or in the tree.
-fn stands_elsewhere(report: &StageReport, analysis: &Analysis) -> bool {
-    let is = |stage: u32| analysis.stages[stage as usize].stage.name == report.stage.name;
-    let in_tree = analysis.tree.as_ref().is_some_and(|tree| {
-        tree.nodes.iter().any(|node| is(node.stage)) || tree.overlapping.iter().any(|&stage| is(stage))
-    });
-    let is_on = |path: &Diagnosis| {
-        let has = |side| path.route.edges.iter().any(|edge| edge.side == side && is(edge.stage));
-        has_path(path) && has(Side::Begin) && has(Side::End)
-    };
-    let on_path = analysis.diagnosis.as_ref().is_some_and(|it| is_on(it) || it.others.iter().any(is_on));
-    report.is_usable() && (in_tree || on_path)
+/// The names of the stages that are on the path or in the tree.
+fn elsewhere(analysis: &Analysis) -> HashSet<&str> {
+    let mut stages: Vec<u32> = Vec::new();
+    if let Some(tree) = &analysis.tree {
+        stages.extend(tree.nodes.iter().map(|node| node.stage).chain(tree.overlapping.iter().copied()));
+    }
+    let paths = analysis.diagnosis.iter().flat_map(|it| std::iter::once(it).chain(&it.others));
+    for path in paths.filter(|path| has_path(path)) {
+        let at = |side| path.route.edges.iter().filter(move |edge| edge.side == side).map(|edge| edge.stage);
+        let begun: HashSet<u32> = at(Side::Begin).collect();
+        stages.extend(at(Side::End).filter(|stage| begun.contains(stage)));
+    }
+    stages.into_iter().map(|stage| &analysis.stages[stage as usize].stage.name[..]).collect()
 }
 
 fn start_ns(analysis: &Analysis) -> u64 {
@@ -257,7 +266,9 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
             notes.push(format!("{name}: {given_up} given up unpaired, to bound memory"));
         }
     }
-    if let Some(diagnosis) = analysis.diagnosis.as_ref().filter(|it| it.following.is_refused()) {
+    let without_verdict =
+        |it: &&Diagnosis| it.following.is_refused() || (has_path(it) && it.limit.kind == LimitKind::None);
+    if let Some(diagnosis) = analysis.diagnosis.as_ref().filter(without_verdict) {
         notes.push(format!("no verdict: {}", diagnosis.limit.text));
     }
     notes.extend(key_notes(analysis, fired));
@@ -268,8 +279,8 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
         ));
     }
     if !silent.is_empty() {
-        let names: Vec<_> = silent.iter().map(|report| escape(&report.stage.name)).collect();
-        notes.push(format!("no events of the stages {}", names.join(", ")));
+        let names = listed(silent.iter().map(|report| escape(&report.stage.name)));
+        notes.push(format!("no events of the stages {names}"));
     }
     let unused = analysis.probes.iter().filter(|count| count.events == 0).count();
     if unused > 0 {
@@ -286,12 +297,12 @@ fn key_notes(analysis: &Analysis, fired: &[&StageReport]) -> Vec<String> {
         by_key.entry(report.stage.key_text()).or_default().push(escape(&report.stage.name).into_owned());
     }
     if by_key.keys().any(|key| key != "seq") {
-        let lists = by_key.iter().map(|(key, names)| format!("{key}: {}", names.join(", ")));
-        notes.push(format!("paired by {}", lists.collect::<Vec<_>>().join("; by ")));
+        let lists = by_key.iter().map(|(key, names)| format!("{key}: {}", listed(names)));
+        notes.push(format!("paired by {}", lists.take(KEYS_LISTED).collect::<Vec<_>>().join("; by ")));
     }
     let named = |wanted: fn(&StageReport) -> bool| {
         let wanted = fired.iter().filter(|report| wanted(report));
-        wanted.map(|report| escape(&report.stage.name)).collect::<Vec<_>>().join(", ")
+        listed(wanted.map(|report| escape(&report.stage.name)))
     };
     let unconfirmed = named(|report| !report.evidence.confirmed && !report.evidence.few);
     if !unconfirmed.is_empty() {
@@ -318,8 +329,8 @@ fn key_notes(analysis: &Analysis, fired: &[&StageReport]) -> Vec<String> {
     notes
 }
 
-fn has_events(report: &StageReport, analysis: &Analysis) -> bool {
-    let of = || report.stage.begins.iter().chain(&report.stage.ends);
-    let is_of = |provider: &str, probe: &str| of().any(|it| it.provider == provider && it.probe == probe);
-    analysis.probes.iter().any(|count| count.events > 0 && is_of(&count.provider, &count.probe))
+/// Whether one of the stage's probes is among those that fired.
+fn has_events(report: &StageReport, firing: &HashSet<(&str, &str)>) -> bool {
+    let mut probes = report.stage.begins.iter().chain(&report.stage.ends);
+    probes.any(|it| firing.contains(&(&it.provider[..], &it.probe[..])))
 }

@@ -115,6 +115,7 @@ fn verdict(limit: &Limit, diagnosis: &Diagnosis) -> Value {
             "out_per_s": rounded(rates.out_per_s),
             "in_flight": rounded(rates.in_flight),
             "little": rounded(rates.in_per_s * mean_s),
+            "residue": rounded(rates.in_flight - rates.in_per_s * mean_s),
             "growth": rounded(rates.growth),
             "seconds": rounded(rates.seconds),
         })

@@ -4,6 +4,7 @@ use serde_json::{Value, json as value};
 use tracer_format::log::escape;
 
 use super::budget::{self, OfRun};
+use super::document::LongDocument;
 use super::json::latency as latency_members;
 use crate::analysis::Summary;
 use crate::analysis::compare::{Comparison, Item, Percentile, Pooled, RunSet, Shift, Verdict};
@@ -222,15 +223,16 @@ pub fn json(comparison: &Comparison) -> String {
         "new": side(&comparison.new),
         "differences": comparison.differences,
         "place": comparison.place,
-        "stages": comparison.stages.iter().map(item).collect::<Vec<Value>>(),
-        "hand_offs": comparison.hand_offs.iter().map(item).collect::<Vec<Value>>(),
+        "stages": null,
+        "hand_offs": null,
     });
     if !comparison.new.budget.is_empty() {
         document["budget"] = budget::members(&budgets(comparison));
     }
-    let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
-    text.push('\n');
-    text
+    LongDocument::of(document)
+        .with_list("stages", || comparison.stages.iter().map(item))
+        .with_list("hand_offs", || comparison.hand_offs.iter().map(item))
+        .text()
 }
 
 fn names(by: &[Percentile]) -> Vec<&'static str> {

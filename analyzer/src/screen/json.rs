@@ -1,12 +1,15 @@
 //! An analysis as JSON: stable, described by `format-spec/analyze.schema.json`. All times are ns.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::budget;
 use super::diagnosis::diagnosed;
+use super::document::LongDocument;
 use super::groups;
 use super::tree;
-use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
+use crate::analysis::{Analysis, HandOffReport, Latency, ProbeCount, StageReport, Summary};
 use crate::pair::{Class, Edge, Side, Span};
 use crate::select::clock::rfc3339;
 use crate::stage::choice::Refused;
@@ -30,15 +33,9 @@ pub fn json(analysis: &Analysis) -> String {
             "damaged_places": analysis.outcome.damage.len(),
             "complete_file": !analysis.outcome.incomplete,
         },
-        "probes": analysis.probes.iter().map(|count| json!({
-            "provider": count.provider,
-            "probe": count.probe,
-            "events": count.events,
-        })).collect::<Vec<_>>(),
-        "stages": analysis.stages.iter().map(stage)
-            .chain(analysis.refused.iter().map(|refused| refused_stage(refused, analysis)))
-            .collect::<Vec<_>>(),
-        "hand_offs": analysis.hand_offs.iter().map(|report| hand_off(report, &stages)).collect::<Vec<_>>(),
+        "probes": null,
+        "stages": null,
+        "hand_offs": null,
         "keys_given_up": analysis.keys_given_up,
         "tree": tree::members(analysis),
     });
@@ -55,9 +52,17 @@ pub fn json(analysis: &Analysis) -> String {
         let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
         document["loss"]["skipped"] = skipped.collect();
     }
-    let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
-    text.push('\n');
-    text
+    let stages = &stages;
+    let refused = || analysis.refused.iter().map(|refused| refused_stage(refused, analysis));
+    LongDocument::of(document)
+        .with_list("probes", || analysis.probes.iter().map(probe))
+        .with_list("stages", || analysis.stages.iter().map(stage).chain(refused()))
+        .with_list("hand_offs", || analysis.hand_offs.iter().map(|report| hand_off(report, stages)))
+        .text()
+}
+
+fn probe(count: &ProbeCount) -> Value {
+    json!({ "provider": count.provider, "probe": count.probe, "events": count.events })
 }
 
 fn time(analysis: &Analysis) -> Value {
@@ -140,10 +145,9 @@ fn refused_stage(refused: &Refused, analysis: &Analysis) -> Value {
 
 /// Counts by the probe that ends the stage.
 fn ends(ends: &[(ProbeName, u64)]) -> Value {
-    let name = |end: &ProbeName| {
-        let is_alone = ends.iter().filter(|(other, _)| other.probe == end.probe).count() == 1;
-        if is_alone { end.probe.clone() } else { end.to_string() }
-    };
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    ends.iter().for_each(|(end, _)| *uses.entry(&end.probe).or_default() += 1);
+    let name = |end: &ProbeName| if uses[&end.probe[..]] == 1 { end.probe.clone() } else { end.to_string() };
     ends.iter().map(|(end, count)| (name(end), Value::from(*count))).collect()
 }
 

@@ -11,6 +11,9 @@ use crate::report::{Align, Table, counted, duration, latency};
 /// Findings that are shown.
 const SHOWN: usize = 12;
 
+/// What of the buffers in flight Little's law does not tell is shown from this share of them on, and this number.
+const RESIDUE: f64 = 0.05;
+const RESIDUE_LEAST: f64 = 0.05;
 /// Stalls of one program of which the shortest is half as long as the longest, or longer, are alike.
 const ALIKE: i64 = 2;
 /// Times that a line names.
@@ -137,7 +140,7 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
 }
 
 /// A letter for each slice of the time: how much longer its mean is than the least of all, beside the usual time of a buffer.
-fn bars(means_ns: &[Option<f64>], usual_ns: f64) -> String {
+pub(super) fn bars(means_ns: &[Option<f64>], usual_ns: f64) -> String {
     let least_ns = means_ns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
     let bar = |mean_ns: &Option<f64>| match mean_ns.map(|mean_ns| (mean_ns - least_ns) / usual_ns) {
         None => ' ',
@@ -149,10 +152,16 @@ fn bars(means_ns: &[Option<f64>], usual_ns: f64) -> String {
     means_ns.iter().map(bar).collect()
 }
 
-/// Which buffers to look at for each percentile.
+/// Which buffers to look at for each percentile, and of how many that and the course over time tell, if not of all.
 fn like(diagnosis: &Diagnosis) -> Option<String> {
     let Examples { p50, p90, p99, max } = diagnosis.profile.examples.last().copied().flatten()?;
-    Some(format!("as slow as p50: {p50}, p90: {p90}, p99: {p99}, max: {max}"))
+    let (some, all) = (diagnosis.profile.sampled, diagnosis.buffers);
+    let sampled = if some < all {
+        format!("; these, shares, why and over time: of {some} of {}, spread evenly", counted(all, "buffer"))
+    } else {
+        String::new()
+    };
+    Some(format!("as slow as p50: {p50}, p90: {p90}, p99: {p99}, max: {max}{sampled}"))
 }
 
 /// Whether there is a path.
@@ -194,7 +203,11 @@ fn flow(diagnosis: &Diagnosis) -> String {
     let mean_s = diagnosis.total.summary().map_or(0.0, |summary| summary.mean as f64 / 1e9);
     let rates = diagnosis.limit.rates;
     let in_flight = rates.map(|rates| {
-        format!("in flight {:.2} mean (Little {:.2}); ", rates.in_flight, rates.in_per_s * mean_s)
+        let little = rates.in_per_s * mean_s;
+        let residue = rates.in_flight - little;
+        let is_small = residue.abs() < RESIDUE_LEAST.max(RESIDUE * rates.in_flight);
+        let residue = if is_small { String::new() } else { format!(", residue {residue:+.2}") };
+        format!("in flight {:.2} mean (Little {little:.2}{residue}); ", rates.in_flight)
     });
     let found = |kinds: &[FindingKind]| -> u64 {
         let of_kind = diagnosis.findings.iter().filter(|finding| kinds.contains(&finding.kind));
@@ -220,7 +233,8 @@ pub(super) fn slowest(diagnosis: &Diagnosis, key: &str) -> Table {
         [("slowest", Align::Right), ("took", Align::Right), ("steps", Align::Left), ("why", Align::Left)];
     let mut table = Table::new("Slowest", &columns);
     table.optional = vec!["steps"];
-    let letters = letters(diagnosis);
+    let steps = diagnosis.route.steps.iter();
+    let letters = letters(steps.map(|step| step.stage.is_some().then_some(&step.name[..])));
     let most_ns = diagnosis.slowest.iter().map(|slow| slow.total_ns).max().unwrap_or(1);
     let mut before = "";
     for slow in &diagnosis.slowest {
@@ -240,23 +254,21 @@ pub(super) fn slowest(diagnosis: &Diagnosis, key: &str) -> Table {
     table
 }
 
-/// A letter for each step: `.` for waits, one of its name for work.
-fn letters(diagnosis: &Diagnosis) -> Vec<char> {
+/// A letter for each step: one of its name for work, `.` for waits, which have none.
+pub(super) fn letters<'n>(names: impl Iterator<Item = Option<&'n str>>) -> Vec<char> {
     let mut taken = vec!['.'];
-    let letter = |step: &PathStep| {
-        if step.stage.is_none() {
-            return '.';
-        }
+    let letter = |name: Option<&str>| {
+        let Some(name) = name else { return '.' };
         let is_free = |letter: &char| letter.is_ascii_alphanumeric() && !taken.contains(letter);
-        let letter = step.name.chars().chain('a'..='z').chain('A'..='Z').find(is_free).unwrap_or('#');
+        let letter = name.chars().chain('a'..='z').chain('A'..='Z').find(is_free).unwrap_or('#');
         taken.push(letter);
         letter
     };
-    diagnosis.route.steps.iter().map(letter).collect()
+    names.map(letter).collect()
 }
 
 /// The steps of a buffer one after the other, as wide as they took long; the slowest buffer is `WIDTH` wide.
-fn waterfall(steps_ns: &[i64], most_ns: i64, letters: &[char]) -> String {
+pub(super) fn waterfall(steps_ns: &[i64], most_ns: i64, letters: &[char]) -> String {
     const WIDTH: f64 = 20.0;
     let at = |time_ns: i64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to WIDTH")]

@@ -3,15 +3,24 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use tracer_format::{ClockAnchor, HostId, Known, clock};
+use tracer_format::{ClockAnchor, Known, clock};
 
 /// The clock anchors of the trace's first host, ascending.
 #[must_use]
 pub fn anchors(trace: &Known) -> Vec<ClockAnchor> {
-    let mut anchors: Vec<ClockAnchor> =
-        trace.clocks.iter().copied().filter(|anchor| anchor.host == HostId(0)).collect();
-    anchors.sort_by_key(|anchor| anchor.monotonic_ns);
-    anchors
+    anchors_of_hosts(trace).swap_remove(0)
+}
+
+/// The clock anchors of each host of the trace, one if it names none, ascending.
+pub(super) fn anchors_of_hosts(trace: &Known) -> Vec<Vec<ClockAnchor>> {
+    let mut of_hosts = vec![Vec::new(); trace.definitions.hosts.len().max(1)];
+    for anchor in &trace.clocks {
+        if let Some(anchors) = of_hosts.get_mut(anchor.host.index()) {
+            anchors.push(*anchor);
+        }
+    }
+    of_hosts.iter_mut().for_each(|anchors| anchors.sort_by_key(|anchor| anchor.monotonic_ns));
+    of_hosts
 }
 
 /// Wall time of a moment on the clock of the events, ns since 1970-01-01 UTC; `None` without clock anchors.
@@ -43,16 +52,7 @@ pub(crate) struct WallClock {
 impl WallClock {
     /// The clocks of all hosts of the trace, one if it names none.
     pub(crate) fn of_hosts(trace: &Known) -> Vec<Self> {
-        let mut clocks = vec![Self::default(); trace.definitions.hosts.len().max(1)];
-        for anchor in &trace.clocks {
-            if let Some(clock) = clocks.get_mut(anchor.host.index()) {
-                clock.anchors.push(*anchor);
-            }
-        }
-        for clock in &mut clocks {
-            clock.anchors.sort_by_key(|anchor| anchor.monotonic_ns);
-        }
-        clocks
+        anchors_of_hosts(trace).into_iter().map(|anchors| Self { anchors, ..Self::default() }).collect()
     }
 
     /// Microseconds since 1970-01-01 UTC, rounded down; `None` if they are unknown or beyond the type.

@@ -6,9 +6,11 @@
 use std::ops::Range;
 
 use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
-use tracer_format::{ArgKind, BlockRef, Columns, Definitions, Gap, Known, ProcessId, Site, SiteId, Skipped};
+use tracer_format::{
+    ArgKind, BlockRef, Columns, Definitions, Gap, HostId, Known, ProcessId, Site, SiteId, Skipped,
+};
 
-use super::moment;
+use super::moment::{self, HostTimes};
 use crate::Result;
 
 /// What the user asked for; empty lists and `None` let everything through.
@@ -28,9 +30,6 @@ pub struct Filter {
     pub to: Option<Moment>,
 }
 
-/// Every time.
-const ALWAYS: Range<u64> = 0..u64::MAX;
-
 /// What a [`Filter`] means in one trace.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -43,8 +42,7 @@ pub struct Selection {
     /// What was not recorded, by id; empty if all.
     skipped: Vec<bool>,
     keys: Option<SeqRange>,
-    /// Disjoint, ascending.
-    times: Vec<Range<u64>>,
+    times: HostTimes,
 }
 
 impl Selection {
@@ -57,7 +55,7 @@ impl Selection {
             threads: Vec::new(),
             skipped: Vec::new(),
             keys: None,
-            times: vec![ALWAYS],
+            times: HostTimes::always(),
         }
     }
 
@@ -99,7 +97,7 @@ impl Selection {
     /// The selected times and threads, whatever the probe and the key.
     #[must_use]
     pub fn of_every_probe(&self) -> Self {
-        let all = self.threads.is_empty() && self.times == [ALWAYS];
+        let all = self.threads.is_empty() && self.times == HostTimes::always();
         Self { all, sites: Vec::new(), keys: None, ..self.clone() }
     }
 
@@ -107,15 +105,16 @@ impl Selection {
     #[must_use]
     pub fn time_range(&self, trace: &Known) -> (u64, u64) {
         let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
-        let first_ns = first_ns.max(self.times.first().map_or(0, |range| range.start));
-        (first_ns, last_ns.min(self.times.last().map_or(0, |range| range.end)).max(first_ns))
+        let whole = self.times.whole();
+        let first_ns = first_ns.max(whole.start);
+        (first_ns, last_ns.min(whole.end).max(first_ns))
     }
 
     /// Whether the block may have selected events.
     #[must_use]
     pub fn wants(&self, block: &BlockRef) -> bool {
         let keyed = |keys: SeqRange| keys.overlaps(block.key_min..=block.key_max);
-        self.touches(block.first_ns, block.last_ns) && self.keys.is_none_or(keyed)
+        self.times.touch(block.first_ns, block.last_ns) && self.keys.is_none_or(keyed)
     }
 
     /// Whether events of the site may be selected.
@@ -127,12 +126,7 @@ impl Selection {
     /// Whether the gap overlaps the selected time.
     #[must_use]
     pub fn wants_gap(&self, gap: &Gap) -> bool {
-        self.touches(gap.from_ns, gap.to_ns)
-    }
-
-    /// Whether a time from `from_ns` to `to_ns` is selected.
-    fn touches(&self, from_ns: u64, to_ns: u64) -> bool {
-        self.times.iter().any(|range| to_ns >= range.start && from_ns < range.end)
+        self.times.touch(gap.from_ns, gap.to_ns)
     }
 
     /// Whether something that was not recorded would be selected; what is not known of it may be anything.
@@ -148,7 +142,9 @@ impl Selection {
         (filter.probes.is_empty() || probe.is_empty() || is_of_probe)
             && (filter.pids.is_empty() || skipped.pid == 0 || filter.pids.contains(&skipped.pid))
             && (filter.programs.is_empty() || program.is_empty() || is_of_program)
-            && self.touches(skipped.from_ns, if skipped.until_ns == 0 { u64::MAX } else { skipped.until_ns })
+            && self
+                .times
+                .touch(skipped.from_ns, if skipped.until_ns == 0 { u64::MAX } else { skipped.until_ns })
     }
 
     /// What was not recorded of what is selected.
@@ -194,7 +190,10 @@ impl Selection {
         let time_ns = columns.time_ns[row];
         let listed =
             |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
-        self.times.iter().any(|range| range.contains(&time_ns))
+        let process =
+            || trace.definitions.process_of(columns.thread[row]).map_or(HostId::NONE, |process| process.host);
+        let host = if self.times.is_of_every_host() { HostId::NONE } else { process() };
+        self.times.contain(host, time_ns)
             && listed(&self.sites, columns.site[row].0)
             && listed(&self.threads, columns.thread[row].0)
             && self.keys.is_none_or(|keys| {

@@ -1,21 +1,66 @@
-//! What times that a user names are in a trace.
+//! What times that a user names are in a trace, on each of its hosts.
 
 use std::ops::Range;
 
 use tracer_format::grammar::Moment;
-use tracer_format::{ClockAnchor, Known};
+use tracer_format::{ClockAnchor, HostId, Known};
 
-use super::clock::anchors;
+use super::clock::anchors_of_hosts;
 use crate::{Error, Result};
 
-/// The times on the clock of the events that are not before `from` and before `to`, disjoint and ascending.
+/// HostTimes on the clock of the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HostTimes {
+    /// Of each host, disjoint and ascending; of the first one where there are no others.
+    of_hosts: Vec<Vec<Range<u64>>>,
+}
+
+impl HostTimes {
+    /// Every time.
+    pub(super) fn always() -> Self {
+        Self { of_hosts: vec![vec![0..u64::MAX]] }
+    }
+
+    /// Whether all hosts have the same.
+    pub(super) fn is_of_every_host(&self) -> bool {
+        self.of_hosts.len() == 1
+    }
+
+    fn of(&self, host: HostId) -> &[Range<u64>] {
+        self.of_hosts.get(host.index()).or(self.of_hosts.first()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the time is one of those of the host.
+    pub(super) fn contain(&self, host: HostId, time_ns: u64) -> bool {
+        let ranges = self.of(host);
+        let after = ranges.partition_point(|range| range.start <= time_ns);
+        after.checked_sub(1).is_some_and(|at| time_ns < ranges[at].end)
+    }
+
+    /// Whether a time from `from_ns` to `to_ns` is one of those of any host.
+    pub(super) fn touch(&self, from_ns: u64, to_ns: u64) -> bool {
+        self.of_hosts.iter().any(|ranges| {
+            let after = ranges.partition_point(|range| range.start <= to_ns);
+            after.checked_sub(1).is_some_and(|at| from_ns < ranges[at].end)
+        })
+    }
+
+    /// From the first of them to the last.
+    pub(super) fn whole(&self) -> Range<u64> {
+        let all = || self.of_hosts.iter().flatten();
+        let start = all().map(|range| range.start).min().unwrap_or_default();
+        start..all().map(|range| range.end).max().unwrap_or_default()
+    }
+}
+
+/// The times on the clock of the events that are not before `from` and before `to`.
 ///
-/// Wall time may have been set, or have gone on while the machine slept: each event has that of the last clock anchor before it,
-/// so a span of wall time may be several of the events' clock.
+/// Wall time may have been set, or have gone on while the machine slept: each event has that of its host's last clock anchor before
+/// it, so a span of wall time may be several of the events' clock.
 ///
 /// # Errors
 /// [`Error::Missing`] for wall time in a trace without clock anchors.
-pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> Result<Vec<Range<u64>>> {
+pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> Result<HostTimes> {
     let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);
     let (mut offsets, mut walls) = (0..u64::MAX, i64::MIN..i64::MAX);
     match from {
@@ -29,17 +74,22 @@ pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> 
         None => {}
     }
     if walls == (i64::MIN..i64::MAX) {
-        return Ok(vec![offsets]);
+        return Ok(HostTimes { of_hosts: vec![vec![offsets]] });
     }
-    let anchors = anchors(trace);
-    if anchors.is_empty() {
+    let of_hosts = anchors_of_hosts(trace);
+    // A host that has none of its own was put on the clock of one that has.
+    let Some(known) = of_hosts.iter().find(|anchors| !anchors.is_empty()) else {
         return Err(Error::Missing(
             "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s",
         ));
-    }
+    };
     let within = |range: Range<u64>| range.start.max(offsets.start)..range.end.min(offsets.end);
-    let ranges = of_wall(&anchors, &walls).into_iter().map(within);
-    Ok(ranges.filter(|range| !range.is_empty()).collect())
+    let of_host = |anchors: &Vec<ClockAnchor>| {
+        let anchors = if anchors.is_empty() { known } else { anchors };
+        let ranges = of_wall(anchors, &walls).into_iter().map(within);
+        ranges.filter(|range| !range.is_empty()).collect()
+    };
+    Ok(HostTimes { of_hosts: of_hosts.iter().map(of_host).collect() })
 }
 
 /// The times whose wall time lies in `walls`.

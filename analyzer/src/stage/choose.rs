@@ -11,6 +11,9 @@ use crate::{Error, Result};
 
 /// Stages of one analysis. The largest programs have some hundreds; what is kept and compared grows with their square.
 const MAX_STAGES: usize = 2048;
+/// Probes that begin and end them, over all stages.
+const MAX_PROBES: usize = 16_384;
+const PROBES: &str = "probes that begin and end the stages";
 /// Stages that one probe begins: each of its events begins as many spans.
 const MAX_STAGES_OF_PROBE: usize = 64;
 
@@ -22,7 +25,7 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     let stages = if !given.is_empty() {
         given.to_vec()
     } else if !definitions.stages.is_empty() {
-        definitions.stages.iter().map(Draft::try_from).collect::<Result<_>>()?
+        stored(definitions)?
     } else {
         learn(definitions)
     };
@@ -36,6 +39,23 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     }
 }
 
+/// The stages that the recording was given.
+fn stored(definitions: &Definitions) -> Result<Vec<Draft>> {
+    limit("stages", definitions.stages.len(), MAX_STAGES)?;
+    let (mut stages, mut probes) = (Vec::new(), 0);
+    for stored in &definitions.stages {
+        let draft = Draft::try_from(stored)?;
+        probes += draft.stage.begins.len() + draft.stage.ends.len();
+        limit(PROBES, probes, MAX_PROBES)?;
+        stages.push(draft);
+    }
+    Ok(stages)
+}
+
+fn limit(what: &'static str, found: usize, max: usize) -> Result<()> {
+    if found > max { Err(Error::TooMany { what, found, max }) } else { Ok(()) }
+}
+
 /// Refuses so many stages that their number is meant to do harm.
 fn check(stages: &[Draft]) -> Result<()> {
     let mut begun = BTreeMap::new();
@@ -43,10 +63,10 @@ fn check(stages: &[Draft]) -> Result<()> {
         *begun.entry((&begin.provider, &begin.probe)).or_insert(0) += 1;
     }
     let most = begun.into_values().max().unwrap_or(0);
-    let counts =
-        [("stages", stages.len(), MAX_STAGES), ("stages that begin at one probe", most, MAX_STAGES_OF_PROBE)];
-    let over = counts.into_iter().find(|(_, found, max)| found > max);
-    over.map_or(Ok(()), |(what, found, max)| Err(Error::TooMany { what, found, max }))
+    let probes = stages.iter().map(|draft| draft.stage.begins.len() + draft.stage.ends.len()).sum();
+    limit("stages", stages.len(), MAX_STAGES)?;
+    limit(PROBES, probes, MAX_PROBES)?;
+    limit("stages that begin at one probe", most, MAX_STAGES_OF_PROBE)
 }
 
 #[cfg(test)]
@@ -63,6 +83,9 @@ mod tests {
         assert_eq!(choose(stages(MAX_STAGES, 64)).unwrap(), MAX_STAGES);
         let error = choose(stages(MAX_STAGES + 1, 64)).unwrap_err().to_string();
         assert!(error.starts_with("stages: 2049, at most 2048 are worked out"), "{error}");
+        let ends = format!("s = a:b -> c{}", ":d|c".repeat(MAX_PROBES));
+        let error = choose(vec![ends.replace("|c:", "|").parse().unwrap()]).unwrap_err().to_string();
+        assert!(error.starts_with("probes that begin and end the stages: 16386, at most 16384"), "{error}");
         assert_eq!(choose(stages(MAX_STAGES_OF_PROBE, 1)).unwrap(), MAX_STAGES_OF_PROBE);
         let error = choose(stages(MAX_STAGES_OF_PROBE + 1, 1)).unwrap_err().to_string();
         assert!(error.starts_with("stages that begin at one probe: 65, at most 64"), "{error}");

@@ -7,8 +7,9 @@ use std::io;
 use crate::pair::{Class, Edge, HandOff, Sink, Span};
 use crate::stage::KeyValue;
 
-/// Latencies that a side keeps of each stage and hand-off.
+/// Latencies that a side keeps of each stage and hand-off; and of all of them together, about.
 const MAX_KEPT: usize = 32_768;
+const MAX_OF_ALL: usize = 1 << 19;
 
 /// Latencies of one stage or hand-off: all of them, or one of every so many, chosen by chance so that no rhythm of the
 /// program is followed.
@@ -107,7 +108,9 @@ impl Collected {
     /// Of a trace with so many stages, one of `runs` of its side.
     #[must_use]
     pub fn new(stages: usize, runs: usize) -> Self {
-        let max = (MAX_KEPT / runs.max(1)).max(2);
+        // About as many hand-offs as stages.
+        let max = (MAX_OF_ALL / (2 * stages.max(1))).min(MAX_KEPT);
+        let max = (max / runs.max(1)).max(2);
         Self { max, stages: vec![Latencies::default(); stages], hand_offs: HashMap::new() }
     }
 }

@@ -11,7 +11,7 @@ use super::limit::resource::process_of;
 use super::path::fan::PartCounts;
 use super::path::passage::MAX_STAGES;
 use crate::pair::{Sink, Span};
-use crate::stage::{ProbeName, Scope, Stage};
+use crate::stage::{Roles, Scope, Stage};
 use course::Course;
 
 /// Groups of stages that are watched.
@@ -42,20 +42,16 @@ impl<'a> Watch<'a> {
                 of_stages[stage as usize] = Some((group, position));
             }
         }
+        let roles = Roles::new(stages);
         let of_site = |site: &tracer_format::Site| {
-            let is = |probe: &ProbeName| probe.provider == site.provider && probe.probe == site.probe;
-            let has = |stage: &u32| {
-                let stage = &stages[*stage as usize];
-                stage.begins.iter().chain(&stage.ends).any(is)
-            };
-            groups.iter().position(|members| members.iter().any(has))
+            roles.of(site).iter().filter_map(|role| of_stages[role.stage]).map(|(group, _)| group).min()
         };
         let processes = definitions.processes.len();
         Self {
             parts: PartCounts::of(stages, &groups),
             definitions,
-            of_stages,
             of_sites: definitions.sites.iter().map(of_site).collect(),
+            of_stages,
             courses: groups.into_iter().map(|members| Course::new(members, processes, time_ns)).collect(),
             gaps: Vec::new(),
         }

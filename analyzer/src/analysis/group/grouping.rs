@@ -10,7 +10,7 @@ use super::table::{GroupTable, MAX_ALL_VALUES};
 use super::value::{argument, text};
 use super::waiting::{Value, Waiting};
 use crate::pair::{Class, Point, Sink, Span};
-use crate::stage::{ProbeName, Stage};
+use crate::stage::{Role, Roles, Stage};
 
 /// Tells the spans of stages apart by values.
 #[derive(Debug)]
@@ -38,14 +38,33 @@ impl<'a> Grouping<'a> {
     #[must_use]
     pub fn new(stages: &[Stage], definitions: &'a Definitions, wanted: &[(u32, GroupBy)]) -> Self {
         let mut of_stage = vec![Vec::new(); stages.len()];
-        let mut sites = vec![Vec::new(); definitions.sites.len()];
-        for (table, &(stage, by)) in (0..).zip(wanted) {
+        for (table, &(stage, _)) in (0..).zip(wanted) {
             of_stage[stage as usize].push(table);
-            let stage = &stages[stage as usize];
-            for (site, told) in definitions.sites.iter().zip(&mut sites) {
-                told.extend(tells(by, stage, site, definitions).map(|argument| Told { table, argument }));
+        }
+        let roles = Roles::new(stages);
+        let sites = || definitions.sites.iter().map(|site| (site, roles.of(site)));
+        // The ends tell only where no begin does.
+        let mut begin_tells = vec![false; wanted.len()];
+        for (site, role) in sites().flat_map(|(site, roles)| roles.iter().map(move |role| (site, role))) {
+            for &table in of_stage[role.stage].iter().filter(|_| role.begins.is_some()) {
+                begin_tells[table as usize] |= argument(wanted[table as usize].1, site).is_some();
             }
         }
+        let told = |(site, roles): (&Site, &[Role])| {
+            let of_role = |role: &Role| {
+                let tables = of_stage[role.stage].iter();
+                let told = tables.filter_map(|&table| {
+                    let by = wanted[table as usize].1;
+                    tells(by, *role, site, begin_tells[table as usize])
+                        .map(|argument| Told { table, argument })
+                });
+                told.collect::<Vec<_>>()
+            };
+            let mut told: Vec<Told> = roles.iter().flat_map(of_role).collect();
+            told.sort_by_key(|told| told.table);
+            told
+        };
+        let sites = sites().map(told).collect();
         let table = |&(stage, by)| (by, GroupTable::new(stage));
         Self {
             definitions,
@@ -85,24 +104,13 @@ impl<'a> Grouping<'a> {
     }
 }
 
-/// Whether the events of `site` have the value for a table of `stage`, and where.
-fn tells(
-    by: GroupBy,
-    stage: &Stage,
-    site: &Site,
-    definitions: &Definitions,
-) -> Option<Option<(usize, ArgKind)>> {
-    let is_of = |probes: &[ProbeName], site: &Site| {
-        probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
-    };
+/// Whether the events of `site`, which has this role in a stage, have the value for a table of it, and where.
+fn tells(by: GroupBy, role: Role, site: &Site, begin_tells: bool) -> Option<Option<(usize, ArgKind)>> {
     if by == GroupBy::Cpu {
-        return is_of(&stage.begins, site).then_some(None);
+        return role.begins.map(|_| None);
     }
-    // The ends tell only where no begin does.
-    let begin_tells = |site: &Site| is_of(&stage.begins, site) && argument(by, site).is_some();
-    let is_told_by_begin = definitions.sites.iter().any(begin_tells);
-    let probes = if is_told_by_begin { &stage.begins } else { &stage.ends };
-    let argument = argument(by, site).filter(|_| is_of(probes, site))?;
+    let position = if begin_tells { role.begins } else { role.ends };
+    let argument = argument(by, site).filter(|_| position.is_some())?;
     Some(Some((argument, site.args[argument])))
 }
 

@@ -7,7 +7,7 @@ use tracer_format::ThreadId;
 use crate::pair::Point;
 
 /// Values that wait, at most; beyond that the oldest are given up.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << 16;
 
 /// An event that a value belongs to: of one table, at one moment of a thread.
 type EventPlace = (u32, ThreadId, u64);

@@ -1,5 +1,6 @@
 //! Gathers the properties of spans while they pass, in bounded memory.
 
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
@@ -9,12 +10,12 @@ use super::own::Openings;
 use super::sampled::{BeginValues, SampledSpan, SpanSample};
 use super::value::{ARGS, PropertyValue, Texts};
 use crate::pair::{Class, Point, Side, Sink, Span};
-use crate::stage::{ProbeName, Stage};
+use crate::stage::{Role, Roles, Stage};
 
 /// Spans that are kept of all stages together; and of one, at most and at least.
-const MOST_OF_ALL: usize = 1 << 17;
+const MOST_OF_ALL: usize = 1 << 15;
 const MOST: usize = 1 << 13;
-const LEAST: usize = 1 << 9;
+const LEAST: usize = 1 << 4;
 
 /// Gathers the properties of some spans of each stage.
 #[derive(Debug)]
@@ -22,8 +23,12 @@ pub struct Properties<'a> {
     pub(super) definitions: &'a Definitions,
     pub(super) samples: Vec<SpanSample>,
     pub(super) texts: Texts,
+    /// For each process, the first of the same program, which stands for it.
+    pub(super) programs: Vec<u32>,
     /// For each site, what its events tell.
     sites: Vec<Vec<SiteUse>>,
+    /// Of each stage, whether one event tells all of a span: then that is where it ends.
+    told: Vec<bool>,
     /// Of each nested stage, what is open.
     openings: Vec<Option<Openings>>,
     /// When each thread fired last.
@@ -52,21 +57,19 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub fn new(stages: &[Stage], definitions: &'a Definitions) -> Self {
         let most = (MOST_OF_ALL / stages.len().max(1)).clamp(LEAST, MOST);
-        let arity = |stage: &Stage| {
-            let begins = definitions.sites.iter().filter(|site| is_of(&stage.begins, site));
-            begins.map(|site| site.args.len()).min().unwrap_or_default()
-        };
-        let arities: Vec<usize> = stages.iter().map(arity).collect();
+        let roles = Roles::new(stages);
+        let arity = begin_arity(&roles, stages.len(), &definitions.sites);
         let uses = |site: &Site| {
-            let of =
-                |((number, stage), &arity): ((u32, &Stage), &usize)| site_uses(number, stage, site, arity);
-            (0..).zip(stages).zip(&arities).flat_map(of).collect()
+            let of = |role: &Role| site_uses(*role, arity[role.stage], site);
+            roles.of(site).iter().flat_map(of).collect()
         };
         Self {
             definitions,
             samples: stages.iter().map(|_| SpanSample::new(most)).collect(),
             texts: Texts::default(),
+            programs: programs(definitions),
             sites: definitions.sites.iter().map(uses).collect(),
+            told: stages.iter().map(|stage| stage.lasting.is_some()).collect(),
             openings: stages.iter().map(|stage| stage.nested.then(Openings::default)).collect(),
             fired_ns: vec![None; definitions.threads.len()],
             ends: Vec::new(),
@@ -113,20 +116,34 @@ impl<'a> Properties<'a> {
     }
 }
 
-fn is_of(probes: &[ProbeName], site: &Site) -> bool {
-    probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
+/// For each process, the first of the same program.
+fn programs(definitions: &Definitions) -> Vec<u32> {
+    let mut first: HashMap<&str, u32> = HashMap::new();
+    (0..).zip(&definitions.processes).map(|(id, it)| *first.entry(&it.program).or_insert(id)).collect()
 }
 
-/// What the events of `site` are to a stage: an end is asked only for arguments that no begin has, all of which have the
-/// first `arity`.
-fn site_uses(number: u32, stage: &Stage, site: &Site, arity: usize) -> Vec<SiteUse> {
+/// For each stage, the arguments that all of its begins have.
+fn begin_arity(roles: &Roles<'_>, stages: usize, sites: &[Site]) -> Vec<usize> {
+    let mut arity: Vec<Option<usize>> = vec![None; stages];
+    for site in sites {
+        for role in roles.of(site).iter().filter(|role| role.begins.is_some()) {
+            let least = arity[role.stage].unwrap_or(usize::MAX).min(site.args.len());
+            arity[role.stage] = Some(least);
+        }
+    }
+    arity.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// What the events of `site` are to a stage whose begins have `arity` arguments: an end is asked only for others.
+fn site_uses(role: Role, arity: usize, site: &Site) -> Vec<SiteUse> {
+    let stage = u32::try_from(role.stage).unwrap_or(u32::MAX);
     let args = |from: usize| site.args.iter().copied().enumerate().take(ARGS).skip(from).collect::<Vec<_>>();
     let mut uses = Vec::new();
-    if is_of(&stage.ends, site) && !args(arity).is_empty() {
-        uses.push(SiteUse { stage: number, side: Side::End, args: args(arity) });
+    if role.ends.is_some() && !args(arity).is_empty() {
+        uses.push(SiteUse { stage, side: Side::End, args: args(arity) });
     }
-    if is_of(&stage.begins, site) {
-        uses.push(SiteUse { stage: number, side: Side::Begin, args: args(0) });
+    if role.begins.is_some() {
+        uses.push(SiteUse { stage, side: Side::Begin, args: args(0) });
     }
     uses
 }
@@ -160,16 +177,28 @@ impl Sink for Properties<'_> {
         };
         let sample = &mut self.samples[span.stage as usize];
         sample.count += u64::from(complete);
-        if !sample.wants(begin.time_ns) {
+        let told_at = span.end.filter(|_| self.told[span.stage as usize]).unwrap_or(begin);
+        if !sample.wants(told_at.time_ns) {
             return Ok(());
         }
-        let Some(mut values) = sample.take(begin).filter(|_| complete) else { return Ok(()) };
+        let Some(mut values) = sample.take(told_at).filter(|_| complete) else { return Ok(()) };
+        if self.told[span.stage as usize] {
+            // The pause before it ends where it begins.
+            values.pause_ns =
+                values.pause_ns.zip(len_ns).and_then(|(pause_ns, len_ns)| pause_ns.checked_sub(len_ns));
+        }
         if let Some(end) = span.end.and_then(|end| self.end_values(span.stage, end)) {
             for (value, &of_end) in values.args.iter_mut().zip(&end.args) {
                 *value = if *value == PropertyValue::Missing { of_end } else { *value };
             }
         }
-        self.samples[span.stage as usize].add(SampledSpan { key: span.key, begin, own_ns, values });
+        self.samples[span.stage as usize].add(SampledSpan {
+            key: span.key,
+            begin,
+            told_ns: told_at.time_ns,
+            own_ns,
+            values,
+        });
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Properties<'_> {
         found
     }
 
-    /// The values of each property of `spans`, but of those that are part of their key.
+    /// The values of each property of `spans`, but of those that are part of their key, or tell how long they took.
     fn columns(
         &mut self,
         spans: &[SampledSpan],
@@ -89,11 +89,8 @@ impl Properties<'_> {
         let process = self.definitions.thread(span.begin.thread).map(|thread| thread.process);
         match property {
             Property::Program => {
-                let name = |process| self.definitions.process(process).map(|process| &process.program);
-                // The first process of that name stands for it.
-                let same = |it: &tracer_format::Process| Some(&it.program) == process.and_then(name);
-                let first = self.definitions.processes.iter().position(same);
-                first.map_or(PropertyValue::Missing, |first| number(first as u64))
+                let first = process.and_then(|process| self.programs.get(process.index()));
+                first.map_or(PropertyValue::Missing, |&first| number(first.into()))
             }
             Property::Pid => process.map_or(PropertyValue::Missing, |process| number(process.0.into())),
             Property::Tid => number(span.begin.thread.0.into()),
@@ -265,6 +262,9 @@ fn matters(stage: usize, analysis: &Analysis) -> bool {
 
 fn is_key(property: Property, report: &StageReport) -> bool {
     let Property::Arg(arg) = property else { return false };
+    if report.stage.lasting.is_some_and(|lasting| lasting.arg == arg) {
+        return true;
+    }
     report.stage.key.parts.iter().any(|part| match *part {
         KeyPart::Seq => arg == 0,
         KeyPart::Arg(other) | KeyPart::Crossed { begin: other, .. } => arg == other,

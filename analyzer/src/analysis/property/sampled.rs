@@ -1,4 +1,5 @@
-//! Some spans of one stage, spread evenly over all of them, with their properties.
+//! Some spans of one stage, spread evenly over all of them, with their properties: those of the event that begins each, or
+//! of the one that tells all of it.
 
 use std::collections::HashMap;
 
@@ -22,12 +23,14 @@ pub(super) struct BeginValues {
 pub(super) struct SampledSpan {
     pub(super) key: KeyValue,
     pub(super) begin: Point,
+    /// When the event came that tells its properties, ns: by this it was chosen.
+    pub(super) told_ns: u64,
     /// How long it took; in a nested stage without the spans of the same stage inside, ns.
     pub(super) own_ns: u64,
     pub(super) values: BeginValues,
 }
 
-/// Some spans of one stage: whether a span is among them depends on when it begins alone.
+/// Some spans of one stage: whether a span is among them depends on when its properties were told alone.
 #[derive(Debug)]
 pub(super) struct SpanSample {
     most: usize,
@@ -50,14 +53,14 @@ impl SpanSample {
         Self { most, mask: 0, begun: HashMap::new(), spans: Vec::new(), count: 0 }
     }
 
-    /// Whether a span that begins at `time_ns` is kept.
+    /// Whether a span whose properties are told at `time_ns` is kept.
     pub(super) fn wants(&self, time_ns: u64) -> bool {
         mixed(time_ns) & self.mask == 0
     }
 
     /// A span begins.
     pub(super) fn begin(&mut self, at: Point, values: BeginValues) {
-        if self.begun.len() < 4 * self.most {
+        if self.begun.len() < 2 * self.most {
             self.begun.insert((at.thread, at.time_ns), values);
         }
     }
@@ -73,7 +76,7 @@ impl SpanSample {
         while self.spans.len() > self.most {
             self.mask = self.mask << 1 | 1;
             let mask = self.mask;
-            self.spans.retain(|span| mixed(span.begin.time_ns) & mask == 0);
+            self.spans.retain(|span| mixed(span.told_ns) & mask == 0);
             self.begun.retain(|(_, time_ns), _| mixed(*time_ns) & mask == 0);
         }
     }

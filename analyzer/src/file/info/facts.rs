@@ -191,7 +191,8 @@ fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
 fn stage_table(trace: &Trace<'_>) -> Table {
     let table = Table::new("Stages", &["stage", "from", "to", "key"].map(|name| (name, Align::Left)));
     let row = |stage: &tracer_format::StageDef| {
-        [&stage.name, &stage.from, &stage.to, &stage.key].map(|text| escape(text).into_owned()).into()
+        let key = if stage.key.is_empty() { "chosen by the reader" } else { &stage.key };
+        [&stage.name, &stage.from, &stage.to, key].map(|text| escape(text).into_owned()).into()
     };
     shown(table, trace.definitions.stages.iter().map(row))
 }

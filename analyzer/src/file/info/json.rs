@@ -1,5 +1,7 @@
 //! What a trace holds, as JSON: times in ns, sizes in bytes.
 
+use std::io::{self, Write};
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json as value};
 use tracer_format::{ClockAnchor, Cost, Gap, Host, Process, StageDef, Trace};
@@ -12,13 +14,13 @@ use crate::select::clock::rfc3339;
 /// Version of the form; it grows when a member changes its meaning or goes away, not when one is added.
 const VERSION: u32 = 1;
 
-/// Renders what `trace` holds, with a line end; with the events of each probe and process if `counts` are given.
-#[must_use]
-pub fn json(trace: &Trace<'_>, counts: Option<&Counts>) -> String {
-    let document = Document { trace, counts };
-    let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
-    text.push('\n');
-    text
+/// Writes what `trace` holds, with a line end; with the events of each probe and process if `counts` are given.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(trace: &Trace<'_>, counts: Option<&Counts>, mut out: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut out, &Document { trace, counts })?;
+    out.write_all(b"\n")
 }
 
 /// What is shown; as values, all of it would take many times the room of the text.

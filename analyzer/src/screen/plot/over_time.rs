@@ -7,7 +7,7 @@ use crate::analysis::{Analysis, EdgeMap, SLICES, Slices};
 use crate::pair::{Class, HandOff, Sink, Span};
 
 /// Stages, and hand-offs, that are watched; the first ones.
-const MAX_TRENDS: usize = 256;
+const MAX_TRENDS: usize = 64;
 
 /// Watches the complete spans and the hand-offs of a trace.
 #[derive(Debug)]

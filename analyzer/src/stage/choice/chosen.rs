@@ -10,7 +10,7 @@ use super::gather::gather;
 use super::sample::Sample;
 use super::widening::widen;
 use crate::select::Selection;
-use crate::stage::{Draft, Key, Scope, Stage};
+use crate::stage::{Draft, Key, Roles, Scope, Stage};
 
 /// Stages whose keys are known, and those whose keys are not.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +50,10 @@ pub struct Refused {
 /// Which numbers and which probes are selected does not count: the keys are the same for every part of a trace.
 #[must_use]
 pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -> Chosen {
-    let has_key = |draft: &Draft| draft.has_key || is_marked(&draft.stage, &trace.definitions);
-    let open: Vec<&Stage> = drafts.iter().filter(|draft| !has_key(draft)).map(|draft| &draft.stage).collect();
+    let facts = facts(drafts, &trace.definitions);
+    let is_open = |(draft, facts): &(&Draft, &SiteFacts)| !draft.has_key && !facts.is_marked;
+    let open: Vec<&Stage> =
+        drafts.iter().zip(&facts).filter(is_open).map(|(draft, _)| &draft.stage).collect();
     let gathered = gather(trace, &selection.of_every_probe(), &open);
     let sample = |at: usize| Sample { fired: &gathered.fired[at], lives: &gathered.lives };
     let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -68,9 +70,9 @@ pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -
         decisions.extend(of_provider.iter().map(|&at| &open[at].name[..]).zip(decided));
     }
     let mut chosen = Chosen::default();
-    for draft in drafts {
+    for (draft, facts) in drafts.iter().zip(&facts) {
         match decisions.remove(&draft.stage.name[..]) {
-            Some(decision) => chosen.add(&draft.stage, decision, &trace.definitions),
+            Some(decision) => chosen.add(&draft.stage, decision, facts.has_argument),
             None => chosen.push(draft.stage.clone(), Evidence { chosen: false, confirmed: true, few: false }),
         }
     }
@@ -83,7 +85,7 @@ impl Chosen {
         self.evidence.push(evidence);
     }
 
-    fn add(&mut self, stage: &Stage, decision: Decision, definitions: &Definitions) {
+    fn add(&mut self, stage: &Stage, decision: Decision, has_argument: bool) {
         let stage = stage.clone();
         match decision.key {
             Ok(candidate) => {
@@ -91,11 +93,8 @@ impl Chosen {
                 self.push(with_key(stage, candidate, &decision), evidence);
             }
             Err(Refusal::Few) => {
-                let key = if has_argument(&stage, definitions) {
-                    Key::seq()
-                } else {
-                    Key { scope: Scope::Tid, parts: Vec::new() }
-                };
+                let key =
+                    if has_argument { Key::seq() } else { Key { scope: Scope::Tid, parts: Vec::new() } };
                 let nested = key.scope == Scope::Tid;
                 let evidence = Evidence { chosen: true, confirmed: false, few: true };
                 self.push(Stage { key, nested, ..stage }, evidence);
@@ -115,24 +114,26 @@ fn with_key(stage: Stage, candidate: Candidate, decision: &Decision) -> Stage {
     }
 }
 
-/// Whether the recording was told which argument is the key.
-fn is_marked(stage: &Stage, definitions: &Definitions) -> bool {
-    sites(stage, definitions).any(|site| site.key_arg != 0)
+/// What the sites of a stage tell of its key.
+struct SiteFacts {
+    /// Whether the recording was told which argument is the key.
+    is_marked: bool,
+    /// Whether each of them has an argument.
+    has_argument: bool,
 }
 
-fn has_argument(stage: &Stage, definitions: &Definitions) -> bool {
-    sites(stage, definitions).all(|site| !site.args.is_empty())
-}
-
-fn sites<'a>(
-    stage: &'a Stage,
-    definitions: &'a Definitions,
-) -> impl Iterator<Item = &'a tracer_format::Site> {
-    let is_of = |site: &&tracer_format::Site| {
-        let mut probes = stage.begins.iter().chain(&stage.ends);
-        probes.any(|probe| probe.provider == site.provider && probe.probe == site.probe)
-    };
-    definitions.sites.iter().filter(is_of)
+fn facts(drafts: &[Draft], definitions: &Definitions) -> Vec<SiteFacts> {
+    let mut facts: Vec<SiteFacts> =
+        drafts.iter().map(|_| SiteFacts { is_marked: false, has_argument: true }).collect();
+    let roles = Roles::new(drafts.iter().map(|draft| &draft.stage));
+    for site in &definitions.sites {
+        for role in roles.of(site) {
+            let facts = &mut facts[role.stage];
+            facts.is_marked |= site.key_arg != 0;
+            facts.has_argument &= !site.args.is_empty();
+        }
+    }
+    facts
 }
 
 impl Refused {

@@ -6,13 +6,12 @@ use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace
 
 use super::sample::{ARGS, Fired, Life};
 use crate::select::Selection;
-use crate::stage::{ProbeName, Stage, number_of};
+use crate::stage::{Role, Roles, Stage, number_of};
 
-/// Events of all stages together; and of one in its sample, at most and at least: from 1024 on, decisions on recorded
-/// programs are those on all events.
-const MOST_OF_ALL: usize = 1 << 18;
+/// Events of all stages together; and of one in its sample, at most: from 1024 on, decisions on recorded programs are those on
+/// all events.
+const MOST_OF_ALL: usize = 1 << 16;
 const MOST: usize = 4096;
-const LEAST: usize = 1024;
 /// Events that are looked at for them, at most.
 const LOOKED_AT: u64 = 1 << 22;
 
@@ -63,18 +62,13 @@ struct Gatherer<'a> {
 
 impl<'a> Gatherer<'a> {
     fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
-        let is = |site: &Site, probes: &[ProbeName]| {
-            probes.iter().any(|probe| probe.provider == site.provider && probe.probe == site.probe)
-        };
+        let roles = Roles::new(stages.iter().copied());
         let uses = |site: &Site| {
-            let of = |(at, stage): (usize, &&Stage)| {
-                [(&stage.ends, true), (&stage.begins, false)]
-                    .into_iter()
-                    .filter(|(probes, _)| is(site, probes))
-                    .map(|(_, is_end)| (at, is_end))
-                    .collect::<Vec<_>>()
+            let of = |role: &Role| {
+                let end = role.ends.map(|_| (role.stage, true));
+                end.into_iter().chain(role.begins.map(|_| (role.stage, false)))
             };
-            stages.iter().enumerate().flat_map(of).collect()
+            roles.of(site).iter().flat_map(of).collect()
         };
         let mut programs: HashMap<&str, u32> = HashMap::new();
         let life = |process: &'a tracer_format::Process| {
@@ -89,7 +83,7 @@ impl<'a> Gatherer<'a> {
             current: vec![Vec::new(); stages.len()],
             best: vec![Vec::new(); stages.len()],
             looked_at: 0,
-            enough: (MOST_OF_ALL / stages.len().max(1)).clamp(LEAST, MOST),
+            enough: (MOST_OF_ALL / stages.len().max(1)).min(MOST),
         }
     }
 

@@ -164,7 +164,8 @@ fn not_held_up(stalls: Vec<Stall>, rows: &Buffers, definitions: &Definitions) ->
 }
 
 /// Rare silences of the processes that buffers come from, after which those come at once that were due. A source that has
-/// nothing to do is silent as well; it has nothing to make up for.
+/// nothing to do is silent as well; it has nothing to make up for. One that waits for a buffer that comes back to it, as a client
+/// for an answer, does not stand still: what took long is that buffer.
 fn of_sources(
     rows: &Buffers,
     definitions: &Definitions,
@@ -178,6 +179,20 @@ fn of_sources(
         came.sort_unstable();
         let (Some(first), Some(last)) = (came.first(), came.last()) else { continue };
         let all_ns = (last.0 - first.0) as f64;
+        let returning: Vec<(u64, u64)> = came
+            .iter()
+            .filter_map(|&(entered_ns, row)| Some((entered_ns, rows.hits(row).last()?)))
+            .filter(|(_, left)| process_of(left.thread, definitions) == process)
+            .map(|(entered_ns, left)| (entered_ns, left.time_ns))
+            .collect();
+        let awaits = |silence: &Silence| {
+            let covers = |&bounds: &(u64, u64)| {
+                within(bounds, (silence.from_ns, silence.to_ns())).is_some_and(|(from_ns, to_ns)| {
+                    (to_ns - from_ns) as f64 >= INSIDE * silence.len_ns as f64
+                })
+            };
+            returning.iter().any(covers)
+        };
         let longest = own.longest();
         let Some(usual_ns) = longest.get(RARE).map(|silence| silence.len_ns) else { continue };
         for &silence in longest[..RARE].iter().filter(|it| it.len_ns as f64 >= TIMES * usual_ns as f64) {
@@ -185,7 +200,7 @@ fn of_sources(
             let after = came.iter().filter(|(at_ns, _)| (silence.to_ns()..until_ns).contains(at_ns));
             let late: Vec<usize> = after.map(|&(_, row)| row).collect();
             let due = came.len() as f64 * silence.len_ns as f64 / all_ns;
-            if (late.len() as f64) < (CATCH_UP * due).max(due + CATCH_UP_LEAST) {
+            if awaits(&silence) || (late.len() as f64) < (CATCH_UP * due).max(due + CATCH_UP_LEAST) {
                 continue;
             }
             let program = definitions.process(process);

@@ -7,7 +7,9 @@ use crate::analysis::Latency;
 use crate::pair::{Class, Span, difference_ns};
 use crate::stage::{KeyValue, Scope, Stage};
 
-/// Buffers that are remembered while parts of them may come.
+/// Stages of parts that are counted.
+const MAX_COUNTED: usize = 16;
+/// Buffers that are remembered while parts of them may come, over all stages of parts.
 const REMEMBERED: usize = 1 << 16;
 /// Buffers of which it is looked where on the path their parts are.
 const PLACED: usize = 4096;
@@ -88,6 +90,7 @@ impl PartCounts {
                 }
             }
         }
+        all.truncate(MAX_COUNTED);
         all
     }
 
@@ -106,7 +109,7 @@ impl PartCounts {
         }
         self.open.insert(buffer, Known { count: 1, first_ns: begin.time_ns, last_ns: end.time_ns });
         self.order.push_back(buffer);
-        if self.order.len() > REMEMBERED {
+        if self.order.len() > REMEMBERED / MAX_COUNTED {
             self.settle();
         }
     }

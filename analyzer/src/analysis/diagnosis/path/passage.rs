@@ -7,7 +7,9 @@ use crate::stage::KeyValue;
 use crate::stage::key_index::{KeyIndex, hash};
 
 /// Buffers that are remembered while they are under way.
-const UNDER_WAY: usize = 1 << 17;
+const UNDER_WAY: usize = 1 << 16;
+/// The same for those of very many stages: entries, a buffer and a stage each.
+const UNDER_WAY_ENTRIES: usize = 1 << 17;
 /// Stages of a path, at most: a bit stands for each of their probes.
 pub(crate) const MAX_STAGES: usize = 32;
 
@@ -61,6 +63,7 @@ impl Passage {
 #[derive(Debug, Clone)]
 pub(crate) struct Passages {
     stages: usize,
+    under_way: usize,
     index: KeyIndex,
     keys: Vec<KeyValue>,
     points: Vec<Point>,
@@ -77,6 +80,7 @@ impl Passages {
     pub(crate) fn new(stages: usize) -> Self {
         Self {
             stages,
+            under_way: (UNDER_WAY_ENTRIES / stages.max(1)).min(UNDER_WAY),
             index: KeyIndex::default(),
             keys: Vec::new(),
             points: Vec::new(),
@@ -178,12 +182,12 @@ impl Passages {
 
     /// The oldest, if there are too many.
     pub(crate) fn too_many(&mut self) -> Option<(KeyValue, usize)> {
-        while self.index.len() > UNDER_WAY || self.order.len() > 2 * UNDER_WAY {
+        while self.index.len() > self.under_way || self.order.len() > 2 * self.under_way {
             let (slot, used) = self.order.pop_front()?;
             if self.uses[slot] != used {
                 continue;
             }
-            if self.index.len() > UNDER_WAY {
+            if self.index.len() > self.under_way {
                 return Some((self.keys[slot], slot));
             }
             // It is old, but there is room.

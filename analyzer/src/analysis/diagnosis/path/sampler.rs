@@ -6,6 +6,8 @@ use crate::stage::KeyValue;
 
 /// Buffers in a run.
 const RUN: usize = 4096;
+/// Moments in a row of a run, at most: rows of very many probes are fewer.
+const RUN_MOMENTS: usize = 6 * RUN;
 /// Runs that are kept.
 const RUNS: usize = 16;
 
@@ -13,6 +15,8 @@ const RUNS: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Sampler {
     width: usize,
+    /// Rows of a run.
+    run: usize,
     runs: Vec<Buffers>,
     /// Buffers so far.
     pub(crate) count: u64,
@@ -22,11 +26,12 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, runs: Vec::new(), count: 0, every: 1 }
+        let run = (RUN_MOMENTS / width.max(1)).min(RUN);
+        Self { width, run, runs: Vec::new(), count: 0, every: 1 }
     }
 
     pub(crate) fn push(&mut self, key: KeyValue, hits: &[Point]) {
-        let (run, first) = (self.count / RUN as u64, self.count.is_multiple_of(RUN as u64));
+        let (run, first) = (self.count / self.run as u64, self.count.is_multiple_of(self.run as u64));
         self.count += 1;
         if !run.is_multiple_of(self.every) {
             return;

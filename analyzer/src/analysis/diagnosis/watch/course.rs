@@ -19,6 +19,8 @@ use crate::stage::KeyValue;
 
 /// Buffers by which the order of the path is told.
 const TELLING: usize = 4096;
+/// The same, if they pass very many stages: entries, a buffer and a stage each.
+const TELLING_ENTRIES: usize = 1 << 16;
 /// Share of the buffers that must pass a probe for it to be on the path.
 const USUAL: f64 = 0.5;
 
@@ -97,7 +99,8 @@ impl Course {
         }
         self.passages.add(slot, local, span);
         if self.whole.is_none() {
-            if self.passages.len() + self.early.len() >= TELLING {
+            let telling = (TELLING_ENTRIES / self.stages.len().max(1)).min(TELLING);
+            if self.passages.len() + self.early.len() >= telling {
                 self.settle();
             }
         } else if !self.count_whole(span.key, slot)

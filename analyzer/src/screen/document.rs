@@ -1,0 +1,59 @@
+//! A JSON document whose long lists are written item by item: as values, they would take many times the room of their text.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
+
+/// Makes the items of a list, one after the other.
+type Items<'d> = Box<dyn Fn() -> Box<dyn Iterator<Item = Value> + 'd> + 'd>;
+
+/// A document: members, of which some are lists that are still to be made.
+pub(super) struct LongDocument<'d> {
+    members: Map<String, Value>,
+    lists: Vec<(&'static str, Items<'d>)>,
+}
+
+impl<'d> LongDocument<'d> {
+    /// Of the members of an object.
+    pub(super) fn of(object: Value) -> Self {
+        let members = if let Value::Object(members) = object { members } else { Map::new() };
+        Self { members, lists: Vec::new() }
+    }
+
+    /// The same with `items` in the place of member `name`.
+    pub(super) fn with_list<I: Iterator<Item = Value> + 'd>(
+        mut self,
+        name: &'static str,
+        items: impl Fn() -> I + 'd,
+    ) -> Self {
+        self.lists.push((name, Box::new(move || Box::new(items()))));
+        self
+    }
+
+    /// Renders it, with a line end.
+    pub(super) fn text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("the document has string keys only");
+        text.push('\n');
+        text
+    }
+}
+
+impl Serialize for LongDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.members.len()))?;
+        for (name, member) in &self.members {
+            match self.lists.iter().find(|(list, _)| list == name) {
+                Some((_, items)) => map.serialize_entry(name, &List(items))?,
+                None => map.serialize_entry(name, member)?,
+            }
+        }
+        map.end()
+    }
+}
+
+struct List<'l, 'd>(&'l Items<'d>);
+
+impl Serialize for List<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
