@@ -72,7 +72,7 @@ fn clock_text(text: &mut String, trace: &Known) -> std::fmt::Result {
     let offset_ns = anchors(trace).first().and_then(|anchor| i64::try_from(anchor.offset_ns()).ok());
     if let Some(offset_ns) = offset_ns {
         let (seconds, ns) = (offset_ns.div_euclid(1_000_000_000), offset_ns.rem_euclid(1_000_000_000));
-        writeln!(text, "\toffset_s = {seconds};\n\toffset = {ns};\n\tabsolute = true;")?;
+        writeln!(text, "\toffset_s = {seconds};\n\toffset = {ns};\n\tabsolute = TRUE;")?;
     }
     writeln!(
         text,
