@@ -125,9 +125,12 @@ exports() { scripts/validators/check_exports.sh "$bin/tracer" sample-traces/data
 
 # The job of docs/ci.md on the demo pipeline.
 ci() {
+  local file
   as_root scripts/ci_test.sh "$bin/tracer"
   /usr/bin/python3 -c 'import yaml' 2>/dev/null || install_packages python3-yaml
-  /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' docs/ci/workflow.yml
+  for file in docs/ci/*.yml; do
+    /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' "$file"
+  done
 }
 
 # Traces of several hosts as a dataset, its questions on real engines, and an exporter that is killed beside a reader.
@@ -135,6 +138,9 @@ fleet() {
   scripts/fleet.sh --small "$bin"
   echo "note: $(grep 'every row once' "$work/log")"
 }
+
+# Packages of the development build: what is in them and how they install is the same.
+package() { scripts/package.sh --bin "$bin/tracer" --out "$work/packages"; }
 
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {
@@ -162,6 +168,7 @@ step second-reader second_reader
 step exports exports
 step ci ci
 step fleet fleet
+step package package
 step demo demo
 step kernels kernels
 
