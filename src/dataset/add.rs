@@ -1,7 +1,7 @@
 //! Adding a trace to a dataset.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -56,16 +56,8 @@ impl Dataset {
         let staging =
             Staging::begin(&self.own()).with_context(|| format!("cannot write to {}", name(&self.root)))?;
         drop(lock);
-        for table in SharedTable::ALL {
-            let file = file_name(&addition.label.trace, table);
-            let written = staging.create(&file).map_err(Into::into).and_then(|file| {
-                let mut out = BufWriter::with_capacity(1 << 18, file);
-                dataset::write(addition.trace, measured, &addition.label, table, &mut out)?;
-                out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-                Ok::<_, tracer_analyzer::Error>(())
-            });
-            written.with_context(|| format!("cannot write {}", name(&staging.folder.join(&file))))?;
-        }
+        self.write(addition, measured, &staging)
+            .with_context(|| format!("cannot write to {}", name(&staging.folder)))?;
         let _lock = self.lock()?;
         if self.holds(addition)? {
             return Ok(Presence::WasThere);
@@ -101,24 +93,47 @@ impl Dataset {
         Ok(false)
     }
 
-    /// Puts the files of a trace in their places; the lock is held.
-    fn place(&self, addition: &Addition<'_, '_>, staging: &Staging) -> std::io::Result<()> {
+    /// Writes the files of a trace, which are on the disk then.
+    fn write(
+        &self,
+        addition: &Addition<'_, '_>,
+        measured: &MeasuredTrace,
+        staging: &Staging,
+    ) -> Result<(), tracer_analyzer::Error> {
+        let mut files = Vec::new();
         for table in SharedTable::ALL {
-            let file = &addition.label.trace.to_string();
-            let of_day = self.folder(table, Some(&addition.date));
-            let folder = of_day.join(format!("suite={}", addition.suite));
-            let path = folder.join(format!("{file}.parquet"));
-            remove_left(&of_day, &path)?;
-            make_folder(&folder)?;
-            fs::rename(staging.folder.join(file_name(&addition.label.trace, table)), &path)?;
-            sync(&folder)?;
+            let file = staging.create(&file_name(&addition.label.trace, table))?;
+            let mut out = BufWriter::with_capacity(1 << 18, file);
+            dataset::write(addition.trace, measured, &addition.label, table, &mut out)?;
+            files.push(out.into_inner().map_err(io::IntoInnerError::into_error)?);
+        }
+        Ok(sync(&files)?)
+    }
+
+    /// Puts the files of a trace in their places, that of `runs` when the others are there for good; the lock is held.
+    fn place(&self, addition: &Addition<'_, '_>, staging: &Staging) -> io::Result<()> {
+        let (runs, others) = SharedTable::ALL.split_last().expect("there are tables");
+        for tables in [others, &[*runs]] {
+            let mut folders = Vec::new();
+            for &table in tables {
+                let of_day = self.folder(table, Some(&addition.date));
+                let folder = of_day.join(format!("suite={}", addition.suite));
+                let path = folder.join(format!("{}.parquet", addition.label.trace));
+                remove_left(&of_day, &path)?;
+                make_folder(&folder)?;
+                fs::rename(staging.folder.join(file_name(&addition.label.trace, table)), &path)?;
+                folders.extend([folder, of_day, self.folder(table, None)]);
+            }
+            folders.extend([self.root.clone(), self.root.join("..")]);
+            let folders: Vec<File> = folders.iter().map(File::open).collect::<io::Result<_>>()?;
+            sync(&folders)?;
         }
         Ok(())
     }
 }
 
 /// Removes what a process that was killed left of the trace in other suites of the day.
-fn remove_left(of_day: &Path, path: &Path) -> std::io::Result<()> {
+fn remove_left(of_day: &Path, path: &Path) -> io::Result<()> {
     let Some(file) = path.file_name() else { return Ok(()) };
     let others = paths_in(of_day)?.into_iter().map(|suite| suite.join(file)).filter(|other| other != path);
     others.filter(|other| other.exists()).try_for_each(fs::remove_file)

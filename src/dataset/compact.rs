@@ -76,9 +76,10 @@ impl Dataset {
             ensure!(file.is_file(), "{} is there, which is no file of a dataset", name(file));
             fs::hard_link(file, new.join(file.file_name().unwrap_or_default()))?;
         }
-        sync(&new)?;
+        sync(&[File::open(&new)?])?;
         exchange(&new, folder).context("the file system cannot exchange two folders")?;
-        folder.parent().map_or(Ok(()), sync)?;
+        let above = folder.parent().unwrap_or(folder);
+        sync(&[File::open(above)?])?;
         Ok(Merged { files: gone.len() as u64, into: groups.len() as u64 })
     }
 }

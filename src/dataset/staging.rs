@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use crate::file::output::owner;
 
@@ -66,10 +67,16 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
         made => made?,
     }
     owner::hand_over(path);
-    path.parent().filter(|above| !above.as_os_str().is_empty()).map_or(Ok(()), sync)
+    Ok(())
 }
 
-/// Has the names in a folder reach the disk.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// Has files and folders reach the disk, all at the same time: that takes as long as one.
+pub(super) fn sync(files: &[File]) -> io::Result<()> {
+    thread::scope(|scope| {
+        let syncing: Vec<_> = files.iter().map(|file| scope.spawn(|| file.sync_all())).collect();
+        // Each is waited for, whatever came of the others.
+        let synced: Vec<_> =
+            syncing.into_iter().map(|one| one.join().expect("sync_all does not panic")).collect();
+        synced.into_iter().collect()
+    })
 }
