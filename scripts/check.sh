@@ -121,6 +121,9 @@ second_reader() {
   echo "note: $(tail -n 1 "$work/log")"
 }
 
+# Stages live, in a terminal.
+top() { as_root scripts/top_test.sh "$bin/tracer"; }
+
 exports() { scripts/validators/check_exports.sh "$bin/tracer" sample-traces/data/[!v]*.trace; }
 
 # The job of docs/ci.md on the demo pipeline.
@@ -166,6 +169,7 @@ step samples samples
 step readme readme
 step second-reader second_reader
 step exports exports
+step top top
 step ci ci
 step fleet fleet
 step package package

@@ -1,10 +1,12 @@
 //! The command line. Its types end here: verbs turn them into the libraries' options at once.
 
+pub(crate) mod manual;
 mod mistake;
 mod read;
 #[cfg(target_os = "linux")]
 mod record;
 mod select;
+mod top;
 #[cfg(target_os = "linux")]
 mod when;
 mod write;
@@ -19,6 +21,7 @@ pub(crate) use read::{
 #[cfg(target_os = "linux")]
 pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs, names_and_files};
 pub(crate) use select::{FilterArgs, StageArgs};
+pub(crate) use top::{LookArgs, TopArgs};
 #[cfg(target_os = "linux")]
 pub(crate) use when::When;
 pub(crate) use write::{
@@ -61,6 +64,8 @@ pub(crate) enum Verb {
     Export(ExportArgs),
     /// Write what a trace says as one page for the browser, which loads nothing
     Report(ReportArgs),
+    /// Show stages live: of running processes, of a command, or of a trace
+    Top(Box<TopArgs>),
     /// Show a trace in the Perfetto UI, in the browser
     Open(OpenArgs),
     /// Write a part of a trace to a new one

@@ -1,6 +1,7 @@
 //! Files that the verbs share: what they read, and what they write.
 
 pub(crate) mod budget;
+pub(crate) mod growing;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod presets;

@@ -16,6 +16,8 @@ mod done;
 mod file;
 #[cfg(target_os = "linux")]
 mod recording;
+mod terminal;
+mod top;
 mod verb;
 
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::Verify(args) => verb::info::verify(&args),
         Verb::Export(args) => verb::export::export(&args),
         Verb::Report(args) => verb::report::report(&args),
+        Verb::Top(args) => verb::top::top(*args),
         Verb::Open(args) => verb::open::open(&args),
         Verb::Cut(args) => verb::rewrite::cut(&args),
         Verb::Merge(args) => verb::rewrite::merge(&args),
@@ -67,8 +70,8 @@ fn run(verb: Verb) -> anyhow::Result<Done> {
         Verb::Import(args) => verb::rewrite::import(&args),
         #[cfg(target_os = "linux")]
         Verb::Doctor(args) => verb::doctor::doctor(&args),
-        Verb::Completions { shell } => verb::manual::completions(shell),
-        Verb::Man { verb } => verb::manual::man(verb.as_deref()),
+        Verb::Completions { shell } => cli::manual::completions(shell),
+        Verb::Man { verb } => cli::manual::man(verb.as_deref()),
     }
 }
 

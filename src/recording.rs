@@ -25,8 +25,21 @@ use ready::Ready;
 use screen::Screen;
 use when::Watcher;
 
+/// What looks on while a recording is made, in another thread.
+pub(crate) trait Onlooker {
+    /// What takes the bytes of the trace, beside the file, if it is kept in one.
+    fn taker(&self) -> Box<dyn Write + Send>;
+
+    /// What the recorder says.
+    fn notice(&self, notice: &Notice<'_>);
+}
+
 /// Records into a trace, and says what came of it; `opened` will know the files.
-pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done> {
+pub(crate) fn record(
+    args: &RecordArgs,
+    opened: &Opened,
+    onlooker: Option<&dyn Onlooker>,
+) -> anyhow::Result<Done> {
     if args.print && is_standard(&args.output) {
         return Err(Mistake("--print and -o - both want standard output; give -o a file".to_owned()).into());
     }
@@ -40,9 +53,12 @@ pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done>
     let watcher = args.when.clone().map(|when| Watcher::new(when, given.clone()));
     let fired = watcher.as_ref().map(Watcher::fired);
     let inputs: Vec<&Path> = args.stages.stages_file.as_deref().into_iter().collect();
+    let is_kept = onlooker.is_none() || !is_standard(&args.output);
     // A file that is in the way is told now, not when the first event comes.
-    let first = Output::create(&args.output, args.force, &inputs)?.synced(args.sync);
-    let placing = first.placing();
+    let first = is_kept.then(|| Output::create(&args.output, args.force, &inputs)).transpose()?;
+    let first = first.map(|first| first.synced(args.sync));
+    let placing = first.as_ref().map(Output::placing);
+    let files = first.map(|first| files::files(args, first, opened.clone()));
     let output = tracer_recorder::Output {
         // What a command starts, and what is waited for, may have any probe.
         accept: (args.command.is_empty() && !args.wait).then(|| {
@@ -51,7 +67,7 @@ pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done>
                 args.when.as_ref().map_or(Ok(()), |when| when::accept(when, &given, sites))
             }) as _
         }),
-        open: files::files(args, first, opened.clone()),
+        open: files::seen(files, onlooker.map(Onlooker::taker)),
         print: args.print.then(|| Box::new(io::stdout()) as Box<dyn Write + Send>),
         watch: watcher.map(|mut watcher| {
             Box::new(move |definitions: &Definitions, columns: &Columns| watcher.watch(definitions, columns))
@@ -64,10 +80,13 @@ pub(crate) fn record(args: &RecordArgs, opened: &Opened) -> anyhow::Result<Done>
     };
     let mut screen = Screen::new(args, ready);
     let result = tracer_recorder::record(&options, output, &mut |notice| {
-        if matches!(notice, Notice::Ready { .. }) && args.last.is_none() {
+        if let (Notice::Ready { .. }, Some(placing), None) = (&notice, &placing, args.last) {
             placing.place();
         }
         screen.show(&notice);
+        if let Some(onlooker) = onlooker {
+            onlooker.notice(&notice);
+        }
     });
     screen.bar.finish_and_clear();
     let summary = result.with_context(|| format!("cannot record to {}", input::name(&args.output)))?;

@@ -8,10 +8,10 @@ pub(crate) mod export;
 pub(crate) mod info;
 #[cfg(target_os = "linux")]
 pub(crate) mod list;
-pub(crate) mod manual;
 pub(crate) mod open;
 #[cfg(target_os = "linux")]
 pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod rewrite;
+pub(crate) mod top;

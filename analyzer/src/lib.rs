@@ -31,7 +31,7 @@
 //! | [`stage`] | what a stage is, which ones there are, and which key each has, as its events tell |
 //! | [`pair`] | which events belong together: spans and hand-offs |
 //! | [`analysis`] | one pass over a trace, and what it comes down to; runs side by side |
-//! | [`screen`] | an analysis as it is shown: text, Markdown, JSON, plots, a page for the browser |
+//! | [`screen`] | an analysis as it is shown: text, Markdown, JSON, plots, a page for the browser; a recording that still goes on |
 //! | [`picture`] | a trace for timeline viewers: Chrome JSON, Perfetto, CTF |
 //! | [`tables`] | a trace for data engineers: Parquet, Arrow, CSV |
 //! | [`replay`] | the documented log again |

@@ -19,4 +19,4 @@ pub use pairer::{Pairer, WAITING_SLOTS};
 pub use remembered::RECENT_KEYS;
 pub use sink::Sink;
 pub(crate) use span::difference_ns;
-pub use span::{Class, Edge, HandOff, Point, Side, Span};
+pub use span::{Census, Class, Edge, HandOff, Point, Side, Span, UnderWay};

@@ -4,12 +4,12 @@
 pub mod diff;
 pub mod html;
 pub mod junit;
+pub mod live;
 pub mod plot;
 
 mod analysis;
 mod budget;
 mod diagnosis;
-mod document;
 mod groups;
 mod json;
 mod tree;

@@ -205,7 +205,7 @@ pub(crate) enum TextFormat {
     Json,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+pub(super) fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
     speed.ok_or_else(|| "expected a number above 0".to_owned())
 }

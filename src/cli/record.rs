@@ -11,6 +11,7 @@ use tracer_format::log::escape;
 use super::mistake::Mistake;
 use super::read::TextFormat;
 use super::select::StageArgs;
+use super::top::LookArgs;
 use super::when::When;
 
 #[derive(Debug, Args)]
@@ -42,6 +43,11 @@ pub(crate) struct RecordArgs {
     /// Print the log to standard output while recording
     #[arg(long)]
     pub(crate) print: bool,
+    /// Show the stages live, as tracer top does
+    #[arg(long, conflicts_with_all = ["print", "rotate", "last"])]
+    pub(crate) top: bool,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
     /// How to attach: auto, multi (Linux 6.6 and newer) or perf
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) attach: AttachArg,

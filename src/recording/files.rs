@@ -63,3 +63,40 @@ pub(super) fn files<'a>(args: &RecordArgs, first: Output, opened: Opened) -> Ope
         Ok(Box::new(output) as Box<dyn Write + Send>)
     })
 }
+
+/// Opens those `files`, if there are any, so that `taker` gets the bytes too; it takes those of one file.
+pub(super) fn seen<'a>(mut files: Option<Open<'a>>, taker: Option<Box<dyn Write + Send>>) -> Open<'a> {
+    let mut taker = match (taker, files) {
+        (None, Some(files)) => return files,
+        (taker, opening) => {
+            files = opening;
+            taker
+        }
+    };
+    Box::new(move |part| {
+        let taker = taker.take().ok_or_else(|| io::Error::other("one file is looked at"))?;
+        Ok(match &mut files {
+            Some(open) => Box::new(Both { file: open(part)?, taker }),
+            None => taker,
+        })
+    })
+}
+
+/// Writes to a file, and then what was written to something else as well.
+struct Both<'a> {
+    file: Box<dyn Write + Send + 'a>,
+    taker: Box<dyn Write + Send>,
+}
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.taker.write_all(&bytes[..written])?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.taker.flush()
+    }
+}

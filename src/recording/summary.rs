@@ -32,7 +32,11 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
             }
         }
     } else {
-        let name = if is_standard(&args.output) { "standard output".to_owned() } else { name(&args.output) };
+        let name = match is_standard(&args.output) {
+            true if args.top => "not kept".to_owned(),
+            true => "standard output".to_owned(),
+            false => name(&args.output),
+        };
         say!("{name}: {events} events, {lost} lost, {time}, {}", bytes(summary.bytes, events));
     }
     // What was skipped has been said.

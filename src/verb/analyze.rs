@@ -9,7 +9,7 @@ use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::analysis::group::{GroupBy, Grouping};
 use tracer_analyzer::analysis::{Growth, Properties};
 use tracer_analyzer::screen::Detail;
-use tracer_analyzer::screen::plot::{self, Letters, OverTime};
+use tracer_analyzer::screen::plot::{self, OverTime};
 use tracer_analyzer::{Selection, analysis, report, screen, stage};
 
 use crate::cli::{AnalyzeArgs, Mistake, ReportFormat};
@@ -17,6 +17,7 @@ use crate::done::Done;
 use crate::file::input::{Input, name};
 use crate::file::output::Output;
 use crate::file::{budget, stages, trace};
+use crate::terminal::{letters, room};
 
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     if args.plot && !matches!(args.format, ReportFormat::Text) {
@@ -75,18 +76,3 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
 
 /// Letters of a line of a report, at least, and where standard output is no terminal.
 const LEAST: usize = 80;
-
-/// Letters of a line: of the variable COLUMNS, else of the terminal.
-fn room() -> Option<usize> {
-    let given = || std::env::var("COLUMNS").ok()?.parse::<usize>().ok();
-    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-    given().or_else(terminal)
-}
-
-/// What plots are made of, as the locale has it.
-fn letters() -> Letters {
-    let set = |name: &&str| std::env::var(name).ok().filter(|locale| !locale.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or_default().to_lowercase();
-    let is_unicode = locale.contains("utf-8") || locale.contains("utf8");
-    if is_unicode { Letters::Unicode } else { Letters::Ascii }
-}

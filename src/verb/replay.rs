@@ -11,6 +11,7 @@ use crate::cli::{LogFormat, ReplayArgs, TimeArg};
 use crate::done::Done;
 use crate::file::input::{Input, is_pipe};
 use crate::file::trace;
+use crate::terminal::has_colours;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let filter = (&args.filter).into();
@@ -58,7 +59,6 @@ fn shape(args: &ReplayArgs) -> Option<LogShape> {
         Some(TimeArg::Delta) => TimeForm::Delta,
         None => TimeForm::Clock,
     };
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
-    let colours = io::stdout().is_terminal() && !no_colour;
+    let colours = io::stdout().is_terminal() && has_colours();
     (args.time.is_some() || args.threads).then_some(LogShape::Lines { time, threads: args.threads, colours })
 }

@@ -20,4 +20,5 @@ mod open;
 mod presets;
 mod redact;
 mod replace;
+mod top;
 mod verbs;

@@ -18,7 +18,7 @@ impl<V> Default for EdgeMap<V> {
 impl<V> EdgeMap<V> {
     /// The value of the way, made by `make` the first time.
     pub(crate) fn get_or_insert(&mut self, from: Edge, to: Edge, make: impl FnOnce() -> V) -> &mut V {
-        let index = 2 * from.stage as usize + usize::from(from.side == Side::End);
+        let index = index_of(from);
         if index >= self.ways.len() {
             self.ways.resize_with(index + 1, Vec::new);
         }
@@ -30,6 +30,24 @@ impl<V> EdgeMap<V> {
         &mut ways[at].1
     }
 
+    /// The value of the way, if there is one.
+    pub(crate) fn get(&self, from: Edge, to: Edge) -> Option<&V> {
+        let ways = self.ways.get(index_of(from))?;
+        ways.iter().find(|(known, _)| *known == to).map(|(_, value)| value)
+    }
+
+    /// All ways with their values, by the edge they leave.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = (Edge, Edge, &V)> {
+        let ways = self.ways.iter().enumerate();
+        ways.flat_map(|(index, ways)| ways.iter().map(move |(to, value)| (edge_at(index), *to, value)))
+    }
+
+    /// The same, to take them.
+    pub(crate) fn into_ways(self) -> impl Iterator<Item = (Edge, Edge, V)> {
+        let ways = self.ways.into_iter().enumerate();
+        ways.flat_map(|(index, ways)| ways.into_iter().map(move |(to, value)| (edge_at(index), to, value)))
+    }
+
     /// All values, ordered by their edges.
     pub(crate) fn into_values(self) -> Vec<V> {
         let sorted = |mut ways: Vec<(Edge, V)>| {
@@ -38,4 +56,13 @@ impl<V> EdgeMap<V> {
         };
         self.ways.into_iter().flat_map(sorted).collect()
     }
+}
+
+fn index_of(edge: Edge) -> usize {
+    2 * edge.stage as usize + usize::from(edge.side == Side::End)
+}
+
+fn edge_at(index: usize) -> Edge {
+    let side = if index.is_multiple_of(2) { Side::Begin } else { Side::End };
+    Edge { stage: u32::try_from(index / 2).unwrap_or(u32::MAX), side }
 }

@@ -15,7 +15,7 @@ use std::io;
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
-use super::span::{Class, Point, Side};
+use super::span::{Census, Class, Point, Side};
 use crate::stage::Scope;
 use cell::{Cell, CellState};
 use chain::{Chains, Slot};
@@ -92,6 +92,27 @@ impl Keyed {
             Side::Begin => step.begin(event, out),
             Side::End => step.end(event, out),
         }
+    }
+
+    /// Counts where the keys are, of the older ones at most `most`.
+    pub(super) fn count(&self, most: usize, census: &mut Census) {
+        census.is_partial |= self.slots.latest(most, |_, cells| {
+            let mut last: Option<(u64, u32, Side)> = None;
+            for (cell, &stage) in cells.iter().zip(&self.stages) {
+                let seen = match cell.state {
+                    CellState::Begun | CellState::Swapped | CellState::Tangled => {
+                        census.open[stage as usize].add(cell.begin_ns());
+                        (cell.begin_ns(), stage, Side::Begin)
+                    }
+                    CellState::Complete => (cell.end_ns(), stage, Side::End),
+                    CellState::Unseen | CellState::Ended | CellState::Closed => continue,
+                };
+                last = last.filter(|&(time_ns, ..)| time_ns > seen.0).or(Some(seen));
+            }
+            if let Some((time_ns, stage, side)) = last {
+                census.resting[stage as usize][side as usize].add(time_ns);
+            }
+        });
     }
 
     /// Nothing more comes.

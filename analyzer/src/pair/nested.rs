@@ -9,7 +9,7 @@ use std::io;
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
-use super::span::{Class, Point, Side};
+use super::span::{Census, Class, Point, Side};
 use crate::stage::Scope;
 
 /// Begins that one end may unwind.
@@ -122,6 +122,21 @@ impl Nested {
         }
         out.given_up[stage as usize] += 1;
         out.span(stage, Class::Open, key, Seen::open(event.point, u64::MAX))
+    }
+
+    /// Counts the begins that are open, and looks for the oldest among at most so many.
+    pub(super) fn count(&self, most: usize, census: &mut Census) {
+        let open = &mut census.open[self.stage as usize];
+        let mut left = most;
+        self.stacks.latest(most, |stack, _| {
+            let mut top = stack.top;
+            while let Some(position) = top.checked_sub(1).filter(|_| left > 0) {
+                let begin = &self.pool.begins[position as usize];
+                open.add(begin.point.time_ns);
+                (top, left) = (begin.below, left - 1);
+            }
+        });
+        open.count = (self.pool.begins.len() - self.pool.free.len()) as u64;
     }
 
     /// Nothing more comes.

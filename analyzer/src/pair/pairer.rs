@@ -25,7 +25,7 @@ use super::out::{KeyRef, Out, Seen};
 use super::remembered::{RECENT_KEYS, Room};
 use super::sink::Sink;
 use super::source::{Argument, KeySource};
-use super::span::{Class, Point, Side};
+use super::span::{Census, Class, Point, Side, UnderWay};
 use crate::select::LossTimes;
 use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, Stage};
 
@@ -37,6 +37,9 @@ const RECENT_SLOTS: usize = 1 << 17;
 
 /// Rows whose slots are looked at ahead, all at once.
 const AHEAD: usize = 64;
+
+/// Keys that are counted, beside the latest, when it is asked what is under way.
+const COUNTED_KEYS: usize = 1 << 16;
 
 /// Pairs the events of all stages.
 #[derive(Debug)]
@@ -165,6 +168,11 @@ impl Pairer {
         self.loss = loss;
     }
 
+    /// Knows of a time in which events are missing, of which more may come.
+    pub(crate) fn expect(&mut self, from_ns: u64, to_ns: u64) {
+        self.loss.add(from_ns, to_ns);
+    }
+
     /// Takes a time in which events are missing, when no more event of it comes.
     pub fn lost(&mut self, from_ns: u64, to_ns: u64) {
         self.loss.add(from_ns, to_ns);
@@ -249,6 +257,23 @@ impl Pairer {
             }
             keyed.look(&places[..found], rows.len());
         }
+    }
+
+    /// Where the keys are at present.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let (open, resting) = (UnderWay::default(), [UnderWay::default(); 2]);
+        let stages = self.stages.len();
+        let mut census =
+            Census { open: vec![open; stages], resting: vec![resting; stages], is_partial: false };
+        for group in &self.groups {
+            match group {
+                Group::Keyed(keyed) => keyed.count(COUNTED_KEYS, &mut census),
+                Group::Nested(nested) => nested.count(COUNTED_KEYS, &mut census),
+                Group::Lasting(..) => {}
+            }
+        }
+        census
     }
 
     /// Nothing more comes: hands on what is open, orphan or inverted.

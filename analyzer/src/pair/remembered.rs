@@ -121,6 +121,18 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
         Ok(())
     }
 
+    /// Calls `found` with the latest slots, the newest first, and with `most` of the older ones; tells whether there are more.
+    pub(super) fn latest(&self, most: usize, mut found: impl FnMut(&H, &[E])) -> bool {
+        for (slots, most) in [(&self.recent, usize::MAX), (&self.waiting, most)] {
+            let newest_first = (0..slots.oldest()).rev().chain((slots.oldest()..slots.len()).rev());
+            newest_first.take(most).for_each(|position| {
+                let (head, entries) = slots.look(position);
+                found(head, entries);
+            });
+        }
+        self.waiting.len() > most
+    }
+
     /// Calls `found` with all slots, oldest first.
     pub(super) fn for_each<X>(
         &mut self,

@@ -98,6 +98,11 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         (key, &mut self.heads[position], &mut self.entries[position * self.width..][..self.width])
     }
 
+    /// The head and the entries of a slot, to look at.
+    pub(crate) fn look(&self, position: usize) -> (&H, &[E]) {
+        (&self.heads[position], &self.entries[position * self.width..][..self.width])
+    }
+
     /// Copies the slot at `position` into `other`, where it has none.
     pub(crate) fn copy_to(&self, position: usize, other: &mut Self) {
         let to = other.insert(self.key(position));

@@ -121,6 +121,33 @@ impl HandOff {
     }
 }
 
+/// How many there are of something that has begun, and since when the oldest is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnderWay {
+    /// How many.
+    pub count: u64,
+    /// CLOCK_MONOTONIC, ns; 0 if there is none.
+    pub since_ns: u64,
+}
+
+impl UnderWay {
+    pub(super) fn add(&mut self, since_ns: u64) {
+        self.since_ns = if self.count == 0 { since_ns } else { self.since_ns.min(since_ns) };
+        self.count += 1;
+    }
+}
+
+/// Where the keys of all stages are at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Spans of each stage that have begun and not ended.
+    pub open: Vec<UnderWay>,
+    /// Keys of which the begin or the end of a stage was seen last, by [`Side`]; not of stages by thread.
+    pub resting: Vec<[UnderWay; 2]>,
+    /// Whether there are older keys, which were not counted.
+    pub is_partial: bool,
+}
+
 /// `to - from`, at the limits of the type if it is beyond them.
 pub(crate) fn difference_ns(from: u64, to: u64) -> i64 {
     to.checked_signed_diff(from).unwrap_or(if to > from { i64::MAX } else { i64::MIN })

@@ -4,7 +4,7 @@ use serde_json::{Value, json as value};
 use tracer_format::log::escape;
 
 use super::budget::{self, OfRun};
-use super::document::LongDocument;
+use super::json::LongDocument;
 use super::json::latency as latency_members;
 use crate::analysis::Summary;
 use crate::analysis::compare::{Comparison, Item, Percentile, Pooled, RunSet, Shift, Verdict};

@@ -1,12 +1,13 @@
 //! An analysis as JSON: stable, described by `format-spec/analyze.schema.json`. All times are ns.
 
+mod document;
+
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
 use super::budget;
 use super::diagnosis::diagnosed;
-use super::document::LongDocument;
 use super::groups;
 use super::tree;
 use crate::analysis::{Analysis, HandOffReport, Latency, ProbeCount, StageReport, Summary};
@@ -14,6 +15,7 @@ use crate::pair::{Class, Edge, Side, Span};
 use crate::select::clock::rfc3339;
 use crate::stage::choice::Refused;
 use crate::stage::{KeyValue, ProbeName, Stage};
+pub(super) use document::LongDocument;
 
 /// Version of the form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;

@@ -174,7 +174,7 @@ impl Selection {
         }
         let mut run = rows.start..rows.start;
         for row in rows {
-            if self.selects(trace, columns, row) {
+            if self.selects(&trace.definitions, columns, row) {
                 run.end = row + 1;
                 continue;
             }
@@ -186,19 +186,20 @@ impl Selection {
         if run.is_empty() { Ok(()) } else { found(run) }
     }
 
-    fn selects(&self, trace: &Known, columns: &Columns, row: usize) -> bool {
+    /// Whether a row is selected.
+    pub(crate) fn selects(&self, definitions: &Definitions, columns: &Columns, row: usize) -> bool {
         let time_ns = columns.time_ns[row];
         let listed =
             |list: &[bool], id: u32| list.is_empty() || list.get(id as usize).copied().unwrap_or_default();
         let process =
-            || trace.definitions.process_of(columns.thread[row]).map_or(HostId::NONE, |process| process.host);
+            || definitions.process_of(columns.thread[row]).map_or(HostId::NONE, |process| process.host);
         let host = if self.times.is_of_every_host() { HostId::NONE } else { process() };
         self.times.contain(host, time_ns)
             && listed(&self.sites, columns.site[row].0)
             && listed(&self.threads, columns.thread[row].0)
             && self.keys.is_none_or(|keys| {
-                let key = columns.key(row, &trace.definitions);
-                let site = trace.definitions.site(columns.site[row]);
+                let key = columns.key(row, definitions);
+                let site = definitions.site(columns.site[row]);
                 let kind = site.and_then(|site| site.args.get(site.key_index()?));
                 let unsigned = matches!(kind, Some(ArgKind::Unsigned(_)));
                 key.is_some_and(|bits| keys.contains(bits, unsigned))

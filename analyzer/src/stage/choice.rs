@@ -15,7 +15,8 @@ mod unwinding;
 mod widening;
 
 pub use candidate::Candidate;
-pub use chosen::{Chosen, Evidence, Refused, choose_keys};
+pub use chosen::{Chosen, Evidence, Refused, choose_keys, choose_keys_heard};
 pub use decision::{Decision, Refusal, decide};
+pub use gather::Heard;
 pub use sample::{ARGS, Fired, Life, Sample};
 pub use widening::widen;

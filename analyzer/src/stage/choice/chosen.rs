@@ -6,7 +6,7 @@ use tracer_format::{Definitions, Trace};
 
 use super::candidate::Candidate;
 use super::decision::{Decision, Refusal, decide, keep_number};
-use super::gather::gather;
+use super::gather::{Gathered, Heard, gather, gather_heard};
 use super::sample::Sample;
 use super::widening::widen;
 use crate::select::Selection;
@@ -51,10 +51,32 @@ pub struct Refused {
 #[must_use]
 pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -> Chosen {
     let facts = facts(drafts, &trace.definitions);
-    let is_open = |(draft, facts): &(&Draft, &SiteFacts)| !draft.has_key && !facts.is_marked;
-    let open: Vec<&Stage> =
-        drafts.iter().zip(&facts).filter(is_open).map(|(draft, _)| &draft.stage).collect();
+    let open = without_key(drafts, &facts);
     let gathered = gather(trace, &selection.of_every_probe(), &open);
+    settle((drafts, &facts), &open, &gathered)
+}
+
+/// The same, from what has been heard of a recording so far.
+#[must_use]
+pub fn choose_keys_heard<'a>(
+    definitions: &Definitions,
+    drafts: &[Draft],
+    heard: impl Iterator<Item = Heard<'a>>,
+) -> Chosen {
+    let facts = facts(drafts, definitions);
+    let open = without_key(drafts, &facts);
+    let gathered = gather_heard(definitions, &open, heard);
+    settle((drafts, &facts), &open, &gathered)
+}
+
+/// Those whose key is to be chosen.
+fn without_key<'a>(drafts: &'a [Draft], facts: &[SiteFacts]) -> Vec<&'a Stage> {
+    let is_open = |(draft, facts): &(&Draft, &SiteFacts)| !draft.has_key && !facts.is_marked;
+    drafts.iter().zip(facts).filter(is_open).map(|(draft, _)| &draft.stage).collect()
+}
+
+/// Chooses the keys of `open`, which are those of `drafts` without one, from their samples.
+fn settle((drafts, facts): (&[Draft], &[SiteFacts]), open: &[&Stage], gathered: &Gathered) -> Chosen {
     let sample = |at: usize| Sample { fired: &gathered.fired[at], lives: &gathered.lives };
     let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, stage) in open.iter().enumerate() {
@@ -70,7 +92,7 @@ pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -
         decisions.extend(of_provider.iter().map(|&at| &open[at].name[..]).zip(decided));
     }
     let mut chosen = Chosen::default();
-    for (draft, facts) in drafts.iter().zip(&facts) {
+    for (draft, facts) in drafts.iter().zip(facts) {
         match decisions.remove(&draft.stage.name[..]) {
             Some(decision) => chosen.add(&draft.stage, decision, facts.has_argument),
             None => chosen.push(draft.stage.clone(), Evidence { chosen: false, confirmed: true, few: false }),

@@ -1,6 +1,7 @@
 //! Gathers samples: the first events of each stage that have no loss among them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace};
 
@@ -22,6 +23,37 @@ pub(super) struct Gathered {
     pub(super) fired: Vec<Vec<Fired>>,
     /// When each process fired.
     pub(super) lives: Vec<Life>,
+}
+
+/// A piece of a recording that is still going on.
+#[derive(Debug, Clone)]
+pub enum Heard<'a> {
+    /// Events, and which rows of them.
+    Events(&'a Columns, Vec<Range<usize>>),
+    /// Events are missing here.
+    Gap,
+}
+
+/// Takes the pieces in `heard` until there are enough events of every stage.
+pub(super) fn gather_heard<'a>(
+    definitions: &Definitions,
+    stages: &[&Stage],
+    heard: impl Iterator<Item = Heard<'a>>,
+) -> Gathered {
+    let mut gatherer = Gatherer::new(definitions, stages);
+    for piece in heard {
+        match piece {
+            Heard::Events(columns, rows) => {
+                rows.into_iter().flatten().for_each(|row| gatherer.event(columns, row));
+            }
+            Heard::Gap => gatherer.gap(),
+        }
+        if gatherer.has_enough() {
+            break;
+        }
+    }
+    gatherer.gap();
+    Gathered { fired: gatherer.best, lives: gatherer.lives }
 }
 
 /// Reads the selected events of `trace` until there are enough of every stage.

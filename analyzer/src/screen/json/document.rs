@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 type Items<'d> = Box<dyn Fn() -> Box<dyn Iterator<Item = Value> + 'd> + 'd>;
 
 /// A document: members, of which some are lists that are still to be made.
-pub(super) struct LongDocument<'d> {
+pub(in crate::screen) struct LongDocument<'d> {
     members: Map<String, Value>,
     lists: Vec<(&'static str, Items<'d>)>,
 }
 
 impl<'d> LongDocument<'d> {
     /// Of the members of an object.
-    pub(super) fn of(object: Value) -> Self {
+    pub(in crate::screen) fn of(object: Value) -> Self {
         let members = if let Value::Object(members) = object { members } else { Map::new() };
         Self { members, lists: Vec::new() }
     }
 
     /// The same with `items` in the place of member `name`.
-    pub(super) fn with_list<I: Iterator<Item = Value> + 'd>(
+    pub(in crate::screen) fn with_list<I: Iterator<Item = Value> + 'd>(
         mut self,
         name: &'static str,
         items: impl Fn() -> I + 'd,
@@ -30,7 +30,7 @@ impl<'d> LongDocument<'d> {
     }
 
     /// Renders it, with a line end.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::screen) fn text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("the document has string keys only");
         text.push('\n');
         text

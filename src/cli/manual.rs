@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use tracer_format::grammar::nearest;
 use tracer_format::log::escape;
 
-use crate::cli::{Cli, Mistake};
+use super::{Cli, Mistake};
 use crate::done::Done;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Done> {
