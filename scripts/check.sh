@@ -48,6 +48,7 @@ tools() {
   [[ -x /usr/lib/jvm/java-17-openjdk-amd64/bin/java ]] || install_packages openjdk-17-jre-headless
   need ruby3.1 ruby3.1
   need php8.2 php8.2-cli
+  [[ -x /usr/sbin/libvirtd && -x /usr/bin/virsh ]] || install_packages libvirt-daemon libvirt-clients
   scripts/validators/setup.sh
 }
 

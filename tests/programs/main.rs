@@ -13,6 +13,7 @@ mod hold;
 mod identity;
 mod interpreters;
 mod launch;
+mod libvirt;
 mod many;
 mod namespace;
 mod pipelines;
