@@ -5,8 +5,12 @@ mod made;
 use made::{DOCUMENTED_LOG, log_of, pipeline_log, trace_of};
 use serde_json::Value;
 use tracer_analyzer::replay::{LogShape, TimeForm, replay_shaped};
-use tracer_analyzer::{Error, Selection};
-use tracer_format::Trace;
+use tracer_analyzer::{Error, Filter, Selection};
+use tracer_format::grammar::Moment;
+use tracer_format::{
+    ClockAnchor, Firing, Host, Process, ProcessId, Site, SiteId, Thread, ThreadId, Trace, Writer,
+    WriterOptions,
+};
 
 fn shaped(log: &str, shape: LogShape) -> String {
     let bytes = trace_of(log);
@@ -89,4 +93,36 @@ fn every_event_and_every_loss_is_a_line_of_json() {
         LogShape::JsonLines,
     );
     assert!(strings.contains(r#""args":[1,"a\"b",-3]"#), "{strings}");
+}
+
+/// Two hosts whose clocks say different wall times at the same moment: each event has its own host's.
+#[test]
+fn wall_time_is_that_of_the_events_own_host() {
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+    let site = Site { provider: "p".to_owned(), probe: "x".to_owned(), ..Site::default() };
+    writer.site(site).unwrap();
+    for (pid, realtime_ns) in [(10, 1_000_000), (20, 5_000_000)] {
+        let host = writer.host(Host::default()).unwrap();
+        let process = writer.process(Process { host, pid, ..Process::default() }).unwrap();
+        assert_eq!(process, ProcessId(pid / 10 - 1));
+        writer.thread(Thread { process, tid: pid }).unwrap();
+        writer.clock(ClockAnchor { host, realtime_ns, ..ClockAnchor::default() }).unwrap();
+    }
+    for (time_ns, thread) in [(1000, 0), (1001, 1), (2000, 0), (2001, 1)] {
+        let (thread, site, values) = (ThreadId(thread), SiteId(0), &[][..]);
+        writer.push(&Firing { time_ns, thread, site, cpu: 0, unreadable: 0, values }).unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    let trace = Trace::open(&bytes).unwrap();
+    let pids = |from: Option<i64>, to: Option<i64>| {
+        let [from, to] = [from, to].map(|time| time.map(Moment::Wall));
+        let selection = Selection::new(&Filter { from, to, ..Filter::default() }, &trace).unwrap();
+        let mut out = Vec::new();
+        replay_shaped(&trace, &selection, LogShape::JsonLines, &mut out).unwrap();
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["pid"].as_u64().unwrap();
+        String::from_utf8(out).unwrap().lines().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(pids(Some(4_000_000), None), [20, 20]);
+    assert_eq!(pids(None, Some(4_000_000)), [10, 10]);
+    assert_eq!(pids(Some(1_001_500), Some(5_001_500)), [20, 10]);
 }

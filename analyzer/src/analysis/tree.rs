@@ -24,6 +24,8 @@ const MAX_DEPTH: u32 = 24;
 /// Begins that are open on one thread, and on all together, at most; more of them are not placed.
 const MAX_OPEN: usize = 1 << 12;
 const MAX_OPEN_OF_ALL: usize = 1 << 18;
+/// Places inside of one among which a look at each finds the right one soonest.
+const FEW: usize = 8;
 /// Share of a stage's spans that overlap others, from which on it stands beside the tree.
 const OVERLAPPING: f64 = 0.01;
 
@@ -198,7 +200,13 @@ impl Growth {
 
     /// The place of `stage` inside of `around`, and whether it is one above because the tree is full.
     fn place(&mut self, around: usize, stage: u32) -> (usize, bool) {
-        if let Some(&place) = self.known.get(&(around, stage)) {
+        let inside = &self.places[around].inside;
+        // Mostly there are a few.
+        let found = match inside.len() {
+            0..=FEW => inside.iter().copied().find(|&place| self.places[place].stage == stage),
+            _ => self.known.get(&(around, stage)).copied(),
+        };
+        if let Some(place) = found {
             return (place, false);
         }
         let depth = self.places[around].depth + 1;
@@ -252,6 +260,9 @@ impl Growth {
                 add_part(parts, closed.stage, len_ns.saturating_sub(closed.inside_ns));
             }
             (Some(around), None) => around.inside_ns = around.inside_ns.saturating_add(closed.inside_ns),
+            (None, Some(total_ns)) if !self.outer.wants(closed.stage, begin.time_ns, total_ns) => {
+                parts.clear()
+            }
             (None, Some(total_ns)) => {
                 let mut parts = std::mem::take(parts);
                 let inside_ns: u64 = parts.iter().map(|(_, time_ns)| time_ns).sum();

@@ -533,7 +533,7 @@ fn forms(count: u32) -> String {
 fn losses(count: u32) -> String {
     let mut log = events(count, |n| (1, format!("a:p{n}"), String::new()));
     for number in 0..count {
-        writeln!(log, "[{:>16}] Lost 1 events of a:p{number} since {number} ns", 900_000 + number)
+        writeln!(log, "[{:>16}] Lost 1 events of a:p{number} since {number}", 900_000 + number)
             .expect("written");
     }
     log

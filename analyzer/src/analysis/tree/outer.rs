@@ -74,6 +74,12 @@ impl OuterSpans {
         Self { of_stages: vec![OfStage::default(); stages], most }
     }
 
+    /// Whether a span that begins at `begin_ns` and takes so long is kept.
+    pub(super) fn wants(&self, stage: u32, begin_ns: u64, total_ns: u64) -> bool {
+        let of = &self.of_stages[stage as usize];
+        total_ns > of.floor_ns || mixed(begin_ns) & of.mask == 0
+    }
+
     pub(super) fn add(&mut self, stage: u32, span: OuterSpan) {
         let (of, most) = (&mut self.of_stages[stage as usize], self.most);
         if span.total_ns > of.floor_ns {

@@ -23,6 +23,8 @@ pub(super) struct Picks {
     mask: u64,
     kept: Vec<Picked>,
     slowest: Vec<Picked>,
+    /// A span that took no longer is none of the slowest.
+    floor_ns: i64,
     /// Sum and count of the latencies in each slice of the time.
     slices: [(f64, u64); SLICES],
 }
@@ -34,9 +36,10 @@ pub(super) fn mixed(time_ns: u64) -> u64 {
 
 /// Position of a time among the slices of all.
 fn slice_of(time_ns: u64, (from_ns, to_ns): (u64, u64)) -> usize {
-    let whole_ns = u128::from(to_ns.saturating_sub(from_ns)) + 1;
-    let at = u128::from(time_ns.saturating_sub(from_ns)) * SLICES as u128 / whole_ns;
-    usize::try_from(at).unwrap_or(SLICES).min(SLICES - 1)
+    let share = time_ns.saturating_sub(from_ns) as f64 / (to_ns.saturating_sub(from_ns) as f64 + 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited below")]
+    let at = (share * SLICES as f64) as usize;
+    at.min(SLICES - 1)
 }
 
 impl Picks {
@@ -61,10 +64,15 @@ impl Picks {
     fn keep_slow(&mut self, span: Picked) {
         if self.slowest.len() < SLOWEST {
             self.slowest.push(span);
-        } else if let Some(least) = self.slowest.iter_mut().min_by_key(|least| least.latency_ns)
-            && least.latency_ns < span.latency_ns
+        } else if span.latency_ns > self.floor_ns
+            && let Some(least) = self.slowest.iter_mut().min_by_key(|least| least.latency_ns)
         {
             *least = span;
+        } else {
+            return;
+        }
+        if self.slowest.len() == SLOWEST {
+            self.floor_ns = self.slowest.iter().map(|it| it.latency_ns).min().unwrap_or_default();
         }
     }
 
