@@ -106,3 +106,28 @@ fn loads_nothing() {
         assert!(!page.contains(load), "{load}");
     }
 }
+
+#[test]
+fn a_long_wait_of_a_slow_buffer_has_its_reason() {
+    // Buffer 20 is worked on for long in the second stage; those behind it wait there.
+    let (mut events, mut free_at) = (String::new(), 0);
+    for key in 0..60_u64 {
+        let (begin, end) = (1000 * key + 1, 1000 * key + 101);
+        let begin_b = (end + 10).max(free_at);
+        let end_b = begin_b + if key == 20 { 5000 } else { 100 + key % 7 };
+        free_at = end_b + 1;
+        events +=
+            &format!("{begin}:beg_a:{key} {end}:end_a:{key} {begin_b}:beg_b:{key} {end_b}:end_b:{key} ");
+    }
+    let mut fired: Vec<&str> = events.split_whitespace().collect();
+    fired.sort_by_key(|event| event.split(':').next().and_then(|at| at.parse::<u64>().ok()));
+    let stages = [stage("a", "beg_a", "end_a"), stage("b", "beg_b", "end_b")];
+    let page = page_of(&trace_of(&log_of(&fired.join(" "))), &stages, "run.trace");
+    assert!(page.contains("Waits of the slowest buffers that took longer than usual"));
+    assert!(
+        page.matches("behind 20, whose b took 5.000 us").count() > 2,
+        "in a bar, as a reason, and in a table"
+    );
+    // Work has no such reason, however long.
+    assert!(!page.contains("<title>b: 5.000 us;"));
+}

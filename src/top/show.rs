@@ -41,8 +41,22 @@ pub(super) fn show(
     let _at_end = AtEnd(shared, end);
     let stopped = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGTSTP, Arc::clone(&stopped))?;
-    let mut screen = TakenTerminal::take(terminal)?;
-    let (mut view, written) = (View::new(), Arc::new(AtomicU32::new(1)));
+    let mut written = Vec::new();
+    let shown =
+        draw_on(TakenTerminal::take(terminal)?, (shared, subject, look), (end, &stopped), &mut written);
+    // The terminal is free again.
+    written.iter().for_each(|text| say!("{text}"));
+    shown
+}
+
+/// Draws until all has ended; `written` gets what is said of snapshots.
+fn draw_on(
+    mut screen: TakenTerminal,
+    (shared, subject, look): (&Shared, String, &LookArgs),
+    (end, stopped): (&dyn Fn(Ending), &AtomicBool),
+    written: &mut Vec<String>,
+) -> io::Result<()> {
+    let (mut view, next) = (View::new(), Arc::new(AtomicU32::new(1)));
     let (mut board, messages) = shared.board();
     let mut frame = Frame { subject, messages, letters: letters(), colours: has_colours() };
     let mut due = Instant::now();
@@ -87,7 +101,9 @@ pub(super) fn show(
                     stopped.store(false, Ordering::Relaxed);
                 }
                 Wish::Snapshot => {
-                    shared.say(snapshot::write(&shared.snapshot(), &written));
+                    let text = snapshot::write(&shared.snapshot(), &next);
+                    written.push(text.clone());
+                    shared.say(text);
                     frame.messages = shared.board().1;
                 }
             }

@@ -23,6 +23,8 @@ pub struct Slow {
     pub steps_ns: Vec<i64>,
     /// Why it was slow.
     pub reason: String,
+    /// Of each step, what went on meanwhile, if it is a wait that took longer than usual; else empty.
+    pub waits: Vec<String>,
 }
 
 /// The `count` slowest of `rows`, slowest first, that took longer than the median; `start_ns` is the start of the trace.
@@ -48,6 +50,7 @@ pub(crate) fn worst(
             entered_ns: rows.entered_ns(row),
             steps_ns: (0..rows.steps()).map(|step| rows.step_ns(row, step)).collect(),
             reason: by_stall.unwrap_or_else(|| reason(rows, route, row, &usual)),
+            waits: (0..rows.steps()).map(|step| wait(rows, route, (row, step), &usual)).collect(),
         }
     };
     slower.map(slow).collect()
@@ -103,6 +106,12 @@ fn reason(rows: &Buffers, route: &Route, row: usize, usual: &Usual) -> String {
         return format!("{} took {}, {times:.1} times its median", name(step), latency(took_ns));
     }
     waited_behind(rows, route, row, step)
+}
+
+/// What went on while a buffer waited longer than usual; nothing of another step.
+fn wait(rows: &Buffers, route: &Route, (row, step): (usize, usize), usual: &Usual) -> String {
+    let is_long = rows.step_ns(row, step) as f64 > usual.steps_ns[step].max(0.0);
+    if route.is_work(step) || !is_long { String::new() } else { waited_behind(rows, route, row, step) }
 }
 
 /// Which buffers were worked on while this one waited.

@@ -41,7 +41,18 @@ pub(super) fn shades(recording: &Recording<'_>, limits: Limits) -> Vec<Shade> {
 pub(super) fn over_time(track: &Track<'_>, shades: &[Shade], limits: Limits) -> String {
     let Some(trend) = track.trend else { return String::new() };
     let name = limits.plain_name(&track.name);
-    latency(trend, shades, &name) + &under_way(track, trend, shades, &name)
+    sampled(track, trend) + &latency(trend, shades, &name) + &under_way(track, trend, shades, &name)
+}
+
+/// Says of how many latencies over time are, if not of all.
+fn sampled(track: &Track<'_>, trend: &Trend) -> String {
+    let (all, bands) = (track.latency.count(), trend.latency.bands());
+    let shown: u64 = bands.iter().flatten().map(|band| band.count).sum();
+    if shown >= all {
+        return String::new();
+    }
+    let why = "runs of them at even distances; the distribution is of all";
+    format!(r#"<p class="sampled">Latency over time is of {shown} of {all} buffers, {why}.</p>"#)
 }
 
 fn latency(trend: &Trend, shades: &[Shade], name: &str) -> String {
@@ -141,4 +152,34 @@ fn number(value: f64) -> String {
         2
     };
     format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{Latency, Slices};
+    use crate::screen::plot::tracks::TrackKind;
+
+    #[test]
+    fn a_sample_is_said_to_be_one() {
+        let (mut all, mut slices) = (Latency::default(), Slices::new((0, 100)));
+        for at_ns in 0..5 {
+            all.add(7);
+            if at_ns < 3 {
+                slices.add(at_ns, 7);
+            }
+        }
+        let trend = Trend { latency: slices, under_way: Vec::new() };
+        let track = |latency| Track {
+            name: "end to end".to_owned(),
+            kind: TrackKind::Path,
+            latency,
+            trend: Some(&trend),
+            touched: false,
+        };
+        assert!(sampled(&track(&all), &trend).contains("is of 3 of 5 buffers"));
+        let mut three = Latency::default();
+        (0..3).for_each(|_| three.add(7));
+        assert_eq!(sampled(&track(&three), &trend), "");
+    }
 }

@@ -17,6 +17,8 @@ struct Row<'a> {
     total_ns: i64,
     steps_ns: &'a [i64],
     reason: &'a str,
+    /// Why each step that is a wait took so long; may be shorter.
+    waits: &'a [String],
 }
 
 /// The slowest buffers of a path; nothing if there are none.
@@ -29,6 +31,7 @@ pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
         total_ns: path.profile.median_steps_ns.iter().sum(),
         steps_ns: &path.profile.median_steps_ns,
         reason: "as slow as the median",
+        waits: &[],
     });
     // A row has a part for each step.
     let limits = Limits { rows: limits.rows / 4, ..limits };
@@ -37,6 +40,7 @@ pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
         total_ns: slow.total_ns,
         steps_ns: &slow.steps_ns,
         reason: &slow.reason,
+        waits: &slow.waits,
     });
     let rows: Vec<Row<'_>> = middle.into_iter().chain(slow).collect();
     let most_ns = rows.iter().map(|row| row.total_ns).max().unwrap_or(1).max(1);
@@ -47,12 +51,12 @@ pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
         vec![
             TableCell::new(limits.text(&row.key)),
             TableCell::latency(Some(row.total_ns)),
-            TableCell::new(bar(row, most_ns, &names, path)),
+            TableCell::new(bar(row, most_ns, (&names, path), limits)),
             TableCell::new(limits.plain_name(row.reason)),
         ]
     });
     let shown = table("waterfall", "Slowest buffers", &heads, &cells.collect::<Vec<_>>());
-    let all = steps(&rows, &names, limits);
+    let all = steps(&rows, &names, limits) + &waits(&rows, &names, limits);
     let values = format!("<details><summary>Values</summary>{all}</details>");
     legend(path, &names) + &shown + &left_out(path.slowest.len(), limits) + &values
 }
@@ -72,7 +76,7 @@ fn legend(path: &Diagnosis, names: &[String]) -> String {
     out + r#"<span class="swatch wait"></span>waits</p>"#
 }
 
-fn bar(row: &Row<'_>, most_ns: i64, names: &[String], path: &Diagnosis) -> String {
+fn bar(row: &Row<'_>, most_ns: i64, (names, path): (&[String], &Diagnosis), limits: Limits) -> String {
     let mut out = format!(
         r#"<svg class="steps" viewBox="0 0 {WIDTH} 16" preserveAspectRatio="none" aria-hidden="true">"#
     );
@@ -81,8 +85,10 @@ fn bar(row: &Row<'_>, most_ns: i64, names: &[String], path: &Diagnosis) -> Strin
         let (x, width) = (at(since_ns, most_ns), at(step_ns, most_ns));
         since_ns = since_ns.saturating_add(step_ns);
         let (class, took) = (class(path, step), latency(step_ns));
+        let why = row.waits.get(step).filter(|why| !why.is_empty());
+        let why = why.map_or_else(String::new, |why| format!("; {}", limits.plain_name(why)));
         let rect = format_args!(
-            r#"<rect class="{class}" x="{x:.1}" y="1" width="{width:.1}" height="14"><title>{name}: {took}</title></rect>"#
+            r#"<rect class="{class}" x="{x:.1}" y="1" width="{width:.1}" height="14"><title>{name}: {took}{why}</title></rect>"#
         );
         put(&mut out, rect);
     }
@@ -107,4 +113,28 @@ fn steps(rows: &[Row<'_>], names: &[String], limits: Limits) -> String {
     out.push_str(r#"<ol class="below">"#);
     names.iter().for_each(|name| put(&mut out, format_args!("<li><bdi>{name}</bdi></li>")));
     out + "</ol>"
+}
+
+/// Why the slowest buffers waited longer than usual, wait by wait; nothing if none did.
+fn waits(rows: &[Row<'_>], names: &[String], limits: Limits) -> String {
+    let heads =
+        [("buffer", Align::Right), ("wait", Align::Left), ("took", Align::Right), ("why", Align::Left)];
+    let of = |row: &Row<'_>| {
+        let all = names.iter().zip(row.waits).zip(row.steps_ns);
+        let long = all.filter(|((_, why), _)| !why.is_empty());
+        let cells = long.map(|((name, why), &step_ns)| {
+            vec![
+                TableCell::new(limits.text(&row.key)),
+                TableCell::new(name.clone()),
+                TableCell::latency(Some(step_ns)),
+                TableCell::new(limits.plain_name(why)),
+            ]
+        });
+        cells.collect::<Vec<_>>()
+    };
+    let cells: Vec<_> = rows.iter().flat_map(of).collect();
+    if cells.is_empty() {
+        return String::new();
+    }
+    table("waits", "Waits of the slowest buffers that took longer than usual", &heads, &cells)
 }
