@@ -31,7 +31,7 @@ use super::select::{FilterArgs, StageArgs};
 pub(crate) struct TopArgs {
     /// Trace to show instead of what runs, in the time that it took; - for standard input, as it comes. Of the options below, those
     /// that say what to look at go with it: -e, -p, -x and stages
-    #[arg(conflicts_with = "command")]
+    #[cfg_attr(target_os = "linux", arg(conflicts_with = "command"))]
     pub(crate) file: Option<PathBuf>,
     /// With FILE: how much faster than it was recorded; 10 for a tenth of the time
     #[arg(long, value_name = "TIMES", requires = "file", value_parser = speed)]
