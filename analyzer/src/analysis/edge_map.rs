@@ -48,6 +48,12 @@ impl<V> EdgeMap<V> {
         ways.flat_map(|(index, ways)| ways.into_iter().map(move |(to, value)| (edge_at(index), to, value)))
     }
 
+    /// The value of a way, to change it.
+    pub(crate) fn get_mut(&mut self, from: Edge, to: Edge) -> Option<&mut V> {
+        let ways = self.ways.get_mut(index_of(from))?;
+        ways.iter_mut().find(|(known, _)| *known == to).map(|(_, value)| value)
+    }
+
     /// All values, ordered by their edges.
     pub(crate) fn into_values(self) -> Vec<V> {
         let sorted = |mut ways: Vec<(Edge, V)>| {

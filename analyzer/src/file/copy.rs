@@ -7,12 +7,16 @@ use std::io::Write;
 use std::ops::Range;
 
 use tracer_format::{
-    Batch, Batches, Columns, Copier, Gap, HostId, Shift, Skipped, SkippedKind, Source, Trace, Writer,
+    Batch, Batches, BlockRef, Columns, Copier, Gap, HostId, Shift, Skipped, SkippedKind, Source, Trace,
+    Writer,
 };
 
 use super::clocks::{ClockStep, clocks};
 use crate::Result;
 use crate::select::{Outcome, Selection};
+
+/// Threads that read ahead; more are quicker than the one that copies.
+const MAX_READING: usize = 2;
 
 /// A trace to copy from.
 #[derive(Debug, Clone)]
@@ -59,24 +63,9 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
     let traces: Vec<&Trace<'_>> = inputs.iter().map(|input| input.trace).collect();
     let clocks = clocks(&traces)?;
     let mut copied = Copied { steps: clocks.steps, ..Copied::default() };
-    let (mut sources, mut running) = (Vec::new(), Vec::new());
-    for (at, (input, shift)) in inputs.iter().zip(&clocks.shifts).enumerate() {
+    let mut sources = Vec::new();
+    for (input, shift) in inputs.iter().zip(&clocks.shifts) {
         sources.push(begin(input, shift, &mut copier, writer, &mut copied.outcome)?);
-        running.extend(clocks.windows[at].iter().map(|window| {
-            let wants = |block: &tracer_format::BlockRef| {
-                input.selection.wants(block) && block.last_ns >= window.start && block.first_ns < window.end
-            };
-            Running {
-                input,
-                at,
-                window: window.clone(),
-                batches: input.trace.batches_where(wants),
-                shift: shift.clone(),
-                columns: Columns::default(),
-                rows: Vec::new(),
-                gaps: Vec::new(),
-            }
-        }));
     }
     for (at, from_ns, until_ns) in clocks.between {
         let (kind, reason) = (SkippedKind::Events, "no recorder was at work between two runs".to_owned());
@@ -84,34 +73,113 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
         copier.skipped(&sources[at], &skipped, writer)?;
         copied.outcome.skipped.push(skipped);
     }
-    loop {
-        for part in &mut running {
-            part.fill(&mut copied.outcome);
-            for gap in part.gaps.drain(..) {
-                if copier.gap(&sources[part.at], &gap, writer)? {
-                    copied.outcome.lost = copied.outcome.lost.saturating_add(gap.count);
-                    copied.outcome.gaps += 1;
-                }
-            }
-        }
-        let mut times: Vec<(u64, usize)> =
-            running.iter().enumerate().filter_map(|(at, part)| Some((part.time_ns()?, at))).collect();
-        times.sort_unstable();
-        let Some(&(_, first)) = times.first() else { break };
-        let until_ns = times.get(1).map_or(u64::MAX, |&(time_ns, _)| time_ns);
-        let part = &mut running[first];
-        while let Some(time_ns) = part.time_ns()
-            && time_ns <= until_ns
-        {
-            let row = part.rows.pop().expect("it has a time");
-            let is_new = copier.event(&mut sources[part.at], &part.columns, row, writer)?;
-            *(if is_new { &mut copied.outcome.events } else { &mut copied.repeated }) += 1;
-        }
+    let windows: Vec<(usize, &Range<u64>)> =
+        clocks.windows.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |it| (at, it))).collect();
+    if let [(at, window)] = windows[..] {
+        let mut to = Transfer { copier: &mut copier, writer, copied: &mut copied };
+        to.copy_one(&inputs[at], window, &mut sources[at])?;
+    } else {
+        let part = |&(at, window): &(usize, &Range<u64>)| {
+            Running::new(&inputs[at], at, window.clone(), clocks.shifts[at].clone())
+        };
+        let running = windows.iter().map(part).collect();
+        Transfer { copier: &mut copier, writer, copied: &mut copied }.merge(running, &mut sources)?;
     }
     for source in &sources {
         copier.finish(source, writer)?;
     }
     Ok(copied)
+}
+
+/// Where events go, and what is told of them.
+struct Transfer<'c, W> {
+    copier: &'c mut Copier,
+    writer: &'c mut Writer<W>,
+    copied: &'c mut Copied,
+}
+
+impl<W: Write> Transfer<'_, W> {
+    fn event(&mut self, source: &mut Source<'_>, columns: &Columns, row: usize) -> Result<()> {
+        let is_new = self.copier.event(source, columns, row, self.writer)?;
+        *(if is_new { &mut self.copied.outcome.events } else { &mut self.copied.repeated }) += 1;
+        Ok(())
+    }
+
+    fn gap(&mut self, source: &Source<'_>, gap: &Gap) -> Result<()> {
+        if self.copier.gap(source, gap, self.writer)? {
+            self.copied.outcome.lost = self.copied.outcome.lost.saturating_add(gap.count);
+            self.copied.outcome.gaps += 1;
+        }
+        Ok(())
+    }
+
+    /// Copies the one part that there is: nothing is merged with it, and other threads read ahead.
+    fn copy_one(
+        &mut self,
+        input: &Input<'_, '_>,
+        window: &Range<u64>,
+        source: &mut Source<'_>,
+    ) -> Result<()> {
+        let (trace, selection) = (input.trace, &input.selection);
+        let wanted = |block: &BlockRef| wants(selection, window, block);
+        trace.walk(wanted, trace.threads().min(MAX_READING), |batch| match batch {
+            Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |mut rows| {
+                rows.try_for_each(|row| match window.contains(&columns.time_ns[row]) {
+                    true => self.event(source, columns, row),
+                    false => Ok(()),
+                })
+            }),
+            Batch::Gap(gap) if selection.wants_gap(&gap) && window.contains(&gap.from_ns) => {
+                self.gap(source, &gap)
+            }
+            Batch::Gap(_) => Ok(()),
+            Batch::Damaged(range) => {
+                self.copied.outcome.damage.push(range);
+                Ok(())
+            }
+        })
+    }
+
+    /// Copies all parts in the order of time.
+    fn merge(&mut self, mut running: Vec<Running<'_, '_>>, sources: &mut [Source<'_>]) -> Result<()> {
+        loop {
+            for part in &mut running {
+                part.fill(&mut self.copied.outcome);
+                let at = part.at;
+                part.gaps.drain(..).try_for_each(|gap| self.gap(&sources[at], &gap))?;
+            }
+            let Some((first, until_ns)) = next(&running) else { return Ok(()) };
+            self.copier.others_from(until_ns);
+            let part = &mut running[first];
+            while let Some(time_ns) = part.time_ns()
+                && time_ns <= until_ns
+            {
+                let row = part.rows.pop().expect("it has a time");
+                self.event(&mut sources[part.at], &part.columns, row)?;
+            }
+        }
+    }
+}
+
+/// Whether a block may have events of a window that are selected.
+fn wants(selection: &Selection, window: &Range<u64>, block: &BlockRef) -> bool {
+    selection.wants(block) && block.last_ns >= window.start && block.first_ns < window.end
+}
+
+/// The part whose event is next, and when those of the others come.
+fn next(running: &[Running<'_, '_>]) -> Option<(usize, u64)> {
+    let (mut first, mut until_ns) = (None, u64::MAX);
+    for (at, part) in running.iter().enumerate() {
+        let Some(time_ns) = part.time_ns() else { continue };
+        match first {
+            Some((first_ns, _)) if time_ns >= first_ns => until_ns = until_ns.min(time_ns),
+            _ => {
+                until_ns = first.map_or(u64::MAX, |(first_ns, _)| first_ns);
+                first = Some((time_ns, at));
+            }
+        }
+    }
+    first.map(|(_, at)| (at, until_ns))
 }
 
 /// Defines what an input has, and says what is missing in it; lost events are counted where they are copied.
@@ -137,7 +205,13 @@ fn begin<'t, W: Write>(
     Ok(source)
 }
 
-impl Running<'_, '_> {
+impl<'t, 'a> Running<'t, 'a> {
+    fn new(input: &'t Input<'t, 'a>, at: usize, window: Range<u64>, shift: Shift) -> Self {
+        let batches = input.trace.batches_where(|block| wants(&input.selection, &window, block));
+        let (columns, rows, gaps) = (Columns::default(), Vec::new(), Vec::new());
+        Self { input, at, window, batches, shift, columns, rows, gaps }
+    }
+
     /// Reads on until there are rows, or the end.
     fn fill(&mut self, outcome: &mut Outcome) {
         while self.rows.is_empty() {
@@ -286,6 +360,29 @@ mod tests {
         assert_eq!((copied.repeated, copied.outcome.events), (2, 6));
         assert_eq!(events(&file).iter().map(|event| event.0).collect::<Vec<_>>(), [1, 2, 3, 3, 4, 5]);
         assert!(copied.outcome.skipped.is_empty());
+    }
+
+    proptest::proptest! {
+        /// As often as the source has it that has it most often, wherever the events of the others stand.
+        #[test]
+        fn what_any_traces_have_in_common_is_taken_as_often_as_one_has_it(
+            sources in proptest::collection::vec(proptest::collection::vec(1..12_u64, 0..25), 2..5),
+        ) {
+            let record = |times: &Vec<u64>| {
+                let mut times = times.clone();
+                times.sort_unstable();
+                recorded("a", &times, &[(0, 0, 1000), (20, 20, 1020)])
+            };
+            let files: Vec<Vec<u8>> = sources.iter().map(record).collect();
+            let (copied, file) = merged(&files.iter().collect::<Vec<_>>());
+            let count = |times: &Vec<u64>, time: u64| times.iter().filter(|&&it| it == time).count();
+            let most = |time| sources.iter().map(|times| count(times, time)).max().unwrap_or_default();
+            let expected: Vec<u64> = (1..12).flat_map(|time| vec![time; most(time)]).collect();
+            let found: Vec<u64> = events(&file).iter().map(|event| event.0).collect();
+            let all: usize = sources.iter().map(Vec::len).sum();
+            proptest::prop_assert_eq!(copied.repeated, (all - expected.len()) as u64);
+            proptest::prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl Found {
         Ok(())
     }
 
+    #[inline]
     fn push(&mut self, kind: Kind, key: &KeyValue) {
         const { assert!(MAX_WORDS <= u8::MAX as usize) };
         let words = key.words();
@@ -101,6 +102,7 @@ impl Found {
     }
 }
 
+#[inline]
 fn take_key(words: &mut &[i64], len: u8) -> KeyValue {
     let (key, rest) = words.split_at(usize::from(len));
     *words = rest;
@@ -173,12 +175,14 @@ impl Sink for Found {
         Ok(())
     }
 
+    #[inline]
     fn span(&mut self, span: &Span) -> io::Result<()> {
         self.push(Kind::Span, &span.key);
         self.spans.push(SpanRow::new(span));
         Ok(())
     }
 
+    #[inline]
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.push(Kind::HandOff, &hand_off.key);
         self.hand_offs.push(HandOffRow::new(hand_off));

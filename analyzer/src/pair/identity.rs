@@ -117,6 +117,7 @@ impl Identities {
     }
 
     /// Notes that `thread` fired at `time_ns`.
+    #[inline]
     pub(super) fn fired(&mut self, thread: ThreadId, time_ns: u64) {
         let process = self.threads.get(thread.index()).map(|ids| position(ids.process));
         if let Some(life) = process.and_then(|process| self.lives.get_mut(process)) {

@@ -36,7 +36,7 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
 
     /// Slots in use.
     pub(crate) fn len(&self) -> usize {
-        self.keys.len() / self.parts
+        self.heads.len()
     }
 
     /// Whether the next new key takes the place of the oldest.
@@ -57,7 +57,7 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     pub(crate) fn insert(&mut self, key: &[i64]) -> usize {
         let position = if self.is_full() {
             let position = self.oldest;
-            self.oldest = (self.oldest + 1) % self.len();
+            self.oldest = if position + 1 == self.len() { 0 } else { position + 1 };
             let (keys, parts) = (&self.keys, self.parts);
             self.index.forget(position, |position| hash(&keys[position * parts..][..parts]));
             self.keys[position * self.parts..][..self.parts].copy_from_slice(key);

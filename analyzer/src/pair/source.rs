@@ -36,6 +36,7 @@ impl KeySource {
 
     /// Reads the value of row `row` into `words`, as far as it goes; `None` if a part is missing, unreadable, or neither
     /// integer nor string.
+    #[inline]
     pub(super) fn read<'w>(
         &self,
         columns: &Columns,

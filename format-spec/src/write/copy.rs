@@ -25,6 +25,8 @@ pub struct Copier {
     sources: usize,
     /// What sources have in common, if that is looked for.
     repeats: Option<Repeats>,
+    /// No other source has an event before it, from now on.
+    others_ns: u64,
 }
 
 /// How ids and times of one source become those of the new trace.
@@ -48,6 +50,12 @@ impl Copier {
     #[must_use]
     pub fn each_once() -> Self {
         Self { repeats: Some(Repeats::default()), ..Self::default() }
+    }
+
+    /// Tells that what is copied next has no other source before `time_ns` on the clock of the new trace: an event that no other one
+    /// can have need not be looked for.
+    pub fn others_from(&mut self, time_ns: u64) {
+        self.others_ns = time_ns;
     }
 
     /// Begins to copy from a source: defines its hosts, its stages and those sites whose ids `wanted` picks. Times are
@@ -134,7 +142,9 @@ impl Copier {
             }
         }
         let time_ns = source.shift.apply(event.time_ns);
-        if let Some(repeats) = &mut self.repeats {
+        if let Some(repeats) = &mut self.repeats
+            && (time_ns >= self.others_ns || repeats.has_seen(time_ns))
+        {
             let texts: Vec<Option<(&[u8], bool)>> = columns
                 .row_values(row)
                 .iter()

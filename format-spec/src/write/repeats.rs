@@ -41,6 +41,11 @@ impl<T: Copy + Eq + Hash> Counts<T> {
 }
 
 impl Repeats {
+    /// Whether an event at this time, or later, was looked at.
+    pub(super) fn has_seen(&self, time_ns: u64) -> bool {
+        time_ns <= self.time_ns
+    }
+
     /// Whether an event at `time_ns` was copied before; `identity` is all that it says. Events come in the order of their times.
     pub(super) fn event(&mut self, source: usize, time_ns: u64, identity: impl Hash) -> bool {
         if time_ns != self.time_ns {

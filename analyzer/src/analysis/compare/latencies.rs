@@ -1,10 +1,10 @@
 //! The latencies of a run in the order in which they were seen, as many as memory allows.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 
-use crate::pair::{Class, Edge, HandOff, Sink, Span};
+use crate::analysis::EdgeMap;
+use crate::pair::{Class, HandOff, Sink, Span};
 use crate::stage::KeyValue;
 
 /// Latencies that a side keeps of each stage and hand-off; and of all of them together, about.
@@ -101,7 +101,7 @@ pub struct Collected {
     /// Per stage of the analysis.
     pub(crate) stages: Vec<Latencies>,
     /// Per hand-off.
-    pub(crate) hand_offs: HashMap<(Edge, Edge), Latencies>,
+    pub(crate) hand_offs: EdgeMap<Latencies>,
 }
 
 impl Collected {
@@ -111,7 +111,7 @@ impl Collected {
         // About as many hand-offs as stages.
         let max = (MAX_OF_ALL / (2 * stages.max(1))).min(MAX_KEPT);
         let max = (max / runs.max(1)).max(2);
-        Self { max, stages: vec![Latencies::default(); stages], hand_offs: HashMap::new() }
+        Self { max, stages: vec![Latencies::default(); stages], hand_offs: EdgeMap::default() }
     }
 }
 
@@ -126,7 +126,7 @@ impl Sink for Collected {
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        let latencies = self.hand_offs.entry((hand_off.from, hand_off.to)).or_default();
+        let latencies = self.hand_offs.get_or_insert(hand_off.from, hand_off.to, Latencies::default);
         latencies.add(hand_off.key, hand_off.latency_ns(), self.max);
         Ok(())
     }

@@ -133,7 +133,8 @@ impl RunSet {
         let stages: Vec<_> = run.analysis.stages.iter().map(|report| report.stage.clone()).collect();
         for report in &run.analysis.hand_offs {
             let HandOffReport { from, to, latency, near_loss } = report;
-            let latencies = run.collected.hand_offs.remove(&(*from, *to)).unwrap_or_default();
+            let latencies =
+                run.collected.hand_offs.get_mut(*from, *to).map(std::mem::take).unwrap_or_default();
             let pooled = entry(&mut self.hand_offs, &report.name(&stages));
             pooled.near_loss += near_loss;
             pooled.add(latency, latencies);

@@ -27,7 +27,9 @@ impl Tallies {
             [number, who] => (number, Some(who)),
             _ => return,
         };
-        if self.0.len() < COUNTS || self.0.contains_key(&who) {
+        if let Some(count) = self.0.get_mut(&who) {
+            count.add(number);
+        } else if self.0.len() < COUNTS {
             self.0.entry(who).or_default().add(number);
         }
     }

@@ -96,6 +96,7 @@ impl Passages {
         self.index.len()
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: &KeyValue) -> Option<usize> {
         self.index.find(hash(key.words()), |slot| self.keys[slot] == *key)
     }
@@ -151,6 +152,7 @@ impl Passages {
     }
 
     /// When the buffer in `slot` passed each probe; what it has not passed is of some other buffer.
+    #[inline]
     pub(crate) fn points(&self, slot: usize) -> &[Point] {
         &self.points[2 * slot * self.stages..][..2 * self.stages]
     }
