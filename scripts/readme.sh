@@ -23,9 +23,8 @@ fill() {
 costs() {
   awk '
     /^== bytes/ { shape = /pipeline/ ? "pipeline" : "loop" }
-    /^== cost.*one thread/ { match($0, /[0-9]+ hits/); hits = substr($0, RSTART) + 0 }
     /^one / { floor = $6 }
-    /^tracer record / { hit = $3; kept = $4 }
+    /^tracer record / { hit = $3 }
     /^perf record / { perf = $3; perf_bytes = $NF }
     /^run.trace / { bytes[shape] = $NF }
     /^documented log  / { plain[shape] = $NF }
@@ -38,7 +37,6 @@ costs() {
       print "| | `tracer` | in the same run |"
       print "|---|---|---|"
       printf "| a hit, CPU time of the traced program | %.0f ns, %s times an empty eBPF program | `perf record` %.0f ns |\n", hit, floor, perf
-      printf "| events kept, one thread at full speed | %d of %d | |\n", kept, hits
       printf "| an event in the file, pipeline | %s B | the log %s B, with zstd %s B |\n", bytes["pipeline"], plain["pipeline"], packed["pipeline"]
       printf "| an event in the file, tight loop | %s B | `perf record` %s B |\n", bytes["loop"], perf_bytes
       printf "| replay, to a pipe | %s M events/s | `perf script` %s M events/s |\n", rate["tracerreplay,pipe"], rate["perfscript"]
