@@ -8,5 +8,7 @@ pub(crate) mod finder;
 pub(crate) mod hold;
 mod links;
 pub(crate) mod lookout;
+mod missing;
 pub(crate) mod prepared;
 mod spared;
+pub(crate) mod written;

@@ -1,6 +1,9 @@
 //! A file that is rewritten in place while it is recorded: the breakpoints of what it was are wrong in what it is.
 
-use crate::tool::{Folder, compile_c, events, live, stderr, stdout};
+use std::process::Command;
+
+use crate::target::{Target, until};
+use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
 
 /// At one place there is a probe in the first build and the middle of an instruction in the second, and the other way round.
 const VALUE: &str = r#"
@@ -83,6 +86,57 @@ fn a_library_that_is_rewritten_in_place_is_seen_before_the_next_program_runs() {
             format!("cp one lib.so; ./app; {pause} cp two lib.so; ./app; {pause} cp one lib.so; ./app");
         check(&folder, &script, 20, 10);
     }
+}
+
+/// For each line it loads the library, calls it and lets it go, but for the line `keep`.
+const LOADER: &str = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **words) {
+    char line[16];
+    (void)count;
+    while (fgets(line, sizeof line, stdin)) {
+        void *library = dlopen(words[1], RTLD_NOW);
+        unsigned long (*value)(int) = library ? (unsigned long (*)(int))dlsym(library, "value") : 0;
+        int right = 0;
+        for (int i = 0; value && i < 10; i++) right += value(i) == 0x1111111111111111;
+        if (library && strncmp(line, "keep", 4)) dlclose(library);
+        printf("%d\n", right);
+        fflush(stdout);
+    }
+    return 0;
+}
+"#;
+
+/// No program begins meanwhile: the library is loaded by one that runs.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_library_that_is_rewritten_in_place_is_detached_from_before_a_running_program_loads_it() {
+    let _alone = live();
+    let folder = Folder::new("rewritten-loaded");
+    compile_c(&folder, "one", VALUE, &["-O2", "-shared", "-fPIC"]);
+    compile_c(&folder, "two", VALUE, &["-O2", "-shared", "-fPIC", "-DSECOND"]);
+    let loader = compile_c(&folder, "loader", LOADER, &["-O2", "-ldl"]);
+    let library = folder.path("lib.so");
+    std::fs::copy(folder.path("one"), &library).expect("copied");
+    let [mut keeps, mut loads] = [(); 2].map(|()| Target::start(Command::new(&loader).arg(&library)));
+    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "written:*", "--wait", "--print"]);
+    let printed = |name: &str| std::fs::read_to_string(folder.path("printed")).expect("there").contains(name);
+    assert_eq!(keeps.ask("keep"), "10");
+    until("the first build is recorded", || loads.ask("load") == "10" && printed("written:first "));
+    assert!(Command::new("cp").arg(folder.path("two")).arg(&library).status().expect("cp runs").success());
+    until("it is detached from", || {
+        let info = folder.tracer(&["info", "run.trace"]);
+        String::from_utf8_lossy(&info.stdout).contains("written to while it ran")
+    });
+    until("the second build is recorded", || {
+        assert_eq!(loads.ask("load"), "10", "it computes what it computes without a recorder");
+        printed("written:second ")
+    });
+    let output = recording.stop();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("written to while it ran").count(), 1, "{}", stderr(&output));
 }
 
 #[test]

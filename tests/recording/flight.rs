@@ -46,8 +46,10 @@ fn a_snapshot_at_full_speed_costs_no_event() {
     let program = guarded(&folder, "target");
     let mut targets = [(); 4].map(|()| Target::start(&mut Command::new(&program)));
     targets.iter_mut().for_each(|target| drop(target.answer()));
+    let pids = targets.each_ref().map(|target| target.pid().to_string());
     let args = ["-o", "run.trace", "-e", "target:hit", "--last", "10m", "--memory", "256M"];
-    let recording = Recording::start(&folder, &args);
+    let only = pids.iter().flat_map(|pid| ["-p", pid]);
+    let recording = Recording::start(&folder, &args.into_iter().chain(only).collect::<Vec<_>>());
     let mut rounds = 0;
     for snapshots in [2, 1, 0] {
         targets.iter_mut().for_each(|target| target.tell(HITS));

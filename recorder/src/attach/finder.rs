@@ -8,21 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracer_format::grammar::{KeyArgument, key_argument};
-use tracer_format::{Site, Skipped, SkippedKind};
+use tracer_format::{Site, Skipped};
 
 use crate::arch::nop;
 use crate::attach::agenda::Agenda;
 use crate::attach::hold::{AboutToRun, FileState, Held, Holder, Told, is_translator};
 use crate::attach::links::Links;
 use crate::attach::lookout::Sighting;
+use crate::attach::missing;
 use crate::attach::prepared::{Prepared, in_file};
 use crate::attach::spared::{Spared, Translator};
+use crate::attach::written::Written;
 use crate::drain::Started;
 use crate::drain::queue::{Popped, Queue};
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
-use crate::find::discover::{Discovery, FoundFile, Scan};
-use crate::find::known;
+use crate::find::discover::{self, Discovery, FoundFile, Scan};
+use crate::find::known::{self, FileId};
 use crate::find::launch::Launch;
 use crate::host;
 use crate::host::process;
@@ -59,6 +61,10 @@ pub(crate) struct Finder {
     looked: HashMap<u64, Instant>,
     /// Whether it is told of what processes map.
     is_told: bool,
+    /// Tells when a file is written to, if the kernel allows it.
+    written: Option<Arc<Written>>,
+    /// A file was attached to that may be another one by now.
+    is_unsure: bool,
 }
 
 /// What the finder is told of processes.
@@ -80,14 +86,8 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 const MAX_REMEMBERED: usize = 4096;
 /// A loader maps a file bit by bit: what it has mapped is looked at again after this time.
 const SETTLING: Duration = Duration::from_millis(50);
-
-/// What is said of a site whose semaphore is not raised in all processes.
-const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
-                        wrong one in processes that start while recording; what those fire only while it is raised is missed";
-
-/// What is said of a program that the kernel did not ask about before it ran.
-const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
-                      mounted just before): what it fired first may be missing";
+/// After this time it shows in the facts of a file when it was written to once more.
+const SETTLED: Duration = Duration::from_millis(60);
 
 /// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
 fn given_path(started: &Started) -> PathBuf {
@@ -101,7 +101,20 @@ impl Finder {
         let alone = if options.only_admitted { Vec::new() } else { options.pids.clone() };
         let links = Links::new(program.clone(), options.mode, alone);
         let (looked, spared, holder) = (HashMap::new(), Spared::default(), None);
-        Self { options, program, discovery, kernel, links, spared, holder, looked, is_told: false }
+        let (written, is_told, is_unsure) = (Written::new().ok().map(Arc::new), false, false);
+        Self {
+            options,
+            program,
+            discovery,
+            kernel,
+            links,
+            spared,
+            holder,
+            looked,
+            is_told,
+            written,
+            is_unsure,
+        }
     }
 
     /// Looks at what was mapped since `mapped` began to tell, and relies on being told from now on. Without, looks at all.
@@ -111,6 +124,11 @@ impl Finder {
         let mut scan = Scan::default();
         files.iter().filter_map(|file| self.look_at_mapped(file)).for_each(|found| scan.extend(found));
         scan
+    }
+
+    /// What tells of files that are written to.
+    pub(crate) fn written(&self) -> Option<Arc<Written>> {
+        self.written.clone()
     }
 
     /// Looks at programs before they run from now on.
@@ -143,7 +161,7 @@ impl Finder {
                 }
                 // With -p, all that is recorded runs already.
                 if site.semaphore_is_shadowed && self.options.pids.is_empty() {
-                    skip(at(site, &binary, SHADOWED.to_owned()));
+                    skip(missing::at(site, &binary, missing::SHADOWED.to_owned()));
                 }
                 let (plan, spec) = Plan::new(&site.arguments, &site.strings);
                 let id = self.program.add_site(&spec)?;
@@ -161,7 +179,11 @@ impl Finder {
     pub(crate) fn attach(&mut self, prepared: &mut Prepared, skip: &mut dyn FnMut(Skipped)) -> Result<()> {
         let binary = &prepared.binary;
         let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
-        let refusals = self.links.attach((binary.dev, binary.ino), &path, &prepared.places)?;
+        let id = (binary.dev, binary.ino);
+        let refusals = self.links.attach(id, &path, &prepared.places)?;
+        let watched = self.written.as_ref().is_some_and(|written| written.watch(id, &binary.file).is_ok());
+        // It may have been written to since it was read.
+        self.is_unsure |= !watched || !self.discovery.is_sure(&binary.file);
         prepared.refuse(&refusals).into_iter().chain(prepared.folded()).for_each(skip);
         Ok(())
     }
@@ -184,14 +206,7 @@ impl Finder {
                 }
                 Popped::Item(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
                 Popped::Item(Tip::Told(Told::Released(count))) => {
-                    skip(Skipped {
-                        kind: SkippedKind::Processes,
-                        count,
-                        reason: "started while the recorder was stopped or busy, and were not held until it had looked \
-                                 at them: what they fired first may be missing"
-                            .to_owned(),
-                        ..Skipped::default()
-                    });
+                    skip(missing::released(count));
                     self.widen(announce, skip)?;
                 }
                 Popped::Item(Tip::Seen(Sighting::Mapped(files))) => {
@@ -201,11 +216,38 @@ impl Finder {
                         agenda.look(file.pid, SETTLING);
                     }
                 }
+                Popped::Item(Tip::Seen(Sighting::Written(files))) => {
+                    files.into_iter().for_each(|file| self.detach_changed(file, skip));
+                    self.is_unsure = true;
+                }
                 Popped::Item(Tip::Seen(Sighting::Missed)) => agenda.scan(Duration::ZERO),
                 Popped::Closed => return Ok(()),
                 Popped::Empty => {}
             }
             self.look_when_due(&mut agenda, announce, skip)?;
+        }
+    }
+
+    /// Detaches from a file that was written to, unless it is what is attached to. It is found again when it is run, or is not written
+    /// to any more.
+    fn detach_changed(&mut self, file: FileId, skip: &mut dyn FnMut(Skipped)) {
+        if !self.discovery.has_changed(file) {
+            return;
+        }
+        self.detach_old(file, skip);
+        self.discovery.forget(file);
+        self.looked.clear();
+        self.holder.iter().for_each(|holder| holder.familiar.forget());
+    }
+
+    /// Detaches from what a file was, whose breakpoints are wrong in what it is, and says so where a process runs it.
+    fn detach_old(&mut self, file: FileId, skip: &mut dyn FnMut(Skipped)) {
+        if !self.links.remove(&file) {
+            return;
+        }
+        let runs = |pid: &u32| self.is_wanted(*pid) && discover::mapped_files(*pid).contains(&file);
+        if let Some(pid) = process::pids().unwrap_or_default().into_iter().find(runs) {
+            skip(missing::rewritten(Path::new(self.discovery.path(file)), pid));
         }
     }
 
@@ -216,6 +258,9 @@ impl Finder {
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
+        if std::mem::take(&mut self.is_unsure) {
+            agenda.scan(SETTLED);
+        }
         let now = Instant::now();
         while let Some(pid) = agenda.take_look(now) {
             let scan = self.discovery.scan_process(pid);
@@ -228,7 +273,9 @@ impl Finder {
         if agenda.is_scan_due(now) || self.links.is_crowded() || self.discovery.is_crowded() {
             self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
             let scan = self.scan();
-            for file in self.links.release(&scan.mapped) {
+            let released = self.links.release(&scan.mapped);
+            self.written.iter().for_each(|written| written.forget(&released));
+            for file in released {
                 // Its next process is to be looked at again.
                 self.discovery.forget(file);
                 self.looked.clear();
@@ -259,6 +306,10 @@ impl Finder {
     ) -> Result<()> {
         let pid = started.pid;
         let is_held = self.holder.as_ref().is_none_or(|holder| holder.has_asked(pid, started.time_ns));
+        if let Some(holder) = self.holder.as_ref().filter(|_| !is_held) {
+            // On something that was mounted just now, where no process tells of it: the next one there is held.
+            holder.look_at_mounts(pid);
+        }
         if self.holder.is_none() && self.is_wanted(pid) {
             self.widen(announce, skip)?;
         }
@@ -267,7 +318,7 @@ impl Finder {
         let is_ours = |parent| self.is_wanted(parent) || parent == std::process::id();
         let is_over = || process::executable(pid).is_err() && is_ours(started.parent_pid);
         if !is_held && (is_new || started.is_nameless() && is_over()) {
-            skip(unheld(started));
+            skip(missing::unheld(started));
         }
         Ok(())
     }
@@ -365,7 +416,7 @@ impl Finder {
                 let file = known::id(&facts);
                 self.spared.add(file, held.pid);
                 if self.links.remove(&file) {
-                    skip(spared(path, translator, held.pid));
+                    skip(missing::spared(path, translator, held.pid));
                 }
             });
         }
@@ -387,7 +438,7 @@ impl Finder {
                 let file = (binary.dev, binary.ino);
                 if files.contains(&file) {
                     self.spared.add(file, pid);
-                    skip(spared(&binary.path, &path, pid));
+                    skip(missing::spared(&binary.path, &path, pid));
                 }
             }
         }
@@ -412,10 +463,7 @@ impl Finder {
     ) -> Result<()> {
         scan.skipped.into_iter().for_each(&mut *skip);
         let mut found = scan.found;
-        // Breakpoints of what the files were are wrong in what they are.
-        for file in scan.outdated {
-            self.links.remove(&file);
-        }
+        scan.outdated.into_iter().for_each(|file| self.detach_old(file, skip));
         let mut room = self.program.room() as usize;
         found.retain(|FoundFile { binary, .. }| {
             let sites = binary.sites.len();
@@ -437,7 +485,7 @@ impl Finder {
     fn is_harmful(&self, site: &binary::Site, binary: &Binary, skip: &mut dyn FnMut(Skipped)) -> bool {
         let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
         let Some(hazard) = hazard else { return false };
-        skip(at(site, binary, format!("{hazard}; left out")));
+        skip(missing::at(site, binary, format!("{hazard}; left out")));
         true
     }
 
@@ -456,44 +504,5 @@ impl Finder {
             announced: true,
             found_ns: 0,
         }
-    }
-}
-
-/// A site of a file that is not recorded, or not whole.
-fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
-    Skipped {
-        count: 1,
-        provider: site.provider.clone(),
-        probe: site.probe.clone(),
-        offset: site.offset,
-        ..in_file(binary, reason)
-    }
-}
-
-/// A program that was not held.
-fn unheld(started: &Started) -> Skipped {
-    let path = process::executable(started.pid).unwrap_or_else(|_| started.path.clone());
-    Skipped {
-        kind: SkippedKind::Processes,
-        count: 1,
-        pid: started.pid,
-        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        path: path.to_string_lossy().into_owned(),
-        reason: UNHELD.to_owned(),
-        ..Skipped::default()
-    }
-}
-
-/// A file that is left out as long as a translator runs it.
-fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
-    let translator = translator.to_string_lossy();
-    Skipped {
-        kind: SkippedKind::Sites,
-        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        path: path.to_string_lossy().into_owned(),
-        reason: format!(
-            "left out while {translator} (PID {pid}) runs it, which takes breakpoints for its own"
-        ),
-        ..Skipped::default()
     }
 }

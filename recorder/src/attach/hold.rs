@@ -237,9 +237,14 @@ impl Holder {
         let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Write);
     }
 
+    /// Looks at what process `pid` has mounted, if that is not what the recorder has.
+    pub(crate) fn look_at_mounts(&self, pid: u32) {
+        self.mounts().look_at_other(pid, &mut |file| self.watch(&file));
+    }
+
     /// What is known of a process that waits to run `file`.
     fn held(&self, answer: Answer, pid: u32, file: File) -> Result<Held, Familiarity> {
-        self.mounts().look_at_other(pid, &mut |file| self.watch(&file));
+        self.look_at_mounts(pid);
         let call = ExecCall::read(pid);
         let variables = call.as_ref().map_or_else(Vec::new, |call| call.variables("LD_"));
         let named = call.as_ref().and_then(|call| call.program(pid));

@@ -1,11 +1,14 @@
-//! Watches what processes map, so that the looking thread sleeps until there is something to look at.
+//! Watches what processes map, and what is written to, so that the looking thread sleeps until there is something to look at.
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use crate::attach::written::Written;
+use crate::find::known::FileId;
 use crate::kernel::mapped::{Mapped, MappedFile};
 
 /// How long news are gathered before they are told: a program maps several files when it begins.
@@ -16,36 +19,46 @@ const GATHER: Duration = Duration::from_millis(5);
 pub(crate) enum Sighting {
     /// Files that processes mapped.
     Mapped(Vec<MappedFile>),
+    /// Files that are attached to and were written to.
+    Written(Vec<FileId>),
     /// More was mapped than the kernel had room to tell: all processes are to be looked at.
     Missed,
 }
 
-/// Watches what processes map.
+/// Watches, as far as the kernel allows it.
 #[derive(Debug)]
 pub(crate) struct Lookout {
-    mapped: Mapped,
+    mapped: Option<Mapped>,
+    written: Option<Arc<Written>>,
     stop: OwnedFd,
 }
 
 impl Lookout {
-    /// Watches what `mapped` tells.
+    /// Watches what these tell.
     ///
     /// # Errors
     /// When descriptors are short.
-    pub(crate) fn new(mapped: Mapped) -> io::Result<Self> {
-        Ok(Self { mapped, stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    pub(crate) fn new(mapped: Option<Mapped>, written: Option<Arc<Written>>) -> io::Result<Self> {
+        Ok(Self { mapped, written, stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
     }
 
     /// Hands on news until [`Lookout::stop`].
     pub(crate) fn listen(&self, hand: &mut dyn FnMut(Sighting)) {
         loop {
-            let mut ready =
-                [PollFd::new(&self.stop, PollFlags::IN), PollFd::new(&self.mapped, PollFlags::IN)];
+            let mut ready = vec![PollFd::new(&self.stop, PollFlags::IN)];
+            ready.extend(self.mapped.iter().map(|mapped| PollFd::new(mapped, PollFlags::IN)));
+            ready.extend(self.written.iter().map(|written| PollFd::new(&**written, PollFlags::IN)));
             wait(&mut ready, None);
-            match self.mapped.take() {
-                Some(files) if files.is_empty() => {}
-                Some(files) => hand(Sighting::Mapped(files)),
-                None => hand(Sighting::Missed),
+            // First, as what is mapped then is another file.
+            let written = self.written.as_ref().map(|written| written.take()).unwrap_or_default();
+            if !written.is_empty() {
+                hand(Sighting::Written(written));
+            }
+            match self.mapped.as_ref().map(Mapped::take) {
+                Some(Some(files)) if files.is_empty() => {}
+                Some(Some(files)) => hand(Sighting::Mapped(files)),
+                Some(None) => hand(Sighting::Missed),
+                None => {}
             }
             if wait(&mut [PollFd::new(&self.stop, PollFlags::IN)], Some(GATHER)) {
                 return;

@@ -265,6 +265,21 @@ impl Discovery {
         pass.finish()
     }
 
+    /// Whether a file is as it was when it was read, and a change since would show.
+    pub(crate) fn is_sure(&self, file: &File) -> bool {
+        file.metadata().is_ok_and(|facts| self.known.is_sure(&facts))
+    }
+
+    /// Whether a file with probes is another one now than when it was read.
+    pub(crate) fn has_changed(&self, file: FileId) -> bool {
+        self.known.has_changed(file)
+    }
+
+    /// Path of a file with probes, as it was found.
+    pub(crate) fn path(&self, file: FileId) -> &str {
+        self.known.path(file)
+    }
+
     /// Forgets a file with probes: it is found again when a process maps it again.
     pub(crate) fn forget(&mut self, file: FileId) {
         self.known.forget(file);

@@ -23,7 +23,7 @@ pub(crate) fn id(facts: &Metadata) -> FileId {
 }
 
 /// When a file was written and changed, and its size: if none of it differs, it is as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Version {
     modified: (i64, i64),
     changed: (i64, i64),
@@ -35,6 +35,12 @@ struct Version {
 /// The clock of files moves on in steps of up to 10 ms: one that was written less than this before it was looked at may
 /// be written again without a trace.
 const UNSETTLED: Duration = Duration::from_millis(50);
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        (self.modified, self.changed, self.size) == (other.modified, other.changed, other.size)
+    }
+}
 
 impl Version {
     fn of(facts: &Metadata) -> Self {
@@ -135,6 +141,21 @@ impl KnownFiles {
 
     pub(crate) fn has_probes(&self, file: FileId) -> bool {
         self.files.get(&file).is_some_and(|known| known.probed.is_some())
+    }
+
+    /// Whether a file is as it was when it was read, and a change since would show.
+    pub(crate) fn is_sure(&self, facts: &Metadata) -> bool {
+        let known = self.files.get(&id(facts));
+        known.is_some_and(|known| known.version.is_settled && known.version == Version::of(facts))
+    }
+
+    /// Whether a file with probes is another one now than when it was read. It is, where it cannot be found any more.
+    pub(crate) fn has_changed(&self, file: FileId) -> bool {
+        let Some(known) = self.files.get(&file) else { return false };
+        let anchor = known.probed.as_ref().and_then(|probed| probed.anchor.as_ref());
+        let now =
+            anchor.and_then(|anchor| anchor.open().ok()?.metadata().ok()).map(|facts| Version::of(&facts));
+        now.is_none_or(|now| now != known.version)
     }
 
     /// Path of a file with probes, as it was found.

@@ -74,8 +74,8 @@ pub(crate) struct Work<'w, 'a> {
     pub(crate) probes: usize,
     /// The kernel reports processes while these are open.
     pub(crate) watch: Vec<OwnedFd>,
-    /// Tells what processes map, if the kernel allows it.
-    pub(crate) told: Option<Lookout>,
+    /// Tells what processes map and what is written to, as far as the kernel allows it.
+    pub(crate) told: Lookout,
     pub(crate) drain: Drain,
     pub(crate) program: Arc<Program>,
     /// Longest sleep.
@@ -105,7 +105,7 @@ impl<'a> Work<'_, 'a> {
     ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
         let Self { trace, spool, open, mut finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
-        let (holder, told) = (self.holder.as_deref(), self.told.as_ref());
+        let (holder, told) = (self.holder.as_deref(), &self.told);
         // Only a few batches exist, so both are short.
         let (steps, spare, tips) = (Queue::default(), Queue::default(), Queue::default());
         for _ in 0..BATCHES {
@@ -135,7 +135,7 @@ impl<'a> Work<'_, 'a> {
                 let say = say.clone();
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
-            let watching = told.map(|told| scope.spawn(|| watch_on(told, tips)));
+            let watching = scope.spawn(|| watch_on(told, tips));
             let looking =
                 scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
@@ -159,9 +159,9 @@ impl<'a> Work<'_, 'a> {
                 let ended_ns = monotonic_ns();
                 control.end(ended_ns);
                 holder.into_iter().for_each(Holder::stop);
-                told.into_iter().for_each(Lookout::stop);
+                told.stop();
                 // What was told until then is looked at.
-                listening.into_iter().chain(watching).for_each(join);
+                listening.into_iter().chain([watching]).for_each(join);
                 drop(closing_tips);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));

@@ -157,6 +157,8 @@ impl Attached<'_> {
         trace.begin()?;
 
         let mut end = End { duration: options.duration, signals, command: Running::default() };
+        let told = Lookout::new(mapped, finder.written())
+            .map_err(|source| Error::System { doing: "watch what processes map", source })?;
         let start = |drain: &Drain| start_command(options, &program, drain);
         let work = Work {
             trace,
@@ -167,10 +169,7 @@ impl Attached<'_> {
             start: &start,
             probes: self.probes,
             watch,
-            told: mapped
-                .map(Lookout::new)
-                .transpose()
-                .map_err(|source| Error::System { doing: "watch what processes map", source })?,
+            told,
             drain,
             program: program.clone(),
             longest,

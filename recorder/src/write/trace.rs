@@ -154,7 +154,9 @@ impl<'a> TraceWriter<'a> {
             *self.unlisted.entry(skipped.kind).or_default() += skipped.count.max(1);
             return Ok(());
         }
-        self.note(skipped)
+        self.note(skipped)?;
+        // While nothing fires, nothing else would write it.
+        if self.complete_ns > 0 { self.seal() } else { Ok(()) }
     }
 
     /// What is not recorded, as far as it is known.

@@ -1,0 +1,83 @@
+//! What is not recorded, or not whole, and why: the words for the user and the trace.
+
+use std::path::Path;
+
+use tracer_format::{Skipped, SkippedKind};
+
+use crate::attach::prepared::in_file;
+use crate::drain::Started;
+use crate::find::binary::{self, Binary};
+use crate::host::process;
+
+/// What is said of a site whose semaphore is not raised in all processes.
+pub(super) const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
+                        wrong one in processes that start while recording; what those fire only while it is raised is missed";
+
+/// What is said of a program that the kernel did not ask about before it ran.
+const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
+                      mounted just before): what it fired first may be missing";
+
+/// A site of a file that is not recorded, or not whole.
+pub(super) fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
+    Skipped {
+        count: 1,
+        provider: site.provider.clone(),
+        probe: site.probe.clone(),
+        offset: site.offset,
+        ..in_file(binary, reason)
+    }
+}
+
+/// A program that was not held.
+pub(super) fn unheld(started: &Started) -> Skipped {
+    let path = process::executable(started.pid).unwrap_or_else(|_| started.path.clone());
+    Skipped {
+        kind: SkippedKind::Processes,
+        count: 1,
+        pid: started.pid,
+        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
+        reason: UNHELD.to_owned(),
+        ..Skipped::default()
+    }
+}
+
+/// A file that was written to while a process runs it.
+pub(super) fn rewritten(path: &Path, pid: u32) -> Skipped {
+    Skipped {
+        kind: SkippedKind::Sites,
+        pid,
+        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
+        reason: "written to while it ran, so it was detached from: what fired from then until it was attached to as it is now is \
+                 missing, or may be wrong"
+            .to_owned(),
+        ..Skipped::default()
+    }
+}
+
+/// A file that is left out as long as a translator runs it.
+pub(super) fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
+    let translator = translator.to_string_lossy();
+    Skipped {
+        kind: SkippedKind::Sites,
+        program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        path: path.to_string_lossy().into_owned(),
+        reason: format!(
+            "left out while {translator} (PID {pid}) runs it, which takes breakpoints for its own"
+        ),
+        ..Skipped::default()
+    }
+}
+
+/// Processes that were not held for as long as it took.
+pub(super) fn released(count: u64) -> Skipped {
+    Skipped {
+        kind: SkippedKind::Processes,
+        count,
+        reason: "started while the recorder was stopped or busy, and were not held until it had looked at them: what they \
+                 fired first may be missing"
+            .to_owned(),
+        ..Skipped::default()
+    }
+}
