@@ -45,11 +45,12 @@ impl Dataset {
 
     fn begin(&self) -> anyhow::Result<()> {
         if !self.root.exists() {
+            let above = self.root.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+            owner::check_way(above)?;
             make_folder(&self.root)?;
         }
-        let facts = fs::metadata(&self.root)?;
-        ensure!(facts.is_dir(), "it is no folder");
-        owner::check(&facts)?;
+        ensure!(self.root.is_dir(), "it is no folder");
+        owner::check(&self.root)?;
         if !self.own().exists() {
             let is_empty = fs::read_dir(&self.root)?.next().is_none();
             // Another process may have begun it since.

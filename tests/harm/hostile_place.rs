@@ -80,6 +80,44 @@ fn what_another_user_put_in_the_way_is_refused() {
 
 #[test]
 #[ignore = "needs root and eBPF"]
+fn a_dataset_where_another_user_may_write_is_refused() {
+    let _alone = live();
+    let folder = shared("dataset");
+    std::fs::create_dir_all(folder.path("private/ds")).expect("made");
+    as_stranger(&folder, "mkdir theirs; ln -s private/ds link; ln -s private road");
+    std::fs::create_dir(folder.path("open")).expect("made");
+    std::fs::set_permissions(folder.path("open"), PermissionsExt::from_mode(0o1777)).expect("set");
+    let add = |dataset: &str| {
+        ["export", "--dataset", dataset, "--date", "2026-05-01", "s.trace"].map(str::to_owned)
+    };
+    for (dataset, why) in [
+        ("theirs", "it belongs to another user (uid 65534); run tracer as that user"),
+        ("open", "every user may write to it"),
+        ("link", "symbolic link of another user (uid 65534)"),
+        ("road/ds", "symbolic link of another user (uid 65534)"),
+        ("road/new", "symbolic link of another user (uid 65534)"),
+    ] {
+        let args = add(dataset);
+        let output = folder.tracer(&args.each_ref().map(|arg| &arg[..]));
+        assert_eq!(output.status.code(), Some(1), "{dataset}: {}", stderr(&output));
+        assert!(stderr(&output).contains(why), "{dataset}: {}", stderr(&output));
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+    }
+    for empty in ["theirs", "open", "private/ds"] {
+        assert_eq!(std::fs::read_dir(folder.path(empty)).expect("there").count(), 0, "{empty}");
+    }
+    assert!(!folder.path("private/new").exists());
+    // Under sudo all of it is the user's, and the folder is for that user alone.
+    let mut command = folder.command(&[]);
+    command.args(add("mine")).env("SUDO_UID", "65534").env("SUDO_GID", "65534");
+    stdout(&command.output().expect("tracer runs"), 0);
+    let found = Command::new("find").arg(folder.path("mine")).args(["!", "-uid", "65534"]).output();
+    assert_eq!(String::from_utf8_lossy(&found.expect("find runs").stdout), "");
+    assert_eq!(facts(&folder.path("mine")).mode() & 0o7777, 0o700);
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
 fn a_disk_is_never_written_to() {
     let _alone = live();
     let folder = shared("disk");
