@@ -198,6 +198,8 @@ impl Finder {
     ) -> Result<()> {
         let mut agenda = Agenda::new(self.is_told, self.discovery.has_named());
         loop {
+            // First, as the look before the recording began may have left something.
+            self.look_when_due(&mut agenda, announce, skip)?;
             match tips.pop_until(agenda.next()) {
                 Popped::Item(Tip::Started(list)) => {
                     for started in list {
@@ -224,7 +226,6 @@ impl Finder {
                 Popped::Closed => return Ok(()),
                 Popped::Empty => {}
             }
-            self.look_when_due(&mut agenda, announce, skip)?;
         }
     }
 
@@ -288,6 +289,7 @@ impl Finder {
             // The end of a translator is not told.
             agenda.scan_often();
         }
+        self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look(pid, SETTLING));
         Ok(())
     }
 

@@ -113,6 +113,8 @@ pub struct Discovery {
     told: HashSet<String>,
     /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
     doubtful: HashSet<(u32, FileId)>,
+    /// The processes among them that are to be looked at once more.
+    doubts: BTreeSet<u32>,
     /// Files that were known after the last look at all processes.
     kept: usize,
     /// Whether all processes were looked at before; those that the user named may end after that.
@@ -145,6 +147,7 @@ impl Discovery {
             known: KnownFiles::default(),
             told: HashSet::new(),
             doubtful: HashSet::new(),
+            doubts: BTreeSet::new(),
             kept: 0,
             scanned: false,
         }
@@ -166,6 +169,11 @@ impl Discovery {
             scan.notes.extend(after.notes);
         }
         scan
+    }
+
+    /// The processes that did not show their files as they should be seen, and are to be looked at again in a moment.
+    pub(crate) fn take_doubts(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.doubts)
     }
 
     /// Looks at these processes, whatever the filter's pids are.
@@ -400,6 +408,7 @@ impl Pass<'_> {
             }
             Some(_) if self.discovery.doubtful.len() < MAX_PROBLEMS => {
                 self.discovery.doubtful.insert(doubt);
+                self.discovery.doubts.insert(pid);
             }
             Some(_) => {}
         }

@@ -11,10 +11,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use aya_obj::generated::perf_event_attr;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
 use crate::host;
+use crate::host::descriptors::make_room;
 use crate::kernel::bpf;
 use crate::kernel::program::Program;
 use tracer_format::SiteId;
@@ -141,53 +141,23 @@ fn attach_multi(
     places: &[Place],
     pid: Option<u32>,
 ) -> io::Result<OwnedFd> {
-    let room = DescriptorRoom::make();
+    make_room();
     let offsets: Vec<u64> = places.iter().map(|place| place.offset).collect();
     let semaphores: Vec<u64> = places.iter().map(|place| place.semaphore_offset).collect();
     let cookies: Vec<u64> = places.iter().map(|place| place.site.into()).collect();
     let sites = bpf::UprobeSites { offsets: &offsets, semaphore_offsets: &semaphores, cookies: &cookies };
-    room.move_up(bpf::link_uprobe_multi(program, path, &sites, pid)?)
+    bpf::link_uprobe_multi(program, path, &sites, pid)
 }
 
 fn attach_perf(program: BorrowedFd<'_>, path: &CString, places: &[Place]) -> io::Result<Vec<OwnedFd>> {
     let pmu = perf_uprobe_type()?;
-    let room = DescriptorRoom::make();
+    make_room();
     let link = |place: &Place| {
         // The link keeps the event, which so needs no descriptor of its own.
         let event = open_perf_event(pmu, path, place, Meets::All)?;
-        room.move_up(bpf::link_perf(program, event.as_fd(), place.site.into())?)
+        bpf::link_perf(program, event.as_fd(), place.site.into())
     };
     places.iter().map(link).collect()
-}
-
-/// The usual limit of 1024 descriptors is too low for a descriptor for each site or file. So they get numbers above it, where they
-/// take none that is needed elsewhere, and the limit, which the command inherits, is raised only meanwhile.
-struct DescriptorRoom {
-    limit: Rlimit,
-}
-
-impl DescriptorRoom {
-    fn make() -> Self {
-        let limit = getrlimit(Resource::Nofile);
-        // Where it cannot be raised, few sites fit all the same.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-        Self { limit }
-    }
-
-    fn move_up(&self, fd: OwnedFd) -> io::Result<OwnedFd> {
-        let above =
-            self.limit.current.filter(|current| self.limit.maximum.is_none_or(|most| *current < most));
-        match above.and_then(|above| i32::try_from(above).ok()) {
-            Some(above) => Ok(rustix::io::fcntl_dupfd_cloexec(fd, above)?),
-            None => Ok(fd),
-        }
-    }
-}
-
-impl Drop for DescriptorRoom {
-    fn drop(&mut self) {
-        let _ = setrlimit(Resource::Nofile, self.limit);
-    }
 }
 
 /// The number of the perf event source for uprobes on this machine.

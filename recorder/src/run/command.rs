@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::find::launch;
+use crate::host::descriptors::leave_room;
 use crate::kernel::signal;
 use crate::run::stop::Signals;
 use crate::run::user::User;
@@ -90,6 +92,8 @@ impl Running {
 const START: &str = "start the command";
 
 fn spawn(command: &mut Command, user: Option<&User>) -> Result<Child> {
+    // SAFETY: it makes system calls and nothing else.
+    unsafe { command.pre_exec(leave_room) };
     match user {
         Some(user) => user.spawn(command),
         None => command.spawn().map_err(|source| Error::System { doing: START, source }),

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::find::discover::{Discovery, Filter, FoundFile, Scan};
 use crate::find::unmatched::{self, Scope};
 use crate::host;
+use crate::host::descriptors::make_room;
 use crate::host::process;
 use crate::kernel::link;
 use crate::kernel::mapped::Mapped;
@@ -66,6 +67,7 @@ struct Recording<'o> {
 impl<'o> Recording<'o> {
     fn prepare(options: &'o RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Self> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
+        make_room();
         let mut skipped = Vec::new();
         look_outside(options, notify)?;
         options.priority.shortfall().iter().for_each(|text| notify(Notice::Problem(text)));
