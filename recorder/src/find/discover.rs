@@ -112,7 +112,8 @@ pub struct Discovery {
     known: KnownFiles,
     told: HashSet<String>,
     /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
-    doubtful: HashSet<(u32, FileId)>,
+    /// With the time at which each began, ns: a number may be that of another process by the next look.
+    doubtful: HashMap<(u32, FileId), u64>,
     /// The processes among them that are to be looked at once more.
     doubts: BTreeSet<u32>,
     /// Files that were known after the last look at all processes.
@@ -146,7 +147,7 @@ impl Discovery {
             filter,
             known: KnownFiles::default(),
             told: HashSet::new(),
-            doubtful: HashSet::new(),
+            doubtful: HashMap::new(),
             doubts: BTreeSet::new(),
             kept: 0,
             scanned: false,
@@ -188,7 +189,7 @@ impl Discovery {
             Ok(mut pids) => {
                 pids.sort_unstable();
                 pids.dedup();
-                pass.discovery.doubtful.retain(|(pid, _)| pids.binary_search(pid).is_ok());
+                pass.discovery.doubtful.retain(|(pid, _), _| pids.binary_search(pid).is_ok());
                 pids.into_iter().for_each(|pid| pass.process(pid));
             }
             Err(error) => pass.skip_process(0, format!("cannot list /proc: {error}")),
@@ -394,23 +395,21 @@ impl Pass<'_> {
     /// bit by bit.
     fn check_view(&mut self, pid: u32, file: FileId, parts: &[MappedPart]) {
         let doubt = (pid, file);
-        match view::problem(self.discovery.known.places(file), parts) {
-            None => {
-                self.discovery.doubtful.remove(&doubt);
+        let Some(problem) = view::problem(self.discovery.known.places(file), parts) else {
+            self.discovery.doubtful.remove(&doubt);
+            return;
+        };
+        let Some(start_ns) = process::read(pid).map(|process| process.start_ns) else { return };
+        if self.discovery.doubtful.get(&doubt) == Some(&start_ns) {
+            let path = self.discovery.known.path(file).to_owned();
+            // One process is enough to know.
+            if self.discovery.told.insert(format!("{file:?} {problem}")) {
+                let reason = problem.to_string();
+                self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
             }
-            Some(problem) if self.discovery.doubtful.contains(&doubt) => {
-                let path = self.discovery.known.path(file).to_owned();
-                // One process is enough to know.
-                if self.discovery.told.insert(format!("{file:?} {problem}")) {
-                    let reason = problem.to_string();
-                    self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
-                }
-            }
-            Some(_) if self.discovery.doubtful.len() < MAX_PROBLEMS => {
-                self.discovery.doubtful.insert(doubt);
-                self.discovery.doubts.insert(pid);
-            }
-            Some(_) => {}
+        } else if self.discovery.doubtful.len() < MAX_PROBLEMS {
+            self.discovery.doubtful.insert(doubt, start_ns);
+            self.discovery.doubts.insert(pid);
         }
     }
 
