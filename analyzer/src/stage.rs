@@ -25,4 +25,4 @@ pub use lasting::Lasting;
 pub use learn::learn;
 pub use preset::{PRESETS, Preset};
 pub(crate) use roles::{Role, Roles};
-pub(crate) use words::is_word_of_names;
+pub(crate) use words::{is_word_of_names, pieces};

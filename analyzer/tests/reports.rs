@@ -82,6 +82,7 @@ fn a_trace_without_stages_says_how_to_name_one() {
     let analysis = analyzed(&log_of("1:a:1 2:b:1"), &[]);
     let shown = text(&report(&analysis, Detail::Usual));
     assert!(shown.contains("No stage was seen. Give one with --stage"), "{shown}");
+    assert!(shown.contains("probe  events") && shown.contains("p:a         1"), "{shown}");
 }
 
 #[test]

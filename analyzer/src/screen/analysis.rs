@@ -14,6 +14,8 @@ use crate::stage::Stage;
 
 /// How much of what was not recorded is shown; `info` has all.
 const SHOWN_SKIPPED: usize = 10;
+/// Probes that are listed where there are no stages; `--all` has all.
+const SHOWN_PROBES: usize = 20;
 /// Keys whose stages are listed.
 const KEYS_LISTED: usize = 24;
 /// Mark of a figure that lost events may have touched.
@@ -40,6 +42,9 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     if fired.is_empty() && analysis.refused.is_empty() {
         let advice = "No stage was seen. Give one with --stage 'NAME = PROVIDER:FROM -> PROVIDER:TO by KEY'.";
         report.parts.push(Part::Line(advice.to_owned()));
+        if detail == Detail::Usual {
+            report.table(probe_table(analysis, SHOWN_PROBES));
+        }
     }
     if let Some(diagnosis) = &analysis.diagnosis {
         report.facts(verdict(diagnosis, start_ns(analysis)));
@@ -87,9 +92,28 @@ pub fn report(analysis: &Analysis, detail: Detail) -> Report {
     report.table(class_table(&fired));
     report.notes = notes(analysis, &fired, &silent);
     if detail == Detail::All {
+        report.table(probe_table(analysis, usize::MAX));
         report.keep_all_columns();
     }
     report
+}
+
+/// The probes that fired, the most frequent ones first.
+fn probe_table(analysis: &Analysis, most: usize) -> Table {
+    let mut table =
+        Table::new("Probes", &[("probe", Align::Left), ("events", Align::Right), ("a second", Align::Right)]);
+    let mut fired: Vec<_> = analysis.probes.iter().filter(|count| count.events > 0).collect();
+    fired.sort_by_key(|count| std::cmp::Reverse(count.events));
+    let duration = analysis.time_ns.map(|(first_ns, last_ns)| last_ns - first_ns).filter(|&ns| ns > 0);
+    for count in fired.iter().take(most) {
+        let name = escape(&format!("{}:{}", count.provider, count.probe)).into_owned();
+        let rate = duration.map(|ns| per_second(count.events as f64 * 1e9 / ns as f64));
+        table.rows.push(vec![name, count.events.to_string(), rate.unwrap_or_else(|| "-".to_owned())]);
+    }
+    if let Some(more @ 1..) = fired.len().checked_sub(most) {
+        table.below.push(format!("and {more} more, which --all lists"));
+    }
+    table
 }
 
 /// The names of the stages that are on the path or in the tree.

@@ -7,17 +7,20 @@ use tracer_format::{Definitions, Site};
 use super::definition::{ProbeName, Stage};
 use super::draft::Draft;
 use super::key::Key;
-use super::words::ends_of;
+use super::words::Vocabulary;
 
 /// The stages that the names of the probes tell, in the order of the probes that begin them.
 ///
-/// A stage is named by what its probes' names share; with the provider before it where two stages would have one name.
+/// A stage is named by what its probes' names share, or by the provider where that is nothing; with the provider before it where two
+/// stages would have one name.
 #[must_use]
 pub fn learn(definitions: &Definitions) -> Vec<Draft> {
     let mut by_provider: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for site in &definitions.sites {
         by_provider.entry(&site.provider).or_default().insert(&site.probe);
     }
+    let by_provider: BTreeMap<&str, Vocabulary<'_>> =
+        by_provider.into_iter().map(|(provider, probes)| (provider, Vocabulary::new(probes))).collect();
     let mut stages: Vec<Stage> = Vec::new();
     let mut seen = BTreeSet::new();
     for site in &definitions.sites {
@@ -25,7 +28,8 @@ pub fn learn(definitions: &Definitions) -> Vec<Draft> {
         if !seen.insert((provider, probe)) {
             continue;
         }
-        let Some((name, ends)) = ends_of(probe, &by_provider[&provider[..]]) else { continue };
+        let Some((name, ends)) = by_provider[&provider[..]].ends_of(probe) else { continue };
+        let name = if name.is_empty() { provider.clone() } else { name };
         let named = |probe: &str| ProbeName { provider: provider.clone(), probe: probe.to_owned() };
         let ends: Vec<ProbeName> = ends.into_iter().map(named).collect();
         stages.push(Stage { ends, ..Stage::new(name, named(probe), named(probe), Key::seq()) });
@@ -41,7 +45,9 @@ pub fn learn(definitions: &Definitions) -> Vec<Draft> {
 }
 
 fn provider_and_name(stage: &Stage) -> String {
-    format!("{}:{}", stage.begins[0].provider, stage.name)
+    let ProbeName { provider, probe } = &stage.begins[0];
+    let name = if stage.name == *provider { probe } else { &stage.name };
+    format!("{provider}:{name}")
 }
 
 fn probes_of(stage: &Stage) -> String {
@@ -97,7 +103,14 @@ mod tests {
             "h = p:h__begin -> p:h__end",
         ];
         assert_eq!(learned(&probes)[..8], expected);
-        assert_eq!(learned(&probes)[8..], ["i = p:i__start -> p:i__end"]);
+        assert_eq!(learned(&probes)[8..], ["i = p:i__start -> p:i__end", "p = p:_start -> p:_done"]);
+    }
+
+    #[test]
+    fn bare_words_are_named_by_their_provider() {
+        assert_eq!(learned(&["gc:start", "gc:done"]), ["gc = gc:start -> gc:done"]);
+        let expected = ["p:lock = p:lock -> p:unlock", "p:open = p:open -> p:close"];
+        assert_eq!(learned(&["p:lock", "p:unlock", "p:open", "p:close"]), expected);
     }
 
     #[test]

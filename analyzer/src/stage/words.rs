@@ -3,10 +3,10 @@
 //!
 //! Lives of objects (`new` and `free`, `create` and `destroy`) are no work and not learned.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Words that begin, each with those that may end what it begins.
-const WORDS: [(&str, &[&str]); 17] = [
+const WORDS: [(&str, &[&str]); 18] = [
     (
         "start",
         &[
@@ -41,72 +41,105 @@ const WORDS: [(&str, &[&str]); 17] = [
     ("accept", &["close", "destroy"]),
     ("open", &["close", "destroy"]),
     ("enqueue", &["dequeue"]),
+    ("throw", &["catch"]),
 ];
-/// What may stand between a word and the rest of a name; longer ones first.
-const SEPARATORS: [&str; 4] = ["__", "_", "-", "."];
+/// What may stand between the words of a name.
+const SEPARATORS: [char; 3] = ['_', '-', '.'];
 
-/// A probe's name taken apart at a word that begins.
-struct Parts<'a> {
-    middle: &'a str,
-    separator: &'static str,
-    word: &'static str,
-    ends: &'static [&'static str],
-    word_first: bool,
-}
+/// The names of a provider's probes, by their words.
+pub(crate) struct Vocabulary<'p>(BTreeMap<Vec<String>, Vec<&'p str>>);
 
-/// The stage that probe `name` begins, and the probes among `probes` that may end it; `None` if it begins none.
-pub(crate) fn ends_of<'p>(name: &str, probes: &BTreeSet<&'p str>) -> Option<(String, Vec<&'p str>)> {
-    [false, true].into_iter().find_map(|word_first| {
-        let parts = apart(name, word_first)?;
-        let ends = present(&parts, probes);
-        (!ends.is_empty()).then(|| (parts.middle.to_owned(), ends))
-    })
-}
-
-/// Whether a word tells begins from ends.
-pub(crate) fn is_word_of_names(word: &str) -> bool {
-    WORDS.iter().any(|(begin, ends)| *begin == word || ends.contains(&word))
-}
-
-fn apart(name: &str, word_first: bool) -> Option<Parts<'_>> {
-    WORDS.into_iter().find_map(|(word, ends)| {
-        let rest = if word_first { name.strip_prefix(word) } else { name.strip_suffix(word) }?;
-        let (middle, separator) = SEPARATORS.into_iter().find_map(|separator| {
-            let middle = if word_first { rest.strip_prefix(separator) } else { rest.strip_suffix(separator) };
-            Some((middle.filter(|middle| !middle.is_empty())?, separator))
-        })?;
-        Some(Parts { middle, separator, word, ends, word_first })
-    })
-}
-
-/// The ends that are there. One that follows another of them is left out: after `enter`, `exit` ends what `entered`
-/// began.
-fn present<'p>(parts: &Parts<'_>, probes: &BTreeSet<&'p str>) -> Vec<&'p str> {
-    let mut words: Vec<&str> = Vec::new();
-    let mut found = Vec::new();
-    // Names mix separators: `query_start` ends with `query__done`, `lock` with `unlock`.
-    let other = if parts.separator == "_" { "__" } else { "_" };
-    for &word in parts.ends {
-        for separator in [parts.separator, other] {
-            let name = if parts.word_first {
-                format!("{word}{separator}{}", parts.middle)
-            } else {
-                format!("{}{separator}{word}", parts.middle)
-            };
-            if let Some(&name) = probes.get(&name[..])
-                && !words.contains(&word)
-            {
-                words.push(word);
-                found.push(name);
-            }
+impl<'p> Vocabulary<'p> {
+    pub(crate) fn new(probes: impl IntoIterator<Item = &'p str>) -> Self {
+        let mut names: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
+        for probe in probes {
+            names.entry(words(probe)).or_default().push(probe);
         }
+        Self(names)
     }
-    let follows = |word: &str| {
-        let begins = |other: &str| WORDS.iter().any(|(begin, ends)| *begin == other && ends.contains(&word));
-        words.iter().any(|other| *other != parts.word && begins(other))
+
+    /// The stage that probe `name` begins, and the probes that may end it; `None` if it begins none. The stage's name is what the
+    /// names share, which is nothing where they are bare words (`start` and `done`).
+    pub(crate) fn ends_of(&self, name: &str) -> Option<(String, Vec<&'p str>)> {
+        let words = words(name);
+        let (first, last) = (0, words.len().checked_sub(1)?);
+        [last, first].into_iter().find_map(|at| {
+            let (_, ends) = WORDS.iter().find(|(begin, _)| *begin == words[at])?;
+            let found = self.present(name, &words, at, ends);
+            (!found.is_empty()).then(|| (shared(name, at > 0 || words.len() == 1), found))
+        })
+    }
+
+    /// The names that have another word at `at` than `name`, which begins. One that follows another of them is left out: after
+    /// `enter`, `exit` ends what `entered` began.
+    fn present(&self, name: &str, words: &[String], at: usize, ends: &[&'static str]) -> Vec<&'p str> {
+        let mut found: Vec<(&str, &'p str)> = Vec::new();
+        for &word in ends {
+            let mut other = words.to_vec();
+            word.clone_into(&mut other[at]);
+            let Some(names) = self.0.get(&other) else { continue };
+            // Vocabulary mix separators: `query_start` ends with `query__done`, unless there is a `query_done`.
+            let alike = names.iter().find(|it| separators(it).eq(separators(name)));
+            found.push((word, alike.unwrap_or(&names[0])));
+        }
+        let begins =
+            |word: &str, end: &str| WORDS.iter().any(|(it, ends)| *it == word && ends.contains(&end));
+        let follows = |end: &str| found.iter().any(|(other, _)| *other != words[at] && begins(other, end));
+        found.iter().filter(|(word, _)| !follows(word)).map(|(_, name)| *name).collect()
+    }
+}
+
+/// Whether a word tells begins from ends, in whichever case.
+pub(crate) fn is_word_of_names(word: &str) -> bool {
+    WORDS.iter().any(|(begin, ends)| {
+        begin.eq_ignore_ascii_case(word) || ends.iter().any(|end| end.eq_ignore_ascii_case(word))
+    })
+}
+
+/// The pieces of a name: each word with what separates it from the next one. A word ends before a separator, and before a capital
+/// that begins another word (`queryStart`, `GCStart`).
+pub(crate) fn pieces(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = name;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = word_end(rest);
+        let (word, behind) = rest.split_at(end);
+        let next = behind.trim_start_matches(SEPARATORS);
+        let separator = &behind[..behind.len() - next.len()];
+        rest = next;
+        Some((word, separator))
+    })
+}
+
+/// Where the first word of `text` ends, in bytes.
+fn word_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is_capital = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_uppercase);
+    let is_small = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_lowercase);
+    let ends = |at: usize| {
+        SEPARATORS.contains(&char::from(bytes[at]))
+            || (at > 0 && is_capital(at) && (!is_capital(at - 1) || is_small(at + 1)))
     };
-    let kept = words.iter().zip(&found).filter(|(word, _)| !follows(word));
-    kept.map(|(_, name)| *name).collect()
+    (0..bytes.len()).find(|&at| ends(at)).unwrap_or(bytes.len())
+}
+
+fn words(name: &str) -> Vec<String> {
+    pieces(name).filter(|(word, _)| !word.is_empty()).map(|(word, _)| word.to_ascii_lowercase()).collect()
+}
+
+fn separators(name: &str) -> impl Iterator<Item = &str> {
+    pieces(name).map(|(_, separator)| separator)
+}
+
+/// What is left of `name` without its last word, or its first one.
+fn shared(name: &str, without_last: bool) -> String {
+    let trimmed = name.trim_matches(SEPARATORS);
+    let first = word_end(trimmed);
+    let last = pieces(trimmed).last().map_or(0, |(word, _)| word.len());
+    let rest = if without_last { &trimmed[..trimmed.len() - last] } else { &trimmed[first..] };
+    rest.trim_matches(SEPARATORS).to_owned()
 }
 
 #[cfg(test)]
@@ -114,7 +147,7 @@ mod tests {
     use super::*;
 
     fn ends(name: &str, probes: &[&'static str]) -> Option<(String, Vec<&'static str>)> {
-        ends_of(name, &probes.iter().copied().collect())
+        Vocabulary::new(probes.iter().copied()).ends_of(name)
     }
 
     #[test]
@@ -134,6 +167,15 @@ mod tests {
             ("mutex_acquired", "mutex_release", "mutex"),
             ("q__enqueue", "q__dequeue", "q"),
             ("enter_call", "leave_call", "call"),
+            ("queryStart", "queryDone", "query"),
+            ("GCStart", "GCEnd", "GC"),
+            ("beginFrame", "endFrame", "Frame"),
+            ("BeginFrame", "EndFrame", "Frame"),
+            ("QUERY_START", "QUERY_DONE", "QUERY"),
+            ("sql_queryStart", "sql_queryDone", "sql_query"),
+            ("start", "done", ""),
+            ("_start", "_done", ""),
+            ("throw", "catch", ""),
         ];
         for (from, to, name) in cases {
             assert_eq!(ends(from, &[from, to]), Some((name.to_owned(), vec![to])), "{from} {to}");
@@ -158,10 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn lives_of_objects_and_bare_words_are_none() {
-        for (from, to) in
-            [("obj__create", "obj__destroy"), ("new", "free"), ("_start", "_done"), ("start", "done")]
-        {
+    fn a_name_with_the_same_separators_comes_first() {
+        let probes = ["a__done", "a_done", "a-done"];
+        assert_eq!(ends("a_start", &probes), Some(("a".to_owned(), vec!["a_done"])));
+        assert_eq!(ends("a.start", &probes), Some(("a".to_owned(), vec!["a__done"])));
+    }
+
+    #[test]
+    fn lives_of_objects_and_parts_of_words_are_none() {
+        for (from, to) in [
+            ("obj__create", "obj__destroy"),
+            ("new", "free"),
+            ("restart", "redone"),
+            ("astart", "adone"),
+            ("", ""),
+            ("__", "_"),
+        ] {
             assert_eq!(ends(from, &[from, to]), None, "{from}");
         }
     }

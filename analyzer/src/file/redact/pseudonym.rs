@@ -4,7 +4,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::stage::is_word_of_names;
+use crate::stage::{is_word_of_names, pieces};
 
 /// Hexadecimal digits of the pseudonyms of names, of which a trace has thousands, and of strings, of which it has millions.
 const NAME_DIGITS: usize = 12;
@@ -30,14 +30,14 @@ impl Pseudonyms {
     /// learned from the pseudonyms as from the names.
     pub(super) fn name(&self, name: &str) -> String {
         let mut out = String::new();
-        for piece in name.split_inclusive(['_', '-', '.']) {
-            let word = piece.trim_end_matches(['_', '-', '.']);
+        for (word, separator) in pieces(name) {
+            let prefix = if word.starts_with(|it: char| it.is_ascii_uppercase()) { "X" } else { "x" };
             if is_word_of_names(word) {
                 out.push_str(word);
             } else {
-                out.push_str(&self.text("x", word));
+                out.push_str(&self.text(prefix, word));
             }
-            out.push_str(&piece[word.len()..]);
+            out.push_str(separator);
         }
         out
     }
@@ -93,6 +93,14 @@ mod tests {
         assert_eq!(pseudonyms.name("start__done"), "start__done");
         assert_eq!(pseudonyms.name(""), "");
         assert!(pseudonyms.name("request__begin").ends_with("__begin"));
+        for (name, word) in [("queryStart", "Start"), ("beginFrame", "begin"), ("QUERY_DONE", "DONE")] {
+            let kept: Vec<String> = [name, &pseudonyms.name(name)]
+                .map(|name| pieces(name).find(|(it, _)| *it == word).map(|(it, _)| it.to_owned()))
+                .into_iter()
+                .flatten()
+                .collect();
+            assert_eq!(kept, [word, word], "{name}");
+        }
         assert_ne!(Pseudonyms::new(b"other").name("work"), pseudonyms.name("work"));
     }
 
