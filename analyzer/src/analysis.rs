@@ -12,6 +12,7 @@ mod property;
 mod slices;
 mod summary;
 mod tally;
+mod thinning;
 mod tree;
 
 pub(crate) use edge_map::EdgeMap;

@@ -7,7 +7,7 @@ mod lines;
 mod live;
 mod paced;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Batches, DamagedRange, Outbox, Share, Trace, Worker};
@@ -21,8 +21,6 @@ pub use paced::replay_paced;
 
 /// Bytes of lines that are collected before they are written.
 const WRITE_BYTES: usize = 1 << 18;
-/// Rows that are turned into lines at once: their lines about fill [`WRITE_BYTES`].
-const ROWS: usize = 2048;
 /// More threads than this make lines faster than they can be written.
 const MAX_THREADS: usize = 4;
 
@@ -45,9 +43,7 @@ pub fn replay_on(
     out: &mut impl Write,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::of(trace, selection);
-    let mut header = Vec::new();
-    LogWriter::new().header(&trace.definitions, &mut header);
-    out.write_all(&header)?;
+    header(&mut LogWriter::new(), trace, out)?;
     let wanted = |block: &_| selection.wants(block);
     trace.walk_with(
         wanted,
@@ -61,6 +57,19 @@ pub fn replay_on(
     )?;
     out.flush()?;
     Ok(outcome)
+}
+
+/// Writes the lines of the header, a few at a time: names may be long.
+fn header(log: &mut LogWriter, trace: &Trace<'_>, out: &mut impl Write) -> io::Result<()> {
+    let (mut lines, mut written) = (Vec::new(), Ok(()));
+    log.header_lines(&trace.definitions, |line| {
+        line.push(&mut lines);
+        if lines.len() >= WRITE_BYTES && written.is_ok() {
+            written = out.write_all(&lines);
+            lines.clear();
+        }
+    });
+    written.and_then(|()| out.write_all(&lines))
 }
 
 /// LineShare on their way to the output, and what was met on the way.
@@ -80,9 +89,9 @@ struct LineMaker<'t, 'a> {
 
 impl<'t, 'a> LineMaker<'t, 'a> {
     fn new(trace: &'t Trace<'a>, selection: &'t Selection) -> Self {
-        let mut log = LogWriter::new();
+        let mut log = LogWriter::in_pieces(WRITE_BYTES);
         // The header is written already, but later lines about probes are numbered after it.
-        log.header(&trace.definitions, &mut Vec::new());
+        log.header_lines(&trace.definitions, |_| {});
         Self { trace, selection, log }
     }
 
@@ -98,10 +107,9 @@ impl<'t, 'a> LineMaker<'t, 'a> {
             Batch::Events { columns, rows } => {
                 let result = self.selection.rows(self.trace, columns, rows, |mut rows| {
                     while !rows.is_empty() {
-                        let end = rows.end.min(rows.start + ROWS);
-                        lines.events += (end - rows.start) as u64;
-                        log.events(definitions, columns, rows.start..end, &mut lines.text);
-                        rows.start = end;
+                        let left = log.events(definitions, columns, rows.clone(), &mut lines.text);
+                        lines.events += (left.start - rows.start) as u64;
+                        rows = left;
                         if lines.text.len() >= WRITE_BYTES {
                             let full = std::mem::replace(lines, spare(out));
                             if !out.send(full) {
@@ -140,16 +148,20 @@ impl Worker for LineMaker<'_, '_> {
     fn share(&mut self, share: &Share, batches: &mut Batches<'_, '_>, out: &mut Outbox<'_, LineShare>) {
         let definitions = &self.trace.definitions;
         let mut lines = spare(out);
-        self.log.late_before(share.from_ns, definitions, &mut lines.text);
-        lines.text.clear();
+        self.log.forget_before(share.from_ns, definitions);
         while let Some(batch) = batches.next() {
             if self.batch(batch, &mut lines, out).is_none() {
                 return;
             }
         }
-        match share.until_ns {
+        while !match share.until_ns {
             Some(until_ns) => self.log.late_before(until_ns, definitions, &mut lines.text),
             None => self.log.finish(definitions, &mut lines.text),
+        } {
+            let full = std::mem::replace(&mut lines, spare(out));
+            if !out.send(full) {
+                return;
+            }
         }
         // If nothing more is wanted, the thread is told at the end of the share.
         let _ = out.send(lines);

@@ -13,6 +13,7 @@ mod lasting;
 mod learn;
 mod preset;
 mod roles;
+mod site_uses;
 mod words;
 
 pub use choose::choose;
@@ -25,4 +26,5 @@ pub use lasting::Lasting;
 pub use learn::learn;
 pub use preset::{PRESETS, Preset};
 pub(crate) use roles::{Role, Roles};
+pub(crate) use site_uses::SiteUses;
 pub(crate) use words::{is_word_of_names, pieces};

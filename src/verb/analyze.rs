@@ -52,6 +52,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let ((grouping, over_time), (watch, (growth, properties))) = sinks;
     analysis.groups = args.group_by.map(|by| (by, grouping.tables()));
     analysis.tree = Some(growth.tree().with_slowest(args.worst));
+    let properties = properties.settled();
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     properties.add_findings(&mut analysis);
     analysis.budget = answers(&conditions, &analysis);

@@ -1,5 +1,6 @@
 //! `tracer diff`: runs of two builds stage by stage, with a verdict for CI.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -163,12 +164,12 @@ fn analyze(
     if keys.is_none() {
         stages::known(&given.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
     }
+    let known: HashMap<&str, &Stage> =
+        keys.iter().flat_map(|keys| &keys.stages).map(|stage| (&stage.name[..], stage)).collect();
     for draft in &mut drafts {
-        let same = |stage: &&Stage| {
-            let (theirs, ours) = (*stage, &draft.stage);
-            (&theirs.name, &theirs.begins, &theirs.ends) == (&ours.name, &ours.begins, &ours.ends)
-        };
-        if let Some(stage) = keys.iter().flat_map(|keys| &keys.stages).find(same) {
+        let same =
+            |theirs: &&&Stage| (&theirs.begins, &theirs.ends) == (&draft.stage.begins, &draft.stage.ends);
+        if let Some(&stage) = known.get(&draft.stage.name[..]).filter(same) {
             *draft = Draft::given(stage.clone());
         }
     }

@@ -124,7 +124,7 @@ fn warn_if_huge((args, output): (&ExportArgs, &Path), format: ExportFormat, even
         };
         say!(
             "{}: up to {megabytes} MB, which viewers take long to open; {less} make it smaller",
-            output.display()
+            name(output)
         );
     }
 }

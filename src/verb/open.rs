@@ -19,8 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use tracer_analyzer::Selection;
 use tracer_analyzer::picture::perfetto;
-use tracer_analyzer::{Outcome, Selection};
+use tracer_analyzer::stage::choice::Chosen;
 
 use crate::cli::OpenArgs;
 use crate::done::Done;
@@ -41,7 +42,7 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     })?;
     let host = listener.local_addr()?.to_string();
     let secret = secret::random().map(u128::from_ne_bytes).context("cannot read /dev/urandom")?;
-    let (packets, outcome) = export(args)?;
+    let (packets, done) = export(args)?;
     let path = format!("/{secret:032x}/{}.pftrace", plain_name(&args.file));
     let ui = args.ui.trim_end_matches('/');
     let address = format!("{ui}/#!/?url=http://{host}{path}");
@@ -54,7 +55,7 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     }
     say!("waiting for the Perfetto UI to fetch the trace; Ctrl-C to stop");
     end.recv().context("the server ended")?;
-    Ok(trace::done(&args.file, &outcome))
+    Ok(done)
 }
 
 /// Serves each connection on a thread of its own: browsers open some ahead and leave them idle, so none may hold the others
@@ -74,15 +75,16 @@ fn accept(listener: &TcpListener, served: &Arc<Served>, fetched: &Sender<()>) {
     }
 }
 
-/// The trace in Perfetto's format, in a file without a name.
-fn export(args: &OpenArgs) -> anyhow::Result<(File, Outcome)> {
+/// The trace in Perfetto's format, in a file without a name; and what is missing in it, which is said.
+fn export(args: &OpenArgs) -> anyhow::Result<(File, Done)> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
-    let stages = stages::of(&args.stages, &trace, &selection)?.stages;
+    let Chosen { stages, refused, .. } = stages::of(&args.stages, &trace, &selection)?;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
     let outcome = perfetto::export(&trace, &selection, &stages, args.probes.shown(), &mut out)?;
-    Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, outcome))
+    let done = trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused));
+    Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, done))
 }
 
 /// The file's name without its ending, as far as an address can show it as it is.

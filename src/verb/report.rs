@@ -61,6 +61,7 @@ fn analyzed(args: &ReportArgs, trace: &Trace<'_>) -> anyhow::Result<(Analysis, T
     let mut analysis = analysis::analyze(trace, &selection, &chosen.stages, &mut sinks)?.chosen_by(chosen);
     let (over_time, (watch, (growth, properties))) = sinks;
     analysis.tree = Some(growth.tree().with_slowest(args.worst));
+    let properties = properties.settled();
     analysis.diagnosis = Some(diagnose(watch, &analysis, args.worst));
     properties.add_findings(&mut analysis);
     let trends = over_time.finish(&analysis);

@@ -68,7 +68,14 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         let events = counted(copied.repeated, "event");
         say!("{}: {events} of several traces taken once", name(&args.target.output));
     }
-    Ok(trace::done(&args.target.output, &copied.outcome))
+    let done = trace::done(&args.target.output, &copied.outcome);
+    if copied.not_compared == 0 {
+        return Ok(done);
+    }
+    let events = counted(copied.not_compared, "event");
+    let (target, why) = (name(&args.target.output), "too many have the same time to be compared");
+    say!("{target}: {events} may stand there twice, if several traces have the same: {why}");
+    Ok(Done::Lossy.and(done))
 }
 
 fn step_text(step: &ClockStep) -> String {

@@ -5,14 +5,18 @@
 
 #[path = "../../format-spec/tests/hostile/mod.rs"]
 mod hostile;
+#[path = "../../format-spec/tests/hostile/lines.rs"]
+mod lines;
 #[path = "../../format-spec/tests/hostile/many.rs"]
 mod many;
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use self::hostile::{Hostile, events_of_constants, varint, zeros_frame};
+use crate::open::{UI, get, place};
 use crate::tool::{Folder, TRACER, stderr};
 use tracer_format::block::kind;
 use tracer_format::limits::{MAX_BLOCK_EVENTS, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES};
@@ -71,6 +75,9 @@ const MORE_VERBS: &[&[&str]] = &[
 /// Those that are tried with a pipe, too.
 const PIPED: [&str; 4] = ["replay", "analyze", "info", "verify"];
 
+/// The same of traces that have very many of something: what looks at a trace while it comes.
+const COMING: [&[&str]; 2] = [&["replay", "-"], &["top", "--batch", "-"]];
+
 /// Runs `tracer` with little memory; its output goes to a file, because a small trace may well have a million events.
 fn run(folder: &Folder, args: &[&str]) -> Output {
     run_with(folder, DATA_BYTES, args)
@@ -90,6 +97,44 @@ fn run_with(folder: &Folder, data_bytes: u64, args: &[&str]) -> Output {
     command.output().expect("prlimit runs")
 }
 
+/// Gives a verb a file through a pipe: it is read while it comes, and there is no going back.
+#[track_caller]
+fn run_piped(folder: &Folder, file: &str, data_bytes: u64, verb: &[&str], what: &str) {
+    let verb = verb.join(" ");
+    let script = format!("cat {file} | prlimit --data={data_bytes} \"$TRACER\" {verb} >out");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).env("TRACER", TRACER).current_dir(folder.path("")).stdin(Stdio::null());
+    let output = command.output().expect("sh runs");
+    let (code, errors) = (output.status.code(), stderr(&output));
+    assert!(matches!(code, Some(0 | 1 | 3)), "{what}: {verb}: {}: {errors}", output.status);
+}
+
+/// Has a file served to a browser, and fetches it.
+#[track_caller]
+fn run_open(folder: &Folder, file: &str, data_bytes: u64, what: &str) {
+    let mut command = Command::new("prlimit");
+    command
+        .arg(format!("--data={data_bytes}"))
+        .arg(TRACER)
+        .args(["open", "--no-browser", "--port", "0", file])
+        .current_dir(folder.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("prlimit runs");
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut address).expect("a line");
+    // It has none for what is refused.
+    if !address.is_empty() {
+        let (host, path) = place(address.trim_end(), UI);
+        assert!(get(host, path, Some(UI)).0.starts_with("HTTP/1.1 200"), "{what}");
+    }
+    let output = child.wait_with_output().expect("ended");
+    let (code, errors) = (output.status.code(), stderr(&output));
+    assert!(matches!(code, Some(0 | 1 | 3)), "{what}: open: {}: {errors}", output.status);
+    assert!(code != Some(1) || address.is_empty(), "{what}: open: {errors}");
+}
+
 /// Runs every verb on the file; each must end by itself, with one line of error at the most.
 #[track_caller]
 fn survives(folder: &Folder, verbs: &[&[&str]], what: &str, bytes: &[u8]) {
@@ -107,14 +152,8 @@ fn survives(folder: &Folder, verbs: &[&[&str]], what: &str, bytes: &[u8]) {
             "{what}: {verb:?}: {errors}"
         );
     }
-    // From a pipe it is read while it comes, and there is no going back.
     for verb in PIPED {
-        let script = format!("cat hostile.trace | prlimit --data={DATA_BYTES} \"$TRACER\" {verb} - >out");
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]).env("TRACER", TRACER).current_dir(folder.path("")).stdin(Stdio::null());
-        let output = command.output().expect("sh runs");
-        let (code, errors) = (output.status.code(), stderr(&output));
-        assert!(matches!(code, Some(0 | 1 | 3)), "{what}: {verb} -: {}: {errors}", output.status);
+        run_piped(folder, "hostile.trace", DATA_BYTES, &[verb, "-"], what);
     }
     let runs = verbs.len() + PIPED.len();
     let each = begin.elapsed() / u32::try_from(runs).expect("a few");
@@ -309,14 +348,20 @@ fn very_many_of_anything_cost_little() {
         // The unoptimized build runs every other verb, each with every other file.
         let step = if cfg!(debug_assertions) { 2 } else { 1 };
         let verbs: Vec<&[&str]> = all.iter().skip(number % step).step_by(step).copied().collect();
-        bears(&folder, "hostile.trace", &verbs, &format!("{count} {}", many.what), &many.trace(count));
+        let (what, bytes) = (format!("{count} {}", many.what), many.trace(count));
+        bears(&folder, "hostile.trace", &verbs, &what, &bytes);
+        if number % step == 0 {
+            let data_bytes = DATA_BYTES + DATA_PER_BYTE * bytes.len() as u64;
+            COMING.iter().for_each(|verb| run_piped(&folder, "hostile.trace", data_bytes, verb, &what));
+            run_open(&folder, "hostile.trace", data_bytes, &what);
+        }
     }
 }
 
 #[test]
 fn very_many_of_anything_in_a_log_cost_little() {
     let folder = Folder::new("hostile-lines");
-    for many in many::LOGS {
+    for many in lines::LOGS {
         let count = few(many.count);
         let verbs: &[&[&str]] = &[&["import", "-fo", "out.trace"]];
         bears(&folder, "hostile.log", verbs, &format!("{count} {}", many.what), (many.log)(count).as_bytes());

@@ -12,7 +12,7 @@ const LOG: &str = "\
 [            2500] [PID:     17] worker       demo:end_work                  | Seq: 1
 ";
 
-const UI: &str = "https://ui.perfetto.dev";
+pub(crate) const UI: &str = "https://ui.perfetto.dev";
 
 /// Starts `tracer open` on a free port and gives the address that it prints.
 fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
@@ -27,7 +27,7 @@ fn start(folder: &Folder, args: &[&str]) -> (Child, String) {
 }
 
 /// Host and path of the trace in an address that `tracer open` printed.
-fn place<'a>(address: &'a str, ui: &str) -> (&'a str, &'a str) {
+pub(crate) fn place<'a>(address: &'a str, ui: &str) -> (&'a str, &'a str) {
     let url = address
         .strip_prefix(ui)
         .and_then(|rest| rest.strip_prefix("/#!/?url=http://"))
@@ -36,7 +36,7 @@ fn place<'a>(address: &'a str, ui: &str) -> (&'a str, &'a str) {
 }
 
 /// Head and body of the answer to a request for `path` at `host`, of a page of another site if one is given.
-fn get(host: &str, path: &str, origin: Option<&str>) -> (String, Vec<u8>) {
+pub(crate) fn get(host: &str, path: &str, origin: Option<&str>) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(host).expect("connected");
     let origin = origin.map(|origin| format!("Origin: {origin}\r\nSec-Fetch-Site: cross-site\r\n"));
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", origin.unwrap_or_default())

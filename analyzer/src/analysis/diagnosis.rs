@@ -87,6 +87,7 @@ pub fn diagnose(mut watch: Watch<'_>, analysis: &Analysis, worst: usize) -> Diag
     let stages: Vec<Stage> = analysis.stages.iter().map(|report| report.stage.clone()).collect();
     // Where damage hid events, their time may be unknown: nothing is said to be missing.
     let lost_at = if analysis.outcome.damage.is_empty() { watch.gaps.clone() } else { vec![(0, u64::MAX)] };
+    let courses = std::mem::take(&mut watch.courses);
     let context = Context {
         analysis,
         stages: &stages,
@@ -95,11 +96,13 @@ pub fn diagnose(mut watch: Watch<'_>, analysis: &Analysis, worst: usize) -> Diag
         worst,
         parts: &watch.parts,
     };
-    let mut found: Vec<Diagnosis> = watch
-        .courses
-        .iter()
+    let mut found: Vec<Diagnosis> = courses
+        .into_iter()
         .enumerate()
-        .filter_map(|(at, course)| context.diagnose((at, course), course.whole.as_ref()?))
+        .filter_map(|(at, mut course)| {
+            let whole = course.whole.take()?;
+            context.diagnose((at, &course), whole)
+        })
         .collect();
     let rank = |it: &Diagnosis| (it.following.is_path(), it.route.edges.len(), it.buffers);
     found.sort_by_key(|diagnosis| std::cmp::Reverse(rank(diagnosis)));
@@ -124,23 +127,25 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn diagnose(self, (at, course): (usize, &Course), whole: &Whole) -> Option<Diagnosis> {
+    fn diagnose(self, (at, course): (usize, &Course), whole: Whole) -> Option<Diagnosis> {
         let edge = |&(local, side): &(usize, Side)| Edge { stage: course.stages[local], side };
         let route = Route::new(whole.route.iter().map(edge).collect(), self.stages);
-        let sampled = whole.sampler.buffers();
-        let buffers = whole.slowest.with(&sampled);
+        let followed = whole.following(&course.counts);
+        let Whole { flow, sampler, slowest, steps, total, .. } = whole;
+        let sampled = sampler.into_buffers();
+        let buffers = slowest.with(&sampled);
         let horizon = Horizon {
             time_ns: self.analysis.time_ns?,
             reach_ns: findings::horizon_ns(&buffers),
             gaps: self.gaps,
         };
-        let (losses, following) = course.breaks.judge(&route.edges, horizon, whole.following(&course.counts));
+        let (losses, following) = course.breaks.judge(&route.edges, horizon, followed);
         let losses = losses.supported_by(&following);
         let measured = Diagnosis {
-            buffers: whole.total.count(),
-            steps: whole.steps.clone(),
-            total: whole.total.clone(),
-            in_flight: whole.flow.over_time(SLICES),
+            buffers: total.count(),
+            steps,
+            total,
+            in_flight: flow.over_time(SLICES),
             following,
             route: route.clone(),
             losses: losses.clone(),
@@ -154,8 +159,8 @@ impl Context<'_> {
         let limit = judge(Case {
             buffers: &sampled,
             route: &route,
-            flow: &whole.flow,
-            count: whole.total.count(),
+            flow: &flow,
+            count: measured.buffers,
             stalls: &stalls,
             definitions: self.definitions,
         });
@@ -175,7 +180,7 @@ impl Context<'_> {
             held_up: limit.held_up,
         };
         Some(Diagnosis {
-            profile: profile(&buffers, &sampled, &whole.steps, &whole.total, horizon.time_ns),
+            profile: profile(&buffers, &sampled, &measured.steps, &measured.total, horizon.time_ns),
             shares: shares::shares(&sampled),
             slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
             findings: evidence.findings(),

@@ -1,12 +1,13 @@
 //! A distribution of latencies, signed, in bounded memory.
 //!
-//! Up to [`EXACT`] values are kept as they are. More go into buckets: 512 to every power of two, so a percentile is at
+//! Up to [`EXACT`] values are kept as they are, fewer of very many distributions. More go into buckets: 512 to every power of two, so a percentile is at
 //! most 1/1024 (0.1 %) from the value; count, sum, least and greatest stay exact.
 
 use std::borrow::Cow;
 
-/// Values that are kept as they are.
+/// Values that are kept as they are; and of several distributions together.
 pub const EXACT: usize = 4096;
+const EXACT_OF_ALL: usize = EXACT << 5;
 /// Values that wait to be counted together, when there are more: so the buckets of one distribution are fetched into the
 /// processor's cache once for all of these. One by one takes twice as long.
 const TOGETHER: usize = 1024;
@@ -15,8 +16,10 @@ const BITS: u32 = 9;
 const SUB: usize = 1 << BITS;
 
 /// A distribution of latencies, ns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Latency {
+    /// So many values are kept as they are.
+    exact: usize,
     /// All values as long as there are few, else the last ones.
     latest: Vec<i64>,
     counted: Counted,
@@ -52,10 +55,23 @@ pub struct Summary {
     pub max: i64,
 }
 
+impl Default for Latency {
+    fn default() -> Self {
+        Self::one_of(1)
+    }
+}
+
 impl Latency {
+    /// One of so many distributions, without values.
+    #[must_use]
+    pub fn one_of(count: usize) -> Self {
+        let exact = (EXACT_OF_ALL / count.max(1)).clamp(TOGETHER, EXACT);
+        Self { exact, latest: Vec::new(), counted: Counted::default() }
+    }
+
     /// Adds a value.
     pub fn add(&mut self, value_ns: i64) {
-        let room = if self.counted.count == 0 { EXACT } else { TOGETHER };
+        let room = if self.counted.count == 0 { self.exact } else { TOGETHER };
         if self.latest.len() >= room {
             self.count_latest();
         }
@@ -75,7 +91,7 @@ impl Latency {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.counted.merge(&other.counted);
         self.latest.extend_from_slice(&other.latest);
-        if self.counted.count > 0 || self.latest.len() > EXACT {
+        if self.counted.count > 0 || self.latest.len() > self.exact {
             self.count_latest();
         }
     }
@@ -136,13 +152,12 @@ impl Latency {
             return edges_ns.iter().map(|edge| sorted.partition_point(|it| it <= edge) as u64).collect();
         }
         let at = |middle: i64, count: u64| (middle.clamp(counted.min, counted.max), count);
-        let negative = counted.negative.counts.iter().enumerate().rev();
-        let positive = counted.positive.counts.iter().enumerate();
+        let negative = counted.negative.counts().rev();
+        let positive = counted.positive.counts();
         let mut values = negative
-            .map(|(index, &count)| at(0_i64.saturating_sub_unsigned(middle_of(index)), count))
+            .map(|(index, count)| at(0_i64.saturating_sub_unsigned(middle_of(index)), count))
             .chain(
-                positive
-                    .map(|(index, &count)| at(i64::try_from(middle_of(index)).unwrap_or(i64::MAX), count)),
+                positive.map(|(index, count)| at(i64::try_from(middle_of(index)).unwrap_or(i64::MAX), count)),
             )
             .peekable();
         let mut below = 0;
@@ -238,40 +253,60 @@ impl Counted {
     }
 }
 
-/// Counts by magnitude.
+/// Counts by magnitude, in pages: most distributions are narrow, and there may be very many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Buckets {
-    counts: Vec<u64>,
+    pages: Vec<Option<Box<Page>>>,
     total: u64,
 }
+
+/// Buckets of a page.
+const PAGE: usize = 64;
+type Page = [u64; PAGE];
 
 impl Buckets {
     /// Counts some more, of which `greatest` is the greatest.
     fn add(&mut self, greatest: u64, magnitudes: impl Iterator<Item = u64>) {
-        let last = index_of(greatest);
-        if last >= self.counts.len() {
-            self.counts.resize((last / SUB + 1) * SUB, 0);
-        }
+        let pages = index_of(greatest) / PAGE + 1;
+        self.pages.resize(self.pages.len().max(pages), None);
         for magnitude in magnitudes {
-            self.counts[index_of(magnitude)] += 1;
+            let index = index_of(magnitude);
+            let page = self.pages[index / PAGE].get_or_insert_with(|| Box::new([0; PAGE]));
+            page[index % PAGE] += 1;
             self.total += 1;
         }
     }
 
     fn merge(&mut self, other: &Self) {
-        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.pages.resize(self.pages.len().max(other.pages.len()), None);
+        for (page, more) in self.pages.iter_mut().zip(&other.pages) {
+            match (page, more) {
+                (Some(page), Some(more)) => {
+                    page.iter_mut().zip(&**more).for_each(|(count, more)| *count += more)
+                }
+                (page @ None, more) => page.clone_from(more),
+                (Some(_), None) => {}
+            }
+        }
         self.total += other.total;
+    }
+
+    /// Buckets and their counts, from the least magnitude up; not all of those that are empty.
+    fn counts(&self) -> impl DoubleEndedIterator<Item = (usize, u64)> {
+        let pages = self.pages.iter().enumerate().filter_map(|(at, page)| Some((at, page.as_ref()?)));
+        pages.flat_map(|(at, page)| {
+            page.iter().enumerate().map(move |(bucket, &count)| (at * PAGE + bucket, count))
+        })
     }
 
     /// The middle of the bucket with the value of rank `rank`, from 0.
     fn at(&self, rank: u64) -> u64 {
         let mut below = 0;
-        let holds = |&count: &u64| {
+        let holds = |&(_, count): &(usize, u64)| {
             below += count;
             below > rank
         };
-        self.counts.iter().position(holds).map_or(0, middle_of)
+        self.counts().find(holds).map_or(0, |(bucket, _)| middle_of(bucket))
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Analysis {
     pub refused: Vec<Refused>,
     /// Ways between the stages, in the order of the stages.
     pub hand_offs: Vec<HandOffReport>,
+    /// Hand-offs that are not among them, as there are too many ways to tell all apart.
+    pub hand_offs_left_out: u64,
     /// Keys that were given up, to bound memory, before all of their stages were seen: a hand-off may be missing.
     pub keys_given_up: u64,
     /// What it says beyond its figures, if that was asked for.

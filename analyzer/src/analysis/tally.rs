@@ -42,6 +42,7 @@ pub(super) struct Tally {
     /// Spans of each stage that are kept.
     first_spans: usize,
     hand_offs: EdgeMap<HandOffReport>,
+    hand_offs_left_out: u64,
 }
 
 impl Tally {
@@ -56,8 +57,8 @@ impl Tally {
             given_up: 0,
             complete_near_loss: 0,
             other_near_loss: 0,
-            latency: Latency::default(),
-            inverted: Latency::default(),
+            latency: Latency::one_of(stages.len()),
+            inverted: Latency::one_of(stages.len()),
             first_spans: Vec::new(),
         };
         Self {
@@ -66,6 +67,7 @@ impl Tally {
             stages: stages.iter().map(report).collect(),
             first_spans: (FIRST_SPANS_OF_ALL / stages.len().max(1)).min(FIRST_SPANS),
             hand_offs: EdgeMap::default(),
+            hand_offs_left_out: 0,
         }
     }
 
@@ -101,6 +103,7 @@ impl Tally {
             stages,
             refused: Vec::new(),
             hand_offs,
+            hand_offs_left_out: self.hand_offs_left_out,
             keys_given_up: pairer.keys_given_up,
             diagnosis: None,
             tree: None,
@@ -148,12 +151,12 @@ impl Sink for Tally {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         let (from, to) = (hand_off.from, hand_off.to);
-        let report = self.hand_offs.get_or_insert(from, to, || HandOffReport {
-            from,
-            to,
-            near_loss: 0,
-            latency: Latency::default(),
-        });
+        let stages = self.stages.len();
+        let new = || HandOffReport { from, to, near_loss: 0, latency: Latency::one_of(stages) };
+        let Some(report) = self.hand_offs.get_or_insert_few(from, to, new) else {
+            self.hand_offs_left_out += 1;
+            return Ok(());
+        };
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
         Ok(())

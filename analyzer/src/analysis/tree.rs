@@ -359,6 +359,9 @@ impl Growth {
 
 impl Sink for Growth {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        if !self.any {
+            return Ok(());
+        }
         let is_full = self.open >= MAX_OPEN_OF_ALL;
         let thread = self.thread(begin);
         if is_full || thread.open.len() >= MAX_OPEN {

@@ -34,6 +34,8 @@ pub struct Copied {
     pub outcome: Outcome,
     /// Events that another input had too, and that were copied once.
     pub repeated: u64,
+    /// Events that several inputs may have, and that were copied from each: too many of one time to be compared.
+    pub not_compared: u64,
     /// Where the clock of an input was set, or its machine slept: later events went to another place.
     pub steps: Vec<ClockStep>,
 }
@@ -88,6 +90,7 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
     for source in &sources {
         copier.finish(source, writer)?;
     }
+    copied.not_compared = copier.not_compared();
     Ok(copied)
 }
 

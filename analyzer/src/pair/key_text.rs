@@ -7,7 +7,7 @@ use tracer_format::{Columns, Definitions};
 
 use super::source::{Argument, text_parts};
 use super::span::Side;
-use crate::stage::{KeyValue, Roles, Stage};
+use crate::stage::{KeyValue, Roles, SiteUses, Stage};
 
 /// Bytes of texts that are kept; where there are more, the keys that come later are shown as their numbers.
 const MAX_BYTES: usize = 16 << 20;
@@ -18,7 +18,7 @@ const OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub(crate) struct KeyTexts {
     /// Arguments of each site that are strings and part of a key.
-    sites: Vec<Vec<Argument>>,
+    sites: SiteUses<Argument>,
     /// For each stage, a bit for each number of its key that may stand for a text.
     parts: Vec<u8>,
     known: HashMap<i64, Box<str>>,
@@ -29,10 +29,9 @@ impl KeyTexts {
     /// No texts yet.
     pub(crate) fn new(stages: &[Stage], definitions: &Definitions) -> Self {
         let mut parts = vec![0; stages.len()];
-        let mut sites = vec![Vec::new(); definitions.sites.len()];
-        let roles = Roles::new(stages);
-        for (site, arguments) in definitions.sites.iter().zip(&mut sites) {
-            for role in roles.of(site) {
+        let sites = SiteUses::new(&definitions.sites, &Roles::new(stages), |site, roles| {
+            let mut arguments = Vec::new();
+            for role in roles {
                 let sides = [(Side::Begin, role.begins), (Side::End, role.ends)];
                 for (side, _) in sides.into_iter().filter(|(_, position)| position.is_some()) {
                     for (part, argument) in text_parts(&stages[role.stage].key, side, site) {
@@ -43,7 +42,8 @@ impl KeyTexts {
                     }
                 }
             }
-        }
+            arguments
+        });
         Self { sites, parts, known: HashMap::new(), bytes: 0 }
     }
 
@@ -53,8 +53,7 @@ impl KeyTexts {
             return;
         }
         for row in rows {
-            let Some(arguments) = self.sites.get(columns.site[row].index()) else { continue };
-            for argument in arguments {
+            for argument in self.sites.of(columns.site[row]) {
                 let (Some(number), Some(text)) = (argument.read(columns, row), argument.text(columns, row))
                 else {
                     continue;

@@ -27,7 +27,7 @@ use super::sink::Sink;
 use super::source::{Argument, KeySource};
 use super::span::{Census, Class, Point, Side, UnderWay};
 use crate::select::LossTimes;
-use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, Stage};
+use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, SiteUses, Stage};
 
 /// Entries, a stage and a key each, that may wait for what is missing, over all stages.
 pub const WAITING_SLOTS: usize = 1 << 19;
@@ -48,9 +48,8 @@ pub struct Pairer {
     groups: Vec<Group>,
     /// Group of each stage, and its position there.
     places: Vec<(usize, usize)>,
-    /// What the events of a site mean: positions in `uses`.
-    site_uses: Vec<Range<usize>>,
-    uses: Vec<Use>,
+    /// What the events of a site mean.
+    uses: SiteUses<Use>,
     identities: Identities,
     loss: LossTimes,
     /// Events of each stage that have no key: it is missing, unreadable, or neither integer nor string.
@@ -114,8 +113,7 @@ impl Pairer {
         Self {
             groups: members.iter().map(group).collect(),
             places,
-            site_uses: Vec::new(),
-            uses: Vec::new(),
+            uses: SiteUses::default(),
             identities: Identities::default(),
             loss: LossTimes::default(),
             without_key: vec![0; stages.len()],
@@ -129,17 +127,18 @@ impl Pairer {
     pub fn define(&mut self, definitions: &Definitions) {
         self.identities.define(definitions);
         let roles = Roles::new(&self.stages);
-        for site in definitions.sites.iter().skip(self.site_uses.len()) {
-            let start = self.uses.len();
-            let mut roles = roles.of(site).to_vec();
+        let mut uses = std::mem::take(&mut self.uses);
+        uses.add(&definitions.sites, &roles, |site, roles| {
+            let mut roles = roles.to_vec();
             roles.sort_unstable_by_key(|role| self.places[role.stage]);
             // An event that ends one stage and begins another ends first.
-            for side in [Side::End, Side::Begin] {
-                let uses: Vec<Use> = roles.iter().filter_map(|&role| self.use_of(role, side, site)).collect();
-                self.uses.extend(uses);
-            }
-            self.site_uses.push(start..self.uses.len());
-        }
+            let sides = [Side::End, Side::Begin].into_iter();
+            sides
+                .flat_map(|side| roles.iter().map(move |&role| (role, side)))
+                .filter_map(|(role, side)| self.use_of(role, side, site))
+                .collect()
+        });
+        self.uses = uses;
     }
 
     /// What the events of `site`, which has this role, do at `side` of the stage.
@@ -194,8 +193,7 @@ impl Pairer {
             }
             let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
             self.identities.fired(point.thread, point.time_ns);
-            let uses = self.site_uses.get(columns.site[row].index()).cloned().unwrap_or_default();
-            for used in &self.uses[uses] {
+            for used in self.uses.of(columns.site[row]) {
                 let mut words = [0; MAX_WORDS];
                 let Some(key) = used.source.read(columns, row, &self.identities, &mut words) else {
                     self.without_key[used.stage] += 1;
@@ -245,8 +243,7 @@ impl Pairer {
             }
             let (mut places, mut found) = ([(0, 0); AHEAD], 0);
             for row in rows.clone() {
-                let uses = self.site_uses.get(columns.site[row].index()).cloned().unwrap_or_default();
-                for used in self.uses[uses].iter().filter(|used| used.group == number) {
+                for used in self.uses.of(columns.site[row]).iter().filter(|used| used.group == number) {
                     let mut words = [0; MAX_WORDS];
                     let key = used.source.read(columns, row, &self.identities, &mut words);
                     let position = key.and_then(|key| keyed.glance(key));

@@ -3,7 +3,6 @@
 use std::hint::black_box;
 
 use super::slots::Slots;
-use crate::stage::key_index::hash;
 
 /// Keys that are remembered whole, at most; fewer if there are very many stages, to bound memory.
 pub const RECENT_KEYS: usize = 4096;
@@ -67,7 +66,7 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
     /// position of a slot, to be looked at later.
     #[inline]
     pub(super) fn glance(&self, key: &[i64]) -> Option<usize> {
-        self.waiting.glance(hash(key))
+        self.waiting.glance(key)
     }
 
     /// Looks at slots that [`glance`](Self::glance) gave, and where so many of the latest keys go that make place next.
@@ -81,7 +80,7 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
         for slots in [&self.recent, &self.waiting].into_iter().filter(|slots| slots.is_full()) {
             let oldest = (0..next).map(|next| (slots.oldest() + next) % slots.len());
             for position in oldest {
-                sum ^= i64::from(self.waiting.glance(hash(slots.key(position))).is_some());
+                sum ^= i64::from(self.waiting.glance(slots.key(position)).is_some());
             }
         }
         black_box(sum);

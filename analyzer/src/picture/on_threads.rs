@@ -5,7 +5,7 @@
 
 use tracer_format::ThreadId;
 
-use crate::stage::key_index::{KeyIndex, hash};
+use crate::stage::key_index::KeyIndex;
 
 /// Spans of a stage remembered on a thread; one that begins before those that were forgotten counts as overlapping.
 const REMEMBERED: usize = 1 << 16;
@@ -88,7 +88,8 @@ impl OnThreads {
 
     /// The position of a stage on a thread, made if there is none.
     fn place(&mut self, stage: u32, thread: ThreadId) -> usize {
-        let key = |thread: ThreadId, stage: u32| hash(&[thread.0.into(), stage.into()]);
+        let hasher = self.index.hasher();
+        let key = |thread: ThreadId, stage: u32| hasher.hash(&[thread.0.into(), stage.into()]);
         let stages = &self.stages;
         let is = |at: usize| stages[at].stage == stage && stages[at].thread == thread;
         if let Some(at) = self.index.find(key(thread, stage), is) {

@@ -1,12 +1,12 @@
 //! The log for people: its times as they are asked for, threads, and a colour for each process; and as JSON lines for programs.
 
-use std::io::Write;
-use std::ops::Range;
+use std::io::{self, Write};
 
 use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Columns, ProcessId, ThreadId, Trace};
 
 use super::json_line::JsonLines;
+use super::{WRITE_BYTES, header};
 use crate::Result;
 use crate::select::clock::{WallClock, rfc3339};
 use crate::select::{Outcome, Selection};
@@ -52,14 +52,19 @@ pub fn replay_shaped(
 ) -> Result<Outcome> {
     let mut outcome = Outcome::of(trace, selection);
     let mut shaped = Shaped::new(trace, shape)?;
-    shaped.header(trace);
+    if let Shaped::Lines(lines) = &mut shaped {
+        header(&mut lines.log, trace, out)?;
+    }
     let mut batches = trace.batches_where(|block| selection.wants(block));
     while let Some(batch) = batches.next() {
         match batch {
             Batch::Events { columns, rows } => {
                 selection.rows(trace, columns, rows, |rows| -> Result<()> {
                     outcome.events += rows.len() as u64;
-                    shaped.events(trace, columns, rows);
+                    for row in rows {
+                        shaped.event(trace, columns, row);
+                        shaped.write(WRITE_BYTES, out)?;
+                    }
                     Ok(())
                 })?;
             }
@@ -70,15 +75,12 @@ pub fn replay_shaped(
             Batch::Gap(_) => {}
             Batch::Damaged(range) => outcome.damage.push(range),
         }
-        let made = shaped.made();
-        out.write_all(made)?;
-        made.clear();
     }
     if let Shaped::Lines(lines) = &mut shaped {
         lines.log.finish(&trace.definitions, &mut lines.raw);
         lines.shape(None);
     }
-    out.write_all(shaped.made())?;
+    shaped.write(0, out)?;
     out.flush()?;
     Ok(outcome)
 }
@@ -112,25 +114,24 @@ impl Shaped {
         })))
     }
 
-    fn header(&mut self, trace: &Trace<'_>) {
-        if let Self::Lines(lines) = self {
-            lines.log.header(&trace.definitions, &mut lines.made);
+    fn event(&mut self, trace: &Trace<'_>, columns: &Columns, row: usize) {
+        match self {
+            Self::Lines(lines) => lines.event(trace, columns, row),
+            Self::Json(json) => json.event(trace, columns, row),
         }
     }
 
-    fn events(&mut self, trace: &Trace<'_>, columns: &Columns, rows: Range<usize>) {
-        match self {
-            Self::Lines(lines) => rows.for_each(|row| lines.event(trace, columns, row)),
-            Self::Json(json) => rows.for_each(|row| json.event(trace, columns, row)),
-        }
-    }
-
-    /// What was made since the last time.
-    fn made(&mut self) -> &mut Vec<u8> {
-        match self {
+    /// Writes what was made, if it is more than `bytes`.
+    fn write(&mut self, bytes: usize, out: &mut impl Write) -> io::Result<()> {
+        let made = match self {
             Self::Lines(lines) => &mut lines.made,
             Self::Json(json) => &mut json.made,
+        };
+        if made.len() > bytes {
+            out.write_all(made)?;
+            made.clear();
         }
+        Ok(())
     }
 }
 

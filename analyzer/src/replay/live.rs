@@ -8,6 +8,7 @@ use std::io::Write;
 use tracer_format::log::LogWriter;
 use tracer_format::{Rest, Step, Stream};
 
+use super::WRITE_BYTES;
 use crate::Result;
 use crate::select::{Filter, Outcome, Selection};
 
@@ -35,7 +36,7 @@ impl<'f> Live<'f> {
             stream: Stream::new(),
             selection: Selection::all(),
             known: [0; 5],
-            log: LogWriter::new(),
+            log: LogWriter::in_pieces(WRITE_BYTES),
             begun: false,
             lines: Vec::new(),
             outcome: Outcome::default(),
@@ -67,7 +68,7 @@ impl<'f> Live<'f> {
     pub fn write(&mut self, rest: Rest, out: &mut impl Write) -> Result<()> {
         while let Some(step) = self.stream.next(rest)? {
             match step {
-                Step::Events => self.events()?,
+                Step::Events => self.events(out)?,
                 Step::Gap(gap) => {
                     self.select()?;
                     if self.selection.wants_gap(&gap) {
@@ -93,7 +94,9 @@ impl<'f> Live<'f> {
     /// As [`write`](Self::write).
     pub fn finish(mut self, out: &mut impl Write) -> Result<Outcome> {
         self.write(Rest::Ends, out)?;
-        self.log.finish(&self.stream.known().definitions, &mut self.lines);
+        while !self.log.finish(&self.stream.known().definitions, &mut self.lines) {
+            self.write_lines(out)?;
+        }
         self.write_lines(out)?;
         self.outcome.incomplete = !self.stream.is_complete();
         self.select()?;
@@ -101,15 +104,21 @@ impl<'f> Live<'f> {
         Ok(self.outcome)
     }
 
-    fn events(&mut self) -> Result<()> {
+    fn events(&mut self, out: &mut impl Write) -> Result<()> {
         self.select()?;
         self.header();
         let (trace, columns) = (self.stream.known(), self.stream.columns());
         let (log, lines, outcome) = (&mut self.log, &mut self.lines, &mut self.outcome);
-        self.selection.rows(trace, columns, 0..columns.len(), |rows| {
+        self.selection.rows(trace, columns, 0..columns.len(), |mut rows| -> Result<()> {
             outcome.events += rows.len() as u64;
-            log.events(&trace.definitions, columns, rows, lines);
-            Ok(())
+            loop {
+                rows = log.events(&trace.definitions, columns, rows, lines);
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                out.write_all(lines)?;
+                lines.clear();
+            }
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Trace};
 
+use super::{WRITE_BYTES, header};
 use crate::Result;
 use crate::select::{Outcome, Selection};
 
@@ -22,9 +23,9 @@ pub fn replay_paced(
 ) -> Result<Outcome> {
     let definitions = &trace.definitions;
     let mut outcome = Outcome::of(trace, selection);
-    let (mut log, mut lines) = (LogWriter::new(), Vec::new());
+    let (mut log, mut lines) = (LogWriter::in_pieces(WRITE_BYTES), Vec::new());
     let mut pace = Pace { speed, begun: None };
-    log.header(definitions, &mut lines);
+    header(&mut log, trace, out)?;
     let mut batches = trace.batches_where(|block| selection.wants(block));
     while let Some(batch) = batches.next() {
         match batch {
@@ -33,8 +34,7 @@ pub fn replay_paced(
                     outcome.events += rows.len() as u64;
                     while !rows.is_empty() {
                         let due = rows.start + pace.wait(&columns.time_ns[rows.clone()]);
-                        log.events(definitions, columns, rows.start..due, &mut lines);
-                        rows.start = due;
+                        rows.start = log.events(definitions, columns, rows.start..due, &mut lines).start;
                         out.write_all(&lines)?;
                         out.flush()?;
                         lines.clear();
@@ -47,7 +47,10 @@ pub fn replay_paced(
             Batch::Damaged(range) => outcome.damage.push(range),
         }
     }
-    log.finish(definitions, &mut lines);
+    while !log.finish(definitions, &mut lines) {
+        out.write_all(&lines)?;
+        lines.clear();
+    }
     out.write_all(&lines)?;
     out.flush()?;
     Ok(outcome)

@@ -302,6 +302,13 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
             "{keys} forgotten before all stages were seen, to bound memory: hand-offs may be missing"
         ));
     }
+    if analysis.hand_offs_left_out > 0 {
+        let hand_offs = counted(analysis.hand_offs_left_out, "hand-off");
+        let ways = analysis.hand_offs.len();
+        notes.push(format!(
+            "{hand_offs} left out: they go other ways than the first {ways}, which are told apart"
+        ));
+    }
     if !silent.is_empty() {
         let names = listed(silent.iter().map(|report| escape(&report.stage.name)));
         notes.push(format!("no events of the stages {names}"));

@@ -38,6 +38,7 @@ pub fn json(analysis: &Analysis) -> String {
         "probes": null,
         "stages": null,
         "hand_offs": null,
+        "hand_offs_left_out": analysis.hand_offs_left_out,
         "keys_given_up": analysis.keys_given_up,
         "tree": tree::members(analysis),
     });

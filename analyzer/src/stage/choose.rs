@@ -7,6 +7,8 @@ use tracer_format::grammar::Malformed;
 
 use super::draft::Draft;
 use super::learn::learn;
+use super::roles::Roles;
+use super::site_uses::SiteUses;
 use crate::{Error, Result};
 
 /// Stages of one analysis. The largest programs have some hundreds; what is kept and compared grows with their square.
@@ -16,6 +18,9 @@ const MAX_PROBES: usize = 16_384;
 const PROBES: &str = "probes that begin and end the stages";
 /// Stages that one probe begins: each of its events begins as many spans.
 const MAX_STAGES_OF_PROBE: usize = 64;
+/// What the sites of these probes are to the stages: a site with other arguments is another thing, in each of its stages.
+const MAX_USES: usize = 1 << 16;
+const USES: &str = "forms of the arguments of such probes, for each of their stages";
 
 /// The stages to analyze: those given; else those that the recording was given; else those that the names tell.
 ///
@@ -29,7 +34,7 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     } else {
         learn(definitions)
     };
-    check(&stages)?;
+    check(&stages, definitions)?;
     let mut names = BTreeSet::new();
     match stages.iter().find(|draft| !names.insert(&draft.stage.name)) {
         Some(stage) => {
@@ -57,7 +62,7 @@ fn limit(what: &'static str, found: usize, max: usize) -> Result<()> {
 }
 
 /// Refuses so many stages that their number is meant to do harm.
-fn check(stages: &[Draft]) -> Result<()> {
+fn check(stages: &[Draft], definitions: &Definitions) -> Result<()> {
     let mut begun = BTreeMap::new();
     for begin in stages.iter().flat_map(|draft| &draft.stage.begins) {
         *begun.entry((&begin.provider, &begin.probe)).or_insert(0) += 1;
@@ -66,7 +71,10 @@ fn check(stages: &[Draft]) -> Result<()> {
     let probes = stages.iter().map(|draft| draft.stage.begins.len() + draft.stage.ends.len()).sum();
     limit("stages", stages.len(), MAX_STAGES)?;
     limit(PROBES, probes, MAX_PROBES)?;
-    limit("stages that begin at one probe", most, MAX_STAGES_OF_PROBE)
+    limit("stages that begin at one probe", most, MAX_STAGES_OF_PROBE)?;
+    let roles = Roles::new(stages.iter().map(|draft| &draft.stage));
+    let uses = SiteUses::new(&definitions.sites, &roles, |_, roles| vec![(); roles.len()]);
+    limit(USES, uses.len() as usize, MAX_USES)
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Finds the place of a key by its hash; the keys themselves are kept by the owner of the places.
 
+use std::hash::{BuildHasher, RandomState};
+
 /// Places by hash: each at the hash of its key or behind it, with nothing free between.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyIndex {
     /// Position plus one of a place; 0 where there is none.
     places: Vec<u32>,
     len: usize,
+    hasher: KeyHasher,
 }
 
 /// Room for each place, at the least.
@@ -14,7 +17,7 @@ const SMALLEST: usize = 64;
 
 impl Default for KeyIndex {
     fn default() -> Self {
-        Self { places: vec![0; SMALLEST], len: 0 }
+        Self { places: vec![0; SMALLEST], len: 0, hasher: KeyHasher::new() }
     }
 }
 
@@ -22,6 +25,12 @@ impl KeyIndex {
     /// Places that are listed.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// What gives the hashes of keys here.
+    #[inline]
+    pub(crate) fn hasher(&self) -> KeyHasher {
+        self.hasher
     }
 
     /// The place whose key has this hash and `is` the one that is looked for.
@@ -97,14 +106,74 @@ impl KeyIndex {
     }
 }
 
-/// Spreads keys, which often count up.
-#[inline]
-pub(crate) fn hash(key: &[i64]) -> usize {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = 0_u64;
-    for &part in key {
-        hash = (hash.rotate_left(29) ^ part.cast_unsigned()).wrapping_mul(FACTOR);
+/// Spreads keys over places, in each run and each index otherwise: whoever writes a trace cannot know which keys come to one place.
+/// No order depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyHasher {
+    seed: u64,
+    factor: u64,
+}
+
+impl KeyHasher {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Self { seed: random.hash_one(0), factor: random.hash_one(1) | 1 }
     }
-    // The high half is mixed best.
-    ((hash >> 32) as u32) as usize
+
+    /// The hash of a key.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits are all that an index has")]
+    pub(crate) fn hash(self, key: &[i64]) -> usize {
+        let mut hash = self.seed;
+        for &part in key {
+            // Both halves of the product: the low one says nothing of the high bits of a key, the high one little of the low bits.
+            let product = u128::from(hash ^ part.cast_unsigned()) * u128::from(self.factor);
+            hash = (product >> 64) as u64 ^ product as u64;
+        }
+        hash as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many places a search passes over for each of these keys, at most.
+    fn longest_search(keys: &[[i64; 2]]) -> usize {
+        let mut index = KeyIndex::default();
+        let hasher = index.hasher();
+        (0..keys.len()).for_each(|place| index.enter(place, |place| hasher.hash(&keys[place])));
+        let searched = |key: &[i64; 2]| {
+            let mut passed = 0;
+            index.find(hasher.hash(key), |place| {
+                passed += 1;
+                keys[place] == *key
+            });
+            passed
+        };
+        keys.iter().map(searched).max().unwrap_or_default()
+    }
+
+    /// One factor for everybody, and the middle of the product: keys that differ in their high bits only came to one place, and
+    /// for any other keys one could have computed them.
+    #[test]
+    fn keys_that_are_meant_to_meet_do_not() {
+        const COUNT: i64 = 1 << 15;
+        // That of the factor that all runs had.
+        let inverse = 0xf1de_83e1_9937_733d_u64.cast_signed();
+        let kinds = [
+            ("high bits", [1 << 48, 0]),
+            ("high bits of the second number", [0, 1 << 48]),
+            ("alike in the middle of a product", [inverse, 0]),
+            ("numbers that count up", [1, 0]),
+            ("addresses", [1 << 12, 0]),
+            ("two numbers", [1, 1 << 7]),
+        ];
+        for (what, step) in kinds {
+            let key = |at: i64| step.map(|step: i64| at.wrapping_mul(step));
+            let keys: Vec<[i64; 2]> = (0..COUNT).map(key).collect();
+            let longest = longest_search(&keys);
+            assert!(longest < 300, "{what}: {longest}");
+        }
+    }
 }

@@ -58,6 +58,12 @@ impl Copier {
         self.others_ns = time_ns;
     }
 
+    /// Events that may be in several sources, and were copied from each: too many of one time to be compared.
+    #[must_use]
+    pub fn not_compared(&self) -> u64 {
+        self.repeats.as_ref().map_or(0, |repeats| repeats.not_compared)
+    }
+
     /// Begins to copy from a source: defines its hosts, its stages and those sites whose ids `wanted` picks. Times are
     /// shifted by `shift`; processes and threads are defined when their first event comes.
     ///

@@ -3,16 +3,25 @@
 //! Each is copied as often as the source has it that has it most often: once, where each has it once.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::model::Gap;
+
+/// Events of one time that are compared; more would have to be kept all at once.
+const MAX_AT_ONCE: usize = 1 << 16;
+/// A table that held more is not used again: to empty it takes as long as if it were full.
+const LARGE: usize = 1 << 10;
 
 /// What was copied at the time that is being copied, and all gaps.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     time_ns: u64,
+    /// By a hash of all that they say: another one in each run, so that no trace can be made in which one event passes for another.
     events: Counts<u64>,
+    hasher: RandomState,
     gaps: Counts<Gap>,
+    /// Events that were not compared with those of other sources: too many have their time.
+    pub(super) not_compared: u64,
 }
 
 /// How often each source has something, and how often it was copied.
@@ -29,6 +38,22 @@ impl<T> Default for Counts<T> {
 }
 
 impl<T: Copy + Eq + Hash> Counts<T> {
+    /// Forgets all.
+    fn clear(&mut self) {
+        if self.of_source.len() > LARGE {
+            *self = Self::default();
+        }
+        self.of_source.clear();
+        self.copied.clear();
+    }
+
+    /// Whether one of `source` can be counted: it is one of so many that are.
+    fn has_room(&self, source: usize, it: T, most: usize) -> bool {
+        let is_known = self.copied.contains_key(&it);
+        let has_room = if is_known { self.of_source.len() < 4 * most } else { self.copied.len() < most };
+        has_room || self.of_source.contains_key(&(it, source))
+    }
+
     /// Counts one of `source`; whether it was copied before for another one.
     fn is_repeat(&mut self, source: usize, it: T) -> bool {
         let own = self.of_source.entry((it, source)).or_default();
@@ -50,12 +75,14 @@ impl Repeats {
     pub(super) fn event(&mut self, source: usize, time_ns: u64, identity: impl Hash) -> bool {
         if time_ns != self.time_ns {
             self.time_ns = time_ns;
-            self.events.of_source.clear();
-            self.events.copied.clear();
+            self.events.clear();
         }
-        let mut hasher = DefaultHasher::new();
-        identity.hash(&mut hasher);
-        self.events.is_repeat(source, hasher.finish())
+        let event = self.hasher.hash_one(identity);
+        if !self.events.has_room(source, event, MAX_AT_ONCE) {
+            self.not_compared += 1;
+            return false;
+        }
+        self.events.is_repeat(source, event)
     }
 
     /// Whether a gap was copied before.
@@ -85,5 +112,18 @@ mod tests {
             [copied(0, 6, 1), copied(1, 6, 1), copied(1, 7, 1), copied(0, 7, 1)],
             [true, false, true, false]
         );
+    }
+
+    /// All of them were kept, however many there were.
+    #[test]
+    fn of_very_many_events_at_one_time_some_are_not_compared() {
+        let mut repeats = Repeats::default();
+        let all = MAX_AT_ONCE + 10;
+        let new = (0..all).filter(|&event| !repeats.event(0, 5, event)).count();
+        assert_eq!((new, repeats.not_compared, repeats.events.of_source.len()), (all, 10, MAX_AT_ONCE));
+        // What was seen is still known; at the next time there is room again.
+        let first = 0_usize;
+        assert!(!repeats.event(0, 5, first) && !repeats.event(0, 6, first) && repeats.event(1, 6, first));
+        assert_eq!(repeats.not_compared, 10);
     }
 }

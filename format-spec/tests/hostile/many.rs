@@ -2,7 +2,8 @@
 //! of them, shows.
 #![allow(dead_code, unreachable_pub, reason = "a module of a test")]
 
-use std::fmt::Write as _;
+#[path = "stages.rs"]
+mod stages;
 
 use tracer_format::{
     ArgKind, ClockAnchor, Definition, Exit, Firing, Gap, Host, HostId, Process, ProcessId, Site, SiteId,
@@ -92,6 +93,18 @@ impl Making {
         }
     }
 
+    /// Spans that begin and end at `time_ns`, so many events.
+    fn at_time(&mut self, time_ns: u64, count: u32) {
+        let (thread, begin, end) = self.pair();
+        for event in 0..count {
+            let site = [begin, end][event as usize % 2];
+            let values = &[u64::from(event / 2)][..];
+            self.writer
+                .push(&Firing { time_ns, thread, site, cpu: 0, unreadable: 0, values })
+                .expect("written");
+        }
+    }
+
     /// A block of its own for what was fired.
     fn seal(&mut self) {
         self.writer.flush().expect("written");
@@ -100,12 +113,12 @@ impl Making {
 
 /// Everything that there can be many of.
 pub const TRACES: &[Many] = &[
-    Many { what: "stages, each from the end of the one before", count: 2048, make: chained_stages },
-    Many { what: "stages that begin at one probe", count: 64, make: stages_of_one_probe },
-    Many { what: "stages, too many", count: 32_000, make: stages_of_one_probe },
-    Many { what: "stages with a key of their own each", count: 2048, make: stages_of_many_keys },
-    Many { what: "alternative ends of a stage", count: 20_000, make: alternatives },
-    Many { what: "stages that names tell", count: 8000, make: learned_stages },
+    Many { what: "stages, each from the end of the one before", count: 2048, make: stages::chained_stages },
+    Many { what: "stages that begin at one probe", count: 64, make: stages::stages_of_one_probe },
+    Many { what: "stages, too many", count: 32_000, make: stages::stages_of_one_probe },
+    Many { what: "stages with a key of their own each", count: 2048, make: stages::stages_of_many_keys },
+    Many { what: "alternative ends of a stage", count: 20_000, make: stages::alternatives },
+    Many { what: "stages that names tell", count: 8000, make: stages::learned_stages },
     Many { what: "probes", count: 20_000, make: probes },
     Many { what: "sites of one probe", count: 60_000, make: sites },
     Many { what: "processes", count: 30_000, make: processes },
@@ -134,56 +147,27 @@ pub const TRACES: &[Many] = &[
     Many { what: "things that were skipped", count: 15_000, make: skipped },
     Many { what: "blocks of one event", count: 6000, make: blocks },
     Many { what: "values at the ends of their ranges", count: 20_000, make: huge_values },
+    Many { what: "stages that buffers pass in any order", count: 2048, make: stages::any_order },
+    Many { what: "stages whose spans take all kinds of time", count: 2048, make: stages::all_latencies },
+    Many { what: "stages whose keys are to be chosen", count: 2048, make: stages::stages_without_keys },
+    Many {
+        what: "sites of a probe that begins 64 stages",
+        count: 60_000,
+        make: stages::sites_of_many_stages,
+    },
+    Many {
+        what: "forms of arguments of a probe that begins 64 stages",
+        count: 10_000,
+        make: stages::forms_of_arguments,
+    },
+    Many { what: "keys that are meant to meet in a table", count: 60_000, make: meeting_keys },
+    Many { what: "events at one time", count: 300_000, make: at_one_time },
+    Many { what: "events at time 0", count: 300_000, make: at_time_zero },
+    Many { what: "events with names of 4 KB", count: 4000, make: events_with_long_names },
+    Many { what: "threads of a program with a name of 4 KB", count: 60_000, make: threads_with_a_long_name },
+    Many { what: "probes with names of 4 KB that are found late", count: 600, make: found_late },
+    Many { what: "strings of 4 KB", count: 3000, make: long_strings },
 ];
-
-fn chained_stages(it: &mut Making, count: u32) {
-    let thread = it.process(1, "p", 0);
-    let sites: Vec<SiteId> = (0..=count).map(|number| it.number_site(&format!("p{number}"))).collect();
-    for number in 0..count {
-        it.stage(&format!("s{number}"), &format!("a:p{number}"), &format!("a:p{}", number + 1), "seq");
-    }
-    for key in 0..40 {
-        sites.iter().for_each(|&site| it.fire(thread, site, key));
-    }
-}
-
-fn stages_of_one_probe(it: &mut Making, count: u32) {
-    let (thread, begin, end) = it.pair();
-    (0..count).for_each(|number| it.stage(&format!("s{number}"), "a:beg_s", "a:end_s", "seq"));
-    it.spans(thread, begin, end, 4000);
-}
-
-fn stages_of_many_keys(it: &mut Making, count: u32) {
-    let thread = it.process(1, "p", 0);
-    let scopes = ["", "pid,", "tid,", "ppid,"];
-    for number in 0..count {
-        let (begin, end) = (format!("b{number}"), format!("e{number}"));
-        let (first, last) = (it.number_site(&begin), it.number_site(&end));
-        let scope = scopes[number as usize % 4];
-        let key = format!("{scope}{}", ["seq", "arg0", "arg0=arg0"][number as usize % 3]);
-        it.stage(&format!("s{number}"), &format!("a:{begin}"), &format!("a:{end}"), &key);
-        it.spans(thread, first, last, 10);
-    }
-}
-
-fn alternatives(it: &mut Making, count: u32) {
-    let (thread, begin, end) = it.pair();
-    let names: Vec<String> = (0..count).map(|number| format!("e{number}")).collect();
-    it.stage("s", "a:beg_s", &format!("a:end_s|{}", names.join("|"))[..4000], "seq");
-    for name in &names {
-        it.number_site(name);
-    }
-    it.spans(thread, begin, end, 1000);
-}
-
-fn learned_stages(it: &mut Making, count: u32) {
-    let thread = it.process(1, "p", 0);
-    for number in 0..count {
-        let begin = it.number_site(&format!("s{number}_start"));
-        let end = it.number_site(&format!("s{number}_done"));
-        it.spans(thread, begin, end, 2);
-    }
-}
 
 fn probes(it: &mut Making, count: u32) {
     it.few_spans();
@@ -443,6 +427,7 @@ fn blocks(it: &mut Making, count: u32) {
 }
 
 fn huge_values(it: &mut Making, count: u32) {
+    it.at_time(0, 2);
     let (thread, begin, end) = it.pair();
     let last = it.site("signed", ArgKind::Signed(8));
     let values = [0, u64::MAX, 1 << 63, (1 << 63) - 1];
@@ -452,94 +437,60 @@ fn huge_values(it: &mut Making, count: u32) {
     }
     it.now_ns = u64::MAX - 2001;
     it.spans(thread, begin, end, 1);
+    it.at_time(u64::MAX, 2);
 }
 
-/// A way to make a log of so many of something.
-pub struct ManyLines {
-    /// What there are many of.
-    pub what: &'static str,
-    /// So many make nearly 1 MB.
-    pub count: u32,
-    /// The log of so many.
-    pub log: fn(u32) -> String,
-}
-
-/// Logs with very many of one thing.
-pub const LOGS: &[ManyLines] = &[
-    ManyLines { what: "lines of the header", count: 15_000, log: |count| header(count, |n| format!("p{n}")) },
-    ManyLines { what: "lines of the header, all of one probe", count: 8000, log: one_probe },
-    ManyLines {
-        what: "providers",
-        count: 7000,
-        log: |count| events(count, |n| (n, format!("a{n}:p"), String::new())),
-    },
-    ManyLines {
-        what: "programs of a log",
-        count: 7000,
-        log: |count| events(count, |n| (n, "a:p".to_owned(), String::new())),
-    },
-    ManyLines {
-        what: "probes of a log",
-        count: 10_000,
-        log: |count| events(count, |n| (1, format!("a:p{n}"), String::new())),
-    },
-    ManyLines { what: "forms of the arguments of a probe", count: 5500, log: forms },
-    ManyLines { what: "losses, each of another probe", count: 8000, log: losses },
-    ManyLines {
-        what: "texts of a log",
-        count: 8000,
-        log: |count| events(count, |n| (1, "a:p".to_owned(), format!(" | arg1: \"text {n}\""))),
-    },
-    ManyLines {
-        what: "characters of one line",
-        count: 900_000,
-        log: |count| format!("[1] [PID:1] {} a:p | Seq: 1\n", "x".repeat(count as usize)),
-    },
-    ManyLines { what: "empty lines", count: 900_000, log: |count| "\n".repeat(count as usize) },
-    ManyLines { what: "times that go back", count: 12_000, log: going_back },
-];
-
-fn header(count: u32, probe: impl Fn(u32) -> String) -> String {
-    let mut log = String::new();
-    for number in 0..count {
-        writeln!(log, "[{number:>4}] Found probe {:<35} in 'p'", probe(number)).expect("written");
+/// They differ in their high bits only.
+fn meeting_keys(it: &mut Making, count: u32) {
+    let (thread, begin, end) = it.pair();
+    it.stage("s", "a:beg_s", "a:end_s", "seq");
+    for site in [begin, end] {
+        (0..u64::from(count)).for_each(|key| it.fire(thread, site, key << 48));
     }
-    log.push_str("\nTrace started. Ctrl-C to stop.\n\n");
-    log
 }
 
-/// The events of so many lines: program's number, probe and arguments of each.
-fn events(count: u32, of: impl Fn(u32) -> (u32, String, String)) -> String {
-    let mut log = String::new();
-    for number in 0..count {
-        let (program, probe, args) = of(number);
-        writeln!(log, "[{number:>16}] [PID:{program:>7}] p{program} {probe} | Seq: {number}{args}")
-            .expect("written");
+fn at_one_time(it: &mut Making, count: u32) {
+    it.at_time(1000, count);
+}
+
+/// A time that hashes to 0.
+fn at_time_zero(it: &mut Making, count: u32) {
+    it.at_time(0, count);
+}
+
+fn events_with_long_names(it: &mut Making, count: u32) {
+    let thread = it.process(1, &"\u{1b}".repeat(4000), 0);
+    let site = it.number_site(&"\u{1}".repeat(4000));
+    (0..count).for_each(|key| it.fire(thread, site, key.into()));
+}
+
+fn threads_with_a_long_name(it: &mut Making, count: u32) {
+    it.process(1, &"\u{1b}".repeat(4000), 0);
+    let (begin, end) = (it.number_site("beg_s"), it.number_site("end_s"));
+    for tid in 0..count {
+        let thread = it.thread(ProcessId(0), 2 + tid);
+        // The lines of all would be a gigabyte.
+        if tid % 100 == 0 {
+            it.spans(thread, begin, end, 1);
+        }
     }
-    log
 }
 
-/// One probe is found many times, and fires for another provider each time.
-fn one_probe(count: u32) -> String {
-    header(count, |_| "p".to_owned()) + &events(count, |n| (0, format!("a{n}:p"), String::new()))
-}
-
-fn forms(count: u32) -> String {
-    let value = |bit: u32| if bit == 0 { "1" } else { "\"x\"" };
-    let args = |n: u32| (0..11).map(|arg| format!(" | arg{}: {}", arg + 1, value(n >> arg & 1))).collect();
-    events(count, |n| (1, "a:p".to_owned(), args(n)))
-}
-
-fn losses(count: u32) -> String {
-    let mut log = events(count, |n| (1, format!("a:p{n}"), String::new()));
+fn found_late(it: &mut Making, count: u32) {
+    it.few_spans();
     for number in 0..count {
-        writeln!(log, "[{:>16}] Lost 1 events of a:p{number} since {number}", 900_000 + number)
-            .expect("written");
+        let probe = format!("{number}{}", "\u{1}".repeat(4000));
+        let (provider, program) = ("a".to_owned(), "\u{1b}".repeat(4000));
+        let late = Site { provider, program, probe, announced: true, found_ns: 1 << 40, ..Site::default() };
+        it.writer.site(late).expect("written");
     }
-    log
 }
 
-fn going_back(count: u32) -> String {
-    let lines = events(count, |_| (1, "a:p".to_owned(), String::new()));
-    lines.lines().rev().map(|line| format!("{line}\n")).collect()
+fn long_strings(it: &mut Making, count: u32) {
+    it.few_spans();
+    let site = it.site("told", ArgKind::Str);
+    for number in 0..count {
+        let text = it.writer.intern(format!("{number}{}", "\u{1b}".repeat(4000)).as_bytes());
+        it.fire(ThreadId(0), site, text);
+    }
 }

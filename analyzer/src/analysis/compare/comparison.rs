@@ -1,5 +1,7 @@
 //! All stages and hand-offs of two sides.
 
+use std::collections::HashMap;
+
 use super::judge::{Judged, Judgment, Percentile, Tail, Verdict, judge};
 use super::rank::Shift;
 use super::run_set::{Pooled, RunSet, differences};
@@ -85,9 +87,9 @@ impl Comparison {
 
 /// Compares two sides.
 #[must_use]
-pub fn compare(base: RunSet, new: RunSet, judgment: &Judgment) -> Comparison {
-    let stages = items(ItemKind::Stage, &base.stages, &new.stages, judgment);
-    let hand_offs = items(ItemKind::HandOff, &base.hand_offs, &new.hand_offs, judgment);
+pub fn compare(mut base: RunSet, mut new: RunSet, judgment: &Judgment) -> Comparison {
+    let stages = items(ItemKind::Stage, base.stages.take(), new.stages.take(), judgment);
+    let hand_offs = items(ItemKind::HandOff, base.hand_offs.take(), new.hand_offs.take(), judgment);
     let has = |verdict| stages.iter().any(|stage| stage.verdict == verdict);
     let place = if has(Verdict::Slower) {
         place(&base, &new, 1)
@@ -102,29 +104,45 @@ pub fn compare(base: RunSet, new: RunSet, judgment: &Judgment) -> Comparison {
 
 fn items(
     kind: ItemKind,
-    base: &[(String, Pooled)],
-    new: &[(String, Pooled)],
+    base: Vec<(String, Pooled)>,
+    new: Vec<(String, Pooled)>,
     judgment: &Judgment,
 ) -> Vec<Item> {
-    let mut names: Vec<&String> = Vec::new();
-    for (name, pooled) in base.iter().chain(new) {
-        if pooled.latency.count() > 0 && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let find = |side: &[(String, Pooled)], name: &String| {
-        side.iter().find(|item| item.0 == *name).map(|item| item.1.clone())
-    };
-    let comparisons = names.len() * judgment.judged().len();
-    let item = |name: &String| {
-        let (base, new) = (find(base, name), find(new, name));
+    let both = on_both(base, new);
+    let comparisons = both.len() * judgment.judged().len();
+    let item = |(name, mut base, mut new): (String, Option<Pooled>, Option<Pooled>)| {
         let none = Pooled::default();
         let judged =
             judge(base.as_ref().unwrap_or(&none), new.as_ref().unwrap_or(&none), judgment, comparisons);
+        // It is judged: the latencies of each run are not asked for any more.
+        base.iter_mut().chain(&mut new).for_each(|pooled| pooled.runs = Vec::new());
         let Judged { verdict, by, shift, tails, more_runs } = judged;
-        Item { kind, name: name.clone(), base, new, verdict, by, shift, tails, more_runs }
+        Item { kind, name, base, new, verdict, by, shift, tails, more_runs }
     };
-    names.into_iter().map(item).collect()
+    both.into_iter().map(item).collect()
+}
+
+/// What has a span on either side: those of the base in its order, then the others.
+fn on_both(
+    base: Vec<(String, Pooled)>,
+    new: Vec<(String, Pooled)>,
+) -> Vec<(String, Option<Pooled>, Option<Pooled>)> {
+    let has_spans = |(_, pooled): &(String, Pooled)| pooled.latency.count() > 0;
+    let (base, idle): (Vec<_>, Vec<_>) = base.into_iter().partition(has_spans);
+    let mut idle: HashMap<String, Pooled> = idle.into_iter().collect();
+    let places: HashMap<String, usize> =
+        new.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    let mut new: Vec<Option<(String, Pooled)>> = new.into_iter().map(Some).collect();
+    let mut both = Vec::new();
+    for (name, base) in base {
+        let of_new = places.get(&name).and_then(|&at| new[at].take()).map(|(_, pooled)| pooled);
+        both.push((name, Some(base), of_new));
+    }
+    for (name, of_new) in new.into_iter().flatten().filter(has_spans) {
+        let of_base = idle.remove(&name);
+        both.push((name, of_base, Some(of_new)));
+    }
+    both
 }
 
 /// The step of the path whose median grew most, or shrank most with a `sign` of -1, and its share of all that grew or shrank.

@@ -5,6 +5,7 @@ use super::quantile;
 use super::rank::{self, Shift, log};
 use super::run_set::Pooled;
 use super::spread::Spread;
+use crate::analysis::Summary;
 
 /// What makes a difference.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,15 @@ impl Percentile {
             Percentile::P50 => 500,
             Percentile::P90 => 900,
             Percentile::P99 => 990,
+        }
+    }
+
+    /// Its value.
+    pub(crate) fn of(self, summary: &Summary) -> i64 {
+        match self {
+            Percentile::P50 => summary.p50,
+            Percentile::P90 => summary.p90,
+            Percentile::P99 => summary.p99,
         }
     }
 

@@ -126,8 +126,11 @@ impl Sink for Collected {
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        let latencies = self.hand_offs.get_or_insert(hand_off.from, hand_off.to, Latencies::default);
-        latencies.add(hand_off.key, hand_off.latency_ns(), self.max);
+        if let Some(latencies) =
+            self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, Latencies::default)
+        {
+            latencies.add(hand_off.key, hand_off.latency_ns(), self.max);
+        }
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn tail(
     let (before, after) = (of(base)?, of(new)?);
     let change = log(after) - log(before);
     let of_runs = |side: &Pooled| -> Vec<f64> {
-        side.runs.iter().filter_map(|run| run.latency.at(permille)).map(log).collect()
+        side.runs.iter().map(|run| log(percentile.of(&run.summary))).collect()
     };
     let spread = Spread::new(&of_runs(base), &of_runs(new));
     let counts = change.abs() >= judgment.floor(percentile, before as f64)

@@ -1,12 +1,13 @@
 //! One side of a comparison: runs, and each stage over all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use tracer_format::Definitions;
 
 use super::latencies::{Collected, Latencies};
 use crate::analysis::budget::Answer;
-use crate::analysis::{Analysis, HandOffReport, Latency, StageReport};
+use crate::analysis::diagnosis::Diagnosis;
+use crate::analysis::{Analysis, HandOffReport, Latency, StageReport, Summary};
 use crate::pair::Class;
 use crate::select::Outcome;
 
@@ -60,8 +61,8 @@ pub struct RunSet {
     /// What came of the conditions that were given, for each run by its name.
     pub budget: Vec<(String, Vec<Answer>)>,
     /// What is the same item in all runs has the same name.
-    pub(crate) stages: Vec<(String, Pooled)>,
-    pub(crate) hand_offs: Vec<(String, Pooled)>,
+    pub(crate) stages: Items,
+    pub(crate) hand_offs: Items,
     /// The steps of the buffers' path and their latencies, if all runs have the same path.
     pub(crate) path: Vec<(String, Latency)>,
 }
@@ -82,16 +83,43 @@ pub struct Pooled {
 /// A stage or hand-off in one run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunOf {
-    pub(crate) latency: Latency,
+    pub(crate) summary: Summary,
     pub(crate) latencies: Latencies,
 }
 
 impl Pooled {
-    fn add(&mut self, latency: &Latency, latencies: Latencies) {
-        if latency.count() > 0 {
-            self.latency.merge(latency);
-            self.runs.push(RunOf { latency: latency.clone(), latencies });
+    /// Takes the latency of a run.
+    fn add(&mut self, latency: Latency, latencies: Latencies) {
+        let Some(summary) = latency.summary() else { return };
+        self.runs.push(RunOf { summary, latencies });
+        if self.latency.count() == 0 {
+            self.latency = latency;
+        } else {
+            self.latency.merge(&latency);
         }
+    }
+}
+
+/// Stages or hand-offs by their names, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    all: Vec<(String, Pooled)>,
+    places: HashMap<String, usize>,
+}
+
+impl Items {
+    fn of(&mut self, name: String) -> &mut Pooled {
+        let next = self.all.len();
+        let at = *self.places.entry(name.clone()).or_insert(next);
+        if at == next {
+            self.all.push((name, Pooled::default()));
+        }
+        &mut self.all[at].1
+    }
+
+    /// All of them; there are none any more.
+    pub(crate) fn take(&mut self) -> Vec<(String, Pooled)> {
+        std::mem::take(self).all
     }
 }
 
@@ -104,8 +132,8 @@ impl RunSet {
             outcome: Outcome::default(),
             machine: Machine::default(),
             budget: Vec::new(),
-            stages: Vec::new(),
-            hand_offs: Vec::new(),
+            stages: Items::default(),
+            hand_offs: Items::default(),
             path: Vec::new(),
         };
         for (at, run) in runs.into_iter().enumerate() {
@@ -123,27 +151,27 @@ impl RunSet {
         if !answers.is_empty() {
             self.budget.push((run.name, answers));
         }
-        self.add_path(&run.analysis, is_first);
-        for (report, latencies) in run.analysis.stages.iter().zip(std::mem::take(&mut run.collected.stages)) {
-            let pooled = entry(&mut self.stages, &report.stage.name);
-            pooled.not_complete += not_complete(report);
+        self.add_path(run.analysis.diagnosis.take(), is_first);
+        let mut stages = Vec::new();
+        for (report, latencies) in run.analysis.stages.into_iter().zip(run.collected.stages) {
+            let pooled = self.stages.of(report.stage.name.clone());
+            pooled.not_complete += not_complete(&report);
             pooled.near_loss += report.complete_near_loss;
-            pooled.add(&report.latency, latencies);
+            pooled.add(report.latency, latencies);
+            stages.push(report.stage);
         }
-        let stages: Vec<_> = run.analysis.stages.iter().map(|report| report.stage.clone()).collect();
-        for report in &run.analysis.hand_offs {
+        for report in run.analysis.hand_offs {
+            let pooled = self.hand_offs.of(report.name(&stages));
             let HandOffReport { from, to, latency, near_loss } = report;
-            let latencies =
-                run.collected.hand_offs.get_mut(*from, *to).map(std::mem::take).unwrap_or_default();
-            let pooled = entry(&mut self.hand_offs, &report.name(&stages));
+            let latencies = run.collected.hand_offs.get_mut(from, to).map(std::mem::take).unwrap_or_default();
             pooled.near_loss += near_loss;
             pooled.add(latency, latencies);
         }
     }
 
-    fn add_path(&mut self, analysis: &Analysis, is_first: bool) {
-        let steps = analysis.diagnosis.iter().flat_map(|it| it.route.steps.iter().zip(&it.steps));
-        let steps: Vec<_> = steps.map(|(step, latency)| (step.name.clone(), latency.clone())).collect();
+    fn add_path(&mut self, diagnosis: Option<Diagnosis>, is_first: bool) {
+        let steps = diagnosis.into_iter().flat_map(|it| it.route.steps.into_iter().zip(it.steps));
+        let steps: Vec<_> = steps.map(|(step, latency)| (step.name, latency)).collect();
         if is_first {
             self.path = steps;
         } else if self.path.iter().map(|step| &step.0).eq(steps.iter().map(|step| &step.0)) {
@@ -152,14 +180,6 @@ impl RunSet {
             self.path.clear();
         }
     }
-}
-
-fn entry<'a>(items: &'a mut Vec<(String, Pooled)>, name: &str) -> &'a mut Pooled {
-    let at = items.iter().position(|item| item.0 == name).unwrap_or_else(|| {
-        items.push((name.to_owned(), Pooled::default()));
-        items.len() - 1
-    });
-    &mut items[at].1
 }
 
 /// Spans that are not complete.

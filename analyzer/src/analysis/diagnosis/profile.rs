@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_percentile_has_a_buffer_and_every_slice_a_mean() {
-        let mut rows = Buffers::new(2);
+        let mut rows = Buffers::with_room(2, 0);
         let mut latency = Latency::default();
         for number in 0..110_u64 {
             let begin = Point { time_ns: 10 * number, thread: ThreadId(0) };
@@ -117,6 +117,6 @@ mod tests {
         let means = over_time(&rows, (0, 1099), |row| rows.total_ns(row));
         assert_eq!((means.len(), means[0], means[9], means[10]), (11, Some(4.5), Some(94.5), Some(1000.0)));
         assert_eq!(over_time(&rows, (0, 10_000), |row| rows.total_ns(row))[5], None);
-        assert_eq!(examples(&Buffers::new(2), &Latency::default(), |_| 0), None);
+        assert_eq!(examples(&Buffers::with_room(2, 0), &Latency::default(), |_| 0), None);
     }
 }

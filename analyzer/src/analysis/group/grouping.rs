@@ -10,7 +10,7 @@ use super::table::{GroupTable, MAX_ALL_VALUES};
 use super::value::{argument, text};
 use super::waiting::{Value, Waiting};
 use crate::pair::{Class, Point, Sink, Span};
-use crate::stage::{Role, Roles, Stage};
+use crate::stage::{Role, Roles, SiteUses, Stage};
 
 /// Tells the spans of stages apart by values.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Grouping<'a> {
     definitions: &'a Definitions,
     tables: Vec<(GroupBy, GroupTable)>,
     /// For each site, what its events tell.
-    sites: Vec<Vec<Told>>,
+    sites: SiteUses<Told>,
     /// For each stage, its tables.
     of_stage: Vec<Vec<u32>>,
     waiting: Waiting,
@@ -42,15 +42,16 @@ impl<'a> Grouping<'a> {
             of_stage[stage as usize].push(table);
         }
         let roles = Roles::new(stages);
-        let sites = || definitions.sites.iter().map(|site| (site, roles.of(site)));
         // The ends tell only where no begin does.
         let mut begin_tells = vec![false; wanted.len()];
-        for (site, role) in sites().flat_map(|(site, roles)| roles.iter().map(move |role| (site, role))) {
+        let all_roles =
+            definitions.sites.iter().flat_map(|site| roles.of(site).iter().map(move |role| (site, role)));
+        for (site, role) in all_roles {
             for &table in of_stage[role.stage].iter().filter(|_| role.begins.is_some()) {
                 begin_tells[table as usize] |= argument(wanted[table as usize].1, site).is_some();
             }
         }
-        let told = |(site, roles): (&Site, &[Role])| {
+        let told = |site: &Site, roles: &[Role]| {
             let of_role = |role: &Role| {
                 let tables = of_stage[role.stage].iter();
                 let told = tables.filter_map(|&table| {
@@ -64,7 +65,7 @@ impl<'a> Grouping<'a> {
             told.sort_by_key(|told| told.table);
             told
         };
-        let sites = sites().map(told).collect();
+        let sites = SiteUses::new(&definitions.sites, &roles, told);
         let table = |&(stage, by)| (by, GroupTable::new(stage));
         Self {
             definitions,
@@ -120,9 +121,8 @@ impl Sink for Grouping<'_> {
             return Ok(());
         }
         for row in rows {
-            let told = self.sites.get(columns.site[row].index()).map_or(0, Vec::len);
-            for at in 0..told {
-                let Told { table, argument } = self.sites[columns.site[row].index()][at];
+            for at in 0..self.sites.of(columns.site[row]).len() {
+                let Told { table, argument } = self.sites.of(columns.site[row])[at];
                 let value = match argument {
                     None => Some(columns.cpu[row].to_string()),
                     Some((arg, kind)) => {

@@ -44,7 +44,8 @@ impl GroupTable {
             return Some(number);
         }
         (may_grow && self.groups.len() < MAX_VALUES).then(|| {
-            self.groups.push(SpanGroup { value: value.to_owned(), latency: Latency::default() });
+            let latency = Latency::one_of(self.groups.len() + 1);
+            self.groups.push(SpanGroup { value: value.to_owned(), latency });
             self.numbers.insert(value.to_owned(), self.groups.len() - 1);
             self.groups.len() - 1
         })

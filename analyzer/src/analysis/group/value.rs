@@ -72,7 +72,18 @@ pub(crate) fn shape(sql: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Where texts are many, a shape is looked for by its own shape.
+        #[test]
+        fn the_shape_of_a_shape_is_the_same(sql in "[ a1'\\-(,=.?\"$_\n]{0,24}") {
+            let once = shape(&sql);
+            prop_assert_eq!(shape(&once), once);
+        }
+    }
 
     #[test]
     fn sql_is_told_apart_by_its_shape() {

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{ArgKind, Columns, Definitions, Site};
+use tracer_format::{ArgKind, Columns, Definitions, Site, SiteId};
 
 use super::own::Openings;
 use super::sampled::{BeginValues, SampledSpan, SpanSample};
 use super::value::{ARGS, PropertyValue, Texts};
 use crate::pair::{Class, Point, Side, Sink, Span};
-use crate::stage::{Role, Roles, Stage};
+use crate::stage::{Role, Roles, SiteUses, Stage};
 
 /// Spans that are kept of all stages together; and of one, at most and at least.
 const MOST_OF_ALL: usize = 1 << 15;
@@ -26,7 +26,7 @@ pub struct Properties<'a> {
     /// For each process, the first of the same program, which stands for it.
     pub(super) programs: Vec<u32>,
     /// For each site, what its events tell.
-    sites: Vec<Vec<SiteUse>>,
+    sites: SiteUses<SiteUse>,
     /// Of each stage, whether one event tells all of a span: then that is where it ends.
     told: Vec<bool>,
     /// Of each nested stage, what is open.
@@ -59,16 +59,15 @@ impl<'a> Properties<'a> {
         let most = (MOST_OF_ALL / stages.len().max(1)).clamp(LEAST, MOST);
         let roles = Roles::new(stages);
         let arity = begin_arity(&roles, stages.len(), &definitions.sites);
-        let uses = |site: &Site| {
-            let of = |role: &Role| site_uses(*role, arity[role.stage], site);
-            roles.of(site).iter().flat_map(of).collect()
+        let uses = |site: &Site, roles: &[Role]| {
+            roles.iter().flat_map(|role| site_uses(*role, arity[role.stage], site)).collect()
         };
         Self {
             definitions,
             samples: stages.iter().map(|_| SpanSample::new(most)).collect(),
             texts: Texts::default(),
             programs: programs(definitions),
-            sites: definitions.sites.iter().map(uses).collect(),
+            sites: SiteUses::new(&definitions.sites, &roles, uses),
             told: stages.iter().map(|stage| stage.lasting.is_some()).collect(),
             openings: stages.iter().map(|stage| stage.nested.then(Openings::default)).collect(),
             fired_ns: vec![None; definitions.threads.len()],
@@ -76,26 +75,33 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// Nothing more comes: without what waits for the end of its span.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.samples.iter_mut().for_each(SpanSample::settle);
+        self
+    }
+
     /// The arguments of an event, those at the positions that its site tells.
     fn arguments(
         &mut self,
         columns: &Columns,
         row: usize,
-        (site, used): (usize, usize),
+        (site, used): (SiteId, usize),
     ) -> [PropertyValue; ARGS] {
         let mut args = [PropertyValue::Missing; ARGS];
-        for &(arg, kind) in &self.sites[site][used].args {
+        for &(arg, kind) in &self.sites.of(site)[used].args {
             args[arg] = self.texts.argument(columns, row, (arg, kind));
         }
         args
     }
 
-    fn event(&mut self, columns: &Columns, row: usize, site: usize) {
+    fn event(&mut self, columns: &Columns, row: usize, site: SiteId) {
         let at = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
         let fired_ns = self.fired_ns.get_mut(at.thread.index());
         let before_ns = fired_ns.and_then(|fired_ns| fired_ns.replace(at.time_ns));
-        for used in 0..self.sites[site].len() {
-            let SiteUse { stage, side, .. } = self.sites[site][used];
+        for used in 0..self.sites.of(site).len() {
+            let SiteUse { stage, side, .. } = self.sites.of(site)[used];
             if side == Side::End {
                 let args = self.arguments(columns, row, (site, used));
                 self.ends.push(EndValues { stage, at, args });
@@ -152,8 +158,8 @@ impl Sink for Properties<'_> {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         self.ends.clear();
         for row in rows {
-            let site = columns.site[row].index();
-            if self.sites.get(site).is_some_and(|uses| !uses.is_empty()) {
+            let site = columns.site[row];
+            if !self.sites.of(site).is_empty() {
                 self.event(columns, row, site);
             }
         }

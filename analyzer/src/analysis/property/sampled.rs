@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tracer_format::ThreadId;
 
 use super::value::{ARGS, PropertyValue};
+use crate::analysis::thinning::Thinning;
 use crate::pair::Point;
 use crate::stage::KeyValue;
 
@@ -34,35 +35,34 @@ pub(super) struct SampledSpan {
 #[derive(Debug)]
 pub(super) struct SpanSample {
     most: usize,
-    /// A span is kept if these bits of its mixed time are zero.
-    mask: u64,
+    thinning: Thinning,
     begun: HashMap<(ThreadId, u64), BeginValues>,
     pub(super) spans: Vec<SampledSpan>,
     /// Complete spans so far.
     pub(super) count: u64,
 }
 
-/// Spreads times evenly.
-fn mixed(time_ns: u64) -> u64 {
-    time_ns.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
-}
-
 impl SpanSample {
     /// No spans yet, of at most `most`.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, mask: 0, begun: HashMap::new(), spans: Vec::new(), count: 0 }
+        Self { most, thinning: Thinning::default(), begun: HashMap::new(), spans: Vec::new(), count: 0 }
     }
 
     /// Whether a span whose properties are told at `time_ns` is kept.
     pub(super) fn wants(&self, time_ns: u64) -> bool {
-        mixed(time_ns) & self.mask == 0
+        self.thinning.wants(time_ns)
     }
 
     /// A span begins.
     pub(super) fn begin(&mut self, at: Point, values: BeginValues) {
-        if self.begun.len() < 2 * self.most {
+        if self.begun.len() < self.most {
             self.begun.insert((at.thread, at.time_ns), values);
         }
+    }
+
+    /// Nothing more comes: forgets what was begun.
+    pub(super) fn settle(&mut self) {
+        self.begun = HashMap::new();
     }
 
     /// What is known of a span's begin, which is not asked for again.
@@ -72,12 +72,18 @@ impl SpanSample {
 
     /// A span is complete.
     pub(super) fn add(&mut self, span: SampledSpan) {
+        if self.spans.len() == self.spans.capacity() {
+            // At most one more than are kept.
+            self.spans.reserve_exact(
+                self.spans.len().clamp(4, (self.most + 1).saturating_sub(self.spans.len()).max(4)),
+            );
+        }
         self.spans.push(span);
-        while self.spans.len() > self.most {
-            self.mask = self.mask << 1 | 1;
-            let mask = self.mask;
-            self.spans.retain(|span| mixed(span.told_ns) & mask == 0);
-            self.begun.retain(|(_, time_ns), _| mixed(*time_ns) & mask == 0);
+        let before = self.thinning;
+        self.thinning.thin(&mut self.spans, self.most, |span| span.told_ns);
+        if self.thinning != before {
+            let now = self.thinning;
+            self.begun.retain(|(_, time_ns), _| now.wants(*time_ns));
         }
     }
 }

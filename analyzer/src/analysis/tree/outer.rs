@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pick::mixed;
+use crate::analysis::thinning::Thinning;
 use crate::pair::Point;
 use crate::report::latency;
 
@@ -52,7 +52,7 @@ pub(super) struct OuterSpans {
 
 #[derive(Debug, Clone, Default)]
 struct OfStage {
-    mask: u64,
+    thinning: Thinning,
     kept: Vec<OuterSpan>,
     slowest: Vec<OuterSpan>,
     /// A span that took no longer need not be kept.
@@ -77,7 +77,7 @@ impl OuterSpans {
     /// Whether a span that begins at `begin_ns` and takes so long is kept.
     pub(super) fn wants(&self, stage: u32, begin_ns: u64, total_ns: u64) -> bool {
         let of = &self.of_stages[stage as usize];
-        total_ns > of.floor_ns || mixed(begin_ns) & of.mask == 0
+        total_ns > of.floor_ns || of.thinning.wants(begin_ns)
     }
 
     pub(super) fn add(&mut self, stage: u32, span: OuterSpan) {
@@ -90,13 +90,9 @@ impl OuterSpans {
                 of.floor_ns = of.slowest[most - 1].total_ns;
             }
         }
-        if mixed(span.begin.time_ns) & of.mask == 0 {
+        if of.thinning.wants(span.begin.time_ns) {
             of.kept.push(span);
-        }
-        while of.kept.len() > most {
-            of.mask = of.mask << 1 | 1;
-            let mask = of.mask;
-            of.kept.retain(|span| mixed(span.begin.time_ns) & mask == 0);
+            of.thinning.thin(&mut of.kept, most, |span| span.begin.time_ns);
         }
     }
 

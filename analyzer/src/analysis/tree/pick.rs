@@ -1,6 +1,7 @@
 //! Spans of one place in the tree that stand for its percentiles, and how its spans took longer over time; in bounded memory.
 
 use crate::analysis::Latency;
+use crate::analysis::thinning::Thinning;
 use crate::pair::Point;
 
 /// Spans that are kept, spread evenly over all; and of the slowest.
@@ -19,19 +20,13 @@ pub(super) struct Picked {
 /// Some spans of one place.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Picks {
-    /// A span is kept if these bits of its mixed time are zero.
-    mask: u64,
+    thinning: Thinning,
     kept: Vec<Picked>,
     slowest: Vec<Picked>,
     /// A span that took no longer is none of the slowest.
     floor_ns: i64,
     /// Sum and count of the latencies in each slice of the time.
     slices: [(f64, u64); SLICES],
-}
-
-/// Spreads times evenly.
-pub(super) fn mixed(time_ns: u64) -> u64 {
-    time_ns.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 /// Position of a time among the slices of all.
@@ -51,13 +46,9 @@ impl Picks {
     }
 
     fn keep(&mut self, span: Picked) {
-        if mixed(span.begin.time_ns) & self.mask == 0 {
+        if self.thinning.wants(span.begin.time_ns) {
             self.kept.push(span);
-        }
-        while self.kept.len() > KEPT {
-            self.mask = self.mask << 1 | 1;
-            let mask = self.mask;
-            self.kept.retain(|span| mixed(span.begin.time_ns) & mask == 0);
+            self.thinning.thin(&mut self.kept, KEPT, |span| span.begin.time_ns);
         }
     }
 
@@ -81,9 +72,8 @@ impl Picks {
         for (own, more) in self.slices.iter_mut().zip(&other.slices) {
             *own = (own.0 + more.0, own.1 + more.1);
         }
-        self.mask = self.mask.max(other.mask);
-        let mask = self.mask;
-        self.kept.retain(|span| mixed(span.begin.time_ns) & mask == 0);
+        self.thinning = self.thinning.max(other.thinning);
+        self.kept.retain(|span| self.thinning.wants(span.begin.time_ns));
         other.kept.iter().for_each(|&span| self.keep(span));
         other.slowest.iter().for_each(|&span| self.keep_slow(span));
     }

@@ -123,7 +123,7 @@ fn under_way(track: &Track<'_>, trend: &Trend, shades: &[Shade], name: &str) -> 
 
 fn drawn_shades(trend: &Trend, shades: &[Shade]) -> String {
     let (from_ns, to_ns) = trend.latency.time_ns();
-    let whole = (to_ns - from_ns + 1) as f64;
+    let whole = (to_ns - from_ns) as f64 + 1.0;
     let share = |time_ns: u64| time_ns.saturating_sub(from_ns) as f64 / whole;
     let mut drawn = String::new();
     for shade in shades.iter().filter(|shade| shade.time_ns.0 <= to_ns && shade.time_ns.1 >= from_ns) {

@@ -14,7 +14,8 @@ const MAX_TRENDS: usize = 64;
 pub struct OverTime {
     time_ns: (u64, u64),
     stages: Vec<Option<Watched>>,
-    hand_offs: EdgeMap<Option<Watched>>,
+    /// In boxes: most are not watched.
+    hand_offs: EdgeMap<Option<Box<Watched>>>,
     watched_hand_offs: usize,
 }
 
@@ -64,7 +65,7 @@ impl OverTime {
         let diagnosis = analysis.diagnosis.as_ref().filter(|it| !it.shares.median.is_empty());
         Trends {
             stages: self.stages.into_iter().map(trend).collect(),
-            hand_offs: self.hand_offs.into_values().into_iter().map(trend).collect(),
+            hand_offs: self.hand_offs.into_values().into_iter().map(|it| trend(it.map(|it| *it))).collect(),
             path: diagnosis.map(|diagnosis| Trend {
                 latency: diagnosis.profile.totals.clone(),
                 under_way: diagnosis.in_flight.clone(),
@@ -103,9 +104,9 @@ impl Sink for OverTime {
         let (time_ns, known) = (self.time_ns, &mut self.watched_hand_offs);
         let make = || {
             *known += 1;
-            (*known <= MAX_TRENDS).then(|| Watched::new(time_ns))
+            (*known <= MAX_TRENDS).then(|| Box::new(Watched::new(time_ns)))
         };
-        if let Some(watched) = self.hand_offs.get_or_insert(hand_off.from, hand_off.to, make) {
+        if let Some(Some(watched)) = self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, make) {
             let (left_ns, arrived_ns) = (hand_off.left.time_ns, hand_off.arrived.time_ns);
             watched.add(left_ns, arrived_ns, hand_off.latency_ns());
         }

@@ -1,6 +1,6 @@
 //! Numbers for keys, in the order in which they come.
 
-use crate::stage::key_index::{KeyIndex, hash};
+use crate::stage::key_index::KeyIndex;
 
 /// The keys so far: each has its position as number.
 #[derive(Debug, Default)]
@@ -12,12 +12,13 @@ pub(super) struct Distinct {
 impl Distinct {
     /// The number of `key`, and whether it is new.
     pub(super) fn number(&mut self, key: [i64; 3]) -> (usize, bool) {
-        if let Some(number) = self.index.find(hash(&key), |number| self.keys[number] == key) {
+        let hasher = self.index.hasher();
+        if let Some(number) = self.index.find(hasher.hash(&key), |number| self.keys[number] == key) {
             return (number, false);
         }
         let (number, keys) = (self.keys.len(), &mut self.keys);
         keys.push(key);
-        self.index.enter(number, |number| hash(&keys[number]));
+        self.index.enter(number, |number| hasher.hash(&keys[number]));
         (number, true)
     }
 

@@ -7,7 +7,7 @@ use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace
 
 use super::sample::{ARGS, Fired, Life};
 use crate::select::Selection;
-use crate::stage::{Role, Roles, Stage, number_of};
+use crate::stage::{Role, Roles, SiteUses, Stage, number_of};
 
 /// Events of all stages together; and of one in its sample, at most: from 1024 on, decisions on recorded programs are those on
 /// all events.
@@ -82,7 +82,7 @@ pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]
 struct Gatherer<'a> {
     definitions: &'a Definitions,
     /// For each site: the stages that it ends or begins, an end first.
-    uses: Vec<Vec<(usize, bool)>>,
+    uses: SiteUses<(usize, bool)>,
     lives: Vec<Life>,
     /// Events of each stage since the last loss, and the most that were without loss.
     current: Vec<Vec<Fired>>,
@@ -95,12 +95,12 @@ struct Gatherer<'a> {
 impl<'a> Gatherer<'a> {
     fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
         let roles = Roles::new(stages.iter().copied());
-        let uses = |site: &Site| {
+        let uses = |_: &Site, roles: &[Role]| {
             let of = |role: &Role| {
                 let end = role.ends.map(|_| (role.stage, true));
                 end.into_iter().chain(role.begins.map(|_| (role.stage, false)))
             };
-            roles.of(site).iter().flat_map(of).collect()
+            roles.iter().flat_map(of).collect()
         };
         let mut programs: HashMap<&str, u32> = HashMap::new();
         let life = |process: &'a tracer_format::Process| {
@@ -110,7 +110,7 @@ impl<'a> Gatherer<'a> {
         };
         Self {
             definitions,
-            uses: definitions.sites.iter().map(uses).collect(),
+            uses: SiteUses::new(&definitions.sites, &roles, uses),
             lives: definitions.processes.iter().map(life).collect(),
             current: vec![Vec::new(); stages.len()],
             best: vec![Vec::new(); stages.len()],
@@ -133,10 +133,12 @@ impl<'a> Gatherer<'a> {
             life.first_ns = life.first_ns.min(columns.time_ns[row]);
             life.last_ns = columns.time_ns[row];
         }
-        let site = columns.site[row].index();
-        let Some(uses) = self.uses.get(site).filter(|uses| !uses.is_empty()) else { return };
+        let uses = self.uses.of(columns.site[row]);
+        let Some(site) = self.definitions.site(columns.site[row]).filter(|_| !uses.is_empty()) else {
+            return;
+        };
         let parent = self.definitions.process(process).map_or(0, |process| process.parent_pid);
-        let (arity, args) = arguments(columns, row, &self.definitions.sites[site].args);
+        let (arity, args) = arguments(columns, row, &site.args);
         for &(stage, is_end) in uses {
             if self.current[stage].len() < self.enough {
                 self.current[stage].push(Fired { is_end, thread, process, parent, arity, args });

@@ -3,7 +3,7 @@
 //! If one stage needs a key that reaches over processes, or if every stage is begun with a count of buffers, the others
 //! take that key too, where it pairs the same events.
 
-use std::collections::HashSet;
+use std::cmp::Ordering;
 
 use super::candidate::Candidate;
 use super::decision::Decision;
@@ -54,14 +54,36 @@ pub(super) fn changes_little(sample: &Sample<'_>, decision: &Decision, wide: Can
 
 /// What a key numbers in one stage.
 struct Numbering {
-    values: HashSet<[i64; 2]>,
+    /// Ascending, each once. All stages together have as many as their samples have events, so that to compare each stage with
+    /// each other takes the stages times the events at most.
+    values: Vec<[i64; 2]>,
     is_identity: bool,
 }
 
 impl Numbering {
     fn of(sample: &Sample<'_>, key: Candidate) -> Self {
-        let values = sample.fired.iter().filter_map(|fired| key.values(fired)).collect();
+        let mut values: Vec<[i64; 2]> = sample.fired.iter().filter_map(|fired| key.values(fired)).collect();
+        values.sort_unstable();
+        values.dedup();
         Self { values, is_identity: Trial::new(sample, key).is_identity() }
+    }
+
+    /// Whether half of the values of the one that has fewer are in both.
+    fn has_half_of(&self, other: &Self) -> bool {
+        let mut missing = self.values.len().min(other.values.len()).div_ceil(2);
+        let (mut ours, mut theirs) = (&self.values[..], &other.values[..]);
+        while missing > 0 {
+            // As soon as too few are left, no further one is looked at.
+            let ([one, ..], [two, ..]) = (ours, theirs) else { return false };
+            if ours.len().min(theirs.len()) < missing {
+                return false;
+            }
+            let order = one.cmp(two);
+            ours = &ours[usize::from(order != Ordering::Greater)..];
+            theirs = &theirs[usize::from(order != Ordering::Less)..];
+            missing -= usize::from(order == Ordering::Equal);
+        }
+        true
     }
 }
 
@@ -70,11 +92,7 @@ impl Numbering {
 fn counts_the_same(sample: &Sample<'_>, trial: &Trial, others: &[Numbering]) -> bool {
     let ours = Numbering::of(sample, trial.key);
     others.is_empty()
-        || others.iter().any(|theirs| {
-            let common = ours.values.intersection(&theirs.values).count();
-            let fewer = ours.values.len().min(theirs.values.len());
-            theirs.is_identity == ours.is_identity && 2 * common >= fewer
-        })
+        || others.iter().any(|theirs| theirs.is_identity == ours.is_identity && ours.has_half_of(theirs))
 }
 
 /// The key that the stages of a provider may share.
@@ -107,4 +125,31 @@ pub(super) fn counts_up(sample: &Sample<'_>) -> bool {
     begins >= FEW
         && counting as f64 >= COUNTING * begins as f64
         && Trial::new(sample, Candidate::new(Scope::Trace, &[(0, 0)])).is_identity()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn numbering(values: &HashSet<i64>) -> Numbering {
+        let mut values: Vec<[i64; 2]> = values.iter().map(|&value| [value, 0]).collect();
+        values.sort_unstable();
+        Numbering { values, is_identity: true }
+    }
+
+    proptest! {
+        #[test]
+        fn half_of_the_values_are_common(
+            one in prop::collection::hash_set(0_i64..12, 0..12),
+            two in prop::collection::hash_set(0_i64..12, 0..12),
+        ) {
+            let common = one.intersection(&two).count();
+            let expected = 2 * common >= one.len().min(two.len());
+            prop_assert_eq!(numbering(&one).has_half_of(&numbering(&two)), expected);
+        }
+    }
 }

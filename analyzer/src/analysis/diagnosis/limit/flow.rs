@@ -48,7 +48,7 @@ impl Flow {
     /// Of the time from `from_ns` to `to_ns`.
     #[must_use]
     pub(crate) fn new(from_ns: u64, to_ns: u64) -> Self {
-        let bin_ns = ((to_ns.saturating_sub(from_ns) + 1) as f64 / BINS as f64).max(1.0);
+        let bin_ns = ((to_ns.saturating_sub(from_ns) as f64 + 1.0) / BINS as f64).max(1.0);
         let [came, went] = [vec![Passed::default(); BINS], vec![Passed::default(); BINS]];
         Self { from_ns, bin_ns, bins_per_ns: bin_ns.recip(), came, went }
     }

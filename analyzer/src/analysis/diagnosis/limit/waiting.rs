@@ -66,7 +66,7 @@ mod tests {
 
     /// Buffers that arrive, begin and end at these times.
     fn served(times: &[[u64; 3]], threads: usize) -> Option<f64> {
-        let mut rows = Buffers::new(3);
+        let mut rows = Buffers::with_room(3, 0);
         for (key, times) in (0..).zip(times) {
             rows.push(KeyValue::new(&[key]), &times.map(|time_ns| Point { time_ns, thread: ThreadId(0) }));
         }

@@ -17,10 +17,10 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// No rows, of `width` probes.
-    #[must_use]
-    pub(crate) fn new(width: usize) -> Self {
-        Self { width, ..Self::default() }
+    /// No rows yet, of `width` probes, with room for so many.
+    pub(crate) fn with_room(width: usize, rows: usize) -> Self {
+        let (keys, hits) = (Vec::with_capacity(rows), Vec::with_capacity(rows * width));
+        Self { width, keys, hits, runs: Vec::new() }
     }
 
     /// Makes the rows from `start` on a run of their own.

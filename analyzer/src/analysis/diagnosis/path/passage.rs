@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::pair::{Class, Edge, Point, Side, Span};
 use crate::stage::KeyValue;
-use crate::stage::key_index::{KeyIndex, hash};
+use crate::stage::key_index::KeyIndex;
 
 /// Buffers that are remembered while they are under way.
 const UNDER_WAY: usize = 1 << 16;
@@ -98,7 +98,7 @@ impl Passages {
 
     #[inline]
     pub(crate) fn find(&self, key: &KeyValue) -> Option<usize> {
-        self.index.find(hash(key.words()), |slot| self.keys[slot] == *key)
+        self.index.find(self.index.hasher().hash(key.words()), |slot| self.keys[slot] == *key)
     }
 
     /// The slot of a buffer, a new one if it has none.
@@ -114,8 +114,8 @@ impl Passages {
             self.passed.len() - 1
         });
         (self.keys[slot], self.passed[slot]) = (key, 0);
-        let keys = &self.keys;
-        self.index.enter(slot, |slot| hash(keys[slot].words()));
+        let (keys, hasher) = (&self.keys, self.index.hasher());
+        self.index.enter(slot, |slot| hasher.hash(keys[slot].words()));
         // What is no longer under way needs no place in the order: so that stays short.
         while self.order.front().is_some_and(|&(slot, used)| self.uses[slot] != used) {
             self.order.pop_front();
@@ -173,8 +173,8 @@ impl Passages {
 
     /// Gives the slot of a buffer back.
     pub(crate) fn remove(&mut self, slot: usize) {
-        let keys = &self.keys;
-        self.index.forget(slot, |slot| hash(keys[slot].words()));
+        let (keys, hasher) = (&self.keys, self.index.hasher());
+        self.index.forget(slot, |slot| hasher.hash(keys[slot].words()));
         self.uses[slot] = self.uses[slot].wrapping_add(1);
         self.free.push(slot);
         if !self.repeated.is_empty() {

@@ -48,7 +48,9 @@ impl Sampler {
                     return;
                 }
             }
-            self.runs.push(Buffers::new(self.width));
+            // The first may stay short.
+            let room = if self.runs.is_empty() { 0 } else { self.run };
+            self.runs.push(Buffers::with_room(self.width, room));
         }
         if let Some(rows) = self.runs.last_mut() {
             rows.push(key, hits);
@@ -56,8 +58,8 @@ impl Sampler {
     }
 
     /// The rows, each run in the order in which its buffers entered. Runs that follow each other become one.
-    pub(crate) fn buffers(&self) -> Buffers {
-        let mut all = Buffers::new(self.width);
+    pub(crate) fn into_buffers(self) -> Buffers {
+        let mut all = Buffers::with_room(self.width, self.runs.iter().map(Buffers::len).sum());
         let mut joined: Vec<Vec<(&Buffers, usize)>> = Vec::new();
         for rows in &self.runs {
             let these = (0..rows.len()).map(|row| (rows, row));
@@ -87,7 +89,7 @@ mod tests {
         for at in 0..count {
             sampler.push(KeyValue::new(&[]), &[Point { time_ns: at, thread: ThreadId(0) }]);
         }
-        sampler.buffers()
+        sampler.into_buffers()
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl Course {
         for (key, slot) in self.passages.all() {
             self.broken(key, slot);
         }
+        self.passages = Passages::new(0);
         let processes = std::mem::take(&mut self.processes);
         self.silences =
             (0..).map(ProcessId).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
@@ -219,7 +220,7 @@ impl Whole {
             flow: Flow::new(from_ns, to_ns),
             sampler: Sampler::new(width),
             slowest: Slowest::new(width),
-            steps: vec![Latency::default(); width.saturating_sub(1)],
+            steps: vec![Latency::one_of(width); width.saturating_sub(1)],
             total: Latency::default(),
             in_order: 0,
             detours: 0,
