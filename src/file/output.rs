@@ -5,6 +5,7 @@
 //! begun. Whatever fails before leaves what was there. What is replaced hands on its mode, owner and links. What other users put in
 //! the way, in a folder where they may, is not written to: pipes, devices, links, files.
 
+mod left;
 mod new_file;
 mod new_folder;
 pub(crate) mod owner;
@@ -125,7 +126,7 @@ impl Output {
     #[must_use]
     pub(crate) fn placed(self, place: Place) -> Self {
         if let Self::NewFile(new) = &self {
-            lock(new).due = place;
+            lock(new).place_at(place);
         }
         self
     }

@@ -113,3 +113,31 @@ fn standard_input_is_read_from_where_it_stands() {
     stdout(&output, 0);
     assert_eq!(stdout(&folder.tracer(&["replay", "s.trace"]), 0).matches("| Seq: ").count(), 3);
 }
+
+#[test]
+fn what_a_killed_process_left_goes_with_the_next_file() {
+    let folder = Folder::new("left");
+    imported(&folder);
+    // No system has a process of this number.
+    const GONE: &str = "2147483647";
+    let gone = |rest: &str| format!(".tracer-{GONE}-{rest}");
+    let (draft, locked, recorded, draft_folder) = (gone("0"), gone("1"), gone("2.trace"), gone("folder-0"));
+    let alive = format!(".tracer-{}-7", std::process::id());
+    for name in [&draft, &locked, &recorded, &alive, ".tracer-notes"] {
+        folder.write(name, "half");
+    }
+    std::fs::create_dir(folder.path(&draft_folder)).expect("made");
+    folder.write(&format!("{draft_folder}/stream"), "half");
+    // As a process of another container would.
+    let file = std::fs::File::open(folder.path(&locked)).expect("there");
+    file.lock().expect("locked");
+    stdout(&folder.tracer(&["export", "s.trace", "-o", "out.csv"]), 0);
+    let there = |name: &str| folder.path(name).exists();
+    assert!(!there(&draft) && !there(&draft_folder), "what is left of a killed process");
+    for name in [&locked, &recorded, &alive, ".tracer-notes"] {
+        assert!(there(name), "{name} is another's, or worth something");
+    }
+    drop(file);
+    stdout(&folder.tracer(&["export", "s.trace", "-o", "ctf", "--format", "ctf"]), 0);
+    assert!(!there(&locked));
+}

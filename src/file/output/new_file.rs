@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::fs::{Mode, Stat, fstat};
 
 use super::spot::{self, Spot};
-use super::{MAX_NAMES, numbered};
+use super::{MAX_NAMES, left, numbered};
 use crate::file::input;
 
 /// When a new file takes its place.
@@ -79,7 +79,7 @@ pub(crate) struct NewFile {
     /// If its name is taken, it takes another: this path with the next number.
     next: Option<(PathBuf, Arc<AtomicU32>)>,
     pub(super) sync: bool,
-    pub(super) due: Place,
+    due: Place,
     /// Whether something of it could not be written.
     has_failed: bool,
     /// Why it is not in its place.
@@ -89,17 +89,17 @@ pub(crate) struct NewFile {
 impl NewFile {
     pub(super) fn beside(target: Spot, path: &Path, old: Option<Stat>) -> io::Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let made = || MADE.fetch_add(1, Ordering::Relaxed);
-        let draft = || target.beside(format!(".tracer-{}-{}", std::process::id(), made()).into());
+        let draft = || target.beside(left::draft_name(MADE.fetch_add(1, Ordering::Relaxed)).into());
+        left::remove_left(&target);
         let mut own = draft()?;
-        let mut file = own.create();
+        let mut file = own.create_locked();
         // Whoever may write to the folder may have taken the name.
         for _ in 0..MAX_NAMES {
             if !file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
                 break;
             }
             own = draft()?;
-            file = own.create();
+            file = own.create_locked();
         }
         let file = file?;
         Ok(Self {
@@ -121,6 +121,18 @@ impl NewFile {
     pub(super) fn or_next(mut self, path: &Path, next: Arc<AtomicU32>) -> Self {
         self.next = Some((path.to_owned(), next));
         self
+    }
+
+    /// Has it take its place then. It is useful before it is finished: so nobody takes it for a draft if this process is killed.
+    pub(super) fn place_at(&mut self, due: Place) {
+        self.due = due;
+        if due != Place::WhenTold
+            && let Some(own) = &self.own
+            && let Ok(kept) = own.beside(left::kept_name(own.name()))
+            && kept.fill_by(own).is_ok()
+        {
+            self.own = Some(kept);
+        }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rustix::fs::FileType;
 
-use super::MAX_NAMES;
 use super::spot::{self, Spot};
+use super::{MAX_NAMES, left};
 use crate::file::input;
 
 /// A folder that is written beside the one whose place it is to take.
@@ -112,8 +112,9 @@ fn without_slash(path: &Path) -> PathBuf {
 
 /// A new folder beside `target`.
 fn draft(target: &Spot) -> io::Result<(Spot, OwnedFd)> {
+    left::remove_left(target);
     for number in 0..MAX_NAMES {
-        let own = target.beside(format!(".tracer-{}-folder-{number}", std::process::id()).into())?;
+        let own = target.beside(left::folder_name(number).into())?;
         match own.create_folder() {
             Ok(files) => return Ok((own, files)),
             // Whoever may write to the folder may have taken the name.

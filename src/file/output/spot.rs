@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// As many links as Linux follows.
@@ -97,26 +97,50 @@ impl Spot {
         create(&self.folder, &self.name)
     }
 
-    /// Makes a folder where nothing stands, and opens it.
+    /// The same, locked as long as it is open: so it is told from what a process left that was killed.
+    pub(super) fn create_locked(&self) -> io::Result<File> {
+        let file = self.create()?;
+        // Not every file system has locks.
+        if file.lock().is_ok() {
+            let own = id(&rustix::fs::fstat(&file)?);
+            // One that looked for such leavings may have been quicker.
+            if self.facts()?.is_none_or(|facts| id(&facts) != own) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+        }
+        Ok(file)
+    }
+
+    /// Whether no process has locked what stands there.
+    pub(super) fn is_unlocked(&self) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        open(&self.folder, &self.name, flags).is_ok_and(|file| File::from(file).try_lock().is_ok())
+    }
+
+    /// Its name in its folder.
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Names in its folder, the first so many.
+    pub(super) fn siblings(&self, most: usize) -> io::Result<Vec<OsString>> {
+        names_in(open(&self.folder, ".".as_ref(), OFlags::DIRECTORY | OFlags::CLOEXEC)?, most)
+    }
+
+    /// Makes a folder where nothing stands, and opens it; it is locked as long as that is open.
     pub(super) fn create_folder(&self) -> io::Result<OwnedFd> {
         let mode = if rustix::process::geteuid().is_root() { 0o700 } else { 0o777 };
         rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(mode))?;
         let folder = self.open_folder()?;
+        // Not every file system has locks.
+        let _ = rustix::fs::flock(&folder, FlockOperation::LockExclusive);
         give_to_invoker(&folder);
         Ok(folder)
     }
 
     /// Names of what is in the folder that stands there.
     pub(super) fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for found in rustix::fs::Dir::read_from(self.open_folder()?)? {
-            let name =
-                <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(found?.file_name().to_bytes()).to_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        names_in(self.open_folder()?, usize::MAX)
     }
 
     /// Removes the folder that stands there, with its files.
@@ -165,6 +189,19 @@ impl Spot {
     pub(super) fn remove(&self) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty())?)
     }
+}
+
+/// Names of what is in a folder, the first so many.
+fn names_in(folder: OwnedFd, most: usize) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for found in rustix::fs::Dir::read_from(folder)?.take(most) {
+        let name =
+            <OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(found?.file_name().to_bytes()).to_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Makes a file in a folder in which nothing is called so.
