@@ -2,6 +2,7 @@
 
 mod made;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -132,13 +133,29 @@ fn runs_and_sketch_say_what_the_analysis_says() {
     assert_eq!(longs(&runs, "events"), vec![Some(i64::try_from(trace.events()).unwrap()); 3]);
     assert_eq!(texts(&runs, "commit_id"), vec![Some("abc".to_owned()); 3]);
     let sketch = table(&bytes, SharedTable::Sketch, "figures");
+    let names_of_sketch = texts(&sketch, "stage");
+    let mut waits: BTreeMap<String, i64> = BTreeMap::new();
+    for ((name, kind), count) in
+        names_of_sketch.iter().zip(texts(&sketch, "kind")).zip(longs(&sketch, "count"))
+    {
+        let is_stage = names.contains(name.as_ref().unwrap());
+        assert_eq!(kind.as_deref(), Some(if is_stage { "stage" } else { "hand_off" }), "{name:?}");
+        *waits.entry(name.clone().unwrap()).or_default() += count.unwrap() * i64::from(!is_stage);
+    }
+    waits.retain(|_, count| *count > 0);
+    let expected = analysis
+        .hand_offs
+        .iter()
+        .map(|report| (report.name(&chosen.stages), i64::try_from(report.latency.count()).unwrap()));
+    assert_eq!(waits, expected.collect());
+    assert_eq!(waits.len(), 2, "all begin -> work, work -> all end");
     for report in &analysis.stages {
         let summary = report.latency.summary().unwrap();
         let row = names.iter().position(|name| *name == report.stage.name).unwrap();
         let figures = [summary.p50, summary.p90, summary.max, summary.mean].map(Some);
         let of_row = ["p50_ns", "p90_ns", "max_ns", "mean_ns"].map(|name| longs(&runs, name)[row]);
         assert_eq!(of_row, figures);
-        let of_stage = |at: &usize| sketch["stage"].as_string::<i32>().value(*at) == report.stage.name;
+        let of_stage = |at: &usize| names_of_sketch[*at].as_ref() == Some(&report.stage.name);
         let rows: Vec<usize> = (0..sketch.num_rows()).filter(of_stage).collect();
         let number = |name: &str, row: &usize| longs(&sketch, name)[*row].unwrap();
         let count: i64 = rows.iter().map(|row| number("count", row)).sum();

@@ -17,22 +17,22 @@ import time
 
 TIME = "%Y-%m-%d %H:%M:%S.%f"
 TABLES = ("events", "spans", "sketch", "runs")
-# What the comparison with analyze needs: each stage of each trace, from the sketch alone.
+# What the comparison with analyze needs: each stage and each hand-off of each trace, from the sketch alone.
 STAGES = """
 WITH running AS (
-  SELECT trace, stage, bucket, value_ns, count,
-    SUM(count) OVER (PARTITION BY trace, stage ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS up_to,
-    SUM(count) OVER (PARTITION BY trace, stage) AS total
+  SELECT trace, kind, stage, bucket, value_ns, count,
+    SUM(count) OVER (PARTITION BY trace, kind, stage ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS up_to,
+    SUM(count) OVER (PARTITION BY trace, kind, stage) AS total
   FROM sketch
 )
-SELECT trace, stage, MAX(total) AS spans,
+SELECT trace, kind, stage, MAX(total) AS spans,
   MIN(CASE WHEN up_to * 1000 >= total * 500 THEN value_ns END) AS p50_ns,
   MIN(CASE WHEN up_to * 1000 >= total * 900 THEN value_ns END) AS p90_ns,
   MIN(CASE WHEN up_to * 1000 >= total * 990 THEN value_ns END) AS p99_ns,
   MIN(CASE WHEN up_to * 1000 >= total * 999 THEN value_ns END) AS p999_ns
 FROM running
-GROUP BY trace, stage
-ORDER BY trace, stage
+GROUP BY trace, kind, stage
+ORDER BY trace, kind, stage
 """
 # From spans, exactly: counts of each class.
 CLASSES = "SELECT trace, stage, class, COUNT(*) AS spans FROM spans GROUP BY trace, stage, class ORDER BY trace, stage, class"

@@ -42,21 +42,21 @@ def same(one, other):
 
 
 def check_sketch(engine, rows, traces):
-    """Each stage of each trace: as many spans, and percentiles within 1 %. Gives the greatest difference."""
-    expected = {
-        (trace, stage["name"]): stage["latency_ns"] | {"complete": stage["complete"]}
-        for trace, analysis in traces.items()
-        for stage in analysis["stages"]
-        if stage["complete"]
-    }
-    found = {(trace, stage): figures for trace, stage, *figures in rows}
+    """Each stage and hand-off of each trace: as many, and percentiles within 1 %. Gives how many, and the greatest difference."""
+    expected = {}
+    for trace, analysis in traces.items():
+        for kind, counted, items in (("stage", "complete", "stages"), ("hand_off", "count", "hand_offs")):
+            for item in analysis[items]:
+                if item[counted]:
+                    expected[trace, kind, item["name"]] = item["latency_ns"] | {"spans": item[counted]}
+    found = {(trace, kind, name): figures for trace, kind, name, *figures in rows}
     if expected.keys() != found.keys():
-        problem(f"{engine}: sketch has {len(found)} stages of traces, analyze {len(expected)}")
+        problem(f"{engine}: sketch has {len(found)} stages and hand-offs of traces, analyze {len(expected)}")
     worst = 0.0
     for at in expected.keys() & found.keys():
         spans, *values = found[at]
-        if spans != expected[at]["complete"]:
-            problem(f"{engine}: {at}: {spans} spans in the sketch, {expected[at]['complete']} in analyze")
+        if spans != expected[at]["spans"]:
+            problem(f"{engine}: {at}: {spans} in the sketch, {expected[at]['spans']} in analyze")
         for name, value in zip(PERCENTILES, values):
             off = abs(value - expected[at][name])
             worst = max(worst, off / max(expected[at][name], 1) if off > 1 else 0)
@@ -124,7 +124,7 @@ def main():
         for question, answer in answers.items():
             if not same(answer, asked[0]["answers"][question]):
                 problem(f"{name}: another answer to {question} than {asked[0]['engine']}'s")
-        print(f"{name}: {stages} stages of {len(traces)} traces as analyze says, percentiles at most {100 * worst:.2f} % off")
+        print(f"{name}: {stages} stages and hand-offs of {len(traces)} traces as analyze says, percentiles at most {100 * worst:.2f} % off")
     print("\n".join(problems[:20]), file=sys.stderr)
     sys.exit(bool(problems))
 

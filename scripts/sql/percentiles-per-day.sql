@@ -2,6 +2,7 @@
 WITH counts AS (
   SELECT date, suite, stage, bucket, value_ns, SUM(count) AS spans
   FROM sketch
+  WHERE kind = 'stage'
   GROUP BY date, suite, stage, bucket, value_ns
 ),
 running AS (

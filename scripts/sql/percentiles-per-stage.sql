@@ -6,7 +6,7 @@ WITH newest AS (
 counts AS (
   SELECT stage, bucket, value_ns, SUM(count) AS spans
   FROM sketch
-  WHERE date > (SELECT day - INTERVAL '31' DAY FROM newest)
+  WHERE kind = 'stage' AND date > (SELECT day - INTERVAL '31' DAY FROM newest)
   GROUP BY stage, bucket, value_ns
 ),
 running AS (

@@ -13,6 +13,7 @@ counts AS (
   SELECT s.suite, t.commit_id, s.stage, s.bucket, s.value_ns, SUM(s.count) AS spans
   FROM sketch s
   JOIN of_traces t ON s.suite = t.suite AND s.trace = t.trace
+  WHERE s.kind = 'stage'
   GROUP BY s.suite, t.commit_id, s.stage, s.bucket, s.value_ns
 ),
 running AS (
