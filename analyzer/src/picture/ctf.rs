@@ -9,6 +9,7 @@
 //! | arguments | fields `seq` (the key) and `argN`; one that was unreadable is no field of that event |
 //! | lost events | the counter `events_discarded`, from one packet to the next, in the time of the gap |
 //! | wall time | the clock's offset, of the first clock anchor |
+//! | boot | the clock's `uuid`, as LTTng has it: Trace Compass takes traces of one boot together |
 
 mod class;
 mod metadata;

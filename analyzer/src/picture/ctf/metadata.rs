@@ -69,6 +69,9 @@ fn clock_text(text: &mut String, trace: &Known) -> std::fmt::Result {
         text,
         "\nclock {{\n\tname = \"monotonic\";\n\tdescription = \"CLOCK_MONOTONIC\";\n\tfreq = 1000000000;"
     )?;
+    if let Some(uuid) = boot(&trace.definitions) {
+        writeln!(text, "\tuuid = \"{uuid}\";")?;
+    }
     let offset_ns = anchors(trace).first().and_then(|anchor| i64::try_from(anchor.offset_ns()).ok());
     if let Some(offset_ns) = offset_ns {
         let (seconds, ns) = (offset_ns.div_euclid(1_000_000_000), offset_ns.rem_euclid(1_000_000_000));
@@ -78,6 +81,15 @@ fn clock_text(text: &mut String, trace: &Known) -> std::fmt::Result {
         text,
         "}};\n\ntypealias integer {{ size = 64; align = 8; signed = false; map = clock.monotonic.value; }} := time_t;"
     )
+}
+
+/// The boot that the clock is of: readers take traces with the same one, such as those of LTTng, for those of one machine.
+fn boot(definitions: &Definitions) -> Option<&str> {
+    let [host] = &definitions.hosts[..] else { return None };
+    let lens = host.boot_id.split('-').map(str::len);
+    let is_uuid = lens.eq([8, 4, 4, 4, 12])
+        && host.boot_id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    is_uuid.then_some(&host.boot_id)
 }
 
 fn streams_text(text: &mut String, trace: &Known) -> std::fmt::Result {
