@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracer_analyzer::select::clock;
+use tracer_analyzer::stage::Preset;
 use tracer_analyzer::{Outcome, Selection};
+use tracer_format::log::escape;
 use tracer_recorder::{SiteTotal, Summary};
 
 use super::files::Opened;
@@ -13,7 +15,7 @@ use super::when::{Fired, Slow};
 use crate::cli::{RecordArgs, When};
 use crate::done::Done;
 use crate::file::input::{Input, is_standard, name};
-use crate::file::trace;
+use crate::file::{presets, trace};
 
 /// Files that are described one by one.
 const MAX_SHOWN: usize = 10;
@@ -44,6 +46,19 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
         let others = if args.all { "" } else { "; -a records every process" };
         say!("no matching probe was found: the command and its children have none{others}; see tracer list");
     }
+    if let Some(name) = args.stages.preset.as_ref().filter(|_| args.events.is_empty())
+        && !args.command.is_empty()
+        && !args.all
+        && let Ok(preset) = presets::find(name)
+    {
+        for (stage, program) in silent_programs(&preset, &summary.sites) {
+            say!(
+                "--preset {name}: no event of {}, which is of {}: of what ran before the command nothing is recorded; -a records it",
+                escape(stage),
+                escape(program)
+            );
+        }
+    }
     let names = never_fired(&summary.sites);
     if !names.is_empty() {
         say!("never fired: {}", names.join(", "));
@@ -57,6 +72,19 @@ fn never_fired(sites: &[SiteTotal]) -> Vec<&str> {
     let silent = sites.iter().filter(|site| !has_fired(site) && !site.skipped).map(|site| &site.name[..]);
     let names: BTreeSet<&str> = silent.filter(|name| !fired.contains(name)).collect();
     names.into_iter().collect()
+}
+
+/// Stages of a preset that are of other programs than the command, of which nothing was recorded.
+fn silent_programs<'p>(preset: &'p Preset, sites: &[SiteTotal]) -> Vec<(&'p str, &'p str)> {
+    let fired: HashSet<&str> =
+        sites.iter().filter(|site| site.recorded + site.lost > 0).map(|site| &site.name[..]).collect();
+    let has_fired = |name: &str| {
+        let stage = preset.stages.iter().map(|draft| &draft.stage).find(|stage| stage.name == name);
+        let mut probes = stage.into_iter().flat_map(|stage| stage.begins.iter().chain(&stage.ends));
+        probes.any(|probe| fired.contains(&probe.to_string()[..]))
+    };
+    let programs = preset.programs.iter().filter(|(stage, _)| !has_fired(stage));
+    programs.map(|(stage, program)| (&stage[..], &program[..])).collect()
 }
 
 /// What a finished file holds.
@@ -138,6 +166,25 @@ pub(super) fn done(summary: &Summary) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_daemon_that_ran_before_the_command_is_named() {
+        let preset = presets::find("libvirt").unwrap();
+        let site = |name: &str, recorded| SiteTotal {
+            name: name.to_owned(),
+            program: "virsh".to_owned(),
+            recorded,
+            lost: 0,
+            skipped: false,
+        };
+        let client = site("libvirt:rpc_client_msg_tx_queue", 5);
+        let daemon = |recorded| site("libvirt:rpc_server_client_msg_rx", recorded);
+        let found = |sites: &[SiteTotal]| {
+            silent_programs(&preset, sites).into_iter().map(|it| it.0.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[client, daemon(0)]), ["serve"]);
+        assert_eq!(found(&[daemon(3)]), Vec::<String>::new());
+    }
 
     #[test]
     fn a_probe_of_which_one_site_fired_has_fired() {

@@ -6,7 +6,12 @@
 //!
 //! [stages]                                       # as --stages takes them
 //! "pack an order" = "shop:beg_pack -> shop:end_pack by seq"
+//!
+//! [programs]                                     # stages of other programs than the one that is usually recorded
+//! "pack an order" = "the store (shopd)"
 //! ```
+
+use std::borrow::Cow;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -35,6 +40,8 @@ pub struct Preset {
     pub events: Vec<Request>,
     /// Stages.
     pub stages: Vec<Draft>,
+    /// Names of stages, each with the program that passes it, where that usually runs before the others begin.
+    pub programs: Vec<(String, String)>,
 }
 
 impl Preset {
@@ -49,9 +56,14 @@ impl Preset {
                 "title" => string(value).map(|title| title.clone_into(&mut preset.title)),
                 "events" => events(value).map(|events| preset.events = events),
                 "stages" => stages(value).map(|stages| preset.stages = stages),
-                _ => Err("expected title, events or a table [stages]".to_owned().into()),
+                "programs" => programs(value).map(|programs| preset.programs = programs),
+                _ => Err("expected title, events or a table [stages] or [programs]".to_owned().into()),
             };
             read.map_err(|problem| error(text, problem.at.unwrap_or(name.span().start), problem.text))?;
+        }
+        let is_stage = |name: &String| preset.stages.iter().any(|draft| draft.stage.name == *name);
+        if let Some((name, _)) = preset.programs.iter().find(|(name, _)| !is_stage(name)) {
+            return Err(error(text, 0, format!("[programs] names {name:?}, expected one of [stages]")));
         }
         if preset.events.is_empty() {
             return Err(error(text, 0, "expected events = [\"PROVIDER:PROBE\", ...]".to_owned()));
@@ -76,6 +88,16 @@ fn events(value: &Spanned<DeValue<'_>>) -> std::result::Result<Vec<Request>, Pro
         parsed.map_err(|wrong| Problem { at: Some(value.span().start), text: wrong.to_string() })
     };
     values.iter().map(event).collect()
+}
+
+fn programs(value: &Spanned<DeValue<'_>>) -> std::result::Result<Vec<(String, String)>, Problem> {
+    let DeValue::Table(table) = value.get_ref() else {
+        return Err("expected a table [programs]".to_owned().into());
+    };
+    let one = |(name, value): (&Spanned<Cow<'_, str>>, _)| {
+        Ok((name.get_ref().clone().into_owned(), string(value)?.to_owned()))
+    };
+    table.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -104,7 +126,15 @@ mod tests {
             ("title = 1\n", "line 1: found \"title = 1\": expected a string"),
             ("events = 1\n", "line 1: found \"events = 1\": expected a list of probes"),
             ("events = [\n1]\n", "line 2: found \"1]\": expected a string"),
-            ("event = []\n", "line 1: found \"event = []\": expected title, events or a table [stages]"),
+            (
+                "event = []\n",
+                "line 1: found \"event = []\": expected title, events or a table [stages] or [programs]",
+            ),
+            ("programs = 1\n", "line 1: found \"programs = 1\": expected a table [programs]"),
+            (
+                "events = [\"a:b\"]\n[programs]\nx = \"y\"\n",
+                "line 1: found \"events = [\\\"a:b\\\"]\": [programs] names \"x\", expected one of [stages]",
+            ),
             ("stages = 1\n", "line 1: found \"stages = 1\": expected a table [stages]"),
         ] {
             assert_eq!(Preset::parse(text).unwrap_err().to_string(), expected);
