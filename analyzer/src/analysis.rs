@@ -12,7 +12,6 @@ mod property;
 mod slices;
 mod summary;
 mod tally;
-mod thinning;
 mod tree;
 
 pub(crate) use edge_map::EdgeMap;

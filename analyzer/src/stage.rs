@@ -13,7 +13,6 @@ mod lasting;
 mod learn;
 mod preset;
 mod roles;
-mod site_uses;
 mod words;
 
 pub use choose::choose;
@@ -25,6 +24,5 @@ pub use key::{Key, KeyPart, KeyValue, MAX_WORDS, Scope};
 pub use lasting::Lasting;
 pub use learn::learn;
 pub use preset::{PRESETS, Preset};
-pub(crate) use roles::{Role, Roles};
-pub(crate) use site_uses::SiteUses;
+pub(crate) use roles::{Role, Roles, SiteUses};
 pub(crate) use words::{is_word_of_names, pieces};

@@ -5,6 +5,7 @@
 
 mod outer;
 mod pick;
+mod thinning;
 
 use std::collections::HashMap;
 use std::io;
@@ -16,6 +17,8 @@ use crate::pair::{Class, Point, Sink, Span};
 use crate::stage::{Scope, Stage};
 use outer::{OuterSpan, OuterSpans, PartTimes, add_part};
 use pick::{Picked, Picks};
+
+pub(super) use thinning::Thinning;
 
 /// Places in the tree at most; deeper ones count where their stage stands above.
 const MAX_NODES: usize = 4096;

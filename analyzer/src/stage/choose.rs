@@ -7,8 +7,7 @@ use tracer_format::grammar::Malformed;
 
 use super::draft::Draft;
 use super::learn::learn;
-use super::roles::Roles;
-use super::site_uses::SiteUses;
+use super::roles::{Roles, SiteUses};
 use crate::{Error, Result};
 
 /// Stages of one analysis. The largest programs have some hundreds; what is kept and compared grows with their square.

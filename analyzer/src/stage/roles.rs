@@ -1,10 +1,14 @@
 //! What a site's events are to the stages: found by the names of its probe, however many stages and sites there are.
 
+mod site_uses;
+
 use std::collections::HashMap;
 
 use tracer_format::Site;
 
 use super::definition::{ProbeName, Stage};
+
+pub(crate) use site_uses::SiteUses;
 
 /// The stages by the providers and the probes that begin and end them.
 #[derive(Debug, Default)]

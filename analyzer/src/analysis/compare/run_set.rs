@@ -61,8 +61,8 @@ pub struct RunSet {
     /// What came of the conditions that were given, for each run by its name.
     pub budget: Vec<(String, Vec<Answer>)>,
     /// What is the same item in all runs has the same name.
-    pub(crate) stages: Items,
-    pub(crate) hand_offs: Items,
+    pub(crate) stages: NamedItems,
+    pub(crate) hand_offs: NamedItems,
     /// The steps of the buffers' path and their latencies, if all runs have the same path.
     pub(crate) path: Vec<(String, Latency)>,
 }
@@ -102,12 +102,12 @@ impl Pooled {
 
 /// Stages or hand-offs by their names, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct Items {
+pub(crate) struct NamedItems {
     all: Vec<(String, Pooled)>,
     places: HashMap<String, usize>,
 }
 
-impl Items {
+impl NamedItems {
     fn of(&mut self, name: String) -> &mut Pooled {
         let next = self.all.len();
         let at = *self.places.entry(name.clone()).or_insert(next);
@@ -132,8 +132,8 @@ impl RunSet {
             outcome: Outcome::default(),
             machine: Machine::default(),
             budget: Vec::new(),
-            stages: Items::default(),
-            hand_offs: Items::default(),
+            stages: NamedItems::default(),
+            hand_offs: NamedItems::default(),
             path: Vec::new(),
         };
         for (at, run) in runs.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tracer_format::ThreadId;
 
 use super::value::{ARGS, PropertyValue};
-use crate::analysis::thinning::Thinning;
+use crate::analysis::tree::Thinning;
 use crate::pair::Point;
 use crate::stage::KeyValue;
 

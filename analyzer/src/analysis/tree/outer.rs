@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::analysis::thinning::Thinning;
+use super::thinning::Thinning;
 use crate::pair::Point;
 use crate::report::latency;
 

@@ -1,7 +1,7 @@
 //! Spans of one place in the tree that stand for its percentiles, and how its spans took longer over time; in bounded memory.
 
+use super::thinning::Thinning;
 use crate::analysis::Latency;
-use crate::analysis::thinning::Thinning;
 use crate::pair::Point;
 
 /// Spans that are kept, spread evenly over all; and of the slowest.

@@ -15,27 +15,27 @@ use crate::pair::{Class, HandOff, Sink, Span};
 use crate::stage::Stage;
 use crate::tables::metadata::Metadata;
 
-/// Counts by bucket.
-type Counts = BTreeMap<i32, i64>;
+/// BucketCounts by bucket.
+type BucketCounts = BTreeMap<i32, i64>;
 
-/// Counts of each stage and of each hand-off by bucket.
+/// BucketCounts of each stage and of each hand-off by bucket.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sketch {
-    stages: Vec<Counts>,
-    hand_offs: EdgeMap<Counts>,
+    stages: Vec<BucketCounts>,
+    hand_offs: EdgeMap<BucketCounts>,
 }
 
 impl Sketch {
     /// Nothing is counted yet, of so many stages.
     pub(super) fn new(stages: usize) -> Self {
-        Self { stages: vec![Counts::new(); stages], hand_offs: EdgeMap::default() }
+        Self { stages: vec![BucketCounts::new(); stages], hand_offs: EdgeMap::default() }
     }
 
     /// The rows: by stage and bucket, then by hand-off and bucket.
     pub(super) fn batch(&self, stages: &[Stage], metadata: Metadata) -> Result<RecordBatch> {
         let (mut names, mut kinds) = (StringBuilder::new(), StringBuilder::new());
         let (mut buckets, mut counts) = (Vec::new(), Vec::new());
-        let mut add = |name: &str, kind: &str, of: &Counts| {
+        let mut add = |name: &str, kind: &str, of: &BucketCounts| {
             for (&bucket, &count) in of {
                 names.append_value(name);
                 kinds.append_value(kind);
@@ -76,7 +76,8 @@ impl Sink for Sketch {
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        if let Some(counts) = self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, Counts::new) {
+        if let Some(counts) = self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, BucketCounts::new)
+        {
             *counts.entry(bucket_of(hand_off.latency_ns())).or_default() += 1;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use tracer_format::{ArgKind, Site, SiteId};
 
-use super::roles::{Role, Roles};
+use super::{Role, Roles};
 
 /// Something for each site and each of its roles. Sites of one probe with the same arguments share it: a program may have
 /// very many.

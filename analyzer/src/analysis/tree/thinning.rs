@@ -2,19 +2,24 @@
 
 /// Which times are chosen: all at first, then half of them, and so on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Thinning {
+pub(in crate::analysis) struct Thinning {
     /// A time is chosen if these bits of it, mixed, are zero.
     mask: u32,
 }
 
 impl Thinning {
     /// Whether what came at `time_ns` is chosen.
-    pub(super) fn wants(self, time_ns: u64) -> bool {
+    pub(in crate::analysis) fn wants(self, time_ns: u64) -> bool {
         mixed(time_ns) & self.mask == 0
     }
 
     /// Chooses fewer times until at most `most` of `kept` are left. Of times that no bit tells apart, the first are.
-    pub(super) fn thin<T>(&mut self, kept: &mut Vec<T>, most: usize, time_ns: impl Fn(&T) -> u64) {
+    pub(in crate::analysis) fn thin<T>(
+        &mut self,
+        kept: &mut Vec<T>,
+        most: usize,
+        time_ns: impl Fn(&T) -> u64,
+    ) {
         while kept.len() > most {
             if self.mask == u32::MAX {
                 kept.truncate(most);
