@@ -82,7 +82,12 @@ without() {
   fi
 }
 
-docs() { RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked; }
+docs() {
+  RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --locked
+  # The unit of SECURITY.md; what it starts has to be there.
+  awk '/^```ini/ { unit = 1; next } /^```/ { unit = 0 } unit' SECURITY.md | sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' >"$work/tracer.service"
+  ! command -v systemd-analyze >/dev/null || systemd-analyze verify "$work/tracer.service"
+}
 
 # Tests that need more than a stable toolchain carry #[ignore]; the gate runs them too, and fails if one was skipped.
 tests() {
@@ -146,6 +151,9 @@ fleet() {
 # Packages of the development build: what is in them and how they install is the same.
 package() { scripts/package.sh --bin "$bin/tracer" --out "$work/packages"; }
 
+# What another user may try against a recorder that is root.
+adversary() { as_root scripts/adversary.sh --bin "$bin" quick; }
+
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {
   mkdir "$work/demo"
@@ -174,6 +182,7 @@ step top top
 step ci ci
 step fleet fleet
 step package package
+step adversary adversary
 step demo demo
 step kernels kernels
 

@@ -4,11 +4,14 @@
 //! [`kernel`](crate::kernel). This room decides which sites are left out, gives sites their numbers and keeps the links.
 
 mod agenda;
+mod attempt;
+mod closing;
 pub(crate) mod finder;
 pub(crate) mod hold;
 mod links;
 pub(crate) mod lookout;
 mod missing;
 pub(crate) mod prepared;
+mod share;
 mod spared;
 pub(crate) mod written;

@@ -31,7 +31,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        damage: Damage,
+        damage: String,
     },
     /// The command after `--` is not there.
     #[error("command {}: not found in PATH, expected a program that can be run", escape(.0))]

@@ -6,9 +6,12 @@
 pub mod binary;
 pub mod discover;
 pub mod elf;
+pub(crate) mod facts;
 pub(crate) mod known;
 pub(crate) mod launch;
 pub mod list;
+pub(crate) mod look;
 mod mapping;
+mod pass;
 pub(crate) mod root;
 pub mod unmatched;

@@ -1,7 +1,9 @@
 //! Facts of this machine: its name and kernel, its clocks read together, its processes.
 
+pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub(crate) mod descriptors;
+pub(crate) mod helper;
 pub mod process;
 
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};

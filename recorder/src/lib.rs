@@ -51,7 +51,7 @@
 //! | [`find`] | processes, the files that they map, and the probes in those files |
 //! | [`site`] | one site: where its arguments are, and how their values are made |
 //! | [`kernel`] | the eBPF program, its maps and links; what it sends |
-//! | [`host`] | facts of this machine and its processes, and its clocks |
+//! | [`host`] | facts of this machine and its processes, its clocks, and helper processes for what may never end |
 //! | [`arch`] | what differs between processors: registers, nops |
 //! | [`error`] | every error, by what the caller can do about it |
 //!

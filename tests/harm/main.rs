@@ -19,5 +19,6 @@ mod leak;
 mod memory;
 mod priority;
 mod rate;
+mod silent_file;
 mod slow;
 mod trouble;

@@ -7,6 +7,7 @@ mod target;
 mod tool;
 
 mod arguments;
+mod capabilities;
 mod doctor;
 mod flight;
 mod named_file;

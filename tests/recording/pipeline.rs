@@ -113,6 +113,29 @@ fn the_children_of_a_command_are_recorded() {
     assert_eq!(last.4, "1000");
 }
 
+/// The recorder raises its own limit.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_command_has_the_limit_of_descriptors_that_the_recorder_was_given() {
+    let _alone = live();
+    let folder = Folder::new("descriptors");
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--nofile=333:4096",
+        TRACER,
+        "record",
+        "-q",
+        "-o",
+        "run.trace",
+        "-e",
+        "target:*",
+        "--wait",
+    ]);
+    let command = command.args(["--", "sh", "-c", "ulimit -n; ulimit -Hn"]).current_dir(folder.path(""));
+    let output = command.output().expect("prlimit runs");
+    assert!(stdout(&output, 0).ends_with("333\n4096\n"), "{output:?}");
+}
+
 #[test]
 #[ignore = "needs root and eBPF"]
 fn loss_is_counted_exactly_and_stands_at_its_place() {

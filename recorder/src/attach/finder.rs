@@ -1,8 +1,7 @@
 //! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,20 +11,22 @@ use tracer_format::{Site, Skipped};
 
 use crate::arch::nop;
 use crate::attach::agenda::Agenda;
-use crate::attach::hold::{AboutToRun, FileState, Held, Holder, Told, is_translator};
-use crate::attach::links::Links;
+use crate::attach::hold::{AboutToRun, Held, Holder, Told, is_translator};
+use crate::attach::links::{AttachOutcome, Links};
 use crate::attach::lookout::Sighting;
 use crate::attach::missing;
 use crate::attach::prepared::{Prepared, in_file};
+use crate::attach::share::Shares;
 use crate::attach::spared::{Spared, Translator};
 use crate::attach::written::Written;
 use crate::drain::Started;
 use crate::drain::queue::{Popped, Queue};
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
-use crate::find::discover::{self, Discovery, FoundFile, Scan};
-use crate::find::known::{self, FileId};
-use crate::find::launch::Launch;
+use crate::find::discover::{Discovery, FoundFile, Scan};
+use crate::find::facts::{Facts, FileId};
+use crate::find::look::Start;
+use crate::find::look::lookers::Silence;
 use crate::host;
 use crate::host::process;
 use crate::kernel::link::{AttachMode, Place};
@@ -55,9 +56,10 @@ pub(crate) struct Finder {
     links: Links,
     /// Files that are left alone for now.
     spared: Spared,
+    shares: Shares,
     /// Holds programs until they are looked at, if the kernel allows it.
     holder: Option<Arc<Holder>>,
-    /// When a process that maps the same files was last looked at, by [`Launch::identity`].
+    /// When a process that maps the same files was last looked at, by their identity.
     looked: HashMap<u64, Instant>,
     /// Whether it is told of what processes map.
     is_told: bool,
@@ -96,24 +98,22 @@ fn given_path(started: &Started) -> PathBuf {
 
 impl Finder {
     pub(crate) fn new(options: AttachOptions, program: Arc<Program>, discovery: Discovery) -> Self {
-        let kernel = host::kernel_version();
         // With others to record than those that are named, the program tells them apart.
         let alone = if options.only_admitted { Vec::new() } else { options.pids.clone() };
-        let links = Links::new(program.clone(), options.mode, alone);
-        let (looked, spared, holder) = (HashMap::new(), Spared::default(), None);
-        let (written, is_told, is_unsure) = (Written::new().ok().map(Arc::new), false, false);
+        let written = Written::new().ok().map(Arc::new);
         Self {
+            links: Links::new(program.clone(), options.mode, alone, written.clone()),
             options,
             program,
             discovery,
-            kernel,
-            links,
-            spared,
-            holder,
-            looked,
-            is_told,
+            kernel: host::kernel_version(),
+            spared: Spared::default(),
+            shares: Shares::default(),
+            holder: None,
+            looked: HashMap::new(),
+            is_told: false,
             written,
-            is_unsure,
+            is_unsure: false,
         }
     }
 
@@ -152,6 +152,17 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<Vec<Prepared>> {
         self.spare(&mut found, skip);
+        let mut room = self.program.room() as usize;
+        found.retain(|FoundFile { binary, .. }| match self.shares.take(binary, room) {
+            Ok(()) => {
+                room -= binary.sites.len();
+                true
+            }
+            Err(reason) => {
+                skip(Skipped { count: binary.sites.len() as u64, ..in_file(binary, reason) });
+                false
+            }
+        });
         let mut prepared = Vec::with_capacity(found.len());
         for FoundFile { binary, .. } in found {
             let (mut places, mut sites) = (Vec::new(), Vec::new());
@@ -175,17 +186,25 @@ impl Finder {
         Ok(prepared)
     }
 
-    /// Attaches to a file, and says which sites are not recorded, or not whole.
-    pub(crate) fn attach(&mut self, prepared: &mut Prepared, skip: &mut dyn FnMut(Skipped)) -> Result<()> {
-        let binary = &prepared.binary;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", binary.file.as_raw_fd()));
-        let id = (binary.dev, binary.ino);
-        let refusals = self.links.attach(id, &path, &prepared.places)?;
-        let watched = self.written.as_ref().is_some_and(|written| written.watch(id, &binary.file).is_ok());
-        // It may have been written to since it was read.
-        self.is_unsure |= !watched || !self.discovery.is_sure(&binary.file);
-        prepared.refuse(&refusals).into_iter().chain(prepared.folded()).for_each(skip);
-        Ok(())
+    /// Attaches to files, and says which sites are not recorded, or not whole.
+    pub(crate) fn attach(&mut self, prepared: &mut [Prepared], skip: &mut dyn FnMut(Skipped)) {
+        let (mut binaries, mut outcomes) = (Vec::new(), Vec::new());
+        for Prepared { binary, places, .. } in prepared.iter() {
+            binaries.push(((binary.dev, binary.ino), binary.file.as_fd(), &places[..]));
+        }
+        self.links.attach(&binaries, &mut |index, attached| outcomes.push((index, attached)));
+        for (index, attached) in outcomes {
+            let prepared = &mut prepared[index];
+            let skipped = match attached {
+                Ok(AttachOutcome { refusals, watched }) => {
+                    // It may have been written to since it was read.
+                    self.is_unsure |= !watched.is_some_and(|facts| self.discovery.is_sure(&facts));
+                    prepared.refuse(&refusals)
+                }
+                Err(reason) => prepared.refuse_all(reason),
+            };
+            skipped.into_iter().chain(prepared.folded()).for_each(&mut *skip);
+        }
     }
 
     /// Looks at processes when `tips` tell of them, and at all of them now and then, until there can be no tips any
@@ -223,7 +242,11 @@ impl Finder {
                     self.is_unsure = true;
                 }
                 Popped::Item(Tip::Seen(Sighting::Missed)) => agenda.scan(Duration::ZERO),
-                Popped::Closed => return Ok(()),
+                Popped::Item(Tip::Told(Told::Skipped(skipped))) => skip(skipped),
+                Popped::Closed => {
+                    self.discovery.close().into_iter().for_each(skip);
+                    return Ok(());
+                }
                 Popped::Empty => {}
             }
         }
@@ -246,8 +269,9 @@ impl Finder {
         if !self.links.remove(&file) {
             return;
         }
-        let runs = |pid: &u32| self.is_wanted(*pid) && discover::mapped_files(*pid).contains(&file);
-        if let Some(pid) = process::pids().unwrap_or_default().into_iter().find(runs) {
+        let mut wanted = process::pids().unwrap_or_default();
+        wanted.retain(|pid| self.is_wanted(*pid));
+        if let Some(pid) = wanted.into_iter().find(|pid| self.discovery.mapped_files(*pid).contains(&file)) {
             skip(missing::rewritten(Path::new(self.discovery.path(file)), pid));
         }
     }
@@ -282,11 +306,16 @@ impl Finder {
                 self.looked.clear();
                 self.holder.iter().for_each(|holder| holder.familiar.forget());
             }
+            let is_parted = !scan.outdated.is_empty();
             self.attach_later(scan, announce, skip)?;
             agenda.scanned(now.elapsed());
+            if is_parted {
+                // What was the same as a file that changed is found by the next look.
+                agenda.scan(Duration::ZERO);
+            }
         }
-        if !self.spared.is_empty() {
-            // The end of a translator is not told.
+        if !self.spared.is_empty() || self.discovery.is_waiting() {
+            // The end of a translator is not told, and neither is an answer that came late.
             agenda.scan_often();
         }
         self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look(pid, SETTLING));
@@ -320,7 +349,8 @@ impl Finder {
         let is_ours = |parent| self.is_wanted(parent) || parent == std::process::id();
         let is_over = || process::executable(pid).is_err() && is_ours(started.parent_pid);
         if !is_held && (is_new || started.is_nameless() && is_over()) {
-            skip(missing::unheld(started));
+            let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
+            skip(missing::unheld(pid, &path));
         }
         Ok(())
     }
@@ -339,7 +369,7 @@ impl Finder {
         let executable = process::executable(pid).unwrap_or_default();
         let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
         let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(false) };
-        let identity = launch.identity();
+        let identity = launch.identity;
         if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
             return Ok(false);
         }
@@ -376,14 +406,24 @@ impl Finder {
         }
         let Held { pid, programs, variables, question, .. } = held;
         let mut states = Vec::new();
+        let mut is_whole = true;
         for AboutToRun { path, file, arguments } in programs {
-            let launch = Launch::of_waiting(pid, (path, file), arguments, &variables);
-            let mut note = |path: &Path, file: &File| {
-                states.extend(file.metadata().map(|facts| (path.to_owned(), FileState::of(&facts))));
+            let start = Start::Waiting(pid, path.clone(), (arguments, variables.clone()));
+            let launch = match self.discovery.waiting(start, file.as_fd()) {
+                Ok(launch) => launch,
+                Err(silence) => {
+                    is_whole = false;
+                    if silence == Silence::Waiting {
+                        skip(missing::unheld(pid, &path));
+                    }
+                    continue;
+                }
             };
+            let mut note = |path: &Path, facts: &Facts| states.push((path.to_owned(), *facts));
             let scan = self.discovery.files_noted(launch, &mut note);
             self.attach_later(scan, announce, skip)?;
         }
+        let question = question.filter(|_| is_whole);
         if let (Some(holder), Some(question)) = (&self.holder, question) {
             holder.familiar.remember(question, states);
         }
@@ -412,15 +452,12 @@ impl Finder {
         let translator = &held.programs[0].path;
         let arguments = held.programs.last().map_or(&[][..], |program| &program.arguments);
         for word in arguments {
-            let Some(launch) = Launch::of_argument(held.pid, word, &held.variables) else { continue };
-            launch.files(&mut |path, file| {
-                let Ok(facts) = file.metadata() else { return };
-                let file = known::id(&facts);
+            for (path, file) in self.discovery.of_argument(held.pid, word, &held.variables) {
                 self.spared.add(file, held.pid);
                 if self.links.remove(&file) {
-                    skip(missing::spared(path, translator, held.pid));
+                    skip(missing::spared(&path, translator, held.pid));
                 }
-            });
+            }
         }
         if let Some(holder) = &self.holder {
             holder.familiar.forget();
@@ -432,7 +469,7 @@ impl Finder {
         if found.is_empty() {
             return;
         }
-        for Translator { pid, path, files } in Translator::all() {
+        for Translator { pid, path, files } in Translator::all(&mut self.discovery) {
             if !self.links.reach(pid) {
                 continue;
             }
@@ -464,23 +501,11 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         scan.skipped.into_iter().for_each(&mut *skip);
-        let mut found = scan.found;
+        let found = scan.found;
         scan.outdated.into_iter().for_each(|file| self.detach_old(file, skip));
-        let mut room = self.program.room() as usize;
-        found.retain(|FoundFile { binary, .. }| {
-            let sites = binary.sites.len();
-            if sites > room {
-                let reason = format!("there is room for {room} more");
-                skip(Skipped { count: sites as u64, ..in_file(binary, reason) });
-                return false;
-            }
-            room -= sites;
-            true
-        });
-        for mut prepared in self.prepare(found, skip)? {
-            announce(&prepared.sites);
-            self.attach(&mut prepared, skip)?;
-        }
+        let mut prepared = self.prepare(found, skip)?;
+        prepared.iter().for_each(|prepared| announce(&prepared.sites));
+        self.attach(&mut prepared, skip);
         Ok(())
     }
 

@@ -2,10 +2,9 @@
 //!
 //! The kernel (fanotify) asks before a process runs a program, and the process sleeps inside of its system call until the
 //! answer: no signal, no stop, nothing that a parent, a shell or a debugger could notice. [`responder`] is asked, and gives the answer
-//! after [`LIMIT`] at the latest; [`call`] tells what the process wants to run; [`familiar`] what needs no second look.
+//! after [`LIMIT`] at the latest; a looker (`find`) tells what the process wants to run; [`familiar`] what needs no second look.
 //! Nothing is attached here: a process that waits is handed on as [`Held`].
 
-mod call;
 mod familiar;
 mod message;
 mod mounts;
@@ -16,23 +15,25 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tracer_format::Skipped;
 
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::find::root;
-use crate::host::{monotonic_ns, process};
+use crate::find::look::lookers::Lookers;
+use crate::find::look::{self, Asked};
+use crate::host::monotonic_ns;
 use crate::kernel::bpf::Map;
 use message::Message;
 use mounts::Mounts;
 
-use call::ExecCall;
-pub(crate) use familiar::{Familiar, FileState, Question};
+pub(crate) use familiar::{Familiar, Question};
 pub(crate) use translator::is_translator;
 
 /// Whether programs can be held here.
@@ -76,7 +77,7 @@ pub(crate) struct Held {
 pub(crate) struct AboutToRun {
     /// Path, as the process sees it.
     pub(crate) path: PathBuf,
-    pub(crate) file: File,
+    pub(crate) file: OwnedFd,
     /// What it is given, without its name; empty if that cannot be seen.
     pub(crate) arguments: Vec<OsString>,
 }
@@ -102,6 +103,8 @@ pub(crate) enum Told {
     Held(Box<Held>),
     /// So many processes were not held for as long as it took.
     Released(u64),
+    /// Files or memory did not answer.
+    Skipped(Skipped),
 }
 
 /// Holds programs; ends when this is dropped.
@@ -110,6 +113,7 @@ pub(crate) struct Holder {
     socket: Arc<OwnedFd>,
     responder: Pid,
     mounts: Mutex<Mounts>,
+    lookers: Mutex<Lookers>,
     /// Programs that are not held.
     pub(crate) familiar: Familiar,
     is_stopped: AtomicBool,
@@ -136,12 +140,13 @@ impl Holder {
             socket: Arc::new(socket),
             responder,
             mounts: Mutex::new(Mounts::new()),
+            lookers: Mutex::default(),
             familiar: Familiar::default(),
             is_stopped: AtomicBool::new(false),
             asked: Mutex::default(),
             begun_ns: u64::MAX,
         };
-        holder.mounts().look_everywhere(&mut |file| holder.watch(&file));
+        holder.mounts().look_everywhere(&mut holder.lookers(), &mut |file| holder.watch(&file));
         message::send(holder.socket.as_fd(), Message::Begin, None)?;
         // On a busy machine it takes a while until another process runs.
         let mut ready = [PollFd::new(&*holder.socket, PollFlags::IN)];
@@ -169,7 +174,7 @@ impl Holder {
             }
             let [told, mounted] = ready.map(|fd| !fd.revents().is_empty());
             if mounted {
-                self.mounts().look_at_ours(&mut |file| self.watch(&file));
+                self.mounts().look_at_ours(&mut self.lookers(), &mut |file| self.watch(&file));
             }
             if !told {
                 continue;
@@ -180,16 +185,21 @@ impl Holder {
                 Ok(Some((Message::Waits { id, pid }, file))) => {
                     self.note_question(pid);
                     let answer = Answer { socket: self.socket.clone(), id };
-                    match file.map(|file| self.held(answer, pid, file.into())) {
+                    let held = file.map(|file| self.held(answer, pid, file));
+                    self.lookers().take_skipped().into_iter().for_each(|it| hand(Told::Skipped(it)));
+                    match held {
                         Some(Ok(held)) => Told::Held(Box::new(held)),
-                        Some(Err(Familiarity)) => continue,
-                        // No descriptor was left for its file.
-                        None => Told::Released(1),
+                        Some(Err(Unheld::Familiar)) => continue,
+                        // No descriptor was left for its file, or its memory does not answer.
+                        Some(Err(Unheld::Unseen)) | None => Told::Released(1),
                     }
                 }
                 Ok(Some((Message::Released { count }, _))) => Told::Released(count),
                 Ok(Some(_)) => continue,
-                Ok(None) if self.is_stopped.load(Ordering::Relaxed) => return Ok(()),
+                Ok(None) if self.is_stopped.load(Ordering::Relaxed) => {
+                    self.lookers().close().into_iter().for_each(|it| hand(Told::Skipped(it)));
+                    return Ok(());
+                }
                 Ok(None) => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
@@ -239,46 +249,48 @@ impl Holder {
 
     /// Looks at what process `pid` has mounted, if that is not what the recorder has.
     pub(crate) fn look_at_mounts(&self, pid: u32) {
-        self.mounts().look_at_other(pid, &mut |file| self.watch(&file));
+        self.mounts().look_at_other(pid, &mut self.lookers(), &mut |file| self.watch(&file));
     }
 
     /// What is known of a process that waits to run `file`.
-    fn held(&self, answer: Answer, pid: u32, file: File) -> Result<Held, Familiarity> {
+    fn held(&self, answer: Answer, pid: u32, file: OwnedFd) -> Result<Held, Unheld> {
         self.look_at_mounts(pid);
-        let call = ExecCall::read(pid);
-        let variables = call.as_ref().map_or_else(Vec::new, |call| call.variables("LD_"));
-        let named = call.as_ref().and_then(|call| call.program(pid));
-        let state = |file: &File| file.metadata().ok().map(|facts| FileState::of(&facts));
-        let question = named.as_ref().and_then(|(_, named)| {
-            let root = root::identity(&pid.to_string());
-            Some(Question { opened: state(&file)?, named: state(named)?, variables: variables.clone(), root })
+        let lookers = &mut self.lookers();
+        let asked = lookers.ask::<Option<Asked>>(pid, &look::Query::Call(pid), Some(file.as_fd()));
+        let Ok((Some(asked), place)) = asked else { return Err(Unheld::Unseen) };
+        let Asked { opened: (path, opened), named, arguments, variables, is_by_first_thread, root } = asked;
+        let named = named.zip(place);
+        let question = named.as_ref().map(|((_, named), _)| {
+            let (named, variables) = (*named, variables.clone());
+            Question { opened, named, variables, root }
         });
-        let path = path_of(file.as_fd());
-        let is_by_other_thread = call.as_ref().is_some_and(|call| !call.is_by_first_thread);
         // A translator is harmed by what was attached since; a thread may leave what is attached to its process alone.
-        if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid))
+        if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid, lookers))
             && !is_translator(&path)
-            && !is_by_other_thread
+            && is_by_first_thread
         {
-            return Err(Familiarity);
+            return Err(Unheld::Familiar);
         }
-        let arguments =
-            || call.as_ref().map_or_else(Vec::new, |call| call.arguments().into_iter().skip(1).collect());
         let mut programs = vec![AboutToRun { path, file, arguments: Vec::new() }];
         match named {
-            Some((path, file)) if question.as_ref().is_some_and(Question::is_of_two) => {
-                programs.push(AboutToRun { path, file, arguments: arguments() });
+            Some(((path, _), file)) if question.as_ref().is_some_and(Question::is_of_two) => {
+                programs.push(AboutToRun { path, file, arguments });
             }
-            _ => programs[0].arguments = arguments(),
+            _ => programs[0].arguments = arguments,
         }
         // With its arguments, a loader that was started by name maps what they say.
         let question = question.filter(|question| question.is_of_two() || !is_loader(&programs[0].path));
+        let is_by_other_thread = !is_by_first_thread;
         Ok(Held { pid, programs, variables, is_by_other_thread, question, _answer: answer })
     }
 
     fn watch(&self, file: &OwnedFd) {
         // Full only if the responder does not run, and then no process is held either.
         let _ = message::send(self.socket.as_fd(), Message::Watch, Some(file.as_fd()));
+    }
+
+    fn lookers(&self) -> std::sync::MutexGuard<'_, Lookers> {
+        self.lookers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mounts(&self) -> std::sync::MutexGuard<'_, Mounts> {
@@ -293,16 +305,15 @@ impl Drop for Holder {
     }
 }
 
-/// The program needs no second look.
-struct Familiarity;
+/// Why a process is not held.
+enum Unheld {
+    /// Its program needs no second look.
+    Familiar,
+    /// What it runs cannot be seen.
+    Unseen,
+}
 
 /// Whether the program at `path` is a loader, `ld-linux-x86-64.so.2` or `ld-musl-x86_64.so.1`.
 fn is_loader(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ld"))
-}
-
-/// Path of an open file, without the kernel's mark of a deleted one.
-fn path_of(file: BorrowedFd<'_>) -> PathBuf {
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
-    process::undeleted(&path)
 }

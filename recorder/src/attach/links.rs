@@ -1,63 +1,38 @@
-//! The links of a recording. A site that the kernel refuses does not cost the other sites of its file.
+//! The links of a recording, by file. Helpers attach and detach: the kernel may have to wait for a file that does not answer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::error::{Error, Result};
-use crate::find::known::FileId;
+use crate::attach::attempt::{self, AttachedSites, Refusal};
+use crate::attach::closing::Detaching;
+use crate::attach::written::Written;
+use crate::error::Result;
+use crate::find::facts::{Facts, FileId};
+use crate::host::helper::channel::{Channel, MAX_FDS};
+use crate::host::helper::process::Helper;
+use crate::host::helper::wire::{from_bytes, to_bytes};
 use crate::host::process;
 use crate::kernel::link::{self, AttachMode, Link, Place};
 use crate::kernel::program::Program;
 
+/// How long a helper that attaches or detaches may sleep.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Why a file is not attached to that a process keeps from it.
+const UNATTACHED: &str = "attaching did not come to an end in 2 s: a file system does not answer, or a process that maps it keeps its \
+                          memory locked";
+/// How long the end waits for links that do not close.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
 const MAX_FILTERED: usize = 16;
-/// After so many refused sites and none attached, the rest of the file counts as refused.
-const MAX_HOPELESS: usize = 32;
-/// Threads that detach at a time: closing a link takes 25 to 50 ms, nearly all of it waiting.
-const DETACHING: usize = 256;
-
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
 /// instruction. Fewer where descriptors are scarce.
 const MAX_IDLE: u64 = 256;
-
-/// A site that is not recorded, or not whole.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// Index among the places that were to be attached to.
-    pub(crate) place: usize,
-    pub(crate) reason: Reason,
-}
-
-/// Why a site is not recorded, or not whole.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Reason {
-    /// The kernel refuses it, even alone.
-    #[error("the kernel refuses to attach: {0}")]
-    Refused(io::Error),
-    /// It is attached, but its semaphore is not raised: what the program fires only while it is raised is missed.
-    #[error("attached without its semaphore: {0}; what is fired only while it is raised is missed")]
-    Lowered(Cause),
-}
-
-/// Why a semaphore is not raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Cause {
-    /// The kernel counts in whole words of two bytes.
-    #[error("it is at an odd address, where the kernel raises none")]
-    Odd,
-    /// The kernel raises one semaphore for an address, and this is another probe's.
-    #[error("another probe at the same address (identical code folding) has one as well")]
-    Folded,
-    /// The kernel has a breakpoint there already that goes with another semaphore, or none.
-    #[error("another tool has attached there without it")]
-    Foreign,
-}
 
 /// The links of a recording, by file.
 #[derive(Debug)]
@@ -71,8 +46,18 @@ pub(crate) struct Links {
     max_idle: usize,
     /// Files that were attached to after the last [`release`](Self::release).
     kept: usize,
-    /// Threads that close links of idle files.
-    closing: Vec<JoinHandle<()>>,
+    closing: Detaching,
+    /// Tells when a file is written to.
+    written: Option<Arc<Written>>,
+}
+
+/// What came of attaching to a file.
+#[derive(Debug)]
+pub(crate) struct AttachOutcome {
+    /// The sites that are not recorded or not whole.
+    pub(crate) refusals: Vec<Refusal>,
+    /// What the system said of it when it was already watched, unless it was written to since or cannot be watched.
+    pub(crate) watched: Option<Facts>,
 }
 
 #[derive(Debug)]
@@ -84,58 +69,93 @@ struct AttachedFile {
 
 impl Links {
     /// Links for all processes, or for `pids` only if there are any and the kernel can restrict links.
-    pub(crate) fn new(program: Arc<Program>, mode: AttachMode, pids: Vec<u32>) -> Self {
+    pub(crate) fn new(
+        program: Arc<Program>,
+        mode: AttachMode,
+        pids: Vec<u32>,
+        written: Option<Arc<Written>>,
+    ) -> Self {
         let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
         let max_idle = usize::try_from(MAX_IDLE.min(descriptors / 8)).unwrap_or(usize::MAX);
-        Self { program, mode, pids, by_file: HashMap::new(), max_idle, kept: 0, closing: Vec::new() }
+        Self {
+            program,
+            mode,
+            pids,
+            by_file: HashMap::new(),
+            max_idle,
+            kept: 0,
+            closing: Detaching::default(),
+            written,
+        }
     }
 
-    /// Attaches to `places` of the file at `path`, instead of what the file was attached to before. Gives the sites that
-    /// are not recorded or not whole.
-    ///
-    /// # Errors
-    /// If attaching is impossible as such. A refused site is not an error but a refusal.
-    pub(crate) fn attach(&mut self, file: FileId, path: &Path, places: &[Place]) -> Result<Vec<Refusal>> {
-        self.remove(&file);
-        let (places, mut refusals) = agreed(places);
-        let mut links = Vec::new();
-        match self.filtered() {
-            None => {
-                Attempt {
-                    links: &mut links,
-                    refusals: &mut refusals,
-                    path,
-                    hopeless: 0,
-                    attached: 0,
-                    pid: None,
-                }
-                .attach(self, &places, 0)?;
-            }
-            Some(pids) => {
-                let before = refusals.len();
-                for &pid in pids {
-                    // Each refuses the same sites.
-                    refusals.truncate(before);
-                    Attempt {
-                        links: &mut links,
-                        refusals: &mut refusals,
-                        path,
-                        hopeless: 0,
-                        attached: 0,
-                        pid: Some(pid),
-                    }
-                    .attach(self, &places, 0)?;
+    /// Attaches to files, each instead of what it was attached to before, and watches them. Tells for each, in order, what came of it,
+    /// or why there is nothing.
+    pub(crate) fn attach(
+        &mut self,
+        files: &[(FileId, BorrowedFd<'_>, &[Place])],
+        told: &mut dyn FnMut(usize, std::result::Result<AttachOutcome, String>),
+    ) {
+        let old = files.iter().filter_map(|(file, ..)| self.by_file.remove(file));
+        self.closing.begin(old.flat_map(|file| file.links).collect());
+        self.closing.wait(PATIENCE);
+        self.written.iter().for_each(|written| written.begin());
+        let mut done = 0;
+        while done < files.len() {
+            let mut helper = self.attacher(&files[done..]);
+            for (index, (file, ..)) in files.iter().enumerate().skip(done) {
+                done = index + 1;
+                let attached = helper.as_mut().map_err(|error| error.to_string()).and_then(receive);
+                let is_over = attached.is_err();
+                let attached = attached.map(|(AttachedSites { links, refusals }, watch)| {
+                    self.by_file.insert(*file, AttachedFile { links, mapped: Instant::now() });
+                    AttachOutcome { refusals, watched: watch.and_then(|watch| self.watched(*file, watch)) }
+                });
+                told(index, attached);
+                if is_over {
+                    // Another helper for the rest.
+                    break;
                 }
             }
         }
-        refusals.sort_by_key(|refusal| refusal.place);
-        self.by_file.insert(file, AttachedFile { links, mapped: Instant::now() });
-        Ok(refusals)
+    }
+
+    /// What the system said of a file when it was watched, unless it was written to since.
+    fn watched(&self, file: FileId, (number, facts): WatchedFile) -> Option<Facts> {
+        self.written.as_ref().is_some_and(|written| written.call(number, file)).then_some(facts)
+    }
+
+    /// A helper that attaches to these files, watches them and sends what comes of it.
+    fn attacher(&self, files: &[(FileId, BorrowedFd<'_>, &[Place])]) -> io::Result<Helper> {
+        let mut kept: Vec<BorrowedFd<'_>> = files.iter().map(|(_, file, _)| *file).collect();
+        kept.extend(self.program.attachable());
+        kept.extend(self.written.iter().map(|written| written.as_fd()));
+        let pids = self.filtered();
+        let attach_all = |channel: Channel| {
+            for (_, file, places) in files {
+                let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                let attached = attempt::attach(&self.program, self.mode, pids, &path, places);
+                // Watched first: a change before the look shows in it, one after it is told.
+                let number = self.written.as_ref().and_then(|written| written.watch(file).ok());
+                let watch = number.and_then(|number| {
+                    let facts = std::fs::metadata(&path).ok()?;
+                    Some((number, Facts::of(&facts)))
+                });
+                if send(&channel, attached, watch).is_err() {
+                    return;
+                }
+            }
+        };
+        Helper::start(c"tracer-attacher", &kept, attach_all)
     }
 
     /// Detaches from a file; false if it was not attached to.
     pub(crate) fn remove(&mut self, file: &FileId) -> bool {
-        self.by_file.remove(file).is_some_and(|attached| !attached.links.is_empty())
+        let Some(AttachedFile { links, .. }) = self.by_file.remove(file) else { return false };
+        let was_attached = !links.is_empty();
+        self.closing.begin(links);
+        self.closing.wait(PATIENCE);
+        was_attached
     }
 
     /// From now on attaches for all processes, also where only some are recorded: the kernel knows a process by its first thread,
@@ -146,7 +166,10 @@ impl Links {
             return Vec::new();
         }
         self.pids.clear();
-        self.by_file.drain().map(|(file, _)| file).collect()
+        let (files, attached): (Vec<FileId>, Vec<AttachedFile>) = self.by_file.drain().unzip();
+        self.closing.begin(attached.into_iter().flat_map(|file| file.links).collect());
+        self.closing.wait(PATIENCE);
+        files
     }
 
     /// Whether it is time for [`release`](Self::release): as many files were attached to since the last time as may be idle.
@@ -172,11 +195,8 @@ impl Links {
         let links: Vec<Link> =
             files.iter().filter_map(|file| self.by_file.remove(file)).flat_map(|file| file.links).collect();
         self.kept = self.by_file.len();
-        if !links.is_empty() {
-            self.closing.retain(|thread| !thread.is_finished());
-            // In the background, because closing is slow and new programs must not wait for it.
-            self.closing.push(std::thread::spawn(move || close(links)));
-        }
+        // In the background, because closing is slow and new programs must not wait for it.
+        self.closing.begin(links);
         files
     }
 
@@ -198,101 +218,56 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        close(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
-        // A thread that panicked has closed its links as well.
-        self.closing.drain(..).for_each(|thread| drop(thread.join()));
+        self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
+        self.closing.wait(LAST_PATIENCE);
     }
 }
 
-/// Closes links, many at a time.
-fn close(mut links: Vec<Link>) {
-    let share = links.len().div_ceil(DETACHING).max(1);
-    std::thread::scope(|scope| {
-        while !links.is_empty() {
-            let part = links.split_off(links.len().saturating_sub(share));
-            scope.spawn(move || drop(part));
-        }
-    });
+/// How many descriptors a link has, and whether it is one for many sites.
+type LinkForm = (bool, u64);
+/// The number of the watch of a file, and what the system said of the file then.
+type WatchedFile = (i32, Facts);
+/// Forms of links and refusals, as bytes, and the watch.
+type AttachAnswer = std::result::Result<((Vec<u8>, Vec<u8>), Option<WatchedFile>), String>;
+
+/// Sends what came of attaching to a file, and the links' descriptors.
+fn send(channel: &Channel, attached: Result<AttachedSites>, watch: Option<WatchedFile>) -> io::Result<()> {
+    let AttachedSites { links, refusals } = match attached {
+        Ok(attached) => attached,
+        Err(error) => return channel.send(&to_bytes::<AttachAnswer>(&Err(error.to_string())), &[]),
+    };
+    let form = |link: &Link| (link.mode == AttachMode::Multi, link.fds().len() as u64);
+    let forms: Vec<LinkForm> = links.iter().map(form).collect();
+    channel.send(&to_bytes::<AttachAnswer>(&Ok(((to_bytes(&forms), to_bytes(&refusals)), watch))), &[])?;
+    let fds: Vec<BorrowedFd<'_>> = links.iter().flat_map(|link| link.fds().iter().map(AsFd::as_fd)).collect();
+    fds.chunks(MAX_FDS).try_for_each(|part| channel.send(&[], part))
 }
 
-/// The places with one semaphore for each address, which is all the kernel supports, and those that lose theirs.
-fn agreed(places: &[Place]) -> (Vec<Place>, Vec<Refusal>) {
-    let mut raised: HashMap<u64, u64> = HashMap::new();
-    let mut refusals = Vec::new();
-    let mut lower = |place, cause| refusals.push(Refusal { place, reason: Reason::Lowered(cause) });
-    for (index, place) in places.iter().enumerate().filter(|(_, place)| place.semaphore_offset != 0) {
-        if !place.semaphore_offset.is_multiple_of(2) {
-            lower(index, Cause::Odd);
-        } else if *raised.entry(place.offset).or_insert(place.semaphore_offset) != place.semaphore_offset {
-            lower(index, Cause::Folded);
-        }
+/// Receives it.
+///
+/// # Errors
+/// Why the file is not attached to.
+fn receive(helper: &mut Helper) -> std::result::Result<(AttachedSites, Option<WatchedFile>), String> {
+    const BROKEN: &str = "the process that attaches says what it cannot have said";
+    const SHORT: &str = "descriptors are short (see ulimit -n)";
+    let mut receive = || helper.receive_within(PATIENCE).map_err(|_| UNATTACHED.to_owned());
+    // Descriptors may come with any message before or of their own.
+    let (body, mut fds) = receive()?;
+    let ((forms, refusals), watch) = from_bytes::<AttachAnswer>(&body).ok_or(BROKEN)??;
+    let forms: Vec<LinkForm> = from_bytes(&forms).ok_or(BROKEN)?;
+    let count: u64 = forms.iter().map(|(_, count)| count).sum();
+    for _ in 0..count.div_ceil(MAX_FDS as u64) {
+        fds.extend(receive()?.1);
     }
-    let semaphore = |place: &Place| raised.get(&place.offset).copied().unwrap_or(0);
-    let places = places.iter().map(|place| Place { semaphore_offset: semaphore(place), ..*place }).collect();
-    (places, refusals)
-}
-
-/// Attaches to one file, halving the list of places until each refused one stands alone.
-struct Attempt<'a> {
-    links: &'a mut Vec<Link>,
-    refusals: &'a mut Vec<Refusal>,
-    path: &'a Path,
-    pid: Option<u32>,
-    /// Sites that were refused, and that were attached.
-    hopeless: usize,
-    attached: usize,
-}
-
-impl Attempt<'_> {
-    /// Attaches to `places`, the first of which has the index `first`.
-    fn attach(&mut self, links: &Links, places: &[Place], first: usize) -> Result<()> {
-        let source = match self.try_link(links, places) {
-            Ok(()) => return Ok(()),
-            Err(Error::Attach { source, .. }) => source,
-            Err(error) => return Err(error),
-        };
-        if self.pid.is_some() && source.raw_os_error() == Some(libc::ESRCH) {
-            // The process has ended.
-            return Ok(());
-        }
-        if let [place] = places {
-            return self.attach_lowered(links, *place, first, source);
-        }
-        if self.attached == 0 && self.hopeless >= MAX_HOPELESS {
-            let refused = |place| {
-                let source =
-                    source.raw_os_error().map_or_else(|| source.kind().into(), io::Error::from_raw_os_error);
-                Refusal { place, reason: Reason::Refused(source) }
-            };
-            self.refusals.extend((first..first + places.len()).map(refused));
-            return Ok(());
-        }
-        let (left, right) = places.split_at(places.len() / 2);
-        self.attach(links, left, first)?;
-        self.attach(links, right, first + left.len())
+    if fds.len() as u64 != count {
+        return Err(SHORT.to_owned());
     }
-
-    /// Attaches to a place that was refused, without its semaphore if it has one.
-    fn attach_lowered(&mut self, links: &Links, place: Place, index: usize, source: io::Error) -> Result<()> {
-        let lowered = Place { semaphore_offset: 0, ..place };
-        let reason = match place.semaphore_offset {
-            0 => Reason::Refused(source),
-            _ => match self.try_link(links, &[lowered]) {
-                Ok(()) => Reason::Lowered(Cause::Foreign),
-                Err(Error::Attach { .. }) => Reason::Refused(source),
-                Err(error) => return Err(error),
-            },
-        };
-        self.hopeless += usize::from(matches!(reason, Reason::Refused(_)));
-        self.refusals.retain(|refusal| refusal.place != index);
-        self.refusals.push(Refusal { place: index, reason });
-        Ok(())
+    let mut fds = fds.into_iter();
+    let mut attached = AttachedSites { links: Vec::new(), refusals: from_bytes(&refusals).ok_or(BROKEN)? };
+    for (is_multi, count) in forms {
+        let fds: Vec<OwnedFd> = fds.by_ref().take(usize::try_from(count).unwrap_or(0)).collect();
+        let mode = if is_multi { AttachMode::Multi } else { AttachMode::Perf };
+        attached.links.push(Link::of(fds, mode));
     }
-
-    fn try_link(&mut self, links: &Links, places: &[Place]) -> Result<()> {
-        let link = link::attach_filtered(&links.program, links.mode, self.path, places, self.pid)?;
-        self.attached += places.len();
-        self.links.push(link);
-        Ok(())
-    }
+    Ok((attached, watch))
 }

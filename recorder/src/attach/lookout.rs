@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::attach::written::Written;
-use crate::find::known::FileId;
+use crate::find::facts::FileId;
 use crate::kernel::mapped::{Mapped, MappedFile};
 
 /// How long news are gathered before they are told: a program maps several files when it begins.

@@ -5,9 +5,7 @@ use std::path::Path;
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::attach::prepared::in_file;
-use crate::drain::Started;
 use crate::find::binary::{self, Binary};
-use crate::host::process;
 
 /// What is said of a site whose semaphore is not raised in all processes.
 pub(super) const SHADOWED: &str = "the linker put its semaphore in a page that is loaded twice (lld and mold do), and the kernel raises the \
@@ -29,12 +27,11 @@ pub(super) fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skippe
 }
 
 /// A program that was not held.
-pub(super) fn unheld(started: &Started) -> Skipped {
-    let path = process::executable(started.pid).unwrap_or_else(|_| started.path.clone());
+pub(super) fn unheld(pid: u32, path: &Path) -> Skipped {
     Skipped {
         kind: SkippedKind::Processes,
         count: 1,
-        pid: started.pid,
+        pid,
         program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         path: path.to_string_lossy().into_owned(),
         reason: UNHELD.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tracer_format::{Site, Skipped, SkippedKind};
 
-use crate::attach::links::{Reason, Refusal};
+use crate::attach::attempt::{Reason, Refusal};
 use crate::find::binary::Binary;
 use crate::kernel::link::Place;
 use crate::site::plan::PlannedSite;
@@ -27,7 +27,10 @@ impl Prepared {
     /// Marks the sites that the kernel refused; returns what is not recorded because of that.
     pub(super) fn refuse(&mut self, refusals: &[Refusal]) -> Vec<Skipped> {
         for Refusal { place, reason } in refusals {
-            self.sites[*place].site.announced &= !matches!(reason, Reason::Refused(_));
+            let Some(site) = usize::try_from(*place).ok().and_then(|place| self.sites.get_mut(place)) else {
+                continue;
+            };
+            site.site.announced &= !matches!(reason, Reason::Refused(_));
         }
         let reasons = unique(refusals.iter().map(|refusal| refusal.reason.to_string()));
         if let [reason] = &reasons[..]
@@ -36,9 +39,17 @@ impl Prepared {
             let count = refusals.len() as u64;
             return vec![Skipped { count, ..in_file(&self.binary, reason.clone()) }];
         }
-        let skipped =
-            |refusal: &Refusal| self.at(&self.sites[refusal.place].site, refusal.reason.to_string());
-        refusals.iter().map(skipped).collect()
+        let skipped = |refusal: &Refusal| {
+            let site = self.sites.get(usize::try_from(refusal.place).ok()?)?;
+            Some(self.at(&site.site, refusal.reason.to_string()))
+        };
+        refusals.iter().filter_map(skipped).collect()
+    }
+
+    /// Marks all sites as not recorded; returns that, with the reason.
+    pub(super) fn refuse_all(&mut self, reason: String) -> Vec<Skipped> {
+        self.sites.iter_mut().for_each(|site| site.site.announced = false);
+        vec![Skipped { count: self.sites.len() as u64, ..in_file(&self.binary, reason) }]
     }
 
     /// The sites that share their address with another probe, so that an event may be of either.

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::attach::hold::is_translator;
-use crate::find::discover;
-use crate::find::known::FileId;
+use crate::find::discover::Discovery;
+use crate::find::facts::FileId;
 use crate::host::process;
 
 /// A translator that runs.
@@ -22,14 +22,14 @@ pub(super) struct Translator {
 
 impl Translator {
     /// All that run now.
-    pub(super) fn all() -> Vec<Self> {
+    pub(super) fn all(discovery: &mut Discovery) -> Vec<Self> {
         let pids = process::pids().unwrap_or_default();
-        pids.into_iter().filter_map(Self::of_process).collect()
+        pids.into_iter().filter_map(|pid| Self::of_process(pid, discovery)).collect()
     }
 
-    fn of_process(pid: u32) -> Option<Self> {
+    fn of_process(pid: u32, discovery: &mut Discovery) -> Option<Self> {
         let path = process::executable(pid).ok().filter(|path| is_translator(path))?;
-        Some(Self { pid, path, files: discover::mapped_files(pid) })
+        Some(Self { pid, path, files: discovery.mapped_files(pid) })
     }
 }
 

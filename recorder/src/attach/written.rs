@@ -1,6 +1,6 @@
 //! Tells when a file is written to that is attached to: its breakpoints are wrong in what it becomes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,14 +8,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
-use crate::find::known::FileId;
+use crate::find::facts::FileId;
 
 /// Watches files.
 #[derive(Debug)]
 pub(crate) struct Written {
     inotify: OwnedFd,
+    watches: Mutex<Watches>,
+}
+
+#[derive(Debug, Default)]
+struct Watches {
     /// The files, by the number that the kernel calls them by.
-    files: Mutex<HashMap<i32, FileId>>,
+    files: HashMap<i32, FileId>,
+    /// What was written to, and is of no file that is known.
+    early: HashSet<i32>,
 }
 
 impl Written {
@@ -25,25 +32,34 @@ impl Written {
     /// When descriptors, or what a user may have of these, are short.
     pub(crate) fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(Self { inotify, files: Mutex::default() })
+        Ok(Self { inotify, watches: Mutex::default() })
     }
 
-    /// Watches a file from now on. Writes through a mapping are not told, nor are those on another machine.
+    /// To be called before helpers [`watch`](Self::watch) files.
+    pub(crate) fn begin(&self) {
+        self.watches().early.clear();
+    }
+
+    /// Watches a file from now on, and gives the number that is to be [`called`](Self::call). It may have to wait for the file, so a
+    /// helper does it, which has the same descriptor. Writes through a mapping are not told, nor are those on another machine.
     ///
     /// # Errors
     /// When there are too many watches.
-    pub(crate) fn watch(&self, id: FileId, file: &impl AsFd) -> io::Result<()> {
+    pub(crate) fn watch(&self, file: &impl AsFd) -> io::Result<i32> {
         let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-        let mut files = self.files();
-        let number = inotify::add_watch(&self.inotify, path, WatchFlags::MODIFY)?;
-        files.insert(number, id);
-        Ok(())
+        Ok(inotify::add_watch(&self.inotify, path, WatchFlags::MODIFY)?)
+    }
+
+    /// Calls a watched file `id` from now on; false if it was written to before.
+    pub(crate) fn call(&self, number: i32, id: FileId) -> bool {
+        let mut watches = self.watches();
+        watches.files.insert(number, id);
+        !watches.early.remove(&number)
     }
 
     /// Watches these files no more.
     pub(crate) fn forget(&self, gone: &[FileId]) {
-        let mut files = self.files();
-        files.retain(|number, id| {
+        self.watches().files.retain(|number, id| {
             let is_gone = gone.contains(id);
             if is_gone {
                 // It may have been deleted meanwhile.
@@ -57,20 +73,26 @@ impl Written {
     pub(crate) fn take(&self) -> Vec<FileId> {
         let mut room = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.inotify, &mut room);
-        let (files, mut written) = (self.files(), Vec::new());
+        let (mut watches, mut written) = (self.watches(), Vec::new());
+        let Watches { files, early } = &mut *watches;
         while let Ok(event) = reader.next() {
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                 written.extend(files.values());
             }
-            written.extend(files.get(&event.wd()).filter(|_| event.events().contains(ReadFlags::MODIFY)));
+            if event.events().contains(ReadFlags::MODIFY) {
+                match files.get(&event.wd()) {
+                    Some(file) => written.push(*file),
+                    None => drop(early.insert(event.wd())),
+                }
+            }
         }
         written.sort_unstable();
         written.dedup();
         written
     }
 
-    fn files(&self) -> MutexGuard<'_, HashMap<i32, FileId>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,7 +117,8 @@ mod tests {
         let written = Written::new().unwrap();
         for (number, path) in (0..).zip(&paths) {
             std::fs::write(path, "old").unwrap();
-            written.watch((1, number), &File::open(path).unwrap()).unwrap();
+            let watch = written.watch(&File::open(path).unwrap()).unwrap();
+            assert!(written.call(watch, (1, number)));
         }
         assert_eq!(written.take(), []);
         std::fs::read(&paths[0]).unwrap();
@@ -108,6 +131,14 @@ mod tests {
         two.write_all(b"est").unwrap();
         File::create(&paths[2]).unwrap();
         assert_eq!(written.take(), [(1, 2)]);
+        // Between watching and knowing.
+        written.begin();
+        let early = folder.join("early");
+        let mut file = File::create(&early).unwrap();
+        let watch = written.watch(&file).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(written.take(), []);
+        assert!(!written.call(watch, (1, 3)));
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

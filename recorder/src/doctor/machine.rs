@@ -13,6 +13,19 @@ const SYS_PTRACE: Capability = Capability("CAP_SYS_PTRACE", 19);
 const SYS_ADMIN: Capability = Capability("CAP_SYS_ADMIN", 21);
 const PERFMON: Capability = Capability("CAP_PERFMON", 38);
 const BPF: Capability = Capability("CAP_BPF", 39);
+const CHECKPOINT_RESTORE: Capability = Capability("CAP_CHECKPOINT_RESTORE", 40);
+/// Others that make a difference: to folders of others, to priorities and limits, to outputs, to commands of other users.
+const USEFUL: [Capability; 9] = [
+    Capability("CAP_CHOWN", 0),
+    Capability("CAP_DAC_OVERRIDE", 1),
+    Capability("CAP_DAC_READ_SEARCH", 2),
+    Capability("CAP_FOWNER", 3),
+    Capability("CAP_KILL", 5),
+    Capability("CAP_SETGID", 6),
+    Capability("CAP_SETUID", 7),
+    Capability("CAP_SYS_NICE", 23),
+    Capability("CAP_SYS_RESOURCE", 24),
+];
 
 /// Descriptors that a recording needs beside those of its links.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -20,6 +33,12 @@ const OTHER_DESCRIPTORS: u64 = 64;
 /// Name and number.
 #[derive(Clone, Copy)]
 struct Capability(&'static str, u32);
+
+impl Capability {
+    fn bit(self) -> u64 {
+        1 << self.1
+    }
+}
 
 /// Where facts come from.
 #[derive(Debug)]
@@ -96,12 +115,25 @@ impl System {
             .advise("record on x86-64; reading a trace works everywhere")
     }
 
-    /// Bits of this process's effective capabilities, and whether it has one.
-    fn has(&self, capability: Capability) -> bool {
+    /// This process's effective capabilities.
+    fn held(&self) -> u64 {
         let status = self.read("proc/self/status").unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        let bits = line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
-        bits >> capability.1 & 1 == 1
+        line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+    }
+
+    fn has(&self, capability: Capability) -> bool {
+        self.held() & capability.bit() != 0
+    }
+
+    /// How many capabilities it has that nothing here needs. Those of root are not counted: it gives them up while it records.
+    fn needless(&self) -> u32 {
+        let needed = [SYS_PTRACE, SYS_ADMIN, PERFMON, BPF, CHECKPOINT_RESTORE].into_iter().chain(USEFUL);
+        let needed = needed.fold(0, |bits, capability| bits | capability.bit());
+        let status = self.read("proc/self/status").unwrap_or_default();
+        let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+        let is_root = uids.split_whitespace().nth(1).is_none_or(|uid| uid == "0");
+        if is_root { 0 } else { (self.held() & !needed).count_ones() }
     }
 
     /// Whether processes of other users can be looked into.
@@ -130,7 +162,13 @@ impl System {
             lacking.push(SYS_PTRACE.0);
         }
         if lacking.is_empty() {
-            return Check::ok(name, "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE");
+            return match self.needless() {
+                0 => Check::ok(name, "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE"),
+                count => {
+                    let found = format!("{count} more than anything here needs; SECURITY.md has a table");
+                    Check::new(Verdict::Note, name, found).advise("leave them out of the unit or the file")
+                }
+            };
         }
         let meaning = match verdict {
             Verdict::Problem => "nothing can be recorded",
@@ -272,6 +310,20 @@ mod tests {
             assert!(some.found.starts_with("without CAP_SYS_PTRACE:"), "{}", some.found);
         }
         assert_eq!(of("0000008000080000").found, "without CAP_PERFMON: nothing can be recorded");
+    }
+
+    #[test]
+    fn capabilities_that_nothing_needs_are_counted_unless_it_is_root() {
+        let of = |uid: &str, bits: &str| {
+            let status = format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{bits}\n");
+            check("capabilities", "6.6.0", &[("proc/self/status", &status)])
+        };
+        // CAP_SYS_PTRACE, CAP_PERFMON and CAP_BPF, then with CAP_SYS_MODULE and CAP_SYS_BOOT.
+        assert_eq!(of("1000", "000000c000080000").verdict, Verdict::Ok);
+        let more = of("1000", "000000c000490000");
+        assert_eq!(more.verdict, Verdict::Note);
+        assert!(more.found.starts_with("2 more than anything here needs"), "{more:?}");
+        assert_eq!(of("0", "000000c000490000").verdict, Verdict::Ok);
     }
 
     #[test]

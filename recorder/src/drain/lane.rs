@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use crate::abi::{
     CONTINUED_BIT, ID_BITS, KIND_SITE, LANE_BYTES, LAP_BIT, LaneControl, MAX_ARGUMENTS, SITE_BITS, SLOT_BYTES,
@@ -45,6 +45,8 @@ impl Lanes {
         let stride = lane_bytes(slots) as usize;
         let fd = map.as_fd().try_clone_to_owned()?;
         let map = MmapOptions::new().len(stride * map.entries() as usize).map_raw(&fd)?;
+        // As with a ring, helpers do without.
+        map.advise(Advice::DontFork)?;
         Ok(Self { map: Arc::new(map), stride, slots: u64::from(slots) })
     }
 

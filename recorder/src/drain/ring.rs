@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use crate::kernel::raw::{BUSY_BIT, span_words};
 
@@ -58,6 +58,8 @@ impl Ring {
             .offset(page_bytes as u64)
             .len(page_bytes + 2 * size_bytes)
             .map_raw_read_only(&fd)?;
+        // A helper has no use for it, and the kernel copies its page table for each one otherwise.
+        producer.advise(Advice::DontFork)?;
         let mut ring = Self { fd, consumer, producer, size_bytes, page_bytes, position: 0 };
         ring.position = ring.consumer_position().load(Ordering::Relaxed);
         Ok(ring)

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use object::LittleEndian as LE;
@@ -13,9 +13,11 @@ use tracer_format::ArgKind;
 use crate::arch::machine::Machine;
 use crate::arch::nop::{self, NOP_BYTES, NopForm};
 use crate::error::Damage;
+use crate::find::elf::Elf;
 use crate::find::elf::note::{self, Note, Notes};
+use crate::find::elf::segment::{Access, file_offset, is_shadowed, thread_block};
 use crate::find::elf::symbol::{self, Address};
-use crate::find::elf::{Access, Elf, file_offset, is_shadowed, thread_block};
+use crate::find::facts::Facts;
 use crate::site::argument::{self, Argument, Location, SpecContext};
 use tracer_format::grammar::{Request, StringArgument, requested};
 use tracer_format::log::escape;
@@ -28,12 +30,15 @@ const MAX_BUILD_ID_BYTES: usize = 64;
 /// A file with probes.
 #[derive(Debug)]
 pub struct Binary {
-    /// The file, open for reading; it stays this file when its path is deleted or replaced.
+    /// The file; it stays this file when its path is deleted or replaced. Not always open for reading: one of another program is open
+    /// for nothing, so that closing it does not wait for a file system.
     pub file: File,
     /// Device of the file.
     pub dev: u64,
     /// Inode of the file.
     pub ino: u64,
+    /// User that it belongs to; the greatest number where that cannot be relied on.
+    pub owner: u32,
     /// Path, as the process that maps it sees it.
     pub path: PathBuf,
     /// File name.
@@ -92,20 +97,18 @@ impl Binary {
         requests: &[Request],
     ) -> Result<(Option<Self>, Option<String>), Damage> {
         let Some(contents) = contents(&file, requests)? else { return Ok((None, None)) };
-        if contents.sites.is_empty() {
-            return Ok((None, contents.problem));
-        }
         let facts = file.metadata().map_err(|error| Damage::Unreadable(error.kind()))?;
-        let binary = Binary {
-            dev: facts.dev(),
-            ino: facts.ino(),
-            path: path.to_owned(),
-            program: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-            build_id: contents.build_id,
-            sites: contents.sites,
-            file,
-        };
-        Ok((Some(binary), contents.problem))
+        let problem = contents.problem.clone();
+        Ok((Self::of(file, &Facts::of(&facts), path, contents), problem))
+    }
+
+    /// A file with these contents; `None` if it has no requested sites.
+    pub(crate) fn of(file: File, facts: &Facts, path: &Path, contents: Contents) -> Option<Self> {
+        let Contents { sites, build_id, .. } = contents;
+        let program = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let (dev, ino) = facts.id();
+        let (path, owner) = (path.to_owned(), facts.owner);
+        (!sites.is_empty()).then_some(Self { file, dev, ino, owner, path, program, build_id, sites })
     }
 }
 

@@ -6,58 +6,12 @@
 //! another one below is asked of the kernel.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::find::binary::Binary;
+use crate::find::facts::{Facts, FileId};
 use crate::kernel::twin;
-
-/// Device and inode.
-pub(crate) type FileId = (u64, u64);
-
-/// Device and inode of a file.
-pub(crate) fn id(facts: &Metadata) -> FileId {
-    (facts.dev(), facts.ino())
-}
-
-/// When a file was written and changed, and its size: if none of it differs, it is as it was.
-#[derive(Debug, Clone, Copy)]
-struct Version {
-    modified: (i64, i64),
-    changed: (i64, i64),
-    size: u64,
-    /// Whether a change after this look would show.
-    is_settled: bool,
-}
-
-/// The clock of files moves on in steps of up to 10 ms: one that was written less than this before it was looked at may
-/// be written again without a trace.
-const UNSETTLED: Duration = Duration::from_millis(50);
-
-impl PartialEq for Version {
-    fn eq(&self, other: &Self) -> bool {
-        (self.modified, self.changed, self.size) == (other.modified, other.changed, other.size)
-    }
-}
-
-impl Version {
-    fn of(facts: &Metadata) -> Self {
-        let age = |seconds: i64, nanoseconds: i64| {
-            let time = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
-            SystemTime::now().duration_since(UNIX_EPOCH + time).ok()
-        };
-        // A time in the future says nothing.
-        let ages = [age(facts.mtime(), facts.mtime_nsec()), age(facts.ctime(), facts.ctime_nsec())];
-        Version {
-            is_settled: ages.iter().all(|age| age.is_some_and(|age| age > UNSETTLED)),
-            modified: (facts.mtime(), facts.mtime_nsec()),
-            changed: (facts.ctime(), facts.ctime_nsec()),
-            size: facts.size(),
-        }
-    }
-}
 
 /// What of a file with probes tells it from others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,16 +25,11 @@ struct Content {
 }
 
 impl Content {
-    fn of(binary: &Binary, facts: &Metadata) -> Self {
+    fn of(binary: &Binary, size: u64) -> Self {
         let places = binary.sites.iter().map(|site| (site.offset, site.semaphore_offset));
         let names = binary.sites.iter();
         let names = names.map(|site| [&site.provider, &site.probe, &site.spec].map(String::clone));
-        Content {
-            size: facts.size(),
-            build_id: binary.build_id.clone(),
-            places: places.collect(),
-            names: names.collect(),
-        }
+        Content { size, build_id: binary.build_id.clone(), places: places.collect(), names: names.collect() }
     }
 }
 
@@ -91,13 +40,15 @@ struct Probed {
     path: String,
     content: Content,
     is_overlay: bool,
-    /// Keeps a way to the file that is no descriptor, and leads to it also when its path does not.
-    anchor: Option<twin::Anchor>,
+    /// Leads to the file also when its path does not.
+    place: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
 struct KnownFile {
-    version: Version,
+    facts: Facts,
+    /// Whether a change since it was looked at would show.
+    is_settled: bool,
     /// The file itself, or the one found first that is the same to the kernel.
     original: FileId,
     probed: Option<Probed>,
@@ -120,13 +71,15 @@ pub(crate) struct KnownFiles {
     files: HashMap<FileId, KnownFile>,
     /// Files with probes that are not what they were.
     outdated: Vec<FileId>,
+    /// Paths of files that were the same as one of those, and are to be found again.
+    parted: Vec<String>,
 }
 
 impl KnownFiles {
     /// The file with these facts, or the one that it is a path to, if it was looked at and nothing about it has changed.
-    pub(crate) fn recall(&self, facts: &Metadata) -> Option<FileId> {
-        let known = self.files.get(&id(facts)).filter(|known| known.version == Version::of(facts))?;
-        Some(known.original).filter(|_| known.version.is_settled)
+    pub(crate) fn recall(&self, facts: &Facts) -> Option<FileId> {
+        let known = self.files.get(&facts.id()).filter(|known| known.facts == *facts)?;
+        Some(known.original).filter(|_| known.is_settled)
     }
 
     /// The file that this one is a path to, if it was looked at, whatever has become of it.
@@ -139,23 +92,25 @@ impl KnownFiles {
         std::mem::take(&mut self.outdated)
     }
 
+    /// Paths of the files that were the same as one of those.
+    pub(crate) fn take_parted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.parted)
+    }
+
     pub(crate) fn has_probes(&self, file: FileId) -> bool {
         self.files.get(&file).is_some_and(|known| known.probed.is_some())
     }
 
     /// Whether a file is as it was when it was read, and a change since would show.
-    pub(crate) fn is_sure(&self, facts: &Metadata) -> bool {
-        let known = self.files.get(&id(facts));
-        known.is_some_and(|known| known.version.is_settled && known.version == Version::of(facts))
+    pub(crate) fn is_sure(&self, facts: &Facts) -> bool {
+        self.files.get(&facts.id()).is_some_and(|known| known.is_settled && known.facts == *facts)
     }
 
-    /// Whether a file with probes is another one now than when it was read. It is, where it cannot be found any more.
-    pub(crate) fn has_changed(&self, file: FileId) -> bool {
-        let Some(known) = self.files.get(&file) else { return false };
-        let anchor = known.probed.as_ref().and_then(|probed| probed.anchor.as_ref());
-        let now =
-            anchor.and_then(|anchor| anchor.open().ok()?.metadata().ok()).map(|facts| Version::of(&facts));
-        now.is_none_or(|now| now != known.version)
+    /// What the system said of a file with probes when it was read, and a descriptor that leads to it.
+    pub(crate) fn probed(&self, file: FileId) -> Option<(&Facts, Option<BorrowedFd<'_>>)> {
+        let known = self.files.get(&file)?;
+        let place = known.probed.as_ref().and_then(|probed| probed.place.as_ref());
+        Some((&known.facts, place.map(AsFd::as_fd)))
     }
 
     /// Path of a file with probes, as it was found.
@@ -174,55 +129,57 @@ impl KnownFiles {
     /// does not say whether it is a known one.
     pub(crate) fn enrol(
         &mut self,
-        file: &File,
-        facts: &Metadata,
+        facts: &Facts,
         binary: Option<&Binary>,
+        is_overlay: bool,
     ) -> (Standing, io::Result<()>) {
-        let (id, version) = (id(facts), Version::of(facts));
+        let (id, is_settled) = (facts.id(), facts.is_settled());
         let Some(binary) = binary else {
-            self.insert(id, KnownFile { version, original: id, probed: None });
+            self.insert(id, KnownFile { facts: *facts, is_settled, original: id, probed: None });
             return (Standing::Bare, Ok(()));
         };
-        let content = Content::of(binary, facts);
+        let content = Content::of(binary, facts.size);
         if let Some(known) = self.files.get_mut(&id)
             && known.probed.as_ref().is_some_and(|probed| probed.content == content)
         {
-            known.version = version;
+            (known.facts, known.is_settled) = (*facts, is_settled);
             return (Standing::Seen(known.original), Ok(()));
         }
-        let is_overlay = twin::is_overlay(file);
-        let twin = self.twin(file, binary, &content, is_overlay);
-        let (original, result) = match twin {
+        let (original, result) = match self.twin(binary, &content, is_overlay) {
             Ok(original) => (original.unwrap_or(id), Ok(())),
             Err(error) => (id, Err(error)),
         };
         let path = binary.path.to_string_lossy().into_owned();
-        let probed = Probed { path, content, is_overlay, anchor: twin::Anchor::of(file).ok() };
-        self.insert(id, KnownFile { version, original, probed: Some(probed) });
+        let place = binary.file.try_clone().map(OwnedFd::from).ok();
+        let probed = Probed { path, content, is_overlay, place };
+        self.insert(id, KnownFile { facts: *facts, is_settled, original, probed: Some(probed) });
         (if original == id { Standing::New } else { Standing::Seen(original) }, result)
     }
 
+    /// Puts a file in the place of what was there. What was the same file as that is to be found again: the links are of one of them.
     fn insert(&mut self, file: FileId, known: KnownFile) {
         let was = self.files.insert(file, known);
-        self.outdated.extend(was.filter(|was| was.probed.is_some()).map(|was| was.original));
+        if let Some(was) = was.filter(|was| was.probed.is_some()) {
+            self.outdated.push(was.original);
+            let parted = &mut self.parted;
+            self.files.retain(|id, other| {
+                let is_parted = *id != file && other.original == was.original;
+                parted.extend(other.probed.iter().filter(|_| is_parted).map(|probed| probed.path.clone()));
+                !is_parted
+            });
+        }
     }
 
     /// The known file that the kernel takes this one for.
-    fn twin(
-        &self,
-        file: &File,
-        binary: &Binary,
-        content: &Content,
-        is_overlay: bool,
-    ) -> io::Result<Option<FileId>> {
+    fn twin(&self, binary: &Binary, content: &Content, is_overlay: bool) -> io::Result<Option<FileId>> {
         let this = (binary.dev, binary.ino);
         for (id, known) in self.files.iter().filter(|(id, known)| **id != this && known.original == **id) {
             // Nothing but an overlay shows one file as two.
             let alike = |probed: &&Probed| (is_overlay || probed.is_overlay) && probed.content == *content;
             let Some(probed) = known.probed.as_ref().filter(alike) else { continue };
-            let other = probed.anchor.as_ref().ok_or(io::ErrorKind::NotFound)?.open()?;
-            let offsets = binary.sites.iter().map(|site| site.offset);
-            if twin::is_same(&other, file, offsets)? {
+            let place = probed.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            let offsets: Vec<u64> = binary.sites.iter().map(|site| site.offset).collect();
+            if twin::is_same(place.as_fd(), binary.file.as_fd(), &offsets)? {
                 return Ok(Some(*id));
             }
         }

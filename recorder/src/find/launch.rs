@@ -4,21 +4,23 @@
 //! it was given.
 
 mod library;
+mod loader;
 
 use std::collections::{HashSet, VecDeque};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
 use crate::find::elf::dynamic::{self, Dynamic};
 use crate::find::launch::library::{Budget, Search, Settings};
+use crate::find::launch::loader::LoaderCall;
 use crate::find::root::{self, Root};
+use crate::host::helper::board;
 
 /// Programs that run one another: scripts whose interpreters are scripts, loaders of loaders.
 const MAX_PROGRAMS: usize = 8;
@@ -50,17 +52,13 @@ struct Runnable {
 }
 
 impl Launch {
-    /// The command that this process will start: its name and its arguments.
+    /// The program at `path`, which this process will start with these arguments.
     ///
     /// # Errors
-    /// [`Error::Command`] if there is no such program in `PATH`; [`Error::File`] if it cannot be read.
-    pub(crate) fn of_command(command: &[OsString]) -> Result<Self> {
-        let Some((name, arguments)) = command.split_first() else {
-            return Err(Error::Command(String::new()));
-        };
-        let path = find_program(name).ok_or_else(|| Error::Command(name.to_string_lossy().into_owned()))?;
-        let file = root::open(&path).map_err(|source| Error::File { path: path.clone(), source })?;
-        let program = Runnable { path, file, arguments: arguments.to_vec(), settings: Settings::default() };
+    /// If it cannot be read.
+    pub(crate) fn of_command(path: PathBuf, arguments: Vec<OsString>) -> io::Result<Self> {
+        let file = root::open(&path)?;
+        let program = Runnable { path, file, arguments, settings: Settings::default() };
         let variable = |name: &str| env::var_os(name).unwrap_or_default();
         Ok(Self::new(Root::own(), program, &variable, 0))
     }
@@ -209,78 +207,6 @@ impl Settings {
     }
 }
 
-/// The command line of a loader.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct LoaderCall {
-    program: OsString,
-    arguments: Vec<OsString>,
-    settings: Settings,
-}
-
-impl LoaderCall {
-    /// Parses the arguments of glibc's and musl's loaders; `None` without a program.
-    fn parse(arguments: &[OsString]) -> Option<Self> {
-        /// Options with a word behind them.
-        const VALUED: [&[u8]; 7] = [
-            b"--library-path",
-            b"--preload",
-            b"--audit",
-            b"--argv0",
-            b"--inhibit-rpath",
-            b"--glibc-hwcaps-prepend",
-            b"--glibc-hwcaps-mask",
-        ];
-        let mut call = Self::default();
-        let mut words = arguments.iter();
-        loop {
-            let word = words.next()?;
-            let bytes = word.as_bytes();
-            if !bytes.starts_with(b"--") {
-                word.clone_into(&mut call.program);
-                break;
-            }
-            if bytes == b"--" {
-                words.next()?.clone_into(&mut call.program);
-                break;
-            }
-            let equals = bytes.iter().position(|byte| *byte == b'=');
-            let (name, value) = match equals {
-                Some(at) => (&bytes[..at], &bytes[at + 1..]),
-                None if VALUED.contains(&bytes) => (bytes, words.next()?.as_bytes()),
-                None => continue,
-            };
-            match name {
-                b"--library-path" => call.settings.folders = value.to_vec(),
-                b"--preload" => call.settings.preload = value.to_vec(),
-                b"--audit" => call.settings.audit = value.to_vec(),
-                _ => {}
-            }
-        }
-        call.arguments = words.cloned().collect();
-        Some(call)
-    }
-
-    /// The program that it names.
-    fn program(
-        self,
-        root: &Root,
-        settings: &Settings,
-        loader: &Dynamic,
-        budget: &Budget,
-    ) -> Option<Runnable> {
-        let Self { program, arguments, settings: given } = self;
-        let direct = |path: PathBuf| root.open(&path).ok().map(|file| (path, file));
-        let (path, file) = if program.as_bytes().contains(&b'/') {
-            direct(program.into())?
-        } else {
-            let search = Search::new(root, &settings.overridden(&given), Path::new("."), budget);
-            let found = search.program(&program, loader).map(|(path, file, _)| (path, file));
-            found.or_else(|| direct(program.into()))?
-        };
-        Some(Runnable { path, file, arguments, settings: given })
-    }
-}
-
 /// Programs that run a script with their arguments, from what stands behind its `#!`; with `env`, first the one that `env` looks
 /// for.
 fn interpreters(line: &[u8], path: &OsStr, root: &Root) -> Vec<(PathBuf, Vec<OsString>)> {
@@ -330,7 +256,9 @@ fn find_in(folders: &OsStr, name: &OsStr, root: &Root) -> Option<PathBuf> {
 /// The words of a file of process `pid` that holds some, each with a NUL behind it; none if it is gone.
 fn process_words(pid: u32, name: &str) -> Vec<Vec<u8>> {
     let mut text = Vec::new();
-    let file = File::open(format!("/proc/{pid}/{name}"));
+    let path = PathBuf::from(format!("/proc/{pid}/{name}"));
+    board::at(&path);
+    let file = File::open(path);
     let _ = file.and_then(|file| file.take(MAX_WORDS_BYTES).read_to_end(&mut text));
     let words = text.split(|byte| *byte == 0).map(<[u8]>::to_vec);
     words.collect()
@@ -354,7 +282,9 @@ mod tests {
 
     fn paths(command: &[OsString]) -> Vec<PathBuf> {
         let mut paths = Vec::new();
-        Launch::of_command(command).unwrap().files(&mut |path, _| paths.push(path.to_owned()));
+        let (name, arguments) = command.split_first().unwrap();
+        let launch = Launch::of_command(find_program(name).unwrap(), arguments.to_vec()).unwrap();
+        launch.files(&mut |path, _| paths.push(path.to_owned()));
         paths
     }
 
@@ -423,18 +353,6 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_of_a_loader_names_a_program_and_says_where_libraries_are() {
-        let call =
-            LoaderCall::parse(&words("--preload a.so --library-path=/l --inhibit-cache ./app -x")).unwrap();
-        let settings = Settings { preload: b"a.so".to_vec(), folders: b"/l".to_vec(), ..Settings::default() };
-        assert_eq!(call, LoaderCall { program: "./app".into(), arguments: words("-x"), settings });
-        assert_eq!(LoaderCall::parse(&words("-- --app")).unwrap().program, "--app");
-        for text in ["", "--version", "--library-path", "--library-path app"] {
-            assert_eq!(LoaderCall::parse(&words(text)), None, "{text}");
-        }
-    }
-
-    #[test]
     fn a_launch_with_other_libraries_is_another_one() {
         let pid = std::process::id();
         let identity = |folders: &str| {
@@ -447,13 +365,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_not_there_is_an_error() {
+    fn what_is_no_program_is_not_found() {
         for name in ["no-such-program-anywhere", "/etc/passwd", "/no/such/program"] {
-            let error = Launch::of_command(&words(name)).err().expect("not there").to_string();
-            assert_eq!(
-                error,
-                format!("command {name}: not found in PATH, expected a program that can be run")
-            );
+            assert_eq!(find_program(OsStr::new(name)), None, "{name}");
         }
     }
 }

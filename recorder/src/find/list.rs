@@ -107,7 +107,7 @@ mod tests {
     fn table(path: &str, sites: Vec<Site>, pids: &[u32]) -> String {
         let file = std::fs::File::open("/dev/null").unwrap();
         let (path, program) = (path.into(), String::new());
-        let binary = Binary { file, dev: 0, ino: 0, path, program, build_id: Vec::new(), sites };
+        let binary = Binary { file, dev: 0, ino: 0, owner: 0, path, program, build_id: Vec::new(), sites };
         let mut out = Vec::new();
         write(&mut out, &binary, pids).unwrap();
         String::from_utf8(out).unwrap()

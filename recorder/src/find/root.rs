@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::helper::board;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
 /// Where the paths of a process begin.
@@ -56,6 +57,7 @@ impl Root {
     }
 
     fn place(&self, path: &Path) -> io::Result<OwnedFd> {
+        board::at(path);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         Ok(match &self.folder {
             Some(folder) if path.is_absolute() => {
@@ -77,12 +79,32 @@ impl Root {
 /// # Errors
 /// If there is none, or it may not be read; [`io::ErrorKind::InvalidInput`] for a device, a pipe or the like.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    reopen(&openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    reopen(&place(path)?)
+}
+
+/// The file at `path`, without access to it: closing that never waits.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn place(path: &Path) -> io::Result<OwnedFd> {
+    board::at(path);
+    Ok(openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The same of an open file.
+///
+/// # Errors
+/// When descriptors are short.
+pub(crate) fn place_of(file: &File) -> io::Result<OwnedFd> {
+    place(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))
 }
 
 /// Opens what a place is, if it is a regular file. Opening a device can have effects, so what is looked at is what is opened,
 /// whatever becomes of its path meanwhile.
-fn reopen(place: &OwnedFd) -> io::Result<File> {
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn reopen(place: &OwnedFd) -> io::Result<File> {
     if FileType::from_raw_mode(fstat(place)?.st_mode) != FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
@@ -96,8 +118,15 @@ pub(crate) type Identity = (u64, u64, u64);
 
 /// Root and mounts of a process.
 pub(crate) fn identity(pid: &str) -> Identity {
-    let root = fs::metadata(format!("/proc/{pid}/root/")).map_or((0, 0), |facts| (facts.dev(), facts.ino()));
-    let mounts = fs::metadata(format!("/proc/{pid}/ns/mnt")).map_or(0, |facts| facts.ino());
+    identity_in(&Path::new("/proc").join(pid))
+}
+
+/// The same, by the folder of the process in `/proc`.
+pub(crate) fn identity_in(folder: &Path) -> Identity {
+    let root = folder.join("root/");
+    board::at(&root);
+    let root = fs::metadata(root).map_or((0, 0), |facts| (facts.dev(), facts.ino()));
+    let mounts = fs::metadata(folder.join("ns/mnt")).map_or(0, |facts| facts.ino());
     (root.0, root.1, mounts)
 }
 

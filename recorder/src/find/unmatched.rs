@@ -219,6 +219,7 @@ mod tests {
             file: std::fs::File::open("/dev/null").unwrap(),
             dev: 0,
             ino: 0,
+            owner: 0,
             path: PathBuf::from("/app"),
             program: "app".into(),
             build_id: Vec::new(),

@@ -1,4 +1,4 @@
-//! Room for more descriptors than the usual limit of 1024: each site or file may need one, each processor several.
+//! Room for more descriptors than the usual limit of 1024: each site or file may need one, each processor and each helper several.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ pub(crate) fn make_room() {
     let Some(usual) = limit.current.filter(|current| limit.maximum.is_none_or(|most| *current < most)) else {
         return;
     };
+    // No lock: helpers are forked while other threads do the same.
     if USUAL.compare_exchange(u64::MAX, usual, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }

@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use tracer_format::limits::MAX_COMMAND_WORDS;
 use tracer_format::{CUT_MARK, Process};
 
-/// Bytes of a command line that are read.
-const MAX_COMMAND_BYTES: u64 = 64 << 10;
-
-/// Facts of process `pid`, or `None` if there is no such process any more; `host` is left 0.
+/// Facts of process `pid`, or `None` if there is no such process any more; `host` is left 0. `command` reads its command line, each
+/// word with a NUL behind it, from its folder in `/proc`: its memory, which may not answer.
 #[must_use]
-pub fn read(pid: u32) -> Option<Process> {
+pub fn read(pid: u32, command: &mut dyn FnMut(&Path) -> Vec<u8>) -> Option<Process> {
     let stat = parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
     let folder = folder(pid);
     let executable = fs::read_link(folder.join("exe")).map(|path| undeleted(&path)).unwrap_or_default();
@@ -24,7 +22,9 @@ pub fn read(pid: u32) -> Option<Process> {
         start_ns: nanoseconds(stat.start_ticks),
         program: program.unwrap_or(stat.name),
         executable: executable.to_string_lossy().into_owned(),
-        command: command(&folder),
+        command: Some(command(&folder))
+            .filter(|text| !text.is_empty())
+            .map_or_else(Vec::new, |text| command_words(&text, text.len() as u64 == MAX_COMMAND_BYTES)),
         ..Process::default()
     })
 }
@@ -62,6 +62,35 @@ pub(crate) fn status(id: u32) -> Option<Status> {
         name: stat.name,
         is_kernel_thread: stat.flags & PF_KTHREAD != 0,
     })
+}
+
+/// Whose process it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The user that started it: also of a program that takes the rights of another user.
+    pub(crate) user: u32,
+    /// When it started, clock ticks: tells it from one that has its id later.
+    pub(crate) start: u64,
+    /// File name of its executable.
+    pub(crate) program: String,
+}
+
+/// Whose process `pid` is; this user's own if it is gone. Touches none of its files and none of its memory.
+pub(crate) fn owner(pid: u32) -> Owner {
+    let text = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let uids = text.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let user = uids.and_then(|uids| uids.split_ascii_whitespace().next()?.parse().ok());
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path)).ok();
+    let name = executable.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let (start, own_name) = stat.map_or((0, String::new()), |stat| (stat.start_ticks, stat.name));
+    Owner { user: user.unwrap_or(0), start, program: name.unwrap_or(own_name) }
+}
+
+/// When process `pid` started, clock ticks; `None` if it is gone.
+pub(crate) fn start(pid: u32) -> Option<u64> {
+    Some(parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.start_ticks)
 }
 
 /// Of the kernel's `include/linux/sched.h`: made by the kernel.
@@ -139,16 +168,8 @@ fn nanoseconds(ticks: u64) -> u64 {
     u64::try_from(u128::from(ticks) * 1_000_000_000 / u128::from(per_second)).unwrap_or(u64::MAX)
 }
 
-fn command(folder: &Path) -> Vec<String> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    let read = fs::File::open(folder.join("cmdline"))
-        .and_then(|file| file.take(MAX_COMMAND_BYTES).read_to_end(&mut text));
-    if read.is_err() || text.is_empty() {
-        return Vec::new();
-    }
-    command_words(&text, text.len() as u64 == MAX_COMMAND_BYTES)
-}
+/// Bytes of a command line that are read.
+pub(crate) const MAX_COMMAND_BYTES: u64 = 64 << 10;
 
 /// The words of a command line, each with a NUL behind it. With `is_full`, all room was taken, and what does not end with a NUL goes
 /// on: it gets a mark. Of more words than a trace has room for, one too many is kept, so that what writes them cuts and marks them.
@@ -167,9 +188,13 @@ pub(crate) fn command_words(text: &[u8], is_full: bool) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn command_of(folder: &Path) -> Vec<u8> {
+        fs::read(folder.join("cmdline")).unwrap()
+    }
+
     #[test]
     fn this_process_is_described() {
-        let process = read(std::process::id()).unwrap();
+        let process = read(std::process::id(), &mut command_of).unwrap();
         let executable = std::env::current_exe().unwrap();
         assert_eq!(process.executable, executable.to_str().unwrap());
         assert_eq!(process.program, executable.file_name().unwrap().to_str().unwrap());
@@ -199,7 +224,7 @@ mod tests {
             assert!(begun.elapsed().as_secs() < 60, "the main thread does not end");
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        let found = (read(pid).unwrap(), folder(pid));
+        let found = (read(pid, &mut command_of).unwrap(), folder(pid));
         let _ = child.kill();
         let _ = child.wait();
         assert!(found.0.program.starts_with("python3") && found.0.command.len() == 3, "{found:?}");
@@ -208,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_process_that_is_not_there_is_none() {
-        assert_eq!(read(u32::MAX), None);
+        assert_eq!(read(u32::MAX, &mut command_of), None);
         assert!(executable(u32::MAX).is_err());
     }
 

@@ -45,9 +45,20 @@ pub struct Place {
 /// Attached sites; they are detached when this is dropped.
 #[derive(Debug)]
 pub struct Link {
-    _fds: Vec<OwnedFd>,
+    fds: Vec<OwnedFd>,
     /// How it was attached, never `Auto`.
     pub mode: AttachMode,
+}
+
+impl Link {
+    /// What another process has attached.
+    pub(crate) fn of(fds: Vec<OwnedFd>, mode: AttachMode) -> Self {
+        Self { fds, mode }
+    }
+
+    pub(crate) fn fds(&self) -> &[OwnedFd] {
+        &self.fds
+    }
 }
 
 /// Attaches the program to `places` of the file `path`.
@@ -108,7 +119,7 @@ pub(crate) fn attach_filtered(
         };
         fds.extend(attached.map_err(|source| attach_error(path, source))?);
     }
-    Ok(Link { _fds: fds, mode })
+    Ok(Link { fds, mode })
 }
 
 /// Attaches any program loaded for `uprobe_multi`, without cookies that mean something. For benchmarks.
@@ -120,7 +131,7 @@ pub fn attach_empty(program: BorrowedFd<'_>, path: &Path, places: &[Place]) -> R
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     let fd = attach_multi(program, &c_path, places, None).map_err(|source| attach_error(path, source))?;
-    Ok(Link { _fds: vec![fd], mode: AttachMode::Multi })
+    Ok(Link { fds: vec![fd], mode: AttachMode::Multi })
 }
 
 fn attach_error(path: &Path, source: io::Error) -> Error {

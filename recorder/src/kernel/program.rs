@@ -4,7 +4,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use aya_obj::Object;
@@ -96,6 +96,12 @@ pub struct Program {
 }
 
 impl Program {
+    /// The descriptors that attaching needs.
+    pub(crate) fn attachable(&self) -> Vec<BorrowedFd<'_>> {
+        let of_memory = [&self.multi_of_memory, &self.single_of_memory].into_iter().flatten();
+        self.multi.as_ref().ok().into_iter().chain([&self.single]).chain(of_memory).map(AsFd::as_fd).collect()
+    }
+
     /// Creates the maps and loads the program.
     ///
     /// # Errors

@@ -7,59 +7,49 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::MmapOptions;
 
+use crate::host::helper::process::Helper;
+use crate::host::helper::wire::{from_bytes, to_bytes};
 use crate::kernel::link;
 
 /// `OVERLAYFS_SUPER_MAGIC` of the kernel's `linux/magic.h`.
-const OVERLAY_MAGIC: i64 = 0x794c_7630;
+pub(crate) const OVERLAY_MAGIC: i64 = 0x794c_7630;
 /// Bytes of the longest breakpoint instruction of any processor, and more.
 const LOOK_BYTES: usize = 4;
 /// Places that are tried; the kernel does not take each instruction.
 const MAX_TRIES: usize = 8;
 
-/// Whether a file is on an overlay file system.
-#[must_use]
-pub(crate) fn is_overlay(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|facts| facts.f_type == OVERLAY_MAGIC)
-}
-
-/// A way to a file that costs no descriptor: its first page, mapped and never read.
-#[derive(Debug)]
-pub(crate) struct Anchor(Mmap);
-
-impl Anchor {
-    /// # Errors
-    /// When the file cannot be mapped.
-    pub(crate) fn of(file: &File) -> io::Result<Self> {
-        // SAFETY: nothing reads the mapping, so it does not matter that its owner may change or cut the file. It is shared: the
-        // kernel puts no breakpoints there.
-        Ok(Self(unsafe { MmapOptions::new().len(1).map(file)? }))
-    }
-
-    /// Opens the file again.
-    ///
-    /// # Errors
-    /// Without CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
-    pub(crate) fn open(&self) -> io::Result<File> {
-        let start = self.0.as_ptr().addr();
-        File::open(format!("/proc/self/map_files/{start:x}-{:x}", start + rustix::param::page_size()))
-    }
-}
-
-/// Whether breakpoints in `one` are breakpoints in `other`, which has the same bytes; `sites` are offsets of probes in them.
+/// Whether breakpoints in `one` are breakpoints in `other`, which has the same bytes; `sites` are offsets of probes in them. Both
+/// need be open for nothing, and count as what they are now: a file of an overlay may have become another one since it was opened.
 ///
 /// # Errors
-/// When the kernel lets no such breakpoint be made.
-pub(crate) fn is_same(one: &File, other: &File, sites: impl Iterator<Item = u64>) -> io::Result<bool> {
-    let path = CString::new(format!("/proc/self/fd/{}", one.as_raw_fd()))?;
+/// When the kernel lets no such breakpoint be made, or one of the files does not answer.
+pub(crate) fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>, sites: &[u64]) -> io::Result<bool> {
+    let mut helper = Helper::start(c"tracer-twin", &[one, other], |channel| {
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let result = options.open(path_of(other)).and_then(|other| try_places(one, &other, sites));
+        // The recorder may be gone.
+        let _ = channel.send(&to_bytes(&result), &[]);
+    })?;
+    let (answer, _) = helper.receive().map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+    from_bytes::<io::Result<bool>>(&answer).ok_or(io::ErrorKind::InvalidData)?
+}
+
+fn path_of(file: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+fn try_places(one: BorrowedFd<'_>, other: &File, sites: &[u64]) -> io::Result<bool> {
+    let path = CString::new(path_of(one))?;
     let memory = File::open("/proc/self/mem")?;
     let mut result = Err(io::ErrorKind::Unsupported.into());
     // Behind the site's instruction first: no recorder has a breakpoint there.
-    for offset in sites.flat_map(|site| [site + NOP_LEN, site]).take(MAX_TRIES) {
+    for offset in sites.iter().flat_map(|site| [site + NOP_LEN, *site]).take(MAX_TRIES) {
         let page = rustix::param::page_size() as u64;
         // SAFETY: the mapping is read through /proc/self/mem only, which gives an error where the file was cut.
         let mapping = unsafe { MmapOptions::new().offset(offset).len(LOOK_BYTES).map_copy_read_only(other)? };
@@ -100,23 +90,4 @@ fn changed(
     let is_changed = look()? != before;
     drop(breakpoint);
     Ok(is_changed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_anchor_leads_to_the_file_when_its_path_does_not() {
-        let path = std::env::temp_dir().join(format!("tracer-anchor-{}", std::process::id()));
-        std::fs::write(&path, "anchored").unwrap();
-        let file = File::open(&path).unwrap();
-        let anchor = Anchor::of(&file).unwrap();
-        drop(file);
-        std::fs::remove_file(&path).unwrap();
-        match anchor.open() {
-            Ok(file) => assert_eq!(io::read_to_string(file).unwrap(), "anchored"),
-            Err(error) => eprintln!("skipped: {error}"),
-        }
-    }
 }

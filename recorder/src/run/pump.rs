@@ -17,7 +17,7 @@ use crate::attach::lookout::Lookout;
 use crate::drain::queue::{Popped, Queue};
 use crate::drain::{Batch, Drain, Wake};
 use crate::error::{Error, Result};
-use crate::host::monotonic_ns;
+use crate::host::{capability, monotonic_ns};
 use crate::kernel::meter::Meter;
 use crate::kernel::program::Program;
 use crate::run::command::Running;
@@ -36,6 +36,8 @@ use crate::write::sink::Open;
 const BATCHES: usize = 8;
 /// How long the end waits for threads of traced programs that were interrupted while they stored an event.
 const STRAGGLERS: Duration = Duration::from_millis(200);
+/// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
+const DETACH_AFTER: Duration = Duration::from_secs(2);
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a flight recorder continues after it has seen what it watches for, so that the rest of the path is recorded.
@@ -117,16 +119,17 @@ impl<'a> Work<'_, 'a> {
             let taken = snapshots.clone();
             // Without a priority: it has time.
             let snapping = scope.spawn(move || {
+                capability::keep(capability::WRITING);
                 // Dropped last, whatever happens.
                 let _closing = closing;
                 taken.write(progress)
             });
             let carrying = scope.spawn(move || {
-                priority.take();
+                begin_writing(priority);
                 waiting.carry(open, &|| progress.end(Ending::Enough))
             });
             let writing = scope.spawn(move || {
-                priority.take();
+                begin_writing(priority);
                 let _closing = snapshots.closing();
                 write_steps(trace, steps, spare)
             });
@@ -135,19 +138,21 @@ impl<'a> Work<'_, 'a> {
                 let say = say.clone();
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
-            let watching = scope.spawn(|| watch_on(told, tips));
             let looking =
                 scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
+            let watching = scope.spawn(|| watch_on(told, tips));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
             // runs its program.
             let begun = if waiting.settle() { (self.start)(&drain) } else { Err(cannot_write()) };
             let begun = begun.map(|command| end.command = command);
+            // The command has what it is to have.
+            capability::keep(capability::WRITING);
             if begun.is_ok() {
                 notify(Notice::Ready { probes: self.probes });
             }
             let drain = &mut drain;
             let draining = scope.spawn(move || {
-                priority.take();
+                begin_writing(priority);
                 // Whatever happens here, the others end.
                 let (_steps, closing_tips) = (steps.closing(), tips.closing());
                 let meter = Meter::new();
@@ -165,23 +170,33 @@ impl<'a> Work<'_, 'a> {
                 drop(closing_tips);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
-                // What it found last and cannot record is part of the trace.
-                let finder = join(looking);
-                let completed = if matches!(is_complete, Ok(true)) { draining.end() } else { Ok(()) };
+                let (result, attached) = draining.hand_on_rest(is_complete, join(looking));
                 drop(watch);
-                let looked = completed.and(finder.map(drop));
-                let emptied = is_complete.and_then(|is| if is { Ok(()) } else { draining.empty() });
-                // What was recorded until an error is a whole trace as well.
-                draining.end().and(emptied).and(looked).map(|()| duration)
+                (result.map(|()| duration), attached)
             });
             tell(&news, self.tells_progress.then_some(progress), notify);
-            let drained = join(draining);
+            let (drained, attached) = join(draining);
+            let (finish, is_finished) = channel::<()>();
+            scope.spawn(move || detach(attached, &is_finished));
             let written = join(writing);
             let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);
+            drop(finish);
             (written.and_then(|trace| Ok(snapped.and(carried).map(|()| trace)?)), drained)
         })
     }
+}
+
+/// Detaches once the trace is written, which is when `is_finished` is closed, or takes long.
+fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) {
+    let _ = is_finished.recv_timeout(DETACH_AFTER);
+    drop(attached);
+}
+
+/// Gives a thread that drains or writes its priority, and takes from it what only others need.
+fn begin_writing(priority: Priority) {
+    priority.take();
+    capability::keep(capability::WRITING);
 }
 
 /// Why nothing begins; what the system said is told by what writes.
@@ -217,6 +232,7 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 
 /// The listening thread: hands on the processes that wait, until the holder is stopped.
 fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
+    capability::keep(capability::LOOKING);
     let result = holder.listen(&mut |told| {
         // A process that cannot be handed on runs its program.
         let _ = tips.push(Tip::Told(told));
@@ -231,6 +247,7 @@ fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
 
 /// The watching thread: hands on what processes map, until it is stopped.
 fn watch_on(lookout: &Lookout, tips: &Queue<Tip>) {
+    capability::keep(capability::LOOKING);
     lookout.listen(&mut |news| {
         let _ = tips.push(Tip::Seen(news));
     });
@@ -250,6 +267,7 @@ fn look(
     say: &Sender<News>,
     progress: &Progress,
 ) -> Result<()> {
+    capability::keep(capability::ATTACHING);
     // The steps are closed only when the recording has ended.
     let mut announce = |sites: &[PlannedSite]| {
         let _ = steps.push(Step::Sites(sites.to_vec()));
@@ -377,6 +395,24 @@ impl Draining<'_> {
                 return Ok(false);
             }
         }
+    }
+
+    /// Hands on what `finder` found last, which is part of the trace, and what is left. Gives the finder if the trace is complete without
+    /// what its sites fire now: then it is written before anything is detached.
+    fn hand_on_rest(
+        &mut self,
+        is_complete: Result<bool>,
+        finder: Result<Finder>,
+    ) -> (Result<()>, Option<Finder>) {
+        let is_whole = matches!(is_complete, Ok(true));
+        let completed = if is_whole { self.end() } else { Ok(()) };
+        let (attached, looked) = match completed.and(finder) {
+            Ok(finder) if is_whole => (Some(finder), Ok(())),
+            other => (None, other.map(drop)),
+        };
+        let emptied = is_complete.and_then(|is| if is { Ok(()) } else { self.empty() });
+        // What was recorded until an error is a whole trace as well.
+        (self.end().and(emptied).and(looked), attached)
     }
 
     /// Lets the trace be finished, if it is not yet.

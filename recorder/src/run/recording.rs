@@ -14,10 +14,11 @@ use crate::attach::lookout::Lookout;
 use crate::drain::Drain;
 use crate::error::{Error, Result};
 use crate::find::discover::{Discovery, Filter, FoundFile, Scan};
+use crate::find::look::Query;
+use crate::find::look::lookers::Lookers;
 use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::descriptors::make_room;
-use crate::host::process;
 use crate::kernel::link;
 use crate::kernel::mapped::Mapped;
 use crate::kernel::program::{Program, ProgramOptions};
@@ -33,7 +34,7 @@ use crate::write::TraceWriter;
 use crate::write::control::Control;
 use crate::write::output::Output;
 use crate::write::progress::Progress;
-use crate::write::threads::Threads;
+use crate::write::threads::{ReadCommand, Threads};
 use crate::write::trace::Surroundings;
 
 /// Records to `output` until something ends it; `notify` is called on this thread.
@@ -88,9 +89,14 @@ impl<'o> Recording<'o> {
         let program = Arc::new(load(options)?);
         link::check_mode(&program, options.attach)?;
         let watch = watch(&program, options.only_tree(), notify)?;
+        let was_waiting = discovery.is_waiting();
+        discovery.settle();
         let mut finder = Finder::new(options.attaching(), program.clone(), discovery);
         // Second look: catches processes started before the tracepoints were attached.
         scan.extend(finder.catch_up(mapped.as_ref()));
+        if was_waiting {
+            scan.extend(finder.scan());
+        }
         let pids = scan.pids.clone();
         if !options.wait || scope == Scope::Files {
             unmatched::probes(&options.filter.requests, &scan.found, scope, || all_probes(options))?;
@@ -100,7 +106,8 @@ impl<'o> Recording<'o> {
         scan.notes.iter().for_each(|note| notify(Notice::Problem(note)));
         scan.skipped.into_iter().for_each(|it| skip(it, &mut skipped, notify));
         let mut threads = Threads::new(options.filter.programs.clone(), host::is_in_pid_namespace());
-        pids.into_iter().filter_map(process::read).for_each(|process| threads.know(process));
+        threads.read_commands(read_command());
+        pids.into_iter().for_each(|pid| threads.know(pid));
         Ok(Self { options, signals, program, watch, mapped, finder, found: scan.found, skipped, threads })
     }
 
@@ -109,8 +116,9 @@ impl<'o> Recording<'o> {
         let skipped = &mut self.skipped;
         let mut skip = |it: Skipped| skip(it, skipped, notify);
         let (mut sites, mut probes) = (Vec::new(), 0);
-        for mut prepared in self.finder.prepare(std::mem::take(&mut self.found), &mut skip)? {
-            self.finder.attach(&mut prepared, &mut skip)?;
+        let mut prepared = self.finder.prepare(std::mem::take(&mut self.found), &mut skip)?;
+        self.finder.attach(&mut prepared, &mut skip);
+        for mut prepared in prepared {
             probes += prepared.probes();
             sites.append(&mut prepared.sites);
         }
@@ -226,6 +234,21 @@ impl Ended<'_> {
             skipped: trace.skipped().to_vec(),
         })
     }
+}
+
+/// Reads command lines of processes, which are in their memory. After a few that do not answer there are none any more: the thread
+/// that writes waits for them.
+fn read_command() -> ReadCommand {
+    const MAX_SILENT: usize = 3;
+    let (mut lookers, mut silent) = (Lookers::default(), 0);
+    Box::new(move |pid, folder| {
+        if silent >= MAX_SILENT {
+            return Vec::new();
+        }
+        let answer = lookers.ask::<Vec<u8>>(pid, &Query::Command(folder.to_owned()), None);
+        silent += usize::from(answer.is_err());
+        answer.map(|(text, _)| text).unwrap_or_default()
+    })
 }
 
 /// Holds programs from now on until they were looked at, if the kernel allows it.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
 
 use tracer_format::grammar::ProgramPattern;
 use tracer_format::{CUT_MARK, Definition, Exit, Process, ProcessId, Result, Thread, ThreadId, Writer};
@@ -21,6 +22,7 @@ pub(crate) struct Threads {
     programs: Vec<ProgramPattern>,
     /// Whether `/proc` has other pids than events.
     is_contained: bool,
+    read_command: Commands,
     /// CLOCK_BOOTTIME less CLOCK_MONOTONIC, ns.
     slept_ns: u64,
     known: HashMap<u32, KnownProcess>,
@@ -28,6 +30,25 @@ pub(crate) struct Threads {
     ids: HashMap<(u32, u32), ThreadId>,
     /// The last answer: threads fire in bursts.
     last: Option<(u32, u32, ThreadId)>,
+}
+
+/// Reads the command line of a process from its folder in `/proc`; empty if there is none, or no answer.
+pub(crate) type ReadCommand = Box<dyn FnMut(u32, &Path) -> Vec<u8> + Send>;
+
+/// How command lines are read; without, there are none.
+#[derive(Default)]
+struct Commands(Option<ReadCommand>);
+
+impl std::fmt::Debug for Commands {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Commands")
+    }
+}
+
+impl Commands {
+    fn read(&mut self, pid: u32, folder: &Path) -> Vec<u8> {
+        self.0.as_mut().map_or_else(Vec::new, |read| read(pid, folder))
+    }
 }
 
 /// A running process.
@@ -50,16 +71,24 @@ impl Threads {
         Self { programs, is_contained, ..Self::default() }
     }
 
+    /// Reads command lines with `read` from now on.
+    pub(crate) fn read_commands(&mut self, read: ReadCommand) {
+        self.read_command = Commands(Some(read));
+    }
+
     /// Says how long the machine has slept: CLOCK_BOOTTIME less CLOCK_MONOTONIC, ns.
     pub(crate) fn set_slept(&mut self, slept_ns: u64) {
         self.slept_ns = slept_ns;
     }
 
     /// Adds a process that runs already, as `/proc` describes it.
-    pub(crate) fn know(&mut self, process: Process) {
+    pub(crate) fn know(&mut self, pid: u32) {
         if self.is_contained {
             return;
         }
+        let Some(process) = process::read(pid, &mut |folder| self.read_command.read(pid, folder)) else {
+            return;
+        };
         self.known.insert(process.pid, KnownProcess { process, is_asked: true, ..KnownProcess::default() });
     }
 
@@ -157,8 +186,9 @@ impl Threads {
             known.is_asked = true;
             // A process that started later has reused the pid.
             let latest_ns = raw.time_ns.saturating_add(self.slept_ns);
-            let found =
-                process::read(raw.pid).filter(|found| !self.is_contained && found.start_ns <= latest_ns);
+            let read_command = &mut self.read_command;
+            let found = process::read(raw.pid, &mut |folder| read_command.read(raw.pid, folder));
+            let found = found.filter(|found| !self.is_contained && found.start_ns <= latest_ns);
             known.process = complete(raw.pid, &known.process, found, site_program);
         }
         let (programs, program) = (&self.programs, &known.process.program);

@@ -6,13 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use crate::find::look::Query;
+use crate::find::look::lookers::Lookers;
 
 /// Types of file systems whose files come from another process or machine; `fuse` stands for `fuse.sshfs` and the like too.
 const SERVED: [&str; 13] = [
@@ -39,31 +40,31 @@ impl Mounts {
     }
 
     /// Looks at the namespaces of all processes.
-    pub(super) fn look_everywhere(&mut self, watch: &mut dyn FnMut(OwnedFd)) {
-        self.look_at_ours(watch);
+    pub(super) fn look_everywhere(&mut self, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
+        self.look_at_ours(lookers, watch);
         let mut seen = HashSet::from([self.ours]);
         for pid in crate::host::process::pids().unwrap_or_default() {
             let process = pid.to_string();
             if namespace(&process).is_some_and(|namespace| seen.insert(namespace)) {
-                self.look_at(&process, watch);
+                self.look_at(&process, lookers, watch);
             }
         }
     }
 
     /// Looks at the recorder's own namespace, where something was mounted.
-    pub(super) fn look_at_ours(&mut self, watch: &mut dyn FnMut(OwnedFd)) {
-        self.look_at("self", watch);
+    pub(super) fn look_at_ours(&mut self, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
+        self.look_at("self", lookers, watch);
     }
 
     /// Looks at the namespace of process `pid`, if it has another one; nothing tells of what is mounted there.
-    pub(super) fn look_at_other(&mut self, pid: u32, watch: &mut dyn FnMut(OwnedFd)) {
+    pub(super) fn look_at_other(&mut self, pid: u32, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
         let process = pid.to_string();
         if namespace(&process).is_some_and(|namespace| namespace != self.ours) {
-            self.look_at(&process, watch);
+            self.look_at(&process, lookers, watch);
         }
     }
 
-    fn look_at(&mut self, process: &str, watch: &mut dyn FnMut(OwnedFd)) {
+    fn look_at(&mut self, process: &str, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
         let folder = Path::new("/proc").join(process);
         let mut table = Vec::new();
         let file = File::open(folder.join("mountinfo"));
@@ -80,16 +81,23 @@ impl Mounts {
         if self.tables.insert(namespace, hasher.finish()) == Some(hasher.finish()) {
             return;
         }
-        let mut watched = HashSet::new();
+        let (mut watched, is_foreign) = (HashSet::new(), is_of_users(process));
         for mount in table.split(|byte| *byte == b'\n').filter_map(Mount::parse) {
             if !mount.may_run || mount.is_served || watched.contains(&mount.device) {
                 continue;
             }
+            // Below an overlay of another user may be a file system that it serves.
+            if mount.is_overlay && is_foreign {
+                continue;
+            }
             let root = folder.join("root");
             let place = mount.place.strip_prefix("/").map_or(root.clone(), |place| root.join(place));
-            // It may be hidden by another mount, or be a folder that this process may not see.
-            if let Ok(file) = rustix::fs::open(&place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                && is_mount(&file, mount.id)
+            // It may be hidden by another mount, or be a folder that this process may not see. A kernel that does not say the mount
+            // (5.7 and older) is believed.
+            let pid = process.parse().unwrap_or(0);
+            if let Ok((Ok(id), Some(file))) =
+                lookers.ask::<io::Result<Option<u64>>>(pid, &Query::Mount(place), None)
+                && id.is_none_or(|id| id == mount.id)
             {
                 watched.insert(mount.device);
                 watch(file);
@@ -112,12 +120,23 @@ pub(super) fn freezers() -> Vec<PathBuf> {
     lines.filter_map(Mount::parse).map(|mount| mount.place).collect()
 }
 
-/// Whether `file` is on the mount with this id. A kernel that does not say it (5.7 and older) is believed.
-fn is_mount(file: &OwnedFd, id: u64) -> bool {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
-    let facts = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
-    facts.is_ok_and(|facts| facts.stx_mask & StatxFlags::MNT_ID.bits() == 0 || facts.stx_mnt_id == id)
+/// Whether the mounts that a process sees may have been made by a user without rights outside of a namespace of its own.
+fn is_of_users(process: &str) -> bool {
+    /// `PROC_USER_INIT_INO` of the kernel's `include/linux/proc_ns.h`.
+    const FIRST: u64 = 0xefff_fffd;
+    let owner = || {
+        let mounts = File::open(format!("/proc/{process}/ns/mnt")).ok()?;
+        // SAFETY: the call takes no memory, and gives a new descriptor.
+        let owner = unsafe { libc::ioctl(mounts.as_raw_fd(), NS_GET_USERNS) };
+        // SAFETY: as above; nothing else owns it.
+        let owner = (owner >= 0).then(|| unsafe { OwnedFd::from_raw_fd(owner) })?;
+        Some(File::from(owner).metadata().ok()?.ino())
+    };
+    owner() != Some(FIRST)
 }
+
+/// Of the kernel's `include/uapi/linux/nsfs.h`: `_IO(0xb7, 0x1)`.
+const NS_GET_USERNS: libc::c_ulong = 0xb701;
 
 /// Inode of the mount namespace of a process.
 fn namespace(process: &str) -> Option<u64> {
@@ -135,6 +154,7 @@ struct Mount {
     may_run: bool,
     /// Whether another process or machine serves it.
     is_served: bool,
+    is_overlay: bool,
 }
 
 impl Mount {
@@ -147,7 +167,8 @@ impl Mount {
         let may_run = !fields.next()?.split(|byte| *byte == b',').any(|option| option == b"noexec");
         let kind = str::from_utf8(fields.skip_while(|field| *field != b"-").nth(1)?).ok()?;
         let is_served = SERVED.contains(&kind.split('.').next()?);
-        Some(Self { id, device, place, may_run, is_served })
+        let is_overlay = kind == "overlay";
+        Some(Self { id, device, place, may_run, is_served, is_overlay })
     }
 }
 
@@ -180,7 +201,14 @@ mod tests {
         let parse = |line: &str| Mount::parse(line.as_bytes()).unwrap();
         let mount = parse(r"27 1 254:0 / /a\040b rw,relatime shared:1 master:2 - ext4 /dev/vda rw");
         let place = PathBuf::from("/a b");
-        let expected = Mount { id: 27, device: "254:0".into(), place, may_run: true, is_served: false };
+        let expected = Mount {
+            id: 27,
+            device: "254:0".into(),
+            place,
+            may_run: true,
+            is_served: false,
+            is_overlay: false,
+        };
         assert_eq!(mount, expected);
         assert!(!parse("22 27 0:21 / /proc rw,noexec,nosuid - proc proc rw").may_run);
         for kind in ["fuse.sshfs", "fuse", "nfs4", "autofs", "9p"] {
@@ -202,16 +230,16 @@ mod tests {
 
     #[test]
     fn every_file_system_is_watched_once_until_something_is_mounted() {
-        let mut mounts = Mounts::new();
+        let (mut mounts, mut lookers) = (Mounts::new(), Lookers::default());
         let mut devices = Vec::new();
-        mounts.look_at_ours(&mut |file| devices.push(rustix::fs::fstat(&file).unwrap().st_dev));
+        mounts.look_at_ours(&mut lookers, &mut |file| devices.push(rustix::fs::fstat(&file).unwrap().st_dev));
         assert!(devices.contains(&fs::metadata("/").unwrap().dev()), "{devices:?}");
         let count = devices.len();
         devices.sort_unstable();
         devices.dedup();
         assert_eq!(devices.len(), count);
         let own = std::process::id();
-        mounts.look_at_ours(&mut |file| panic!("{file:?} again"));
-        mounts.look_at_other(own, &mut |file| panic!("{file:?} is ours"));
+        mounts.look_at_ours(&mut lookers, &mut |file| panic!("{file:?} again"));
+        mounts.look_at_other(own, &mut lookers, &mut |file| panic!("{file:?} is ours"));
     }
 }

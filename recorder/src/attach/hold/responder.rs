@@ -19,6 +19,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::message::{self, Message};
 use super::{mounts, translator};
+use crate::find::look::call::path_of;
+use crate::host::helper::process::close_all_but;
 use crate::kernel::bpf::Map;
 
 /// A process waits for the recorder no longer than this before it runs its program.
@@ -111,21 +113,6 @@ fn go_apart(kept: &[i32], admitted: Option<&Map>) {
     let mut kept = kept.to_vec();
     kept.extend(admitted.map(|map| map.as_fd().as_raw_fd()));
     close_all_but(kept);
-}
-
-/// Closes all descriptors but these: those of the recorder's programs would keep them in the kernel after its end.
-fn close_all_but(mut kept: Vec<i32>) {
-    kept.sort_unstable();
-    let mut from = 0;
-    for fd in kept.into_iter().map(i32::cast_unsigned).chain([u32::MAX]) {
-        if from < fd {
-            let to = if fd == u32::MAX { fd } else { fd - 1 };
-            // SAFETY: nothing in this process uses the descriptors any more. A kernel without the call (5.8 and older) keeps
-            // them open until the responder ends.
-            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
-        }
-        from = fd.saturating_add(1);
-    }
 }
 
 /// Replaces the command line, which `fork` copied from the recorder, in this process alone.
@@ -233,7 +220,7 @@ impl Responder<'_> {
     fn may_matter(&self, event: &FanotifyEvent, pid: u32) -> bool {
         let Some(admitted) = self.admitted else { return true };
         admitted.lookup(&pid.to_le_bytes(), &mut [0]).is_ok()
-            || event.fd().is_some_and(|fd| translator::is_translator(&super::path_of(fd)))
+            || event.fd().is_some_and(|fd| translator::is_translator(&path_of(fd)))
     }
 
     /// Takes a message of the recorder; false if it is gone.

@@ -11,7 +11,8 @@ use object::elf::{self, Dyn64, ProgramHeader64};
 
 use crate::arch::machine::Machine;
 use crate::error::Damage;
-use crate::find::elf::{Access, Elf, file_offset};
+use crate::find::elf::Elf;
+use crate::find::elf::segment::{Access, file_offset};
 
 /// Bytes of the dynamic section; 16 a line, and a program has 30 to 60 lines.
 const MAX_DYNAMIC_BYTES: u64 = 64 << 10;

@@ -186,6 +186,9 @@ impl<'a> Search<'a> {
             if count >= MAX_FILES {
                 return self.budget.is_over.set(true);
             }
+            if self.budget.is_over() {
+                return;
+            }
             if !asked.insert(wanted.name.clone()) {
                 continue;
             }
@@ -230,7 +233,10 @@ impl<'a> Search<'a> {
         let in_folder = |folder: &PathBuf| -> Vec<Library> {
             VARIANTS.iter().filter_map(|variant| usable(folder.join(variant).join(name))).collect()
         };
-        let first = |folders: &[PathBuf]| folders.iter().map(in_folder).find(|found| !found.is_empty());
+        let first = |folders: &[PathBuf]| {
+            let mut folders = folders.iter().take_while(|_| !self.budget.is_over());
+            folders.find_map(|folder| Some(in_folder(folder)).filter(|found| !found.is_empty()))
+        };
         let cached = || {
             let paths = self.cache.get(name.as_bytes())?;
             Some(paths.iter().cloned().filter_map(usable).collect())

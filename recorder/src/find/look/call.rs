@@ -6,13 +6,15 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::find::root::{self, Root};
+use crate::host::helper::board;
+use crate::host::process;
 
 /// Longest path, argument or variable that is read, bytes.
 const MAX_TEXT_BYTES: usize = 64 << 10;
@@ -25,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// A call of `execve` or `execveat` that waits.
 #[derive(Debug)]
-pub(super) struct ExecCall {
+pub(crate) struct ExecCall {
     memory: File,
     /// Folder or file that the path counts from; `None` for the working folder.
     folder: Option<i32>,
@@ -33,15 +35,17 @@ pub(super) struct ExecCall {
     arguments: u64,
     environment: u64,
     /// Whether the first thread of the process makes the call; any other takes its place.
-    pub(super) is_by_first_thread: bool,
+    pub(crate) is_by_first_thread: bool,
 }
 
 impl ExecCall {
     /// The call that process `pid` waits in; `None` if it cannot be seen, for instance because a 32-bit program makes it.
-    pub(super) fn read(pid: u32) -> Option<Self> {
+    pub(crate) fn read(pid: u32) -> Option<Self> {
         let until = Instant::now() + PATIENCE;
         let mut pause = FIRST_PAUSE;
         loop {
+            // Each try is new: nothing is silent here.
+            board::at(Path::new("/proc").join(pid.to_string()).as_path());
             match Self::read_once(pid) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => {
                     std::thread::sleep(pause);
@@ -76,6 +80,7 @@ impl ExecCall {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let call = Registers::parse(&text).ok_or(io::ErrorKind::NotFound)?;
+        board::at(&folder.join("mem"));
         Ok(Self {
             memory: File::open(folder.join("mem"))?,
             folder: call.folder,
@@ -87,7 +92,7 @@ impl ExecCall {
     }
 
     /// The program that process `pid` has named, and its path as the process sees it; `None` if it cannot be opened.
-    pub(super) fn program(&self, pid: u32) -> Option<(PathBuf, File)> {
+    pub(crate) fn program(&self, pid: u32) -> Option<(PathBuf, File)> {
         let path = PathBuf::from(self.text(self.path));
         let file = match self.folder {
             Some(fd) if !path.is_absolute() => {
@@ -98,17 +103,17 @@ impl ExecCall {
             _ => Root::of_process(pid).open(&path),
         };
         let file = file.ok()?;
-        let path = if path.is_absolute() { path } else { super::path_of(file.as_fd()) };
+        let path = if path.is_absolute() { path } else { path_of(file.as_fd()) };
         Some((path, file))
     }
 
     /// The arguments, with the name of the program first.
-    pub(super) fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         self.pointers(self.arguments).into_iter().map(|address| self.text(address)).collect()
     }
 
     /// Variables whose names begin with `prefix`, as `NAME=VALUE`.
-    pub(super) fn variables(&self, prefix: &str) -> Vec<OsString> {
+    pub(crate) fn variables(&self, prefix: &str) -> Vec<OsString> {
         let mut start = [0; 16];
         let start = &mut start[..prefix.len().min(16)];
         let mut found = Vec::new();
@@ -156,6 +161,12 @@ impl ExecCall {
         }
         OsString::from_vec(text)
     }
+}
+
+/// Path of an open file, without the kernel's mark of a deleted one.
+pub(crate) fn path_of(file: BorrowedFd<'_>) -> PathBuf {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+    process::undeleted(&path)
 }
 
 /// The arguments of the system call, as `/proc/PID/syscall` prints them.

@@ -1,0 +1,345 @@
+//! The recorder's side of looking: asks helpers, and goes on with others where one does not answer.
+//!
+//! A helper that sleeps in a call is left to it, and its answer is taken when the same is asked again; after two seconds it is
+//! killed, which is said, and what it was asked is not asked again. So one file costs one helper and two seconds in which others
+//! are looked at, and the files of one user no more than a few.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracer_format::grammar::Request;
+use tracer_format::{Skipped, SkippedKind};
+
+use crate::find::facts::Facts;
+use crate::find::look::looker::look;
+use crate::find::look::{LaunchStep, Query, Reading, Start};
+use crate::host::helper::channel::Parcel;
+use crate::host::helper::process::{Helper, LIMIT, NoAnswer};
+use crate::host::helper::wire::{Wire, from_bytes, to_bytes};
+use crate::host::process::{self, Owner};
+
+/// Helpers that wait for an answer at a time: for files of one user, and in all.
+const MAX_SLOW_OF_USER: usize = 4;
+const MAX_SLOW: usize = 16;
+/// Questions that are remembered because they were not asked.
+const MAX_UNASKED: usize = 4096;
+/// Files of one user, other than root, that may leave a helper without an answer. No more are looked at.
+const MAX_SILENT_OF_USER: usize = 16;
+/// The same, of all users together: each may keep a process of the kernel's.
+const MAX_SILENT: usize = 256;
+
+/// What a file did that no one should be able to make.
+const ENDED: &str = "ended the helper that looked at it";
+
+/// Asks helpers.
+#[derive(Debug, Default)]
+pub(crate) struct Lookers {
+    requests: Vec<Request>,
+    idle: Vec<Helper>,
+    slow: Vec<Slow>,
+    /// What got no answer.
+    silent: HashSet<u64>,
+    /// How often that was so, by user.
+    silences: HashMap<u32, usize>,
+    /// What was not asked because others waited, with the user that it belongs to.
+    unasked: HashMap<u64, u32>,
+    skipped: Vec<Skipped>,
+    /// Whether a helper could not be started.
+    is_short: bool,
+}
+
+/// A question that waits for its answer.
+#[derive(Debug)]
+struct Slow {
+    key: u64,
+    owner: Owner,
+    helper: Helper,
+    until: Instant,
+}
+
+/// Why nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// There may be an answer later.
+    Waiting,
+    /// There is none.
+    Silent,
+}
+
+/// An answer with the descriptor that came along.
+pub(crate) type Reply<A> = (A, Option<OwnedFd>);
+
+impl Lookers {
+    pub(crate) fn new(requests: Vec<Request>) -> Self {
+        Self { requests, ..Self::default() }
+    }
+
+    /// Asks about a file of process `pid`, or of the user's own choice if that is 0.
+    pub(crate) fn ask<A: Wire>(
+        &mut self,
+        pid: u32,
+        question: &Query,
+        file: Option<BorrowedFd<'_>>,
+    ) -> Result<Reply<A>, Silence> {
+        let bytes = to_bytes(question);
+        if let Some(told) = self.told(pid, &bytes) {
+            return told.and_then(answer);
+        }
+        let mut helper = self.helper()?;
+        if helper.send(&bytes, file.as_slice()).is_err() {
+            // It ended since it was last asked.
+            helper = self.started()?;
+            helper.send(&bytes, file.as_slice()).map_err(|_| Silence::Silent)?;
+        }
+        match helper.receive() {
+            Ok(message) => {
+                self.idle.push(helper);
+                answer(message)
+            }
+            Err(NoAnswer::Slow) => {
+                let owner = process::owner(pid);
+                let key = key(pid, &owner, &bytes);
+                self.slow.push(Slow { key, owner, helper, until: Instant::now() + LIMIT });
+                Err(Silence::Waiting)
+            }
+            Err(NoAnswer::Gone) => {
+                let owner = process::owner(pid);
+                self.give_up(key(pid, &owner, &bytes), &owner, &helper, ENDED);
+                Err(Silence::Silent)
+            }
+        }
+    }
+
+    /// What is known without asking, if anything.
+    fn told(&mut self, pid: u32, question: &[u8]) -> Option<Result<Parcel, Silence>> {
+        self.drop_late();
+        if self.slow.is_empty() && self.silent.is_empty() {
+            return None;
+        }
+        let owner = process::owner(pid);
+        let key = key(pid, &owner, question);
+        self.unasked.remove(&key);
+        if self.silent.contains(&key) || self.is_banned(&owner) {
+            return Some(Err(Silence::Silent));
+        }
+        if let Some(place) = self.slow.iter().position(|slow| slow.key == key) {
+            return Some(self.resume(place));
+        }
+        let of_user = self.slow.iter().filter(|slow| slow.owner.user == owner.user).count();
+        let is_full = of_user >= MAX_SLOW_OF_USER || self.slow.len() >= MAX_SLOW;
+        if is_full && self.unasked.len() < MAX_UNASKED {
+            self.unasked.insert(key, owner.user);
+        }
+        is_full.then_some(Err(Silence::Waiting))
+    }
+
+    /// Takes the answer to a question that was asked before, if it is there.
+    fn resume(&mut self, place: usize) -> Result<Parcel, Silence> {
+        let slow = &mut self.slow[place];
+        match slow.helper.receive_until(Instant::now()) {
+            Ok(message) => {
+                let slow = self.slow.swap_remove(place);
+                self.idle.push(slow.helper);
+                Ok(message)
+            }
+            Err(NoAnswer::Slow) => Err(Silence::Waiting),
+            Err(NoAnswer::Gone) => {
+                let slow = self.slow.swap_remove(place);
+                self.give_up(slow.key, &slow.owner, &slow.helper, ENDED);
+                Err(Silence::Silent)
+            }
+        }
+    }
+
+    /// Gives up on questions that waited for too long, and takes the answers that nothing asked for again.
+    fn drop_late(&mut self) {
+        let now = Instant::now();
+        while let Some(place) = self.slow.iter().position(|slow| slow.until <= now) {
+            let mut slow = self.slow.swap_remove(place);
+            match slow.helper.receive_until(now) {
+                Ok(_) => self.idle.push(slow.helper),
+                Err(_) => self.give_up(slow.key, &slow.owner, &slow.helper, "did not answer in 2 s"),
+            }
+        }
+    }
+
+    /// Whether a question waits for its answer, or could not be asked because others do.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.slow.is_empty() || !self.unasked.is_empty()
+    }
+
+    /// Waits until each question has its answer, or will have none, which is soon. It is told when the same is asked again.
+    pub(crate) fn settle(&mut self) {
+        let is_open = |slow: &mut Slow| !slow.helper.has_message() && Instant::now() < slow.until;
+        while self.slow.iter_mut().any(is_open) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The end: what waits for its answer is skipped.
+    pub(crate) fn close(&mut self) -> Vec<Skipped> {
+        for slow in std::mem::take(&mut self.slow) {
+            self.give_up(slow.key, &slow.owner, &slow.helper, "did not answer until the end");
+        }
+        let mut by_user: BTreeMap<u32, u64> = BTreeMap::new();
+        self.unasked.drain().for_each(|(_, user)| *by_user.entry(user).or_default() += 1);
+        self.skipped.extend(by_user.into_iter().map(|(user, count)| Skipped {
+            kind: SkippedKind::Files,
+            count,
+            reason: format!("of processes of user {user}, not looked at: others of that user did not answer"),
+            ..Skipped::default()
+        }));
+        self.take_skipped()
+    }
+
+    /// What got no answer since this was last called.
+    pub(crate) fn take_skipped(&mut self) -> Vec<Skipped> {
+        std::mem::take(&mut self.skipped)
+    }
+
+    /// Asks for a program that is about to run.
+    pub(crate) fn launch(
+        &mut self,
+        start: Start,
+        file: Option<BorrowedFd<'_>>,
+    ) -> Result<std::io::Result<Starting>, Silence> {
+        let pid = match &start {
+            Start::Command(..) => 0,
+            Start::Process(pid, ..) | Start::Waiting(pid, ..) | Start::Argument(pid, ..) => *pid,
+        };
+        let question = Query::Launch(start);
+        let (launch, _) = self.ask::<std::io::Result<(u64, PathBuf)>>(pid, &question, file)?;
+        // The one that has just answered.
+        let helper = self.idle.pop().ok_or(Silence::Silent)?;
+        Ok(launch.map(|(identity, path)| Starting { identity, path, pid, helper }))
+    }
+
+    /// Hands the files that the program maps to `found`. False if not all places were looked at.
+    pub(crate) fn files(
+        &mut self,
+        prepared: Starting,
+        found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>),
+    ) -> bool {
+        let Starting { pid, mut helper, .. } = prepared;
+        let mut question = Query::Files;
+        loop {
+            let step = helper
+                .send(&to_bytes(&question), &[])
+                .map_err(|_| NoAnswer::Gone)
+                .and_then(|()| helper.receive());
+            match step.map(answer::<LaunchStep>) {
+                Ok(Ok((LaunchStep::File(path, facts), _))) => {
+                    let mut reader = Reader { helper: &mut helper, is_silent: false };
+                    found(&path, facts, &mut reader);
+                    if reader.is_silent {
+                        break;
+                    }
+                    question = Query::Next;
+                }
+                Ok(Ok((LaunchStep::End(is_all), _))) => {
+                    self.idle.push(helper);
+                    return is_all;
+                }
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        let owner = process::owner(pid);
+        self.give_up(
+            key(pid, &owner, b"files"),
+            &owner,
+            &helper,
+            "did not answer while libraries were looked for",
+        );
+        true
+    }
+
+    /// Notes that there is no answer.
+    fn give_up(&mut self, key: u64, owner: &Owner, helper: &Helper, what: &str) {
+        self.silent.insert(key);
+        let silences = self.silences.entry(owner.user).or_default();
+        *silences += 1;
+        let is_last = owner.user != 0 && *silences == MAX_SILENT_OF_USER;
+        let path = helper.looks_at();
+        let of = if owner.program.is_empty() {
+            String::new()
+        } else {
+            format!("a file of {} that ", owner.program)
+        };
+        let mut reason = format!("{of}{what}");
+        if is_last {
+            reason += &format!("; no further files of user {} are looked at", owner.user);
+        }
+        self.skipped.push(Skipped {
+            kind: SkippedKind::Files,
+            count: 1,
+            program: owner.program.clone(),
+            path,
+            reason,
+            ..Skipped::default()
+        });
+    }
+
+    /// Whether too much of a user's got no answer.
+    fn is_banned(&self, owner: &Owner) -> bool {
+        let of_user = self.silences.get(&owner.user).copied().unwrap_or(0);
+        owner.user != 0 && of_user >= MAX_SILENT_OF_USER || self.silent.len() >= MAX_SILENT
+    }
+
+    fn helper(&mut self) -> Result<Helper, Silence> {
+        self.idle.pop().map_or_else(|| self.started(), Ok)
+    }
+
+    fn started(&mut self) -> Result<Helper, Silence> {
+        let requests = &self.requests;
+        Helper::start(c"tracer-looker", &[], |channel| look(channel, requests)).map_err(|error| {
+            if !std::mem::replace(&mut self.is_short, true) {
+                let reason = format!("cannot look into files of processes: {error}");
+                self.skipped.push(Skipped { kind: SkippedKind::Files, reason, ..Skipped::default() });
+            }
+            Silence::Waiting
+        })
+    }
+}
+
+/// A program that is about to run.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    /// A number that is the same for programs that map the same files.
+    pub(crate) identity: u64,
+    /// Its path, as the process sees it.
+    pub(crate) path: PathBuf,
+    pid: u32,
+    helper: Helper,
+}
+
+/// Reads a file that a helper has found.
+pub(crate) struct Reader<'h> {
+    helper: &'h mut Helper,
+    is_silent: bool,
+}
+
+impl Reader<'_> {
+    /// What is in the file; `None` if it does not answer.
+    pub(crate) fn read(&mut self) -> Option<Reply<std::io::Result<Reading>>> {
+        let sent = self.helper.send(&to_bytes(&Query::This), &[]);
+        let message = sent.map_err(|_| NoAnswer::Gone).and_then(|()| self.helper.receive());
+        let read = message.ok().and_then(|message| answer(message).ok());
+        self.is_silent |= read.is_none();
+        read
+    }
+}
+
+fn answer<A: Wire>((body, fds): Parcel) -> Result<Reply<A>, Silence> {
+    let answer = from_bytes(&body).ok_or(Silence::Silent)?;
+    Ok((answer, fds.into_iter().next()))
+}
+
+/// What tells a question from others: about a process, which may have the number of an earlier one.
+fn key(pid: u32, owner: &Owner, question: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (pid, owner.start, question).hash(&mut hasher);
+    hasher.finish()
+}

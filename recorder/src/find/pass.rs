@@ -1,0 +1,379 @@
+//! One pass over some processes: what they map is looked at, each file once.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use tracer_format::log::{escape, skipped_text};
+use tracer_format::{Skipped, SkippedKind};
+
+use crate::find::binary::{Binary, Contents};
+use crate::find::discover::{Discovery, FoundFile, MAX_PROBLEMS, Scan};
+use crate::find::facts::{Facts, FileId};
+use crate::find::known::Standing;
+use crate::find::look::lookers::{Lookers, Reader, Reply};
+use crate::find::look::{Found, Query, Reading, Unread, View};
+use crate::find::mapping::{MappedPart, Mapping, view};
+use crate::find::root::Identity;
+use crate::host::helper::wire::Wire;
+use crate::host::process;
+
+/// One pass over some processes.
+pub(super) struct Pass<'a> {
+    pub(super) discovery: &'a mut Discovery,
+    pub(super) scan: Scan,
+    /// Files looked at in this pass, as `/proc/PID/maps` names them to processes with the same root and mounts, and the file
+    /// that was found there.
+    mapped: HashMap<(Identity, FileId, PathBuf), FileId>,
+    /// Files looked at in this pass.
+    pub(super) seen: HashSet<FileId>,
+    /// Positions in `scan.found`.
+    positions: HashMap<FileId, usize>,
+    /// Processes that may not be looked into, and might have been recorded: their ids and names.
+    forbidden: Vec<(u32, String)>,
+    /// Whether it is the first pass over all processes.
+    first: bool,
+    /// The files that the user named, once they were looked for in this pass.
+    named: Option<HashSet<FileId>>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(discovery: &'a mut Discovery) -> Self {
+        let first = !discovery.scanned;
+        Pass {
+            discovery,
+            scan: Scan::default(),
+            mapped: HashMap::new(),
+            seen: HashSet::new(),
+            positions: HashMap::new(),
+            forbidden: Vec::new(),
+            first,
+            named: None,
+        }
+    }
+
+    /// Takes the lookers, for files that one of them has found; they are to be put back.
+    pub(super) fn take_lookers(&mut self) -> Lookers {
+        self.are_named();
+        std::mem::take(&mut self.discovery.lookers)
+    }
+
+    /// Asks about a file of process `pid`; an error of the kind `WouldBlock` if there is no answer.
+    fn ask<A: Wire>(&mut self, pid: u32, question: &Query) -> io::Result<Reply<A>> {
+        let answer = self.discovery.lookers.ask(pid, question, None);
+        answer.map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Looks at the files that the user named. One may be away for a moment, for instance while it is built again.
+    pub(super) fn named(&mut self) {
+        for path in self.discovery.filter.files.clone() {
+            let file = self.facts(&path).and_then(|facts| self.file(0, (&path, &path), &facts));
+            self.scan.mapped.extend(file.ok().filter(|file| self.discovery.known.has_probes(*file)));
+        }
+    }
+
+    fn facts(&mut self, path: &Path) -> io::Result<Facts> {
+        let (found, _) = self.ask::<Found>(0, &Query::Facts(vec![(path.to_owned(), None)]))?;
+        Ok(found?.0)
+    }
+
+    /// The files that are at the paths that the user named.
+    fn are_named(&mut self) -> &HashSet<FileId> {
+        if self.named.is_none() {
+            let paths = self.discovery.filter.files.clone();
+            self.named = Some(paths.iter().filter_map(|path| Some(self.facts(path).ok()?.id())).collect());
+        }
+        self.named.get_or_insert_default()
+    }
+
+    /// Whether this file is wanted: any, or one of those that the user named.
+    fn is_wanted(&mut self, facts: &Facts) -> bool {
+        self.discovery.filter.files.is_empty() || self.are_named().contains(&facts.id())
+    }
+
+    /// Looks at one process. It may vanish at any moment, which is not worth a word.
+    pub(super) fn process(&mut self, pid: u32) {
+        let folder = process::folder(pid);
+        let executable = match fs::read_link(folder.join("exe")) {
+            Ok(path) => process::undeleted(&path),
+            Err(error) => return self.tell_no_executable(pid, &error),
+        };
+        if !self.discovery.filter.wants(&executable.file_name().unwrap_or_default().to_string_lossy()) {
+            return;
+        }
+        let question = Query::Process(folder.clone(), executable.clone());
+        let Ok((view, _)) = self.ask::<View>(pid, &question) else { return };
+        if view.is_closed {
+            return self.tell_no_executable(pid, &io::Error::from_raw_os_error(libc::EACCES));
+        }
+        let View { root, own, is_mapped: has_mappings, mappings, .. } = view;
+        // In most cases it is mapped as well, but it comes first.
+        let own = own.and_then(|facts| self.file(pid, (&folder.join("exe"), &executable), &facts)).ok();
+        let mut files: Vec<(FileId, &[MappedPart])> = Vec::new();
+        for mapping in mappings.iter().filter(|mapping| mapping.is_executable()) {
+            let key = (root, mapping.file, mapping.path.clone());
+            let known = self.mapped.get(&key).copied();
+            match known.map_or_else(|| self.mapped_file(pid, &folder, mapping), Ok) {
+                Ok(file) => {
+                    self.mapped.insert(key, file);
+                    files.push((file, &mapping.parts));
+                }
+                // A device, one that does not answer, or the process has ended or begun another program meanwhile.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::WouldBlock) => {}
+                Err(error) if self.is_mapped(pid, &question, mapping) => {
+                    self.skip_file(&mapping.path, format!("mapped but cannot be opened: {error}"));
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(own) = own.filter(|own| files.iter().all(|(file, _)| file != own)) {
+            let mapped = mappings.iter().find(|mapping| mapping.path == executable);
+            files.push((own, mapped.map_or(&[], |mapping| &mapping.parts)));
+        }
+        files.retain(|(file, _)| self.discovery.known.has_probes(*file));
+        let distinct: BTreeSet<FileId> = files.iter().map(|(file, _)| *file).collect();
+        for file in distinct {
+            self.scan.pids.insert(pid);
+            self.scan.mapped.insert(file);
+            if let Some(position) = self.positions.get(&file) {
+                self.scan.found[*position].pids.push(pid);
+            }
+        }
+        if has_mappings {
+            files.into_iter().for_each(|(file, parts)| self.check_view(pid, file, parts));
+        }
+    }
+
+    /// Tells of probes of a file that the kernel cannot reach in a process, once that was seen twice: the loader maps a file
+    /// bit by bit.
+    fn check_view(&mut self, pid: u32, file: FileId, parts: &[MappedPart]) {
+        let doubt = (pid, file);
+        let Some(problem) = view::problem(self.discovery.known.places(file), parts) else {
+            self.discovery.doubtful.remove(&doubt);
+            return;
+        };
+        let Some(start) = process::start(pid) else { return };
+        if self.discovery.doubtful.get(&doubt) == Some(&start) {
+            let path = self.discovery.known.path(file).to_owned();
+            // One process is enough to know.
+            if self.discovery.told.insert(format!("{file:?} {problem}")) {
+                let reason = problem.to_string();
+                self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
+            }
+        } else if self.discovery.doubtful.len() < MAX_PROBLEMS {
+            self.discovery.doubtful.insert(doubt, start);
+            self.discovery.doubts.insert(pid);
+        }
+    }
+
+    /// Tells why a process has no executable, if the user asked for it or anything can be done about it.
+    fn tell_no_executable(&mut self, pid: u32, error: &io::Error) {
+        if pid == std::process::id() {
+            // The recorder itself, which has capabilities that a helper has not.
+            return;
+        }
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        if !self.discovery.filter.pids.contains(&pid) {
+            if denied && let Some(name) = self.might_matter(pid) {
+                self.forbidden.push((pid, name));
+            }
+        } else if denied {
+            self.skip_process(pid, format!("{error} (needs CAP_SYS_PTRACE)"));
+        } else if self.first && Path::new(&format!("/proc/{pid}")).exists() {
+            self.skip_process(pid, "has no executable: a kernel thread, or it is ending".to_owned());
+        } else if self.first {
+            self.skip_process(pid, "does not exist, expected the pid of a running process".to_owned());
+        }
+    }
+
+    /// The name of a process that may not be looked into, if it might have been recorded: the kernel's own threads run no program,
+    /// and of others the name that they have is most likely that of their program, cut to 15 bytes.
+    fn might_matter(&self, pid: u32) -> Option<String> {
+        let found = process::status(pid).filter(|found| !found.is_kernel_thread)?;
+        let is_cut = found.name.len() >= 15;
+        (is_cut || self.discovery.filter.wants(&found.name)).then_some(found.name)
+    }
+
+    /// Whether the process still maps the same file at the same place.
+    fn is_mapped(&mut self, pid: u32, question: &Query, mapping: &Mapping) -> bool {
+        let is_same = |now: &Mapping| now.range == mapping.range && now.file == mapping.file;
+        self.ask::<View>(pid, question).is_ok_and(|(view, _)| view.mappings.iter().any(is_same))
+    }
+
+    /// Looks at the file of a mapping: the very file through `map_files`, or, without the privilege for that, the one at
+    /// its path if that is still the same.
+    fn mapped_file(&mut self, pid: u32, folder: &Path, mapping: &Mapping) -> io::Result<FileId> {
+        let mut choices = vec![(folder.join("map_files").join(&mapping.range), None)];
+        if let Ok(path) = mapping.path.strip_prefix("/") {
+            choices.push((folder.join("root").join(path), Some(mapping.file.1)));
+        }
+        let (found, _) = self.ask::<Found>(pid, &Query::Facts(choices.clone()))?;
+        let (facts, choice) = found?;
+        let choice = usize::try_from(choice).ok().and_then(|choice| choices.get(choice));
+        let (link, _) = choice.ok_or(io::ErrorKind::InvalidData)?;
+        self.file(pid, (link, &mapping.path), &facts)
+    }
+
+    fn recall(&mut self, facts: &Facts) -> Option<FileId> {
+        let known = &self.discovery.known;
+        // What was written just now is read once in each pass.
+        let seen = || known.original(facts.id()).filter(|_| self.seen.contains(&facts.id()));
+        let file = known.recall(facts).or_else(seen)?;
+        self.seen.extend([facts.id(), file]);
+        Some(file)
+    }
+
+    /// What is known of a file, or that it is not wanted.
+    fn without_reading(&mut self, facts: &Facts) -> Option<FileId> {
+        if let Some(file) = self.recall(facts) {
+            return Some(file);
+        }
+        if self.is_wanted(facts) {
+            return None;
+        }
+        let _ = self.discovery.known.enrol(facts, None, false);
+        self.seen.insert(facts.id());
+        Some(facts.id())
+    }
+
+    /// Reads the file behind a link unless it is known; the second path is its name for the user.
+    fn file(&mut self, pid: u32, (link, path): (&Path, &Path), facts: &Facts) -> io::Result<FileId> {
+        if let Some(file) = self.without_reading(facts) {
+            return Ok(file);
+        }
+        let (reading, place) = self.ask::<io::Result<Reading>>(pid, &Query::Read(link.to_owned()))?;
+        let reading = reading?;
+        // It may be another file by now.
+        Ok(self.without_reading(&reading.facts).unwrap_or_else(|| self.take(reading, place, path)))
+    }
+
+    /// Takes a file that a program will map.
+    pub(super) fn launched(&mut self, path: &Path, facts: &Facts, reader: &mut Reader<'_>) {
+        if self.without_reading(facts).is_some() {
+            return;
+        }
+        match reader.read() {
+            Some((Ok(reading), place)) => drop(self.take(reading, place, path)),
+            Some((Err(error), _)) => self.skip_file(path, error.to_string()),
+            None => {}
+        }
+    }
+
+    /// Takes a file that was read.
+    fn take(&mut self, reading: Reading, place: Option<OwnedFd>, path: &Path) -> FileId {
+        let Reading { facts, is_overlay, is_served, contents } = reading;
+        let owner = if is_served { u32::MAX } else { facts.owner };
+        let binary = self.binary(contents, &facts, place, path).map(|binary| Binary { owner, ..binary });
+        let (standing, result) = self.discovery.known.enrol(&facts, binary.as_ref(), is_overlay);
+        if let Err(error) = result {
+            let what = "cannot tell whether it is the same file as another one, its events may come twice";
+            let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let needs = if is_denied { " (needs CAP_SYS_ADMIN)" } else { "" };
+            self.skip_file(path, format!("{what}: {error}{needs}"));
+        }
+        let id = facts.id();
+        let original = if let Standing::Seen(original) = standing { original } else { id };
+        self.seen.extend([id, original]);
+        if let Some(binary) = binary.filter(|_| standing == Standing::New) {
+            self.positions.insert(id, self.scan.found.len());
+            self.scan.found.push(FoundFile { binary, pids: Vec::new() });
+        }
+        original
+    }
+
+    /// What was read of a file for the first time, if it has requested sites; tells what is wrong with it.
+    fn binary(
+        &mut self,
+        contents: Result<Option<Contents>, Unread>,
+        facts: &Facts,
+        place: Option<OwnedFd>,
+        path: &Path,
+    ) -> Option<Binary> {
+        match contents {
+            Ok(contents) => {
+                let contents = contents?;
+                if let Some(problem) = &contents.problem {
+                    self.skip_file(path, problem.clone());
+                }
+                if contents.sites.is_empty() {
+                    return None;
+                }
+                match place {
+                    Some(place) => return Binary::of(File::from(place), facts, path, contents),
+                    None => self.skip_file(path, "no descriptor is left for it (see ulimit -n)".to_owned()),
+                }
+            }
+            // There may be hundreds of them, and one is enough to know.
+            Err(Unread { reason, is_of_class: true }) => {
+                if self.discovery.told.insert(reason.clone()) {
+                    self.skip_file(path, format!("{reason} (further ones are skipped without a word)"));
+                }
+            }
+            Err(Unread { reason, .. }) => self.skip_file(path, reason),
+        }
+        None
+    }
+
+    pub(super) fn skip_file(&mut self, path: &Path, reason: String) {
+        let path = path.to_string_lossy().into_owned();
+        self.skip(Skipped { kind: SkippedKind::Files, count: 1, path, reason, ..Skipped::default() });
+    }
+
+    pub(super) fn skip_process(&mut self, pid: u32, reason: String) {
+        let count = u64::from(pid != 0);
+        self.skip(Skipped { kind: SkippedKind::Processes, count, pid, reason, ..Skipped::default() });
+    }
+
+    /// Notes what was not noted before.
+    fn skip(&mut self, skipped: Skipped) {
+        if self.discovery.told.len() < MAX_PROBLEMS && self.discovery.told.insert(skipped_text(&skipped)) {
+            self.scan.skipped.push(skipped);
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Scan {
+        self.scan.outdated = self.discovery.known.take_outdated();
+        for path in self.discovery.known.take_parted() {
+            let reason = "a file that was the same changed, so it is attached to again: what it fires meanwhile is missing";
+            self.skip_file(Path::new(&path), reason.to_owned());
+        }
+        self.discovery.lookers.take_skipped().into_iter().for_each(|skipped| self.skip(skipped));
+        let told = &mut self.discovery.told;
+        self.forbidden.retain(|(pid, name)| told.insert(format!("forbidden {pid} {name}")));
+        if let Some(processes) = listed(&self.forbidden) {
+            let note = format!("{processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)");
+            self.scan.notes.push(note);
+        }
+        self.scan
+    }
+}
+
+/// Processes in words, the first few by id and name; `None` if there are none.
+fn listed(processes: &[(u32, String)]) -> Option<String> {
+    const MAX_LISTED: usize = 8;
+    let shown = processes.iter().take(MAX_LISTED).map(|(pid, name)| format!("{pid} ({})", escape(name)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match processes.len() {
+        0 => None,
+        1 => Some(format!("process {shown}")),
+        count if count <= MAX_LISTED => Some(format!("processes {shown}")),
+        count => Some(format!("processes {shown} and {} more", count - MAX_LISTED)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_named_unless_there_are_many() {
+        let some = |count: u32| (1..=count).map(|pid| (pid, format!("p{pid}\x1b"))).collect::<Vec<_>>();
+        assert_eq!(listed(&some(0)), None);
+        assert_eq!(listed(&some(1)).unwrap(), "process 1 (p1\\x1b)");
+        assert_eq!(listed(&some(2)).unwrap(), "processes 1 (p1\\x1b), 2 (p2\\x1b)");
+        assert!(listed(&some(10)).unwrap().ends_with(", 8 (p8\\x1b) and 2 more"));
+    }
+}

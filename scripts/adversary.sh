@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# What another user (uid 65534) may try against a recorder that is root. For each case a table row says whether the honest program
+# beside it was recorded completely, how long Ctrl-C took, the exit code, and what was said of the case.
+# usage: scripts/adversary.sh [--bin FOLDER] [CASE]...   default: all; quick: those of the gate
+#   CASE  fifo device search many room fuse overlay churn twin output squat flood names
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/scripts/install.sh"
+bin=$root/target/release
+quick='fifo device search many fuse overlay twin output squat names'
+all="$quick room churn flood"
+
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --bin) bin=$2; shift 2 ;;
+    *) sed -n '2,5p' "$0"; exit 2 ;;
+  esac
+done
+[[ $(id -u) == 0 ]] || exec sudo --preserve-env "${BASH_SOURCE[0]}" --bin "$bin" "$@"
+bin=$(realpath "$bin")
+cases=$*
+[[ $cases != quick ]] || cases=$quick
+cases=${cases:-$all}
+
+# Seconds until a case is given up, and for Ctrl-C; a loaded machine takes a while for both.
+limit=90 last=10
+work=$(mktemp -d)
+chmod 755 "$work"
+started=() recorder='' failed=0
+
+clean() {
+  # Not all may be there any more.
+  [[ -z $recorder ]] || kill -KILL "$recorder" 2>/dev/null || true
+  local pid
+  for pid in "${started[@]}"; do
+    # With what it has started itself, if it leads a group.
+    kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+  done
+  wait 2>/dev/null || true
+  started=() recorder=''
+}
+trap 'clean; rm -rf "$work"' EXIT
+
+# stranger COMMAND...: runs a command as another user, in its own folder.
+other=(setpriv --reuid=65534 --regid=65534 --clear-groups) as=("${other[@]}")
+stranger() { (cd "$place" && exec "${as[@]}" "$@"); }
+
+# begin COMMAND...: starts a program of the stranger that says "running", and waits for that. LATER: not waited for.
+begin() {
+  local said=$work/said.${#started[@]}
+  : >"$said"
+  # The process of this shell becomes it, the leader of a group, so that all of it can be ended.
+  (cd "$place" && exec setsid "${as[@]}" "$@") >"$said" 2>&1 &
+  started+=($!)
+  [[ -n ${LATER:-} ]] || await grep -q running "$said"
+}
+
+# await COMMAND...: waits until it succeeds.
+await() {
+  local until=$((SECONDS + limit))
+  until "$@"; do
+    ((SECONDS < until)) || { echo "$name: given up: $*" >&2; return 1; }
+    sleep 0.05
+  done
+}
+
+compile() { cc -O1 -o "$work/$1" "${@:3}" "$root/scripts/adversary/$2"; }
+
+# ---- Cases: NAME_before prepares, NAME_during happens while it is recorded.
+
+fifo_during() { stranger mkfifo pipe; LATER=1 begin env LD_PRELOAD="$place/pipe" "$work/waiting"; }
+device_during() { LATER=1 begin env LD_PRELOAD=/dev/zero LD_AUDIT=/dev/tty "$work/waiting"; }
+search_during() {
+  local names folders
+  names=$(seq -f 'l%.0f' -s: 15000)
+  folders=$(for n in $(seq 500); do printf '%s%s:' "$place" "$(printf '/.%.0s' $(seq $((n % 80 + 1))))"; done)
+  LATER=1 begin env LD_PRELOAD="${names:0:120000}" LD_LIBRARY_PATH="${folders:0:120000}" "$work/waiting"
+}
+many_before() {
+  compile crowd crowd.c -DCOUNT=4000
+  local n
+  for n in $(seq 17); do stranger cp "$work/crowd" "crowd$n"; begin "./crowd$n"; done
+}
+room_before() {
+  compile crowd crowd.c -DCOUNT=65000
+  local n
+  for n in $(seq 5); do stranger cp "$work/crowd" "crowd$n"; begin "./crowd$n"; done
+}
+served() {
+  mknod -m 666 "$place/fuse" c 10 229
+  stranger mkdir mnt
+  begin "${@:2}" "$work/silent" "$place/fuse" "$place/mnt" "$work/waiting" "$1"
+  # The server is the one that this shell started: what ran before it has become it.
+  kill -USR1 "${started[-1]}"
+}
+fuse_before() {
+  # As with user_allow_other: root mounts, and the file is for all.
+  as=(env)
+  served exe unshare -m
+  as=("${other[@]}")
+}
+overlay_before() { served overlay unshare -Urm; }
+churn_during() {
+  # shellcheck disable=SC2016
+  stranger timeout "$limit" sh -c 'for n in $(seq 1000); do cp "$0" c; ./c </dev/null >/dev/null; rm c; done' "$work/honest"
+}
+twin_before() {
+  mkdir "$work/below"
+  cp "$work/honest" "$work/below/honest"
+  honest=$work/below/honest
+  # shellcheck disable=SC2016
+  local script='mkdir -p up work over; mount -t overlay overlay -o "lowerdir=$0,upperdir=up,workdir=work" over &&
+    { over/honest </dev/zero & sleep 3600 | over/honest & while ! [ -e go ]; do sleep 0.05; done
+      touch over/honest; cp over/honest n; printf x >>n; cat n >over/new; mv over/new over/honest; sleep 3600 | over/honest; }'
+  begin unshare -Urm sh -c "$script" "$work/below"
+}
+twin_during() { stranger touch go; sleep 1; }
+output_before() { :; }
+names_before() {
+  stranger cp "$work/waiting" "$(printf 'a\033[2J\nb')"
+  begin "./$(printf 'a\033[2J\nb')"
+}
+flood_before() {
+  compile crowd crowd.c -DCOUNT=1 -DFLOOD
+  local n
+  for n in $(seq 4); do begin "$work/crowd"; done
+}
+
+# said NAME: what is to be said of a case, as a pattern; empty if nothing is missing.
+said() {
+  case $1 in
+    fuse | overlay) echo 'a file of app that did not answer in 2 s' ;;
+    search) echo 'too many places to look for its libraries' ;;
+    room) echo 'the files of its owner .uid 65534. may have' ;;
+  esac
+}
+
+# one NAME: a case, and its row.
+one() {
+  name=$1 place=$work/$1 honest=$work/honest
+  mkdir "$place"
+  chmod 777 "$place"
+  ! declare -F "${name}_before" >/dev/null || "${name}_before"
+  coproc target { exec "$honest" 2>/dev/null; }
+  local pid=$! status=0 begun took count problem='' options=()
+  exec {to}>&"${target[1]}" {from}<&"${target[0]}"
+  started+=("$pid")
+  read -r -t "$limit" -u "$from" _
+  [[ $name != squat ]] || squat
+  : >"$work/ready"
+  "$bin/tracer" record -f -e 'target:*' -o "$place/run.trace" --ready-fd 3 "${options[@]}" 3>"$work/ready" >/dev/null 2>"$work/errors" &
+  recorder=$!
+  await test -s "$work/ready"
+  echo 500 >&"$to" && read -r -t "$limit" -u "$from" _
+  ! declare -F "${name}_during" >/dev/null || "${name}_during"
+  [[ -z $(said "$name") ]] || await grep -q "$(said "$name")" "$work/errors"
+  echo 500 >&"$to" && read -r -t "$limit" -u "$from" _
+  begun=$(date +%s%N)
+  kill -INT "$recorder"
+  wait "$recorder" || status=$?
+  recorder=''
+  took=$((($(date +%s%N) - begun) / 1000000))
+  count=$(for file in "$place"/run*.trace; do [[ ! -O $file || -L $file || -p $file ]] || "$bin/tracer" replay "$file" 2>/dev/null; done |
+    grep -c "PID: *$pid].*target:hit" || true)
+  exec {to}>&- {from}<&-
+  clean
+  judge
+}
+
+# judge: prints the row of a case.
+judge() {
+  local expected='[03]' lost
+  [[ -z $(said "$name") ]] || expected=3
+  lost=$(sed -n 's/.* events, \([0-9]*\) lost.*/\1/p' "$work/errors" | head -n1)
+  # What a flood takes from others is counted, and said.
+  [[ $count == 1000 || $name == flood && ${lost:-0} -gt 0 && $status == 3 ]] || problem+=" honest program: $count of 1000;"
+  ((took <= last * 1000)) || problem+=" Ctrl-C took $took ms;"
+  [[ $status =~ ^$expected$ ]] || problem+=" exit code $status;"
+  ! grep -q $'\e' "$work/errors" || problem+=" escape sequences in messages;"
+  row "$count of 1000" "$took" "$status" "$(grep -E -m1 -o 'not recorded: .*' "$work/errors" | cut -c1-90 || true)"
+}
+
+row() {
+  printf '%-8s %-14s %8s ms  %4s  %s\n' "$name" "$1" "$2" "$3" "$4"
+  [[ -z ${problem:-} ]] || { echo "  FAILED:$problem"; sed 's/^/    /' "$work/errors"; failed=$((failed + 1)); }
+}
+
+# squat: the stranger takes the names that rotation would use.
+squat() {
+  chmod 1777 "$place"
+  stranger sh -c 'mkfifo run.1.trace; ln -s run.new run.2.trace; echo mine >run.3.trace'
+  options=(--rotate 300ms)
+}
+
+# output: the stranger puts a pipe and a link where the trace is to go; neither is written to.
+output() {
+  name=output place=$work/output
+  local status problem='' way
+  mkdir "$place"
+  chmod 1777 "$place"
+  stranger sh -c 'mkfifo pipe; ln -s new link'
+  for way in pipe link; do
+    status=0
+    timeout "$limit" "$bin/tracer" record -f --wait -e 'target:*' --duration 1s -o "$place/$way" 2>"$work/errors" >/dev/null || status=$?
+    [[ $status == 1 && ! -e $place/new ]] || problem+=" $way: exit code $status;"
+  done
+  row - - "$status" "$(cut -c1-90 "$work/errors" | head -n1)"
+}
+
+command -v setpriv >/dev/null
+compile honest honest.c
+compile waiting waiting.c
+compile silent silent.c
+chmod 755 "$work"/*
+printf '%-8s %-14s %11s  %4s  %s\n' case 'honest program' Ctrl-C exit 'said'
+for name in $cases; do
+  if [[ $name == output ]]; then output; else one "$name"; fi
+done
+echo "note: $(wc -w <<<"$cases") cases, $failed failed"
+[[ $failed == 0 ]]
