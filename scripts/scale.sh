@@ -88,7 +88,7 @@ measure() {
   fastest "$bin/tracer" info "$trace"
   printf '%-30s %7.1f ms   mark: 50\n' 'tracer info' "$ms"
   seq=$(($(truth last_seq trace) * 2 / 3))
-  fastest "$bin/tracer" replay --seq "$seq" "$trace"
+  fastest "$bin/tracer" replay --seq "$seq..$seq" "$trace"
   printf '%-30s %7.1f ms   mark: 50; %s events of seq %s\n' 'tracer replay --seq' "$ms" "$(lines)" "$seq"
   from=$((($(truth last_ns trace) - $(truth first_ns trace)) * 2 / 3000000))
   fastest "$bin/tracer" replay --from "${from}ms" --to "$((from + 1))ms" "$trace"

@@ -15,8 +15,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use mistake::{Mistake, report};
 pub(crate) use read::{
-    AnalyzeArgs, BudgetArgs, DiffArgs, InfoArgs, LogFormat, PercentileArg, ReplayArgs, ReportFormat,
-    TextFormat, TimeArg, VerifyArgs,
+    AnalyzeArgs, BudgetArgs, ColorArg, DiffArgs, InfoArgs, LogFormat, PercentileArg, ReplayArgs,
+    ReportFormat, TextFormat, TimeArg, VerifyArgs,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use record::{AttachArg, DoctorArgs, ListArgs, RecordArgs, names_and_files};

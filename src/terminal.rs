@@ -19,7 +19,12 @@ pub(crate) fn letters() -> Letters {
     if is_unicode { Letters::Unicode } else { Letters::Ascii }
 }
 
-/// Whether colours are wanted.
+/// Whether colours are wanted, and the terminal is one that may have them.
 pub(crate) fn has_colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()) && !is_dumb()
+}
+
+/// Whether the terminal can do no more than print letters, line by line.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }

@@ -3,6 +3,7 @@
 //! LineShare are made on several threads, share by share, and written in the order of the trace.
 
 mod json_line;
+mod life;
 mod lines;
 mod live;
 mod paced;

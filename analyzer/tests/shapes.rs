@@ -5,6 +5,7 @@ mod made;
 use made::{DOCUMENTED_LOG, log_of, pipeline_log, trace_of};
 use serde_json::Value;
 use tracer_analyzer::replay::{LogShape, TimeForm, replay_shaped};
+use tracer_analyzer::stage::{Key, ProbeName, Stage};
 use tracer_analyzer::{Error, Filter, Selection};
 use tracer_format::grammar::Moment;
 use tracer_format::{
@@ -12,16 +13,84 @@ use tracer_format::{
     WriterOptions,
 };
 
-fn shaped(log: &str, shape: LogShape) -> String {
+fn shaped(log: &str, shape: LogShape<'_>) -> String {
+    filtered(log, &Filter::default(), shape)
+}
+
+fn filtered(log: &str, filter: &Filter, shape: LogShape<'_>) -> String {
     let bytes = trace_of(log);
     let trace = Trace::open(&bytes).unwrap();
     let mut out = Vec::new();
-    replay_shaped(&trace, &Selection::all(), shape, &mut out).unwrap();
+    replay_shaped(&trace, &Selection::new(filter, &trace).unwrap(), shape, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-fn lines(time: TimeForm, threads: bool, colours: bool) -> LogShape {
-    LogShape::Lines { time, threads, colours }
+fn lines(time: TimeForm, threads: bool, colours: bool) -> LogShape<'static> {
+    LogShape::Lines { time, threads, colours, life: None }
+}
+
+/// The life of buffer `key` in `log`, which the stages `total`, `work` and `send` are in.
+fn life(log: &str, key: &str) -> String {
+    let stage = |name: &str| {
+        let probe = |side: &str| ProbeName { provider: "p".to_owned(), probe: format!("{side}_{name}") };
+        Stage::new(name.to_owned(), probe("beg"), probe("end"), Key::seq())
+    };
+    let stages = ["total", "work", "send"].map(stage);
+    let filter = Filter { keys: Some(key.parse().unwrap()), ..Filter::default() };
+    let (time, threads, colours) = (TimeForm::Clock, false, false);
+    filtered(log, &filter, LogShape::Lines { time, threads, colours, life: Some(&stages) })
+}
+
+#[test]
+fn a_life_has_what_happened_between_the_events() {
+    let log = log_of(
+        "100:beg_total:0@1 110:beg_work:0@2 120:beg_total:1@1 800:end_work:0@2 900:beg_send:0@2 1250:end_total:0@3",
+    ) + "[            1255] Lost 7 events on CPU 1 since 1251\n"
+        + &log_of("1300:end_send:0@2 1400:beg_other:0@3 1500:beg_work:1@2")
+        + "[            1505] Lost 7 events on CPU 1 since 1501\n";
+    let expected = "\
+[             100] [PID:      1] a            p:beg_total                    | Seq: 0
+            10 ns  wait  total begin -> work, a (1) hands on to a (2)
+[             110] [PID:      2] a            p:beg_work                     | Seq: 0
+           690 ns  work  work
+[             800] [PID:      2] a            p:end_work                     | Seq: 0
+           100 ns  wait  work -> send
+[             900] [PID:      2] a            p:beg_send                     | Seq: 0
+           350 ns  wait  send begin -> total end, a (2) hands on to a (3)
+[            1250] [PID:      3] a            p:end_total                    | Seq: 0
+            50 ns  wait  total -> send end, a (3) hands on to a (2)
+[            1255] Lost 7 events on CPU 1 since 1251
+[            1300] [PID:      2] a            p:end_send                     | Seq: 0
+           100 ns  wait  end_send -> beg_other, a (2) hands on to a (3)
+[            1400] [PID:      3] a            p:beg_other                    | Seq: 0
+         1.300 us  in all: 7 events of 3 processes; work 690 ns (53 %), waits 610 ns (47 %)
+";
+    let found = life(&log, "0");
+    // Where events are missing stands before the event that comes after it.
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&found), sorted(expected), "{found}");
+    assert!(found.find("Lost 7").unwrap() < found.find("p:end_send ").unwrap());
+    // The log as it is stands in it.
+    let events: Vec<&str> = found.lines().filter(|line| line.contains("| Seq:")).collect();
+    let all: Vec<&str> = log.lines().filter(|line| line.ends_with("| Seq: 0")).collect();
+    assert_eq!(events, all);
+}
+
+#[test]
+fn a_life_says_where_a_number_may_be_of_several_buffers() {
+    let log = log_of("10:beg_work:5@1 20:beg_work:5@2 30:end_work:5@1 40:end_work:5@2");
+    let found = life(&log, "5");
+    assert!(found.contains("p:beg_work more than once: it went round, or several buffers have this number"));
+    assert_eq!(life(&log, "6"), "");
+    let one = life(&log_of("10:beg_work:5@1"), "5");
+    assert!(
+        one.ends_with("0 ns  in all: 1 event of 1 process; work 0 ns (0 %), waits 0 ns (0 %)\n"),
+        "{one}"
+    );
 }
 
 #[test]

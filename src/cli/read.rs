@@ -11,6 +11,7 @@ use tracer_analyzer::analysis::group::GroupBy;
 use super::select::{FilterArgs, StageArgs};
 
 #[derive(Debug, Args)]
+#[command(after_help = REPLAY_HELP)]
 pub(crate) struct ReplayArgs {
     /// Trace to read; - for standard input: what comes out of a pipe is printed as it comes
     pub(crate) file: PathBuf,
@@ -20,8 +21,7 @@ pub(crate) struct ReplayArgs {
     /// Print each event when it is due: 1 for the time that the recording took, 10 for a tenth of it
     #[arg(long, value_name = "TIMES", conflicts_with = "follow", value_parser = speed)]
     pub(crate) speed: Option<f64>,
-    /// Times of the lines: since the first event of the trace, as wall time (UTC), or since the line before, which with --seq N are the
-    /// waits of one buffer; lines have a colour for each process on a terminal, unless NO_COLOR is set
+    /// Times of the lines: since the first event of the trace, as wall time (UTC), or since the line before
     #[arg(long, value_name = "FORM", conflicts_with_all = ["follow", "speed"])]
     pub(crate) time: Option<TimeArg>,
     /// Show the thread of each event
@@ -31,9 +31,24 @@ pub(crate) struct ReplayArgs {
     /// are missing
     #[arg(long, value_name = "FORMAT", default_value = "log", conflicts_with_all = ["follow", "speed", "time", "threads"])]
     pub(crate) format: LogFormat,
+    /// A colour for each process; auto: on a terminal, where --time, --threads or one number of --seq ask for more than the log,
+    /// and NO_COLOR is not set
+    #[arg(long, value_name = "WHEN", default_value = "auto", conflicts_with_all = ["follow", "speed"])]
+    pub(crate) color: ColorArg,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+const REPLAY_HELP: &str = "\
+    --seq N, a number by itself, shows the life of one buffer: its events, and between them how long it was worked on or waited, and \
+    which process handed it on. --seq N..N prints its lines of the log alone.";
 
 /// What stands where the log has the time of the events' clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -5,9 +5,11 @@ mod follow;
 use std::io::{self, IsTerminal};
 
 use tracer_analyzer::replay::{LogShape, TimeForm};
+use tracer_analyzer::stage::{Stage, choose};
 use tracer_analyzer::{Selection, replay as analyzer_replay};
+use tracer_format::Definitions;
 
-use crate::cli::{LogFormat, ReplayArgs, TimeArg};
+use crate::cli::{ColorArg, LogFormat, ReplayArgs, TimeArg};
 use crate::done::Done;
 use crate::file::input::{Input, is_pipe};
 use crate::file::trace;
@@ -15,13 +17,16 @@ use crate::terminal::has_colours;
 
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let filter = (&args.filter).into();
-    let shape = shape(args);
-    if args.follow || (args.speed.is_none() && shape.is_none() && is_pipe(&args.file)) {
+    let is_life = is_life(args);
+    let is_log = shape(args, is_life.then_some(&[])).is_none();
+    if args.follow || (args.speed.is_none() && is_log && is_pipe(&args.file)) {
         return follow::follow(&args.file, &filter);
     }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&filter, &trace)?;
+    let stages = if is_life { stages(&trace.definitions) } else { Vec::new() };
+    let shape = shape(args, is_life.then_some(&stages));
     widen(&io::stdout());
     let mut out = io::stdout().lock();
     let outcome = match (args.speed, shape) {
@@ -48,8 +53,8 @@ fn widen(out: &io::Stdout) {
     let _ = (out, PIPE_BYTES);
 }
 
-/// The shape of the events, if it is not the log's.
-fn shape(args: &ReplayArgs) -> Option<LogShape> {
+/// The shape of the events, if it is not the log's; `stages` are those of one buffer, if that is what is asked for.
+fn shape<'s>(args: &ReplayArgs, stages: Option<&'s [Stage]>) -> Option<LogShape<'s>> {
     if args.format == LogFormat::Jsonl {
         return Some(LogShape::JsonLines);
     }
@@ -59,6 +64,24 @@ fn shape(args: &ReplayArgs) -> Option<LogShape> {
         Some(TimeArg::Delta) => TimeForm::Delta,
         None => TimeForm::Clock,
     };
-    let colours = io::stdout().is_terminal() && has_colours();
-    (args.time.is_some() || args.threads).then_some(LogShape::Lines { time, threads: args.threads, colours })
+    let is_shaped = args.time.is_some() || args.threads || stages.is_some();
+    let colours = match args.color {
+        ColorArg::Auto => is_shaped && io::stdout().is_terminal() && has_colours(),
+        ColorArg::Always => true,
+        ColorArg::Never => false,
+    };
+    (is_shaped || colours).then_some(LogShape::Lines { time, threads: args.threads, colours, life: stages })
+}
+
+/// Whether the life of one buffer is asked for.
+fn is_life(args: &ReplayArgs) -> bool {
+    let is_one = args.filter.seq.is_some_and(|seq| seq.is_one_number);
+    is_one && args.format == LogFormat::Log && !args.follow && args.speed.is_none()
+}
+
+/// The stages whose names the life of a buffer is told with. Keys do not matter: its number says which events are its.
+fn stages(definitions: &Definitions) -> Vec<Stage> {
+    // Without names of stages, it has those of probes.
+    let drafts = choose(&[], definitions).unwrap_or_default();
+    drafts.into_iter().map(|draft| draft.stage).collect()
 }

@@ -1,4 +1,5 @@
-//! The log for people: its times as they are asked for, threads, and a colour for each process; and as JSON lines for programs.
+//! The log for people: its times as they are asked for, threads, a colour for each process, and what happened between the events of
+//! one buffer; and as JSON lines for programs.
 
 use std::io::{self, Write};
 
@@ -6,10 +7,12 @@ use tracer_format::log::LogWriter;
 use tracer_format::{Batch, Columns, ProcessId, ThreadId, Trace};
 
 use super::json_line::JsonLines;
+use super::life::{LifeEvent, LifeLog};
 use super::{WRITE_BYTES, header};
 use crate::Result;
 use crate::select::clock::{WallClock, rfc3339};
 use crate::select::{Outcome, Selection};
+use crate::stage::Stage;
 
 /// What stands where the log has CLOCK_MONOTONIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub enum TimeForm {
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogShape {
+pub enum LogShape<'s> {
     /// As lines of the log, but for the time; with the thread of each event, and in a colour for each process, if that is asked for.
     Lines {
         /// The times.
@@ -35,6 +38,8 @@ pub enum LogShape {
         threads: bool,
         /// Whether processes have colours.
         colours: bool,
+        /// If the events are those of one buffer: the stages that it passes, to tell what happened between its events.
+        life: Option<&'s [Stage]>,
     },
     /// An object for each event, and for each place where events are missing.
     JsonLines,
@@ -47,13 +52,17 @@ pub enum LogShape {
 pub fn replay_shaped(
     trace: &Trace<'_>,
     selection: &Selection,
-    shape: LogShape,
+    shape: LogShape<'_>,
     out: &mut impl Write,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::of(trace, selection);
     let mut shaped = Shaped::new(trace, shape)?;
     if let Shaped::Lines(lines) = &mut shaped {
-        header(&mut lines.log, trace, out)?;
+        match lines.life {
+            None => header(&mut lines.log, trace, out)?,
+            // It is about one buffer, not about what there is.
+            Some(_) => header(&mut lines.log, trace, &mut io::sink())?,
+        }
     }
     let mut batches = trace.batches_where(|block| selection.wants(block));
     while let Some(batch) = batches.next() {
@@ -78,7 +87,10 @@ pub fn replay_shaped(
     }
     if let Shaped::Lines(lines) = &mut shaped {
         lines.log.finish(&trace.definitions, &mut lines.raw);
-        lines.shape(None);
+        lines.shape(None, None);
+        if let Some(life) = &lines.life {
+            lines.made.extend_from_slice(life.end(&trace.definitions).as_bytes());
+        }
     }
     shaped.write(0, out)?;
     out.flush()?;
@@ -86,14 +98,14 @@ pub fn replay_shaped(
 }
 
 /// What makes lines.
-enum Shaped {
-    Lines(Box<Lines>),
+enum Shaped<'s> {
+    Lines(Box<Lines<'s>>),
     Json(Box<JsonLines>),
 }
 
-impl Shaped {
-    fn new(trace: &Trace<'_>, shape: LogShape) -> Result<Self> {
-        let LogShape::Lines { time, threads, colours } = shape else {
+impl<'s> Shaped<'s> {
+    fn new(trace: &Trace<'_>, shape: LogShape<'s>) -> Result<Self> {
+        let LogShape::Lines { time, threads, colours, life } = shape else {
             return Ok(Self::Json(Box::new(JsonLines::new(trace))));
         };
         if time == TimeForm::Wall && trace.clocks.is_empty() {
@@ -111,6 +123,7 @@ impl Shaped {
             first_ns: trace.time_range().map_or(0, |(first_ns, _)| first_ns),
             before_ns: None,
             clocks: WallClock::of_hosts(trace),
+            life: life.map(|stages| LifeLog::new(stages, &trace.definitions)),
         })))
     }
 
@@ -135,7 +148,7 @@ impl Shaped {
     }
 }
 
-struct Lines {
+struct Lines<'s> {
     time: TimeForm,
     threads: bool,
     colours: bool,
@@ -146,6 +159,7 @@ struct Lines {
     first_ns: u64,
     before_ns: Option<u64>,
     clocks: Vec<WallClock>,
+    life: Option<LifeLog<'s>>,
 }
 
 /// The thread of an event, its number, and its process.
@@ -156,19 +170,34 @@ struct FiredBy {
     host: usize,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn event(&mut self, trace: &Trace<'_>, columns: &Columns, row: usize) {
         self.log.events(&trace.definitions, columns, row..row + 1, &mut self.raw);
-        self.shape(fired(trace, columns.thread[row]));
+        let fired = fired(trace, columns.thread[row]);
+        let (time_ns, site) = (columns.time_ns[row], columns.site[row]);
+        let passed = fired.map(|fired| LifeEvent { time_ns, site, process: fired.process });
+        let life = self.life.as_mut().zip(passed);
+        let between = life.and_then(|(life, passed)| life.pass(passed, &trace.definitions));
+        self.shape(fired, between.as_deref());
     }
 
-    /// Makes the raw lines others; the last is of the event that `fired`, if there is one.
-    fn shape(&mut self, fired: Option<FiredBy>) {
+    /// Makes the raw lines others; the last is of the event that `fired`, if there is one, and what was `between` stands before it.
+    fn shape(&mut self, fired: Option<FiredBy>, between: Option<&str>) {
+        // Where events are missing before the first of a buffer, or after its last, says nothing of it.
+        let is_left_out = self.life.is_some() && between.is_none();
         let raw = std::mem::take(&mut self.raw);
         let mut lines = raw.split_inclusive(|&byte| byte == b'\n').peekable();
         while let Some(line) = lines.next() {
-            let fired = fired.filter(|_| lines.peek().is_none());
-            if self.line(line, fired).is_none() {
+            let is_last = lines.peek().is_none();
+            if is_left_out && !(is_last && fired.is_some()) {
+                continue;
+            }
+            if let Some(between) = between.filter(|_| is_last) {
+                self.made.extend_from_slice(between.as_bytes());
+                self.made.push(b'\n');
+            }
+            let is_life = self.life.is_some();
+            if self.line(line, fired.filter(|_| is_last)).is_none() && !is_life {
                 self.made.extend_from_slice(line);
             }
         }

@@ -13,10 +13,12 @@ pub struct SeqRange {
     pub first: i128,
     /// Highest number.
     pub last: i128,
+    /// Whether it was written as one number, not as a range.
+    pub is_one_number: bool,
 }
 
 /// The numbers that the log can print.
-const ALL: SeqRange = SeqRange { first: i64::MIN as i128, last: u64::MAX as i128 };
+const ALL: SeqRange = SeqRange { first: i64::MIN as i128, last: u64::MAX as i128, is_one_number: false };
 
 /// `N`, `A..B` (both included), `A..` or `..B`.
 impl FromStr for SeqRange {
@@ -31,11 +33,12 @@ impl FromStr for SeqRange {
             if fits { Ok(number) } else { Err(wide()) }
         };
         let Some((first, last)) = text.split_once("..") else {
-            return number(text).map(|number| Self { first: number, last: number });
+            return number(text).map(|number| Self { first: number, last: number, is_one_number: true });
         };
         let range = Self {
             first: if first.trim().is_empty() { ALL.first } else { number(first)? },
             last: if last.trim().is_empty() { ALL.last } else { number(last)? },
+            is_one_number: false,
         };
         if range.first > range.last {
             return Err(malformed().because("the first is above the last"));
