@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Opens pages of `tracer report` in a browser, and compares every figure with `tracer analyze --format json`.
-// usage: node report.mjs PAGE.html ANALYSIS.json [SHOTS]     exit code 1 if something is wrong; SHOTS: begin of the names of pictures
+// usage: node report.mjs PAGE.html ANALYSIS.json [SHOTS]     exit code 1 if something is wrong; SHOTS: begin of the names of pictures,
+// of the first SHOT_HEIGHT lines of the page, or all of it
 import fs from 'node:fs';
 import path from 'node:path';
 import { withPage } from './browser.mjs';
@@ -56,6 +57,18 @@ await withPage(path.dirname(path.resolve(file)), async (page, url, errors) => {
   const worst = await page.$$eval('table.waterfall tbody tr', (rows) => rows
     .filter((row) => !row.cells[0].textContent.includes('median')).map((row) => Number(row.cells[1].dataset.v)));
   same('slowest', worst.slice(0, analysis.worst?.length ?? 0), (analysis.worst ?? []).map((slow) => slow.latency_ns));
+  // The tree of the stages by thread, a span for each percentile, and the slowest spans.
+  const cells = (table) => page.$$eval(`table.${table} tbody tr`, (rows) => rows.map((row) =>
+    [...row.cells].map((cell) => cell.dataset.v ?? cell.textContent)));
+  const nodes = analysis.tree?.nodes ?? [];
+  const figure = (value) => String(value ?? '-');
+  same('tree', (await cells('tree')).map((row) => row.slice(0, 7)), nodes.map((node) => [node.stage, node.spans, node.total_ns,
+    node.own_ns, node.latency_ns?.p50, node.latency_ns?.p99, node.latency_ns?.max].map(figure)));
+  same('spans for percentiles', await cells('examples'), nodes.filter((node) => node.examples).map((node) => [node.stage,
+    ...['p50', 'p90', 'p99', 'max'].map((name) => figure(node.examples[name].begin_ns))]));
+  const spans = (await cells('spans')).map(([stage, took, , tid, begin]) => [stage, took, tid, begin]);
+  same('slowest spans', spans, (analysis.tree?.worst ?? []).map(({ stage, span }) =>
+    [stage, span.latency_ns, span.tid, span.begin_ns].map(figure)));
   const verdict = await page.$eval('#verdict', (section) => section.textContent);
   const text = analysis.verdict?.text;
   if (text && analysis.verdict.kind !== 'none' && !verdict.includes(text)) wrong.push(`the verdict is not there: ${text}`);
@@ -98,9 +111,10 @@ await withPage(path.dirname(path.resolve(file)), async (page, url, errors) => {
     ['phone', 390, 'light', 'screen'], ['print', 1050, 'light', 'print']]) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme: scheme, media });
+    const clip = process.env.SHOT_HEIGHT ? { x: 0, y: 0, width, height: Number(process.env.SHOT_HEIGHT) } : undefined;
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) wrong.push(`${name}: the page is ${wide} wider than the window`);
-    if (shots) await page.screenshot({ path: `${shots}${name}.png`, fullPage: true });
+    if (shots) await page.screenshot({ path: `${shots}${name}.png`, fullPage: true, clip });
   }
   same('errors of the page', errors, []);
 });

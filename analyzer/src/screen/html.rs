@@ -15,6 +15,7 @@ mod parts;
 mod path;
 mod svg;
 mod text;
+mod threads;
 mod waterfall;
 
 pub use page::{MAX_BYTES, Recording, page};

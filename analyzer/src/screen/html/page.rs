@@ -7,7 +7,7 @@ use super::over_time::{Shade, over_time, shades};
 use super::parts::{left_out, lines, parts};
 use super::svg::put;
 use super::text::Limits;
-use super::{cdf, distribution, figures, path, waterfall};
+use super::{cdf, distribution, figures, path, threads, waterfall};
 use crate::analysis::Analysis;
 use crate::analysis::compare::Comparison;
 use crate::analysis::diagnosis::Diagnosis;
@@ -70,7 +70,7 @@ fn sections(
     }
     sections.push(("path", "Where the time goes", where_time_goes(recording, report, limits)));
     sections.push(("figures", "Figures", figures::figures(&all, limits)));
-    sections.push(("slowest", "Slowest buffers", slowest(recording.analysis, limits)));
+    sections.push(slowest_section(recording.analysis, limits));
     sections.push(("plots", "Distributions, and over time", plots(&all, &shades, limits)));
     let info = recording.about;
     let is_loss = |part: &Part| matches!(part, Part::Table(table) if LOSS.contains(&table.title));
@@ -85,7 +85,7 @@ fn sections(
 /// Titles of tables about what is missing.
 const LOSS: [&str; 4] = ["Not complete", "Gaps", "Not recorded", "Damage"];
 /// Titles of tables of which the page has its own.
-const OWN: [&str; 3] = ["Stages", "Hand-offs", "Slowest"];
+const OWN: [&str; 4] = ["Stages", "Hand-offs", "Slowest", "Threads"];
 
 fn verdict(recording: &Recording<'_>, report: &Report, limits: Limits) -> String {
     let is_said = |part: &Part| !matches!(part, Part::Table(_));
@@ -107,7 +107,7 @@ fn where_time_goes(recording: &Recording<'_>, report: &Report, limits: Limits) -
         out.push_str(r#"<p class="below">Columns are programs, boxes stages, arrows waits; each with its median / 99th percentile and its share of the time of a buffer in the middle.</p>"#);
     }
     let is_here = |part: &Part| matches!(part, Part::Table(table) if !LOSS.contains(&table.title) && !OWN.contains(&table.title));
-    out + &parts(report, limits, is_here)
+    out + &parts(report, limits, is_here) + &threads::tree(recording.analysis, limits)
 }
 
 /// Paths that are drawn.
@@ -118,8 +118,11 @@ fn paths(analysis: &Analysis) -> impl Iterator<Item = &Diagnosis> {
     first.chain(others).take(MOST)
 }
 
-fn slowest(analysis: &Analysis, limits: Limits) -> String {
-    paths(analysis).map(|path| waterfall::waterfalls(path, limits)).collect()
+/// The slowest buffers of the paths, and the slowest spans of threads.
+fn slowest_section(analysis: &Analysis, limits: Limits) -> (&'static str, &'static str, String) {
+    let buffers: String = paths(analysis).map(|path| waterfall::waterfalls(path, limits)).collect();
+    let title = if buffers.is_empty() { "Slowest spans" } else { "Slowest buffers" };
+    ("slowest", title, buffers + &threads::slowest(analysis, limits))
 }
 
 const READING: &str = r#"<p class="below">How long: bars are counts on a logarithmic axis, the line is the share that took no longer. When: the latencies in slices of the time. How many: how many are under way at once. Shades are <span class="swatch stall"></span>stalls and <span class="swatch gap"></span>times in which events were lost. The pointer, or the arrow keys on a plot, show the values.</p>"#;

@@ -9,7 +9,7 @@ use crate::report::{Align, latency};
 /// Width of a bar, in its own units.
 const WIDTH: f64 = 400.0;
 /// Colours of steps that are work; later ones begin again.
-const COLOURS: usize = 6;
+pub(super) const COLOURS: usize = 6;
 
 /// A buffer: what its row begins with, how long it took, its steps, and why.
 struct Row<'a> {
