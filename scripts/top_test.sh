@@ -139,6 +139,11 @@ runs "$tracer top"
 shows '^awe  '
 pkill -TERM -P "$("${tmux[@]}" list-panes -t top -F '#{pane_pid}')" -x tracer
 is_free
+runs "$tracer top"
+shows '^awe  '
+pkill -QUIT -P "$("${tmux[@]}" list-panes -t top -F '#{pane_pid}')" -x tracer
+is_free
+has 'left 131'
 runs "$tracer top -- sh -c 'echo hello from the command; exit 7'"
 shows 'ended'
 hides 'hello from'
@@ -155,4 +160,26 @@ keys C-c
 is_free
 "$tracer" top "$work/kept.trace" 2>"$work/error" >/dev/null && exit 1
 [[ $(wc -l <"$work/error") == 1 ]] && grep -q -- '--batch' "$work/error"
+
+# Five hundred stages; and a terminal that only prints lines.
+for at in 1 2 3 4; do
+  for n in {1..500}; do
+    for side in beg end; do
+      [[ $side == beg ]] && time=$((at * 1000000 + n * 100)) || time=$((at * 1000000 + n * 100 + 50))
+      echo "[$time] [PID: 7] app app:${side}_stage$n | Seq: $at"
+    done
+  done
+done | "$tracer" import - -o "$work/wide.trace" 2>/dev/null
+runs "$tracer top --speed 1000 wide.trace"
+shows 'ended' '^stage1 ' '^ENDED'
+keys NPage NPage NPage
+hides '^stage1 '
+shows '^stage1[5-9] '
+keys / stage499 Enter
+shows '^stage499 '
+keys q
+is_free
+runs "TERM=dumb $tracer top wide.trace"
+shows 'left 2'
+has 'can only print lines'
 [[ $("$tracer" top --batch -n 2 --interval 200ms | grep -c '^stage ') == 2 ]]

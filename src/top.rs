@@ -26,6 +26,7 @@ use tracer_analyzer::screen::live::Given;
 use tracer_analyzer::stage::Draft;
 
 use crate::cli::{LookArgs, Mistake};
+use crate::terminal::is_dumb;
 
 /// What is to be looked at.
 pub(crate) fn given(look: &LookArgs, filter: Filter, stages: Vec<Draft>) -> Given {
@@ -35,10 +36,13 @@ pub(crate) fn given(look: &LookArgs, filter: Filter, stages: Vec<Draft>) -> Give
 
 /// Refuses to draw where there is no terminal.
 fn check(look: &LookArgs) -> Result<(), Mistake> {
-    if look.batch || io::stdout().is_terminal() {
-        return Ok(());
-    }
-    Err(Mistake(
-        "standard output is no terminal, on which stages could be drawn; --batch prints tables".to_owned(),
-    ))
+    let wrong = match io::stdout().is_terminal() {
+        _ if look.batch => return Ok(()),
+        false => "standard output is no terminal, on which stages could be drawn; --batch prints tables",
+        true if is_dumb() => {
+            "the terminal (TERM) can only print lines, so stages cannot be drawn on it; --batch prints tables"
+        }
+        true => return Ok(()),
+    };
+    Err(Mistake(wrong.to_owned()))
 }

@@ -95,6 +95,12 @@ impl TakenTerminal {
         signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
         self.enter()
     }
+
+    /// Ends this process as `signal` does, with the terminal as it was.
+    pub(super) fn die(&mut self, signal: i32) -> io::Result<()> {
+        leave(&mut self.file);
+        signal_hook::low_level::emulate_default_handler(signal)
+    }
 }
 
 impl Drop for TakenTerminal {
@@ -124,4 +130,43 @@ fn restore_before_panics() {
             before(panic);
         }));
     });
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set where the test runs itself on a terminal of its own.
+    const ON_TERMINAL: &str = "TRACER_TEST_ON_TERMINAL";
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if std::env::var_os(ON_TERMINAL).is_some() {
+            let terminal = File::options().read(true).write(true).open("/dev/tty").expect("a terminal");
+            let screen = TakenTerminal::take(terminal).expect("it is taken");
+            std::thread::spawn(|| panic!("this is the panic")).join().expect_err("it panics");
+            // What is dropped gives the terminal back as well; this is about what a panic does.
+            std::mem::forget(screen);
+            return;
+        }
+        let own = std::env::current_exe().expect("this test has a file");
+        let test = "top::screen::tests::a_panic_gives_the_terminal_back";
+        let typed = format!("'{}' --exact {test} --nocapture 2>&1; stty -a", own.display());
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &typed, "/dev/null"]);
+        let output = script.env(ON_TERMINAL, "1").output().expect("script runs");
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
+        assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "{shown:?}");
+        assert!(
+            at("\u{1b}[?25h") < at("this is the panic"),
+            "it is free before the panic is told: {shown:?}"
+        );
+        let settings: Vec<&str> = shown.split_whitespace().collect();
+        for setting in ["icanon", "echo", "opost"] {
+            assert!(settings.contains(&setting), "{setting}: {shown:?}");
+        }
+    }
 }
