@@ -5,9 +5,14 @@ pub mod chrome;
 pub mod ctf;
 pub mod perfetto;
 
+mod buffers;
 mod canvas;
+mod count;
+mod lanes;
 mod layout;
 mod on_threads;
+mod order;
+mod overview;
 mod tracks;
 
 use tracer_format::{Gap, Trace};
@@ -22,6 +27,30 @@ pub enum Probes {
     Drawn,
     /// Stages, hand-offs, irregular ends and loss are, events are not.
     LeftOut,
+}
+
+/// Where complete spans are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanPlace {
+    /// On their threads; beside them where they overlap.
+    Threads,
+    /// On a track for each buffer, those of stages whose key is that of a buffer.
+    Buffers,
+}
+
+/// What is drawn, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawn {
+    /// The events.
+    pub probes: Probes,
+    /// The spans.
+    pub spans: SpanPlace,
+}
+
+impl From<Probes> for Drawn {
+    fn from(probes: Probes) -> Self {
+        Self { probes, spans: SpanPlace::Threads }
+    }
 }
 
 /// When the picture begins: at the first event or loss that is selected, CLOCK_MONOTONIC ns; 0 if there is neither.

@@ -10,9 +10,9 @@ use packets::{Value, fields, text_of};
 use proptest::prelude::*;
 use tracer_analyzer::analysis::{Analysis, analyze};
 use tracer_analyzer::pair::{Class, HandOff, Sink, Span};
-use tracer_analyzer::picture::Probes;
 use tracer_analyzer::picture::perfetto::export;
-use tracer_analyzer::select::Selection;
+use tracer_analyzer::picture::{Drawn, Probes, SpanPlace};
+use tracer_analyzer::select::{Filter, Selection};
 use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
 
@@ -55,6 +55,8 @@ struct Viewed {
     slices: Vec<Slice>,
     /// Slices that a flow goes from and to.
     flows: Vec<(usize, usize)>,
+    /// Points of counters: track, time, value.
+    points: Vec<(u64, u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,10 @@ fn view(trace: &[u8]) -> Viewed {
     let mut last_of_flow: HashMap<u64, usize> = HashMap::new();
     for (time_ns, numbers, flows) in events {
         let (kind, track) = (numbers[&9], numbers[&11]);
+        if kind == 4 {
+            viewed.points.push((track, time_ns, numbers[&30]));
+            continue;
+        }
         let stack = open.entry(track).or_default();
         if kind == 2 {
             viewed.slices[stack.pop().expect("an end has a begin")].end_ns = time_ns;
@@ -133,10 +139,45 @@ fn compare(log: &str) {
     assert_eq!(of(3).count(), points, "irregular ends");
     assert_eq!(of(5).count() as u64, analysis.outcome.gaps, "gaps");
     assert_eq!(viewed.flows.len(), found.hand_offs.len(), "hand-offs");
+    compare_counters(&viewed, &found);
     for &(from, to) in &viewed.flows {
         assert_ne!(from, to, "a flow goes somewhere");
         assert!([from, to].iter().all(|&slice| [2, 4].contains(&viewed.slices[slice].category)));
     }
+}
+
+/// Fails if the values of the counters are not those of a model: for each stage and each way between stages, all changes.
+fn compare_counters(viewed: &Viewed, found: &Found) {
+    let mut lasting: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
+    for span in found.spans.iter().filter(|span| span.class == Class::Complete) {
+        let ends = (span.begin.unwrap().time_ns, span.end.unwrap().time_ns);
+        lasting.entry(format!("{}", span.stage)).or_default().push(ends);
+    }
+    for hand_off in &found.hand_offs {
+        let ends = (hand_off.left.time_ns, hand_off.arrived.time_ns);
+        lasting.entry(format!("{:?}", (hand_off.from, hand_off.to))).or_default().push(ends);
+    }
+    let mut expected: Vec<Vec<(u64, u64)>> = Vec::new();
+    for all in lasting.values() {
+        let mut times: Vec<u64> = all.iter().filter(|it| it.0 < it.1).flat_map(|it| [it.0, it.1]).collect();
+        times.sort_unstable();
+        let count = |at: u64| all.iter().filter(|it| it.0 <= at && at < it.1).count() as u64;
+        let mut points: Vec<(u64, u64)> = times.into_iter().map(|at| (at, count(at))).collect();
+        points.dedup_by_key(|point| point.1);
+        if !points.is_empty() {
+            expected.push(points);
+        }
+    }
+    let mut shown: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    for &(track, time_ns, value) in &viewed.points {
+        shown.entry(track).or_default().push((time_ns, value));
+    }
+    // A counter begins with the trace, at 0 if nothing is under way then.
+    let from_first = |points: Vec<(u64, u64)>| points.into_iter().skip_while(|point| point.1 == 0).collect();
+    let mut shown: Vec<Vec<(u64, u64)>> = shown.into_values().map(from_first).collect();
+    shown.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(shown, expected, "counters");
 }
 
 #[test]
@@ -177,5 +218,65 @@ proptest! {
         });
         let words: String = words.collect();
         compare(&log_of(&words));
+    }
+}
+
+#[test]
+fn a_track_for_each_buffer_has_all_of_its_stages() {
+    let bytes = trace_of(&pipeline_log());
+    let trace = Trace::open(&bytes).unwrap();
+    let drafts = choose(&[], &trace.definitions).unwrap();
+    let stages: Vec<Stage> = drafts.into_iter().map(|draft| draft.stage).collect();
+    let export_by = |spans, stages: &[Stage]| {
+        let mut out = Vec::new();
+        let drawn = Drawn { probes: Probes::Drawn, spans };
+        export(&trace, &Selection::all(), stages, drawn, &mut out).map(|_| out)
+    };
+    let [by_thread, by_buffer] =
+        [SpanPlace::Threads, SpanPlace::Buffers].map(|place| export_by(place, &stages).unwrap());
+    let slices = |trace: &[u8]| {
+        let viewed = view(trace);
+        let mut all: Vec<(u64, u64)> = viewed
+            .slices
+            .iter()
+            .filter(|slice| slice.category == 2)
+            .map(|it| (it.begin_ns, it.end_ns))
+            .collect();
+        all.sort_unstable();
+        (all, viewed.flows.len())
+    };
+    assert_eq!(slices(&by_thread), slices(&by_buffer));
+    let text = text_of(&by_buffer);
+    let tracks: Vec<&str> =
+        text.lines().filter_map(|line| line.split("name: \"buffer ").nth(1)?.split('"').next()).collect();
+    let mut buffers: Vec<&str> = tracks.clone();
+    buffers.sort_unstable();
+    buffers.dedup();
+    assert_eq!(buffers, ["0", "1", "2", "3"]);
+    // The whole is beside its parts.
+    assert!(tracks.len() > buffers.len(), "{tracks:?}");
+    let by_thread: Vec<Stage> =
+        ["work = p:beg_work -> p:end_work by tid"].map(|text| text.parse().unwrap()).to_vec();
+    let error = export_by(SpanPlace::Buffers, &by_thread).unwrap_err();
+    assert!(error.to_string().contains("no stage has a key of its buffers"), "{error}");
+}
+
+#[test]
+fn too_many_buffers_have_no_tracks() {
+    let log: String = (0..1001)
+        .map(|key| log_of(&format!("{}:beg_a:{key} {}:end_a:{key}", 10 * key + 1, 10 * key + 5)))
+        .collect();
+    for (seq, is_refused) in [("0..999", false), ("0..1000", true)] {
+        let bytes = trace_of(&log);
+        let trace = Trace::open(&bytes).unwrap();
+        let stages = ["a = p:beg_a -> p:end_a by seq"].map(|text| text.parse::<Stage>().unwrap());
+        let filter = Filter { keys: Some(seq.parse().unwrap()), ..Filter::default() };
+        let selection = Selection::new(&filter, &trace).unwrap();
+        let drawn = Drawn { probes: Probes::LeftOut, spans: SpanPlace::Buffers };
+        let written = export(&trace, &selection, &stages, drawn, &mut Vec::new());
+        assert_eq!(written.is_err(), is_refused, "{seq}");
+        if let Err(error) = written {
+            assert!(error.to_string().starts_with("more than 1000 buffers are selected"), "{error}");
+        }
     }
 }

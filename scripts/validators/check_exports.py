@@ -17,6 +17,13 @@ import pyarrow.parquet
 from google.protobuf.unknown_fields import UnknownFieldSet
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
 
+# Points of the counters of stages that are not the number of the stage's slices at that moment.
+WRONG_COUNTERS = """
+    with points as (select replace(substr(track.name, 12), ' buffers', '') as stage, counter.ts, value from counter join track on track.id = track_id
+      where track.name like 'in flight: %'),
+    compared as (select value, (select count(*) from slice where category = 'stage' and slice.name = stage
+      and slice.ts <= points.ts and points.ts < slice.ts + slice.dur) as n from points)
+    select sum(value != n) as n, count(*) as points from compared"""
 HERE = pathlib.Path(__file__).parent
 CLASSES = ("complete", "open", "orphan_end", "repeated_begin", "repeated_end", "inverted")
 EVENT = re.compile(r"\[ *\d+\] \[PID: *\d+\] .*? (\S+:\S+) +\| Seq: ")
@@ -33,7 +40,7 @@ def run(*command):
 def expected(tracer, trace):
     """What tracer counts: events per probe, spans per stage and class, arrows between stages, lost events."""
     lines = run(tracer, "replay", trace).splitlines()
-    analysis = json.loads(run(tracer, "analyze", trace, "--format", "json"))
+    analysis = json.loads(run(tracer, "analyze", trace, "--worst", "10", "--format", "json"))
     probes = {f"{p['provider']}:{p['probe']}": p["events"] for p in analysis["probes"] if p["events"]}
     replayed = dict(collections.Counter(m[1] for m in map(EVENT.match, lines) if m))
     if replayed != probes:
@@ -49,6 +56,7 @@ def expected(tracer, trace):
         "irregular": {name: n for name, n in points.items() if not name.endswith(": complete")},
         "arrows": sum(hand_off["count"] for hand_off in analysis["hand_offs"]),
         "lost": analysis["loss"]["lost"],
+        "slowest": [slow["latency_ns"] for slow in analysis.get("worst") or []],
     }
 
 
@@ -61,6 +69,8 @@ def perfetto(file, args="args"):
         "irregular": by_name.format("irregular"),
         "arrows": "select count(*) as n from flow",
         "lost": f"select sum(extract_arg(arg_set_id, '{args}.count')) as n from slice where category = 'loss'",
+        "slowest": "select dur from slice where category = 'slowest' order by dur desc",
+        "wrong_counters": WRONG_COUNTERS,
         "negative": "select count(*) as n from slice where dur < 0",
         "complaints": "select name, value from stats where severity in ('error', 'data_loss') and value > 0",
     }
@@ -69,7 +79,12 @@ def perfetto(file, args="args"):
     complaints = [f"{row['name']} = {row['value']}" for row in rows["complaints"]]
     if rows["negative"][0]["n"]:
         complaints.append(f"{rows['negative'][0]['n']} slices without an end")
+    if rows["wrong_counters"][0]["n"]:
+        complaints.append(f"{rows['wrong_counters'][0]['n']} points of counters are not the slices under way")
+    if (rows["wrong_counters"][0]["points"] or 0) == 0 and rows["stages"] and rows["arrows"][0]["n"]:
+        complaints.append("no counter has a point")
     found = {key: {row["name"]: row["n"] for row in rows[key]} for key in ("stages", "probes", "irregular")}
+    found |= {"slowest": [row["dur"] for row in rows["slowest"]]}
     return found | {key: rows[key][0]["n"] or 0 for key in ("arrows", "lost")}, complaints
 
 
@@ -174,6 +189,9 @@ def check(tracer, trace, folder):
     compare("Perfetto, of packets,", *perfetto(packets, "debug"))
     compare("Perfetto, of packets,", {}, same_slices(packets, table[0]))
     compare("Perfetto's schema", {}, unknown_fields(packets))
+    if wanted["slowest"]:
+        compare("Perfetto, of tracks of buffers,", *perfetto(export("buffers.pftrace", "--by-buffer"), "debug"))
+        compare("Perfetto, of JSON with tracks of buffers,", *perfetto(export("buffers.json", "--by-buffer")))
     if not differences:
         count = {key: sum(wanted[key].values()) for key in ("table", "stages")}
         print(f"note: {pathlib.Path(trace).name}: {count['table']} events, {count['stages']} slices, {wanted['arrows']} arrows;")

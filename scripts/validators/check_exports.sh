@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../install.sh"
+source "$here/../pipeline.sh"
 TRACER_VALIDATORS=$("$here/setup.sh")
 export TRACER_VALIDATORS
 python=$TRACER_VALIDATORS/python/bin/python
@@ -18,7 +19,7 @@ lossy() { "$@" 2>/dev/null || [[ $? == 3 ]]; }
 tracer=$1
 shift
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'stop_pipeline || true; rm -rf "$work"' EXIT
 # page NAME TRACE...: the page of the last trace, beside those before it, as a browser sees it.
 page() {
   local name=$1 trace=${*: -1}
@@ -31,6 +32,36 @@ page() {
 for trace; do
   page "$(basename "$trace" .trace)" "$trace"
 done
+
+# lose SECONDS FILE: a live recording of the pipeline at full speed, whose recorder stands still for so long while its small rings
+# run over.
+lose() {
+  local pid recorder
+  start_pipeline "$(dirname "$tracer")" --rate 0 --awe 20us --writing 5us
+  as_root "$tracer" record --ring-size 4K -o "$2" 2>"$work/live.err" &
+  recorder=$!
+  until pid=$(sed -n 's/^tracer: recording, PID \([0-9]*\),.*/\1/p' "$work/live.err") && [[ $pid ]]; do
+    kill -0 "$recorder" 2>/dev/null || { cat "$work/live.err" >&2; return 1; }
+    sleep 0.05
+  done
+  # Some that is whole, then a hole, then some that is whole.
+  sleep 0.3
+  as_root kill -STOP "$pid" && sleep "$1" && as_root kill -CONT "$pid"
+  sleep 0.3
+  as_root kill -INT "$pid"
+  lossy wait "$recorder"
+  stop_pipeline
+}
+
+for seconds in 0.2 1 5; do
+  lose "$seconds" "$work/live.trace"
+  lost=$(lossy "$tracer" info --format json "$work/live.trace" | "$python" -c 'import json, sys; print(json.load(sys.stdin)["loss"]["lost"])')
+  [[ $lost == 0 ]] || break
+  rm -f "$work/live.trace"
+done
+[[ $lost != 0 ]] || { echo "a recorder that stood still for $seconds s lost nothing" >&2; exit 1; }
+page live "$work/live.trace"
+echo "note: page of a live run that lost $lost events;"
 
 # Names with markup, quotes, letters from right to left.
 for key in {1..60}; do

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tracer_analyzer::picture::Probes;
+use tracer_analyzer::picture::{Drawn, Probes, SpanPlace};
 use tracer_analyzer::tables::dataset::{Date, Suite};
 
 use super::select::{FilterArgs, StageArgs};
@@ -35,7 +35,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     pub(crate) safe_csv: bool,
     #[command(flatten)]
-    pub(crate) probes: ProbesArg,
+    pub(crate) drawn: DrawnArgs,
 }
 
 /// A dataset to add to, instead of a file to write.
@@ -67,15 +67,21 @@ pub(crate) struct DatasetArgs {
 }
 
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct ProbesArg {
+pub(crate) struct DrawnArgs {
     /// Draw stages, hand-offs and loss, but not each event: the file is much smaller
     #[arg(long)]
     pub(crate) no_probes: bool,
+    /// A track for each buffer, instead of its stages on their threads; at most 1000 buffers
+    #[arg(long)]
+    pub(crate) by_buffer: bool,
 }
 
-impl ProbesArg {
-    pub(crate) fn shown(self) -> Probes {
-        if self.no_probes { Probes::LeftOut } else { Probes::Drawn }
+impl DrawnArgs {
+    pub(crate) fn drawn(self) -> Drawn {
+        Drawn {
+            probes: if self.no_probes { Probes::LeftOut } else { Probes::Drawn },
+            spans: if self.by_buffer { SpanPlace::Buffers } else { SpanPlace::Threads },
+        }
     }
 }
 
@@ -127,7 +133,7 @@ pub(crate) struct OpenArgs {
     #[command(flatten)]
     pub(crate) stages: StageArgs,
     #[command(flatten)]
-    pub(crate) probes: ProbesArg,
+    pub(crate) drawn: DrawnArgs,
     /// Print the address, and leave it to you to open it
     #[arg(long)]
     pub(crate) no_browser: bool,

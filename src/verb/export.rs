@@ -81,13 +81,13 @@ fn write(
         TableArg::Spans => Rows::Spans(&stages),
     };
     let inputs: Vec<&Path> = args.stages.stages_file.iter().map(PathBuf::as_path).chain([file]).collect();
-    let probes = args.probes.shown();
+    let drawn = args.drawn.drawn();
     warn_if_huge((args, &target.output), format, trace.events(), !stages.is_empty());
     let output = Output::create(&target.output, target.force, &inputs)?;
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
-        ExportFormat::Chrome => chrome::export(trace, &selection, &stages, probes, &mut out),
-        ExportFormat::Perfetto => perfetto::export(trace, &selection, &stages, probes, &mut out),
+        ExportFormat::Chrome => chrome::export(trace, &selection, &stages, drawn, &mut out),
+        ExportFormat::Perfetto => perfetto::export(trace, &selection, &stages, drawn, &mut out),
         ExportFormat::Parquet => tables::write(trace, &selection, rows, Format::Parquet, &mut out),
         ExportFormat::Arrow => tables::write(trace, &selection, rows, Format::Arrow, &mut out),
         ExportFormat::Csv => {
@@ -112,12 +112,12 @@ fn warn_if_huge((args, output): (&ExportArgs, &Path), format: ExportFormat, even
         ExportFormat::Perfetto => (42, 43),
         _ => return,
     };
-    let drawn = if args.probes.no_probes { 0 } else { of_event };
+    let drawn = if args.drawn.no_probes { 0 } else { of_event };
     let bytes_per_event = drawn + if has_stages { of_stages } else { 0 };
     let bytes = events.saturating_mul(bytes_per_event);
     if bytes >= HUGE_BYTES {
         let megabytes = bytes / 1_000_000;
-        let less = if args.probes.no_probes {
+        let less = if args.drawn.no_probes {
             "-e, --seq, --from and --to"
         } else {
             "--no-probes, -e, --seq, --from and --to"
@@ -137,11 +137,10 @@ fn refuse_parts(args: &ExportArgs) -> Result<(), Mistake> {
         let text = "--dataset takes whole traces; make a part one with tracer cut";
         return Err(Mistake(text.to_owned()));
     }
-    let is_other =
-        args.format.is_some() || args.table != TableArg::Events || args.safe_csv || args.probes.no_probes;
+    let is_drawn = args.drawn.no_probes || args.drawn.by_buffer;
+    let is_other = args.format.is_some() || args.table != TableArg::Events || args.safe_csv || is_drawn;
     if is_other {
-        let text =
-            "--dataset has all tables, as Parquet: --format, --table, --safe-csv and --no-probes go with -o";
+        let text = "--dataset has all tables, as Parquet: --format, --table, --safe-csv, --no-probes and --by-buffer go with -o";
         return Err(Mistake(text.to_owned()));
     }
     Ok(())
@@ -167,8 +166,8 @@ fn format(args: &ExportArgs, output: &Path) -> Result<ExportFormat, Mistake> {
         return Err(Mistake("--safe-csv goes with csv".to_owned()));
     }
     let is_picture = matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto);
-    if !is_picture && args.probes.no_probes {
-        return Err(Mistake("--no-probes goes with json and pftrace".to_owned()));
+    if !is_picture && (args.drawn.no_probes || args.drawn.by_buffer) {
+        return Err(Mistake("--no-probes and --by-buffer go with json and pftrace".to_owned()));
     }
     let is_folder = format == ExportFormat::Ctf;
     if (is_picture || is_folder) && args.table != TableArg::Events {

@@ -82,7 +82,7 @@ fn export(args: &OpenArgs) -> anyhow::Result<(File, Done)> {
     let selection = Selection::new(&(&args.filter).into(), &trace)?;
     let Chosen { stages, refused, .. } = stages::of(&args.stages, &trace, &selection)?;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
-    let outcome = perfetto::export(&trace, &selection, &stages, args.probes.shown(), &mut out)?;
+    let outcome = perfetto::export(&trace, &selection, &stages, args.drawn.drawn(), &mut out)?;
     let done = trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused));
     Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?, done))
 }

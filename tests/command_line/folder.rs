@@ -48,7 +48,7 @@ fn options_that_say_nothing_of_a_folder_are_refused() {
     stdout(&folder.tracer(&["import", "log", "-o", "s.trace"]), 0);
     for (options, expected) in [
         (&["-o", "-"][..], "ctf is a folder, expected its name instead of -"),
-        (&["-o", "x", "--no-probes"], "--no-probes goes with json and pftrace"),
+        (&["-o", "x", "--no-probes"], "--no-probes and --by-buffer go with json and pftrace"),
         (&["-o", "x", "--table", "spans"], "--table goes with parquet, arrow and csv"),
         (
             &["-o", "x", "--preset", "ruby"],

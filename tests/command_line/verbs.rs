@@ -139,8 +139,13 @@ fn a_replay_takes_other_times_and_json_and_is_the_log_without() {
     let trace = imported(&folder);
     let run = |args: &[&str]| stdout(&folder.tracer(&[&["replay", &trace], args].concat()), 0);
     assert_eq!(run(&[]), LOG);
-    let waits = run(&["--time", "delta", "--seq", "1"]);
+    let waits = run(&["--time", "delta", "--seq", "1..1"]);
     assert!(waits.contains("[    +0.000001500] [PID:     17] worker       demo:end_work"), "{waits}");
+    let life = run(&["--seq", "1"]);
+    assert!(life.contains("\n         1.500 us  work  work\n["), "{life}");
+    assert!(!run(&["--color", "never", "--seq", "1"]).contains('\u{1b}'));
+    assert!(run(&["--color", "always"]).contains("\u{1b}[31m"));
+    assert_eq!(run(&["--color", "never"]), LOG);
     assert_eq!(run(&["--format", "jsonl"]).lines().count(), 3);
     assert!(run(&["--threads"]).contains("[PID:     18] [TID:     18] worker"));
     // What is piped in is read to its end first.
@@ -342,5 +347,5 @@ fn probes_are_left_out_of_pictures_and_of_nothing_else() {
     assert!(events(&all) > 0 && events(&few) == 0 && few.len() > 1000);
     let refused = export(&["parquet", "--no-probes"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert_eq!(stderr(&refused), "tracer: --no-probes goes with json and pftrace\n");
+    assert_eq!(stderr(&refused), "tracer: --no-probes and --by-buffer go with json and pftrace\n");
 }

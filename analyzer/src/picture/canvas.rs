@@ -6,10 +6,15 @@ use std::ops::Range;
 
 use tracer_format::{Columns, DamagedRange, Gap, Maker, Trace};
 
+use super::buffers::BufferCount;
+use super::count::{CountWatch, Counter};
 use super::layout::{Layout, Shape};
-use super::{Probes, gap_name};
+use super::order::EdgeThreads;
+use super::overview::{Note, Overview, SLOWEST, overview};
+use super::{Drawn, Probes, SpanPlace, gap_name};
 use crate::Result;
-use crate::analysis::{MadeSink, Pass};
+use crate::analysis::diagnosis::{Watch, diagnose};
+use crate::analysis::{MadeSink, Pass, analyze};
 use crate::pair::{Class, Edge, HandOff, KeyTexts, Point, Sink, Span};
 use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
@@ -24,6 +29,12 @@ pub(super) trait Brush: Sync {
 pub(super) trait Canvas {
     /// Takes events that a [`Brush`] drew.
     fn events(&mut self, drawn: &[u8]) -> io::Result<()>;
+
+    /// Draws what is to be looked at first.
+    fn note(&mut self, note: &Note) -> io::Result<()>;
+
+    /// Draws how many there are of something.
+    fn counter(&mut self, counter: &Counter) -> io::Result<()>;
 
     /// Draws a complete span.
     fn slice(&mut self, slice: Slice) -> io::Result<()>;
@@ -46,6 +57,16 @@ pub(super) trait Canvas {
 pub(super) struct ShownKey {
     pub(super) value: KeyValue,
     pub(super) text: Option<String>,
+}
+
+impl ShownKey {
+    /// What the track of the buffer is called.
+    pub(super) fn buffer_name(&self) -> String {
+        match &self.text {
+            Some(text) => format!("buffer {text}"),
+            None => format!("buffer {}", self.value),
+        }
+    }
 }
 
 /// A complete span.
@@ -106,6 +127,51 @@ pub(super) struct Scene<'a, 'w> {
     pub(super) shapes: &'w [Shape],
     /// The ways between stages that will be drawn.
     pub(super) ways: &'w [(Edge, Edge)],
+    /// The place of each process, from 0 on.
+    pub(super) ranks: &'w [usize],
+    /// Lanes of the overview; without them and without counters there is none.
+    pub(super) lanes: &'w [&'static str],
+    pub(super) has_counters: bool,
+}
+
+impl Scene<'_, '_> {
+    pub(super) fn has_overview(&self) -> bool {
+        self.has_counters || !self.lanes.is_empty()
+    }
+}
+
+/// What the first walk over a trace finds.
+struct FirstLook {
+    layout: Layout,
+    ranks: Vec<usize>,
+    overview: Overview,
+    counters: Vec<Counter>,
+}
+
+/// Looks at all that is to be drawn, without drawing it.
+fn first_look(
+    (trace, selection): (&Trace<'_>, &Selection),
+    stages: &[Stage],
+    place: SpanPlace,
+) -> Result<FirstLook> {
+    let time_ns = selection.time_range(trace);
+    let layout = Layout::new(stages, trace.definitions.threads.len(), place);
+    let buffers = (place == SpanPlace::Buffers).then(|| BufferCount::new(stages));
+    let counts = CountWatch::new(stages, time_ns, trace.events());
+    let watch = Watch::new(stages, &trace.definitions, time_ns);
+    let mut sinks = ((layout, buffers), (EdgeThreads::new(stages.len()), (counts, watch)));
+    let analysis = analyze(trace, selection, stages, &mut sinks)?;
+    let ((layout, buffers), (threads, (counts, watch))) = sinks;
+    buffers.map_or(Ok(()), |buffers| buffers.check())?;
+    let diagnosis = diagnose(watch, &analysis, SLOWEST);
+    let paths = std::iter::once(&diagnosis).chain(&diagnosis.others);
+    let path: Vec<Edge> = paths.flat_map(|path| path.route.edges.iter().copied()).collect();
+    Ok(FirstLook {
+        layout,
+        ranks: threads.ranks(&trace.definitions, &path),
+        overview: overview(&diagnosis, time_ns),
+        counters: counts.counters(stages),
+    })
 }
 
 /// Draws the selected events of `trace` with `brush`, and what `stages` make of them on the canvas that `make` makes: what is
@@ -113,18 +179,28 @@ pub(super) struct Scene<'a, 'w> {
 pub(super) fn draw<'a, C: Canvas>(
     (trace, selection): (&'a Trace<'a>, &Selection),
     stages: &'a [Stage],
-    (brush, probes): (&impl Brush, Probes),
+    (brush, drawn): (&impl Brush, Drawn),
     make: impl FnOnce(Scene<'a, '_>) -> io::Result<C>,
 ) -> Result<Outcome> {
-    let pass = Pass { trace, selection, stages };
-    let mut layout = Layout::new(stages.len(), trace.definitions.threads.len());
-    pass.run(|| (), &mut layout)?;
+    let FirstLook { mut layout, ranks, overview, counters } =
+        first_look((trace, selection), stages, drawn.spans)?;
     let ways = layout.take_ways();
     let shapes = layout.shapes;
-    let canvas = make(Scene { trace, stages, shapes: &shapes, ways: &ways })?;
+    let mut canvas = make(Scene {
+        trace,
+        stages,
+        shapes: &shapes,
+        ways: &ways,
+        ranks: &ranks,
+        lanes: &overview.lanes,
+        has_counters: !counters.is_empty(),
+    })?;
+    overview.notes.iter().try_for_each(|note| canvas.note(note))?;
+    counters.iter().try_for_each(|counter| canvas.counter(counter))?;
     let texts = KeyTexts::new(stages, &trace.definitions);
     let mut drawing = Drawing { trace, shapes, texts, canvas, events: 0 };
-    let passed = pass.run(|| Painter { trace, selection, brush, probes }, &mut drawing)?;
+    let painter = || Painter { trace, selection, brush, probes: drawn.probes };
+    let passed = Pass { trace, selection, stages }.run(painter, &mut drawing)?;
     let outcome = passed.outcome(trace, selection, drawing.events);
     for range in &outcome.damage {
         let block = trace.blocks.iter().find(|block| block.offset == range.offset);

@@ -7,27 +7,35 @@
 //! - An event is an instant of category `probe` on a track beside its thread's. A begin or end that is part of no
 //!   complete span is one more instant there, of category `irregular`, named by its stage and class.
 //! - Lost events and damaged blocks are slices in a process of their own.
+//! - What to look at first is in another one: verdict, findings and slowest buffers are slices of categories of their names, and
+//!   how many are under way and wait are counters (`C`).
 //!
 //! Times are microseconds with three decimals since the first event or loss; the trace is walked twice and written as
 //! it is walked, so memory does not grow with it.
 
+mod overview;
 mod text;
 mod viewer_names;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use tracer_format::{Columns, ThreadId, Trace};
 
+use super::buffers::key_groups;
 use super::canvas::{Arrow, Brush, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::count::Counter;
+use super::lanes::Lanes;
 use super::layout::Shape;
+use super::overview::Note;
 use super::tracks::Tracks;
-use super::{Probes, start_ns};
+use super::{Drawn, start_ns};
 use crate::Result;
 use crate::pair::{Edge, Point, Side};
 use crate::select::clock::{anchors, realtime_ns, rfc3339};
 use crate::select::{Outcome, Selection};
-use crate::stage::Stage;
+use crate::stage::{KeyValue, Stage};
 use text::{Pieces, SitePiece, piece, push_id, push_json, push_key, push_micros};
 use viewer_names::ViewerNames;
 
@@ -38,21 +46,24 @@ const END: &[u8] = b"},\n";
 /// What stands between two.
 const SEPARATOR: &[u8] = b",\n";
 
-/// Writes the selected events of `trace`, unless `probes` leaves them out, and what `stages` make of them to `out`.
+/// Writes the selected events of `trace`, and what `stages` make of them, to `out`, as far as it is to be `drawn`.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the outcome.
+/// [`Error::Io`](crate::Error::Io) if `out` fails; [`Error::Missing`](crate::Error::Missing) if buffers cannot have tracks. Damage
+/// is no error: it is in the outcome.
 pub fn export<'a>(
     trace: &'a Trace<'a>,
     selection: &Selection,
     stages: &'a [Stage],
-    probes: Probes,
+    drawn: impl Into<Drawn>,
     out: &mut impl Write,
 ) -> Result<Outcome> {
     let start_ns = start_ns(trace, selection);
     let tracks = Tracks::new(&trace.definitions);
     let brush = JsonBrush::new(trace, &tracks, start_ns);
-    draw((trace, selection), stages, (&brush, probes), |plan| Chrome::new(plan, tracks, start_ns, out))
+    draw((trace, selection), stages, (&brush, drawn.into()), |scene| {
+        Chrome::new(scene, tracks, start_ns, out)
+    })
 }
 
 /// Draws events.
@@ -100,13 +111,18 @@ struct Chrome<'a, W> {
     tracks: Tracks,
     pieces: Pieces,
     start_ns: u64,
+    /// For each stage, those whose keys are the same; threads that stand for buffers by those and the key.
+    key_groups: Vec<Option<u32>>,
+    buffer_lanes: HashMap<(Option<u32>, KeyValue), Lanes>,
+    /// Threads that stand for lanes of the overview.
+    note_lanes: Vec<u32>,
     /// Number of the last asynchronous slice or flow.
     last_id: u64,
 }
 
 impl<'a, W: Write> Chrome<'a, W> {
-    fn new(plan: Scene<'a, '_>, tracks: Tracks, start_ns: u64, out: &'a mut W) -> io::Result<Self> {
-        let Scene { trace, stages, .. } = plan;
+    fn new(scene: Scene<'a, '_>, tracks: Tracks, start_ns: u64, out: &'a mut W) -> io::Result<Self> {
+        let Scene { trace, stages, .. } = scene;
         let mut chrome = Self {
             out,
             text: Vec::with_capacity(WRITE_BYTES * 2),
@@ -115,11 +131,20 @@ impl<'a, W: Write> Chrome<'a, W> {
             pieces: Pieces::new(&tracks, stages),
             tracks,
             start_ns,
+            key_groups: key_groups(stages),
+            buffer_lanes: HashMap::new(),
+            note_lanes: Vec::new(),
             last_id: 0,
         };
         chrome.put(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
-        ViewerNames { text: &mut chrome.text, out: chrome.out }.push(trace, &chrome.tracks)?;
+        ViewerNames { text: &mut chrome.text, out: chrome.out }.push(trace, (&chrome.tracks, scene.ranks))?;
+        chrome.begin_own(scene)?;
         Ok(chrome)
+    }
+
+    /// Says what a process or a thread is, as [`ViewerNames::say`] does.
+    fn say(&mut self, kind: &str, place: (u32, u32), args: &Value) -> io::Result<()> {
+        ViewerNames { text: &mut self.text, out: self.out }.say(kind, place, args)
     }
 
     /// Ends the event that was appended.
@@ -157,7 +182,7 @@ impl<'a, W: Write> Chrome<'a, W> {
     fn flow_end(&mut self, arrow: &Arrow, finish: bool, id: u64, time_ns: u64) -> io::Result<()> {
         let hand_off = &arrow.hand_off;
         let point = if finish { hand_off.arrived } else { hand_off.left };
-        let held = arrow.shapes[usize::from(finish)] == Shape::Async;
+        let held = arrow.shapes[usize::from(finish)] != Shape::OnThread;
         for step in 0..3 {
             let piece = self.pieces.hand_off(hand_off.from, hand_off.to, self.stages);
             match step {
@@ -206,9 +231,18 @@ impl<W: Write> Canvas for Chrome<'_, W> {
         self.out.write_all(drawn)
     }
 
+    fn note(&mut self, note: &Note) -> io::Result<()> {
+        self.push_note(note)
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.push_counter(counter)
+    }
+
     fn slice(&mut self, slice: Slice) -> io::Result<()> {
         let is_async = slice.shape == Shape::Async;
         let id = if is_async { self.next_id() } else { 0 };
+        let buffer = if slice.shape == Shape::OnBuffer { Some(self.buffer_lane(&slice)?) } else { None };
         for (side, time_ns) in [slice.begin.time_ns, slice.end.time_ns].into_iter().enumerate() {
             let piece = &self.pieces.stages[slice.stage as usize];
             if is_async {
@@ -223,7 +257,10 @@ impl<W: Write> Canvas for Chrome<'_, W> {
                 self.put(if slice.reordered { b",\"reordered\":true}" } else { b"}" });
             }
             // Both ends name the thread of the begin: an id is known in one process only.
-            self.put_place(slice.begin.thread, time_ns);
+            match buffer {
+                Some(place) => self.put_own_place(place, time_ns),
+                None => self.put_place(slice.begin.thread, time_ns),
+            }
             self.end_event()?;
         }
         Ok(())
@@ -273,8 +310,7 @@ impl<W: Write> Canvas for Chrome<'_, W> {
             self.put(&piece("loss", kind, missing.name, &id2));
             self.put(b",\"args\":");
             push_json(&mut self.text, &args);
-            self.put(format!(",\"pid\":{pid},\"tid\":{pid},\"ts\":").as_bytes());
-            push_micros(&mut self.text, time_ns.saturating_sub(self.start_ns));
+            self.put_own_place((pid, pid), time_ns);
             self.end_event()?;
         }
         Ok(())

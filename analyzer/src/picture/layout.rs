@@ -2,13 +2,16 @@
 //!
 //! Viewers drop slices that overlap on one thread without nesting. So a stage whose spans begin and end on different
 //! threads, or overlap others on their thread, is drawn asynchronously, all of it. So is one with a span of no length: no
-//! arrow finds it on a thread.
+//! arrow finds it on a thread. Where buffers have tracks, all stages with a key of buffers are drawn on those.
 
 use std::io;
 
+use super::SpanPlace;
+use super::buffers::key_groups;
 use super::on_threads::OnThreads;
-use crate::analysis::{EdgeMap, MadeSink};
+use crate::analysis::EdgeMap;
 use crate::pair::{Class, Edge, HandOff, Sink, Span};
+use crate::stage::Stage;
 
 /// How a stage is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(crate) enum Shape {
     OnThread,
     /// On a track of its own.
     Async,
+    /// On the track of its buffer, with other stages of the same key.
+    OnBuffer,
 }
 
 /// Learns the shapes from complete spans, which come in the order of their ends, and the ways between stages.
@@ -29,8 +34,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) fn new(stages: usize, threads: usize) -> Self {
-        let shapes = vec![Shape::OnThread; stages];
+    pub(crate) fn new(stages: &[Stage], threads: usize, place: SpanPlace) -> Self {
+        let on_buffer = |group: &Option<u32>| place == SpanPlace::Buffers && group.is_some();
+        let groups = key_groups(stages);
+        let shape = |group| if on_buffer(group) { Shape::OnBuffer } else { Shape::OnThread };
+        Self::of_shapes(groups.iter().map(shape).collect(), threads)
+    }
+
+    fn of_shapes(shapes: Vec<Shape>, threads: usize) -> Self {
         Self { shapes, on_threads: OnThreads::new(threads), ways: EdgeMap::default() }
     }
 
@@ -65,12 +76,6 @@ impl Sink for Layout {
     }
 }
 
-impl MadeSink<()> for Layout {
-    fn made(&mut self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tracer_format::ThreadId;
@@ -81,7 +86,7 @@ mod tests {
 
     /// Shapes of two stages after the spans `(stage, thread of the begin, begin, end)` on thread 0.
     fn shapes(spans: &[(u32, u32, u64, u64)]) -> [Shape; 2] {
-        let mut layout = Layout::new(2, 2);
+        let mut layout = Layout::of_shapes(vec![Shape::OnThread; 2], 2);
         for &(stage, thread, begin_ns, end_ns) in spans {
             let (begin, end) = (
                 Point { time_ns: begin_ns, thread: ThreadId(thread) },

@@ -6,18 +6,20 @@
 //! - A hand-off is one flow, from slice to slice; where a stage has tracks of its own, an instant of category `hand-off` on
 //!   the thread holds its end. A span that hands on to the same stage several times hands on to the first of them, and
 //!   that to the next.
-//! - An event is an instant of category `probe` on a track below its thread. A begin or end that is part of no complete span
+//! - An event is an instant of category `probe` on a track for its thread, in a group of its process. A begin or end that is part of no complete span
 //!   is one more instant there, of category `irregular`, named by its stage and class.
 //! - Lost events and damaged blocks are slices in a process of their own.
+//! - What to look at first is beside the processes: verdict, findings and slowest buffers are slices of categories of their names,
+//!   and how many are under way and wait are counters, whose values are absolute.
 //!
 //! Times are those of the trace, CLOCK_MONOTONIC ns; the clock anchors tie them to the calendar. All packets are one
 //! sequence, and not in order of time: viewers sort. The trace is walked twice and written as it is walked, so memory does
 //! not grow with it, but for the tracks of slices that overlap at one time.
 
 mod event;
-mod lanes;
 mod machine;
 mod names;
+mod overview;
 mod packet;
 mod track;
 mod wire;
@@ -27,24 +29,26 @@ use std::io::{self, Write};
 
 use tracer_format::{Columns, Trace};
 
+use super::buffers::key_groups;
 use super::canvas::{Arrow, Brush, Canvas, Instant, Missing, Scene, Slice, What, draw};
+use super::count::Counter;
+use super::lanes::Lanes;
 use super::layout::Shape;
-use super::tracks::Tracks;
-use super::{Probes, start_ns};
+use super::overview::Note;
+use super::tracks::{BUFFERS_RANK, LOSS_RANK, Tracks};
+use super::{Drawn, start_ns};
 use crate::Result;
 use crate::analysis::EdgeMap;
 use crate::pair::{Edge, HandOff, Point, Side};
 use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
 use event::{
-    Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_signed, push_string, push_track,
-    push_true, push_unsigned,
+    Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_named, push_signed, push_string,
+    push_track, push_true, push_unsigned,
 };
-use lanes::Lanes;
 use names::Interned;
 use packet::push_event;
-use track::{ProcessTrack, Uuids, push_lane, push_process};
-use wire::{push_text, push_uint};
+use track::{ChildOrder, ProcessTrack, Uuids, push_group, push_lane, push_process};
 
 /// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
 const WRITE_BYTES: usize = 1 << 18;
@@ -52,20 +56,21 @@ const WRITE_BYTES: usize = 1 << 18;
 /// Set in the ids of flows that are made of what both ends know, clear in those that are counted.
 const MADE: u64 = 1 << 63;
 
-/// Writes the selected events of `trace`, unless `probes` leaves them out, and what `stages` make of them to `out`.
+/// Writes the selected events of `trace`, and what `stages` make of them, to `out`, as far as it is to be `drawn`.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if `out` fails. Damage is no error: it is in the outcome.
+/// [`Error::Io`](crate::Error::Io) if `out` fails; [`Error::Missing`](crate::Error::Missing) if buffers cannot have tracks. Damage
+/// is no error: it is in the outcome.
 pub fn export<'a>(
     trace: &'a Trace<'a>,
     selection: &Selection,
     stages: &'a [Stage],
-    probes: Probes,
+    drawn: impl Into<Drawn>,
     out: &mut impl Write,
 ) -> Result<Outcome> {
     let brush = PacketBrush::new(trace);
-    draw((trace, selection), stages, (&brush, probes), |plan| {
-        Ok(Perfetto::new(plan, start_ns(trace, selection), out))
+    draw((trace, selection), stages, (&brush, drawn.into()), |scene| {
+        Ok(Perfetto::new(scene, start_ns(trace, selection), out))
     })
 }
 
@@ -111,14 +116,19 @@ struct Perfetto<'a, W> {
     last_flows: Vec<u64>,
     /// Tracks by stage and process; by name in the process of what is missing.
     stage_lanes: HashMap<(u32, u64), Lanes>,
+    /// For each stage, those whose keys are the same; tracks by those and the key.
+    key_groups: Vec<Option<u32>>,
+    buffer_lanes: HashMap<(Option<u32>, KeyValue), Lanes>,
+    /// Tracks of the overview, by lane.
+    note_lanes: Vec<u64>,
     loss_lanes: HashMap<String, Lanes>,
     /// Number of flows that were counted.
     flows: u64,
 }
 
 impl<'a, W: Write> Perfetto<'a, W> {
-    fn new(plan: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
-        let Scene { trace, stages, shapes, ways: known } = plan;
+    fn new(scene: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
+        let Scene { trace, stages, shapes, ways: known, .. } = scene;
         let definitions = &trace.definitions;
         let interned = Interned::new(definitions, stages, known);
         let mut ways = EdgeMap::default();
@@ -144,23 +154,32 @@ impl<'a, W: Write> Perfetto<'a, W> {
             last: None,
             last_flows: Vec::new(),
             stage_lanes: HashMap::new(),
+            key_groups: key_groups(stages),
+            buffer_lanes: HashMap::new(),
+            note_lanes: Vec::new(),
             loss_lanes: HashMap::new(),
             flows: 0,
         };
-        perfetto.preamble(start_ns);
+        perfetto.preamble(scene, start_ns);
         perfetto
     }
 
-    fn preamble(&mut self, start_ns: u64) {
+    fn preamble(&mut self, scene: Scene<'a, '_>, start_ns: u64) {
+        let definitions = &self.trace.definitions;
         machine::push_clocks(&mut self.packets, self.trace, start_ns);
-        machine::push_host(&mut self.packets, &self.trace.definitions);
+        machine::push_host(&mut self.packets, definitions);
         self.interned.push(&mut self.packets);
-        track::push_tracks(&mut self.packets, &self.trace.definitions, &self.tracks, &self.uuids);
+        track::push_tracks(&mut self.packets, definitions, (&self.tracks, scene.ranks), &self.uuids);
         if !self.trace.gaps.is_empty() || !self.trace.damage.is_empty() {
             let (uuid, pid) = (self.uuids.loss, self.tracks.loss_pid);
-            let process = ProcessTrack { uuid, pid, rank: 0, name: "lost events", command: &[] };
+            let process = ProcessTrack { uuid, pid, rank: LOSS_RANK, name: "lost events", command: &[] };
             push_process(&mut self.packets, process);
         }
+        if scene.shapes.contains(&Shape::OnBuffer) {
+            let place = ("tracks of buffers", BUFFERS_RANK);
+            push_group(&mut self.packets, self.uuids.buffers, place, ChildOrder::Time);
+        }
+        self.begin_overview(scene);
     }
 
     fn write_if_full(&mut self) -> io::Result<()> {
@@ -179,6 +198,7 @@ impl<'a, W: Write> Perfetto<'a, W> {
         let track = match slice.shape {
             Shape::OnThread => self.uuids.thread(begin.thread),
             Shape::Async => self.stage_lane(slice.stage, begin, end),
+            Shape::OnBuffer => self.buffer_lane(&slice),
         };
         let name = self.interned.stage(stage);
         let mut flows = std::mem::take(&mut self.last_flows);
@@ -213,6 +233,17 @@ impl<'a, W: Write> Perfetto<'a, W> {
         lanes.take(begin.time_ns, end.time_ns, || {
             let track = self.uuids.take();
             push_lane(&mut self.packets, track, process, &self.stages[stage as usize].name);
+            track
+        })
+    }
+
+    /// A track of the buffer.
+    fn buffer_lane(&mut self, slice: &Slice) -> u64 {
+        let group = self.key_groups[slice.stage as usize];
+        let lanes = self.buffer_lanes.entry((group, slice.key.value)).or_default();
+        lanes.take(slice.begin.time_ns, slice.end.time_ns, || {
+            let track = self.uuids.take();
+            push_lane(&mut self.packets, track, self.uuids.buffers, &slice.key.buffer_name());
             track
         })
     }
@@ -253,6 +284,16 @@ impl<W: Write> Canvas for Perfetto<'_, W> {
         self.out.write_all(&self.packets)?;
         self.packets.clear();
         self.out.write_all(drawn)
+    }
+
+    fn note(&mut self, note: &Note) -> io::Result<()> {
+        self.push_note(note);
+        self.write_if_full()
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.push_counter(counter);
+        self.write_if_full()
     }
 
     /// It is appended when all of its flows are known: when the next comes.
@@ -321,9 +362,7 @@ impl<W: Write> Canvas for Perfetto<'_, W> {
             track
         });
         push_event(&mut self.packets, from_ns, |out| {
-            push_uint(out, 9, Type::SliceBegin as u64);
-            push_uint(out, 3, Category::Loss as u64);
-            push_text(out, 23, name);
+            push_named(out, Category::Loss, name);
             push_track(out, track);
             match what {
                 What::Events(count, probe) => {

@@ -1,4 +1,4 @@
-//! Processes and threads as the viewers know them: numbers that are unique, names, an order.
+//! Processes and threads as the viewers know them: numbers that are unique.
 //!
 //! Viewers know a process by its number alone. Pids that were reused, come from two hosts, or are none that viewers take, get
 //! numbers above those that Linux gives, which no process or thread of the trace has.
@@ -11,6 +11,7 @@ use tracer_format::Definitions;
 const FIRST_FREE: u32 = 1 << 23;
 
 /// Numbers that nothing in a trace has.
+#[derive(Debug)]
 struct Free {
     own: HashSet<u32>,
     next: u32,
@@ -49,11 +50,20 @@ pub(crate) struct Tracks {
     /// Number of the track with each thread's probes: viewers bind flow arrows to what came last on a track, and that
     /// must be a stage.
     pub(crate) probes: Vec<u32>,
-    /// Rank of each process from the top: in the order of the probes, as a pipeline is written down.
-    pub(crate) ranks: Vec<usize>,
     /// Number of the process that shows what is missing.
     pub(crate) loss_pid: u32,
+    /// Number of the process that shows what to look at first.
+    pub(crate) overview_pid: u32,
+    /// Number of the process that has a track for each buffer, where that is asked for.
+    pub(crate) buffers_pid: u32,
+    free: Free,
 }
+
+/// Places of processes from the top: what to look at first, what is missing, buffers, then those of the trace.
+pub(crate) const OVERVIEW_RANK: usize = 0;
+pub(crate) const LOSS_RANK: usize = 1;
+pub(crate) const BUFFERS_RANK: usize = 2;
+pub(crate) const FIRST_RANK: usize = 3;
 
 impl Tracks {
     pub(crate) fn new(definitions: &Definitions) -> Self {
@@ -73,21 +83,19 @@ impl Tracks {
         };
         let threads: Vec<(u32, u32)> = definitions.threads.iter().map(thread).collect();
         let probes = threads.iter().map(|_| free.take()).collect();
-        let first_site = |program: &str| definitions.sites.iter().position(|site| site.program == program);
-        let mut order: Vec<usize> = (0..pids.len()).collect();
-        order.sort_by_key(|&process| {
-            let site = first_site(&definitions.processes[process].program);
-            (site.unwrap_or(usize::MAX), process)
-        });
-        let mut ranks = vec![0; pids.len()];
-        order.iter().enumerate().for_each(|(rank, &process)| ranks[process] = rank + 1);
-        Self { pids, threads, probes, ranks, loss_pid }
+        let [overview_pid, buffers_pid] = [free.take(), free.take()];
+        Self { pids, threads, probes, loss_pid, overview_pid, buffers_pid, free }
+    }
+
+    /// A number that nothing else has.
+    pub(crate) fn take(&mut self) -> u32 {
+        self.free.take()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tracer_format::{Process, ProcessId, Site, Thread};
+    use tracer_format::{Process, ProcessId, Thread};
 
     use super::*;
 
@@ -104,7 +112,6 @@ mod tests {
                 thread(ProcessId(2), 70),
                 thread(ProcessId(1), 8),
             ],
-            sites: ["source", "sink"].map(|it| Site { program: it.into(), ..Site::default() }).to_vec(),
             ..Definitions::default()
         };
         let tracks = Tracks::new(&definitions);
@@ -112,8 +119,8 @@ mod tests {
         assert_eq!(tracks.pids, [7, 8, free + 1]);
         assert_eq!(tracks.threads, [(7, 7), (7, 70), (free + 1, free + 1), (free + 1, free + 2), (8, 8)]);
         assert_eq!(tracks.probes, [3, 4, 5, 6, 7].map(|number| free + number));
-        assert_eq!(tracks.ranks, [2, 1, 3]);
         assert_eq!(tracks.loss_pid, free);
+        assert_eq!([tracks.overview_pid, tracks.buffers_pid], [free + 8, free + 9]);
     }
 
     #[test]

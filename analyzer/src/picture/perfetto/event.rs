@@ -5,6 +5,7 @@ use tracer_format::{Arg, ArgKind, Columns, Site};
 
 use super::wire::{push_fixed, push_int, push_message, push_text, push_uint};
 use crate::picture::canvas::ShownKey;
+use crate::stage::KeyValue;
 
 /// `TrackEvent.type`.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +13,7 @@ pub(super) enum Type {
     SliceBegin = 1,
     SliceEnd = 2,
     Instant = 3,
+    Counter = 4,
 }
 
 /// Categories; their interned ids are their numbers.
@@ -22,10 +24,15 @@ pub(super) enum Category {
     Irregular = 3,
     HandOff = 4,
     Loss = 5,
+    Verdict = 6,
+    Finding = 7,
+    Slowest = 8,
+    Step = 9,
 }
 
 impl Category {
-    pub(super) const NAMES: [&str; 5] = ["probe", "stage", "irregular", "hand-off", "loss"];
+    pub(super) const NAMES: [&str; 9] =
+        ["probe", "stage", "irregular", "hand-off", "loss", "verdict", "finding", "slowest", "step"];
 }
 
 /// NameUse of annotations; their interned ids are their numbers, and `argN` comes after them.
@@ -66,6 +73,19 @@ pub(super) fn push_head(out: &mut Vec<u8>, kind: Type, what: Option<(Category, u
     }
 }
 
+/// Appends what an event is whose name stands in it.
+pub(super) fn push_named(out: &mut Vec<u8>, category: Category, name: &str) {
+    push_uint(out, 9, Type::SliceBegin as u64);
+    push_uint(out, 3, category as u64);
+    push_text(out, 23, name);
+}
+
+/// Appends that an event is a number.
+pub(super) fn push_number(out: &mut Vec<u8>, number: i64) {
+    push_uint(out, 9, Type::Counter as u64);
+    push_int(out, 30, number);
+}
+
 pub(super) fn push_track(out: &mut Vec<u8>, track: u64) {
     push_uint(out, 11, track);
 }
@@ -100,10 +120,14 @@ pub(super) fn push_string(out: &mut Vec<u8>, name: Name, value: &str) {
 
 /// Appends a key: a number, or a text.
 pub(super) fn push_key(out: &mut Vec<u8>, key: &ShownKey) {
-    if let Some(text) = &key.text {
-        return push_string(out, Name::Key, text);
+    match &key.text {
+        Some(text) => push_string(out, Name::Key, text),
+        None => push_key_value(out, &key.value),
     }
-    match *key.value.words() {
+}
+
+pub(super) fn push_key_value(out: &mut Vec<u8>, key: &KeyValue) {
+    match *key.words() {
         [part] => push_signed(out, Name::Key, part),
         ref parts => {
             let parts: Vec<String> = parts.iter().map(i64::to_string).collect();
