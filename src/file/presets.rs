@@ -16,12 +16,12 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The text of a file that holds stages or a preset.
 pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     let read = || -> anyhow::Result<String> {
-        let mut text = String::new();
-        File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_BYTES {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES {
             bail!("larger than {MAX_BYTES} bytes, which no file with stages is");
         }
-        Ok(text)
+        Ok(String::from_utf8(bytes)?)
     };
     read().with_context(|| name(path))
 }

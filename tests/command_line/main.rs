@@ -14,6 +14,7 @@ mod follow;
 mod grammar;
 #[cfg(target_os = "linux")]
 mod hostile_file;
+mod hostile_name;
 mod keys;
 mod manual;
 mod open;

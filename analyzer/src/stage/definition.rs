@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tracer_format::grammar::Malformed;
+use tracer_format::limits::MAX_NAME_BYTES;
 
 use super::key::{Key, KeyPart, Scope};
 use super::lasting::Lasting;
@@ -87,7 +88,10 @@ impl FromStr for Stage {
         let wrong = || {
             let expected = "NAME = PROVIDER:FROM -> PROVIDER:TO by KEY, such as \
                             \"total = camera:grab -> display:show by seq\"";
-            Error::Usage(Malformed::new("stage", text, expected))
+            let malformed = Malformed::new("stage", text, expected);
+            let is_long = text.split_once('=').is_some_and(|(name, _)| name.trim().len() > MAX_NAME_BYTES);
+            let problem = format!("its name is longer than {MAX_NAME_BYTES} bytes");
+            Error::Usage(if is_long { malformed.because(problem) } else { malformed })
         };
         let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
         if let Some((probe, lasting)) = rest.split_once(" lasting ").filter(|_| !rest.contains("->")) {
@@ -99,15 +103,17 @@ impl FromStr for Stage {
             None => (rest, None),
         };
         let (key, nested, unwinding) = by.map_or_else(|| Ok((Key::seq(), false, None)), matching)?;
-        let name = name.trim().to_owned();
+        let name = stage_name(name).ok_or_else(wrong)?;
         let begins = alternatives(begins).ok_or_else(wrong)?;
         let ends = alternatives(ends).ok_or_else(wrong)?;
-        if name.is_empty() {
-            Err(wrong())
-        } else {
-            Ok(Self { name, begins, ends, key, nested, unwinding, lasting: None })
-        }
+        Ok(Self { name, begins, ends, key, nested, unwinding, lasting: None })
     }
+}
+
+/// A name, as a trace may hold it: not empty, and of a length that every table and picture has room for.
+fn stage_name(text: &str) -> Option<String> {
+    let name = text.trim();
+    (1..=MAX_NAME_BYTES).contains(&name.len()).then(|| name.to_owned())
 }
 
 /// A stage of one probe, of what stands before and behind `lasting`; `None` if that is no such stage.
@@ -115,7 +121,7 @@ fn lasting_stage(name: &str, probe: &str, rest: &str) -> Option<Result<Stage>> {
     let (lasting, by) = rest.split_once(" by ").map_or((rest, None), |(lasting, by)| (lasting, Some(by)));
     let lasting: Lasting = lasting.parse().ok()?;
     let probes = alternatives(probe)?;
-    let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty())?;
+    let name = stage_name(name)?;
     let thread = Key { scope: Scope::Tid, parts: Vec::new() };
     let key = by.map_or_else(|| Ok(thread), |by| matching(by).map(|(key, ..)| key));
     Some(key.map(|key| Stage {

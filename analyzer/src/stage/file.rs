@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use tracer_format::grammar::Malformed;
+use tracer_format::limits::MAX_NAME_BYTES;
 
 use super::definition::Stage;
 use super::draft::Draft;
@@ -109,6 +110,9 @@ fn stage(name: &str, value: &Spanned<DeValue<'_>>) -> std::result::Result<Draft,
         _ => form(),
     })?;
     draft.stage.name = name.trim().to_owned();
+    if name.len() > MAX_NAME_BYTES {
+        return Err(format!("its name is longer than {MAX_NAME_BYTES} bytes"));
+    }
     if name.trim().is_empty() || name.contains('=') { Err(form()) } else { Ok(draft) }
 }
 
