@@ -11,7 +11,7 @@ const FLOWS = `select slice_out as id from flow join slice on slice.id = slice_o
   where ts between start_ts + FROM and start_ts + TO order by ts`;
 
 await withPage(perfetto, async (page, url, errors) => {
-  await page.setViewportSize({ width: 1500, height: 620 });
+  await page.setViewportSize({ width: 1500, height: 1010 });
   await page.goto(`${url}/?testing=1#!/viewer`);
   await page.evaluate(() => localStorage.setItem('dismissedPanningHint', 'true'));
   const input = await page.waitForSelector('input.trace_file', { state: 'attached', timeout: 60_000 });

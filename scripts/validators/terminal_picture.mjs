@@ -21,7 +21,9 @@ function line(text) {
       out += `<span style="color:${front};background:${back};font-weight:${style.bold ? 700 : 400}">${escape(part)}</span>`;
       continue;
     }
-    for (const code of (codes || '0').split(';').map(Number)) {
+    // A colour of the palette is one of the sixteen.
+    const plain = (codes || '0').replace(/38;5;(\d+)/g, (_, n) => Number(n) < 8 ? 30 + Number(n) : 82 + Number(n));
+    for (const code of plain.split(';').map(Number)) {
       if (code === 0) style = {};
       else if (code === 1) style.bold = true;
       else if (code === 7) style.reversed = true;
