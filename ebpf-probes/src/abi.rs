@@ -111,8 +111,10 @@ pub struct LaneControl {
     pub lost_first_ns: u64,
     /// Time of the last loss. Only the program writes it.
     pub lost_last_ns: u64,
+    /// Firings that began on this CPU and wait for memory that their process has not touched yet. Only the program writes it.
+    pub waiting: u64,
     /// Zero.
-    pub reserved3: [u64; 5],
+    pub reserved3: [u64; 4],
 }
 
 /// Bytes of a [`LaneControl`]; the slots follow.

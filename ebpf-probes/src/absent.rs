@@ -4,12 +4,13 @@
 
 use core::ffi::c_void;
 
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_probe_read_user_str};
 
 use crate::abi::{ArgumentSpec, HAS_LENGTH, IS_STRING, MAX_ARGUMENTS, SiteSpec};
 use crate::argument::{self, Registers, Word};
-use crate::maps;
 use crate::string::{self, SIZE_MASK};
+use crate::{atomic, maps};
 
 /// Pages that the longest string may touch.
 const MAX_PAGES: u64 = 3;
@@ -43,8 +44,8 @@ fn bring_in_string(argument: &ArgumentSpec, address: u64, before: Word) {
     if argument.flags & HAS_LENGTH != 0 {
         let (_, length) = string::length(argument, before);
         let size = string::masked(if length > most { most + 1 } else { length }, SIZE_MASK);
-        // SAFETY: the sink has room for any such size; the helper checks the address.
-        unsafe { bpf_copy_from_user(sink, size as u32, source) };
+        // SAFETY: the sink has room for any such size.
+        unsafe { copy(sink, size as u32, source) };
         return;
     }
     for page in 0..MAX_PAGES {
@@ -62,6 +63,26 @@ fn is_there(address: u64, page: u64) -> bool {
     let next = (address & !(PAGE_BYTES - 1)).wrapping_add(page * PAGE_BYTES);
     let at = if page == 0 { address } else { next };
     let mut byte = 0u8;
-    // SAFETY: `byte` has room for one; the helper checks the address.
-    unsafe { bpf_copy_from_user((&raw mut byte).cast(), 1, at as *const c_void) == 0 }
+    // SAFETY: `byte` has room for one.
+    unsafe { copy((&raw mut byte).cast(), 1, at as *const c_void) == 0 }
+}
+
+/// Copies memory of the process, which may have to be brought in. Meanwhile this firing is counted as one that waits: if the memory
+/// never comes, the recorder knows of it. Below zero if it cannot be read.
+///
+/// # Safety
+/// `target` has room for so many bytes. A wrong source is an error.
+#[inline(always)]
+pub unsafe fn copy(target: *mut c_void, size_bytes: u32, source: *const c_void) -> i64 {
+    // SAFETY: the helper has no precondition.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(control) = maps::LANES.get_ptr_mut(cpu) else { return -1 };
+    // SAFETY: the control block is at the start of every lane; the caller vouches for the target, and the helper checks the source.
+    unsafe {
+        let waiting = &raw mut (*control).waiting;
+        atomic::fetch_add(waiting, 1);
+        let status = bpf_copy_from_user(target, size_bytes, source);
+        atomic::fetch_add(waiting, u64::MAX);
+        status
+    }
 }

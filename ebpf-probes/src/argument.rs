@@ -4,14 +4,12 @@ use core::arch::asm;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::{
-    bpf_copy_from_user, bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_user,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_user};
 
 use crate::abi::{
     ArgumentSpec, IN_MEMORY, MAX_ARGUMENTS, NO_REGISTER, OF_THREAD, REGISTERS, SiteSpec,
 };
-use crate::process;
+use crate::{absent, process};
 
 /// Loads one word of the context. The verifier allows only constant offsets from the context pointer; as assembly,
 /// because the compiler would merge the arms of the match below into one load with a variable offset.
@@ -151,7 +149,7 @@ unsafe fn copy<const MAY_WAIT: bool>(
     unsafe {
         let status = bpf_probe_read_user(target, size_bytes, source);
         if MAY_WAIT && status < 0 {
-            return bpf_copy_from_user(target, size_bytes, source);
+            return absent::copy(target, size_bytes, source);
         }
         status
     }

@@ -4,7 +4,7 @@
 //! quarter full. After a second without an event it sleeps until the next one, which wakes it. It orders nothing: that is `merge.rs`, on another thread.
 
 pub mod batch;
-mod lane;
+pub(crate) mod lane;
 pub mod loss;
 pub mod merge;
 pub(crate) mod queue;
@@ -150,6 +150,11 @@ impl Drain {
     fn add(&self, fd: BorrowedFd<'_>, flags: epoll::EventFlags) -> Result<()> {
         epoll::add(&self.epoll, fd, epoll::EventData::new_u64(CALLER), flags)
             .map_err(|error| Error::System { doing: "watch a descriptor", source: error.into() })
+    }
+
+    /// The lanes, for another thread.
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.lanes.clone()
     }
 
     /// Whether there was no event for so long that it may sleep until one comes.

@@ -8,6 +8,7 @@ mod pump;
 pub mod recording;
 mod spool;
 mod stop;
+mod stuck;
 pub mod summary;
 mod totals;
 pub mod user;

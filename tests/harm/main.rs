@@ -21,4 +21,5 @@ mod priority;
 mod rate;
 mod silent_file;
 mod slow;
+mod stuck;
 mod trouble;

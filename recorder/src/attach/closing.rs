@@ -2,14 +2,19 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::host::helper::channel::Channel;
-use crate::host::helper::process::{Helper, one_at_a_time};
+use crate::host::helper::process::{Helper, NoAnswer, one_at_a_time};
 use crate::kernel::link::Link;
 
 /// Threads that detach at a time: closing a link takes 25 to 50 ms, nearly all of it waiting.
 const DETACHING: usize = 256;
+/// How often a helper looks at how far they are.
+const STEP: Duration = Duration::from_millis(5);
+/// What a helper says when some links are closed; when all are, it says nothing more.
+const GOES_ON: &[u8] = b"more";
 
 /// Helpers that close links.
 #[derive(Debug, Default)]
@@ -18,7 +23,7 @@ pub(super) struct Detaching(Vec<Helper>);
 impl Detaching {
     /// Begins to close links.
     pub(super) fn begin(&mut self, links: Vec<Link>) {
-        self.0.retain_mut(|helper| !helper.has_message());
+        self.0.retain_mut(|helper| !(helper.has_message() && is_over(helper, Duration::ZERO)));
         if links.is_empty() {
             return;
         }
@@ -26,11 +31,36 @@ impl Detaching {
         self.0.extend(close_apart(links));
     }
 
-    /// Waits until all are closed, or none was for `limit`.
-    pub(super) fn wait(&mut self, limit: Duration) {
-        for mut helper in self.0.drain(..) {
-            // What is not closed by then is closed when the kernel can.
-            let _ = helper.receive_within(limit);
+    /// Waits until all are closed, or none was for `limit`: then gives the first process that still closes some, which goes on until the
+    /// kernel lets it.
+    pub(super) fn wait(&mut self, limit: Duration) -> Option<u32> {
+        let mut limit = limit;
+        self.0.retain_mut(|helper| {
+            let is_over = is_over(helper, limit);
+            if !is_over {
+                // What keeps one may keep the others.
+                limit = Duration::ZERO;
+            }
+            !is_over
+        });
+        self.0.first().map(Helper::pid)
+    }
+}
+
+impl Drop for Detaching {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Helper::leave);
+    }
+}
+
+/// Waits until a helper has closed its links; false if it closed none for `limit`.
+fn is_over(helper: &mut Helper, limit: Duration) -> bool {
+    loop {
+        match helper.receive_until(Instant::now() + limit) {
+            Ok((body, _)) if body == GOES_ON => {}
+            // It has ended, or it is gone, and its descriptors with it.
+            Ok(_) | Err(NoAnswer::Gone) => return true,
+            Err(NoAnswer::Slow) => return false,
         }
     }
 }
@@ -51,15 +81,27 @@ fn close_when_told(mut channel: Channel, links: &[Link]) {
         return;
     }
     let fds: Vec<i32> = links.iter().flat_map(|link| link.fds().iter().map(AsRawFd::as_raw_fd)).collect();
-    let share = fds.len().div_ceil(DETACHING).max(1);
+    let (share, closed) = (fds.len().div_ceil(DETACHING).max(1), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for part in fds.chunks(share) {
+            let closed = &closed;
             scope.spawn(move || {
                 for fd in part {
                     // SAFETY: this process ends without closing them in another way.
                     unsafe { libc::close(*fd) };
+                    closed.fetch_add(1, Ordering::Relaxed);
                 }
             });
+        }
+        let mut told = 0;
+        while told < fds.len() {
+            std::thread::sleep(STEP);
+            let now = closed.load(Ordering::Relaxed);
+            if now > told && now < fds.len() && channel.send(GOES_ON, &[]).is_err() {
+                // Nothing waits for it any more.
+                break;
+            }
+            told = now;
         }
     });
     let _ = channel.send(&[], &[]);

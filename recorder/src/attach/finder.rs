@@ -117,6 +117,12 @@ impl Finder {
         }
     }
 
+    /// Detaches from everything. Gives the process that does so, if it comes to no end: a thread of a traced program is kept in its
+    /// probe, or its memory is locked.
+    pub(crate) fn end(mut self) -> Option<u32> {
+        self.links.end()
+    }
+
     /// Looks at what was mapped since `mapped` began to tell, and relies on being told from now on. Without, looks at all.
     pub(crate) fn catch_up(&mut self, mapped: Option<&Mapped>) -> Scan {
         self.is_told = mapped.is_some();

@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why a file is not attached to that a process keeps from it.
 const UNATTACHED: &str = "attaching did not come to an end in 2 s: a file system does not answer, or a process that maps it keeps its \
                           memory locked";
-/// How long the end waits for links that do not close.
-const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end waits while no link closes.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
 const MAX_FILTERED: usize = 16;
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
@@ -98,7 +98,7 @@ impl Links {
     ) {
         let old = files.iter().filter_map(|(file, ..)| self.by_file.remove(file));
         self.closing.begin(old.flat_map(|file| file.links).collect());
-        self.closing.wait(PATIENCE);
+        let _ = self.closing.wait(PATIENCE);
         self.written.iter().for_each(|written| written.begin());
         let mut done = 0;
         while done < files.len() {
@@ -113,7 +113,8 @@ impl Links {
                 });
                 told(index, attached);
                 if is_over {
-                    // Another helper for the rest.
+                    // Another helper for the rest. This one detaches again if it comes to an end.
+                    helper.into_iter().for_each(Helper::leave);
                     break;
                 }
             }
@@ -154,7 +155,7 @@ impl Links {
         let Some(AttachedFile { links, .. }) = self.by_file.remove(file) else { return false };
         let was_attached = !links.is_empty();
         self.closing.begin(links);
-        self.closing.wait(PATIENCE);
+        let _ = self.closing.wait(PATIENCE);
         was_attached
     }
 
@@ -168,7 +169,7 @@ impl Links {
         self.pids.clear();
         let (files, attached): (Vec<FileId>, Vec<AttachedFile>) = self.by_file.drain().unzip();
         self.closing.begin(attached.into_iter().flat_map(|file| file.links).collect());
-        self.closing.wait(PATIENCE);
+        let _ = self.closing.wait(PATIENCE);
         files
     }
 
@@ -200,6 +201,12 @@ impl Links {
         files
     }
 
+    /// Detaches from all files. Gives the process that does so, if it comes to no end.
+    pub(crate) fn end(&mut self) -> Option<u32> {
+        self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
+        self.closing.wait(LAST_PATIENCE)
+    }
+
     /// Whether process `pid` gets breakpoints where it maps a file that is attached to.
     pub(crate) fn reach(&self, pid: u32) -> bool {
         self.filtered().is_none_or(|pids| pids.contains(&pid))
@@ -218,8 +225,7 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
-        self.closing.wait(LAST_PATIENCE);
+        let _ = self.end();
     }
 }
 

@@ -67,6 +67,11 @@ impl Lanes {
         self.control(cpu, HEAD).load(Ordering::Relaxed) == self.control(cpu, TAIL).load(Ordering::Relaxed)
     }
 
+    /// Firings that wait for memory of their process.
+    pub(crate) fn waiting(&self) -> u64 {
+        (0..self.cpus()).map(|cpu| self.control(cpu, WAITING).load(Ordering::Relaxed)).sum()
+    }
+
     /// Says whether the next event on any CPU is to wake the recorder.
     pub(crate) fn set_asleep(&self, is_asleep: bool) {
         (0..self.cpus())
@@ -178,6 +183,7 @@ pub(crate) const LOST_SEEN: usize = std::mem::offset_of!(LaneControl, lost_seen)
 pub(crate) const LOST: usize = std::mem::offset_of!(LaneControl, lost) / 8;
 pub(crate) const LOST_FIRST: usize = std::mem::offset_of!(LaneControl, lost_first_ns) / 8;
 pub(crate) const LOST_LAST: usize = std::mem::offset_of!(LaneControl, lost_last_ns) / 8;
+const WAITING: usize = std::mem::offset_of!(LaneControl, waiting) / 8;
 
 const _: () = assert!(LANE_BYTES.is_multiple_of(8) && SLOT_BYTES == 24);
 

@@ -14,6 +14,7 @@ use tracer_format::{Site, Skipped, SkippedKind};
 use crate::attach::finder::{Finder, Tip};
 use crate::attach::hold::Holder;
 use crate::attach::lookout::Lookout;
+use crate::drain::lane::Lanes;
 use crate::drain::queue::{Popped, Queue};
 use crate::drain::{Batch, Drain, Wake};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::run::notice::Notice;
 use crate::run::priority::Priority;
 use crate::run::spool::Spool;
 use crate::run::stop::Signals;
+use crate::run::stuck;
 use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
@@ -105,14 +107,11 @@ impl<'a> Work<'_, 'a> {
         end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
     ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
-        let Self { trace, spool, open, mut finder, watch, mut drain, program, longest, priority, .. } = self;
+        let Self { trace, spool, open, finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
         let (holder, told) = (self.holder.as_deref(), &self.told);
         // Only a few batches exist, so both are short.
-        let (steps, spare, tips) = (Queue::default(), Queue::default(), Queue::default());
-        for _ in 0..BATCHES {
-            spare.push(Batch::default());
-        }
+        let (steps, spare, tips) = (Queue::default(), spare_batches(), Queue::default());
         let (steps, spare, tips) = (&steps, &spare, &tips);
         std::thread::scope(|scope| {
             let (closing, waiting, snapshots) = (spool.closing(), &*spool, trace.snapshots());
@@ -138,8 +137,8 @@ impl<'a> Work<'_, 'a> {
                 let say = say.clone();
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
-            let looking =
-                scope.spawn(move || look(&mut finder, tips, steps, &say, progress).map(|()| finder));
+            let looking = Looking { finder, tips, steps, say, progress, lanes: drain.lanes() };
+            let looking = scope.spawn(move || looking.look());
             let watching = scope.spawn(|| watch_on(told, tips));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
             // runs its program.
@@ -165,8 +164,9 @@ impl<'a> Work<'_, 'a> {
                 control.end(ended_ns);
                 holder.into_iter().for_each(Holder::stop);
                 told.stop();
-                // What was told until then is looked at.
+                // What was told until then is looked at, and so is what began since the last step.
                 listening.into_iter().chain([watching]).for_each(join);
+                let result = result.and_then(|()| draining.step().map(drop));
                 drop(closing_tips);
                 // The trace is completed before anything is detached, which takes its time where there are many files.
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
@@ -177,26 +177,40 @@ impl<'a> Work<'_, 'a> {
             tell(&news, self.tells_progress.then_some(progress), notify);
             let (drained, attached) = join(draining);
             let (finish, is_finished) = channel::<()>();
-            scope.spawn(move || detach(attached, &is_finished));
+            let detaching = scope.spawn(move || detach(attached, &is_finished));
             let written = join(writing);
             let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);
             drop(finish);
+            join(detaching).iter().for_each(|text| notify(Notice::Problem(text)));
             (written.and_then(|trace| Ok(snapped.and(carried).map(|()| trace)?)), drained)
         })
     }
 }
 
-/// Detaches once the trace is written, which is when `is_finished` is closed, or takes long.
-fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) {
+/// Detaches once the trace is written, which is when `is_finished` is closed, or takes long. Gives what is left for the user to know.
+fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) -> Option<String> {
     let _ = is_finished.recv_timeout(DETACH_AFTER);
-    drop(attached);
+    let detacher = attached?.end()?;
+    Some(format!(
+        "what was attached stays attached until a thread of a traced program leaves its probe, or gives its memory free; process \
+         {detacher} (tracer-detacher) waits for that and ends then; the trace is complete"
+    ))
 }
 
 /// Gives a thread that drains or writes its priority, and takes from it what only others need.
 fn begin_writing(priority: Priority) {
     priority.take();
     capability::keep(capability::WRITING);
+}
+
+/// Batches that are on their way between the two threads.
+fn spare_batches() -> Queue<Batch> {
+    let spare = Queue::default();
+    for _ in 0..BATCHES {
+        spare.push(Batch::default());
+    }
+    spare
 }
 
 /// Why nothing begins; what the system said is told by what writes.
@@ -259,30 +273,38 @@ fn say_skipped(skipped: Skipped, steps: &Queue<Step>, say: &Sender<News>) {
     let _ = say.send(News::Skipped(skipped));
 }
 
-/// The looking thread: until `tips` are closed.
-fn look(
-    finder: &mut Finder,
-    tips: &Queue<Tip>,
-    steps: &Queue<Step>,
-    say: &Sender<News>,
-    progress: &Progress,
-) -> Result<()> {
-    capability::keep(capability::ATTACHING);
-    // The steps are closed only when the recording has ended.
-    let mut announce = |sites: &[PlannedSite]| {
-        let _ = steps.push(Step::Sites(sites.to_vec()));
-        let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
-    };
-    let mut skip = |skipped| say_skipped(skipped, steps, say);
-    let result = finder.keep_looking(tips, &mut announce, &mut skip);
-    // After an error, processes that wait run their programs.
-    tips.close();
-    while tips.pop().is_some() {}
-    if result.is_err() {
-        // A recording does not continue without this thread.
-        progress.end(Ending::Enough);
+/// The looking thread.
+struct Looking<'a> {
+    finder: Finder,
+    tips: &'a Queue<Tip>,
+    steps: &'a Queue<Step>,
+    say: Sender<News>,
+    progress: &'a Progress,
+    lanes: Lanes,
+}
+
+impl Looking<'_> {
+    /// Looks until the tips are closed. Gives what is attached.
+    fn look(self) -> Result<Finder> {
+        let Self { mut finder, tips, steps, say, progress, lanes } = self;
+        capability::keep(capability::ATTACHING);
+        // The steps are closed only when the recording has ended.
+        let mut announce = |sites: &[PlannedSite]| {
+            let _ = steps.push(Step::Sites(sites.to_vec()));
+            let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
+        };
+        let mut skip = |skipped| say_skipped(skipped, steps, &say);
+        let result = finder.keep_looking(tips, &mut announce, &mut skip);
+        // After an error, processes that wait run their programs.
+        tips.close();
+        while tips.pop().is_some() {}
+        if result.is_err() {
+            // A recording does not continue without this thread.
+            progress.end(Ending::Enough);
+        }
+        stuck::at_end(&lanes).into_iter().for_each(skip);
+        result.map(|()| finder)
     }
-    result
 }
 
 /// The draining thread's side of the queues.

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use tracer_format::Skipped;
+use tracer_format::{Skipped, SkippedKind};
 
 use crate::write::WrittenSite;
 
@@ -44,12 +44,14 @@ pub struct SiteTotal {
 impl SiteTotal {
     pub(crate) fn of(site: &WrittenSite, skipped: &[Skipped]) -> Self {
         let program = site.site.program.clone();
+        // Of which probe such an event is, nothing tells.
+        let is_of_any = |it: &Skipped| it.kind == SkippedKind::Events && it.probe.is_empty();
         Self {
             name: site.site.name(),
             program,
             recorded: site.recorded,
             lost: site.lost,
-            skipped: skipped.iter().any(|it| it.covers(&site.site)),
+            skipped: skipped.iter().any(|it| it.covers(&site.site) || is_of_any(it)),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Helper {
     pid: Pid,
     channel: Channel,
     board: Board,
+    /// Whether it goes on when this is dropped.
+    is_left: bool,
 }
 
 /// Why there is no answer.
@@ -40,7 +42,7 @@ pub(crate) enum NoAnswer {
     Gone,
 }
 
-/// Helpers that were killed and have not ended yet.
+/// Helpers that were killed, or left alone, and have not ended yet.
 static KILLED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 impl Helper {
@@ -87,7 +89,7 @@ impl Helper {
             pid => {
                 let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(io::Error::last_os_error)?;
                 drop(theirs);
-                let mut helper = Self { pid, channel, board };
+                let mut helper = Self { pid, channel, board, is_left: false };
                 // Until then it has copies of all descriptors: what is closed here would stay open.
                 match helper.receive_within(LIMIT) {
                     Ok((_, fds)) => {
@@ -159,6 +161,16 @@ impl Helper {
         self.channel.has_bytes()
     }
 
+    /// Lets it go on alone. The kernel changes no memory of another process for one that is about to be killed: one that attaches or
+    /// detaches would leave breakpoints and raised semaphores behind.
+    pub(crate) fn leave(mut self) {
+        self.is_left = true;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
     /// What it looks at.
     pub(crate) fn looks_at(&self) -> String {
         self.board.read().1
@@ -173,8 +185,11 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        let _ = kill_process(self.pid, Signal::KILL);
         killed().push(self.pid);
+        if self.is_left {
+            return;
+        }
+        let _ = kill_process(self.pid, Signal::KILL);
         // One that does not wait for a file is gone in a moment.
         for _ in 0..FAREWELL {
             reap();
