@@ -16,10 +16,14 @@ use crate::find::root::{self, Root};
 use crate::host::helper::board;
 use crate::host::process;
 
-/// Longest path, argument or variable that is read, bytes.
-const MAX_TEXT_BYTES: usize = 64 << 10;
-/// Most arguments or variables that are read.
-const MAX_WORDS: usize = 16 << 10;
+/// Longest path, argument or variable that the kernel takes, bytes: `MAX_ARG_STRLEN` of its `include/uapi/linux/binfmts.h`. With a
+/// longer one the process runs no program.
+const MAX_TEXT_BYTES: usize = 128 << 10;
+/// More arguments and variables than the kernel takes: an address and a NUL of each are in at most 6 MiB (`bprm_stack_limits` of its
+/// fs/exec.c).
+const MAX_WORDS: usize = (6 << 20) / 9 + 1;
+/// Bytes of memory that are read at a time.
+const PIECE_BYTES: usize = 16 << 10;
 /// How long a process that asked may take until it sleeps: on a busy machine it waits for a processor meanwhile.
 const PATIENCE: Duration = Duration::from_millis(300);
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -93,7 +97,7 @@ impl ExecCall {
 
     /// The program that process `pid` has named, and its path as the process sees it; `None` if it cannot be opened.
     pub(crate) fn program(&self, pid: u32) -> Option<(PathBuf, File)> {
-        let path = PathBuf::from(self.text(self.path));
+        let path = PathBuf::from(Texts::new(&self.memory).text(self.path));
         let file = match self.folder {
             Some(fd) if !path.is_absolute() => {
                 let folder = PathBuf::from(format!("/proc/{pid}/fd/{fd}"));
@@ -109,20 +113,16 @@ impl ExecCall {
 
     /// The arguments, with the name of the program first.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        self.pointers(self.arguments).into_iter().map(|address| self.text(address)).collect()
+        let mut memory = Texts::new(&self.memory);
+        self.pointers(self.arguments).into_iter().map(|address| memory.text(address)).collect()
     }
 
     /// Variables whose names begin with `prefix`, as `NAME=VALUE`.
     pub(crate) fn variables(&self, prefix: &str) -> Vec<OsString> {
-        let mut start = [0; 16];
-        let start = &mut start[..prefix.len().min(16)];
-        let mut found = Vec::new();
-        for address in self.pointers(self.environment) {
-            if self.memory.read_exact_at(start, address).is_ok() && start == prefix.as_bytes() {
-                found.push(self.text(address));
-            }
-        }
-        found
+        let mut memory = Texts::new(&self.memory);
+        let mut found = self.pointers(self.environment);
+        found.retain(|address| memory.at(*address, prefix.len()).starts_with(prefix.as_bytes()));
+        found.into_iter().map(|address| memory.text(address)).collect()
     }
 
     /// The list of addresses at `address`, which ends with a 0.
@@ -145,19 +145,46 @@ impl ExecCall {
         }
         pointers
     }
+}
+
+/// Texts in the memory of a process, which is read piece by piece: arguments and variables mostly lie one behind the other.
+struct Texts<'a> {
+    memory: &'a File,
+    /// Where the present piece begins.
+    begin: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(memory: &'a File) -> Self {
+        Self { memory, begin: 0, bytes: Vec::new() }
+    }
+
+    /// What lies at `address`: at least `count` bytes, if so many can be read.
+    fn at(&mut self, address: u64, count: usize) -> &[u8] {
+        let offset = usize::try_from(address.wrapping_sub(self.begin)).unwrap_or(usize::MAX);
+        if offset.checked_add(count).is_some_and(|end| end <= self.bytes.len()) {
+            return &self.bytes[offset..];
+        }
+        self.bytes.resize(PIECE_BYTES, 0);
+        let read = self.memory.read_at(&mut self.bytes, address).unwrap_or(0);
+        self.bytes.truncate(read);
+        self.begin = address;
+        &self.bytes
+    }
 
     /// The text at `address`, which ends with a NUL; what cannot be read is empty.
-    fn text(&self, mut address: u64) -> OsString {
+    fn text(&mut self, mut address: u64) -> OsString {
         let mut text = Vec::new();
-        let mut bytes = [0; 256];
         while text.len() < MAX_TEXT_BYTES {
-            let read = self.memory.read_at(&mut bytes, address).unwrap_or(0);
-            let end = bytes[..read].iter().position(|byte| *byte == 0);
-            text.extend_from_slice(&bytes[..end.unwrap_or(read)]);
-            if end.is_some() || read == 0 {
+            let bytes = self.at(address, 1);
+            let end = bytes.iter().position(|byte| *byte == 0);
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            text.extend_from_slice(part);
+            if end.is_some() || part.is_empty() {
                 break;
             }
-            address = address.wrapping_add(read as u64);
+            address = address.wrapping_add(part.len() as u64);
         }
         OsString::from_vec(text)
     }
@@ -237,7 +264,23 @@ mod tests {
         assert_eq!(call.arguments().len(), 3);
         let variables = call.variables("LD_");
         assert_eq!(variables, ["LD_PRELOAD=/lib/a.so", &format!("LD_B={long}")]);
-        assert_eq!(call.text(8), "");
+        assert_eq!(Texts::new(&call.memory).text(8), "");
         assert!(call.pointers(8).is_empty());
+    }
+
+    /// The last variable of a large environment counts as the first one does, however long it is.
+    #[test]
+    fn nothing_that_the_kernel_takes_is_cut() {
+        let text = std::ffi::CString::new("A=b".repeat(40_000)).unwrap();
+        let last = std::ffi::CString::new(format!("LD_PRELOAD={}", "/x".repeat(60_000))).unwrap();
+        let address = |text: &std::ffi::CString| text.as_ptr().expose_provenance() as u64;
+        let mut list = vec![address(&text); 100_000];
+        list.extend([address(&last), 0]);
+        let environment = list.as_ptr().expose_provenance() as u64;
+        let memory = File::open("/proc/self/mem").unwrap();
+        let call =
+            ExecCall { memory, folder: None, path: 0, arguments: 0, environment, is_by_first_thread: true };
+        assert_eq!(call.variables("LD_"), [last.to_str().unwrap()]);
+        assert_eq!(Texts::new(&call.memory).text(address(&text)), text.to_str().unwrap());
     }
 }
