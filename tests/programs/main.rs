@@ -15,6 +15,7 @@ mod interpreters;
 mod launch;
 mod libvirt;
 mod many;
+mod mounts;
 mod namespace;
 mod pipelines;
 mod postgresql;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-/// Looks at single processes that wait, at most; the next look at all makes up for more.
+/// Looks at single processes that wait, at most; instead of more of them, all processes are looked at.
 const MAX_LOOKS: usize = 4096;
 /// Where the kernel does not tell what processes map, all are looked at this often, for libraries that are loaded later, and on
 /// machines with thousands of processes less often, so that it takes no more than a twentieth of a processor. Named files
@@ -50,6 +50,8 @@ impl Agenda {
     pub(super) fn look(&mut self, pid: u32, after: Duration) {
         if self.looks.len() < MAX_LOOKS {
             self.looks.push(Reverse((Instant::now() + after, pid)));
+        } else {
+            self.scan(after);
         }
     }
 
@@ -123,5 +125,15 @@ mod tests {
         assert!(!told.is_scan_due(soon));
         told.scan_often();
         assert!(told.is_scan_due(soon));
+    }
+
+    #[test]
+    fn no_look_is_dropped() {
+        let mut agenda = Agenda::new(true, false);
+        let soon = Instant::now() + Duration::from_secs(10);
+        (0..MAX_LOOKS).for_each(|_| agenda.look(1, Duration::ZERO));
+        assert!(!agenda.is_scan_due(soon));
+        agenda.look(1, Duration::ZERO);
+        assert!(agenda.is_scan_due(soon));
     }
 }

@@ -79,6 +79,17 @@ pub(crate) enum Tip {
     Seen(Sighting),
 }
 
+/// What was seen of a program that began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It has probes that were not known.
+    New,
+    /// It has none, or they are attached.
+    Known,
+    /// It is no program that is recorded, or its file is not where it was said to be.
+    Gone,
+}
+
 /// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
 const AGAIN: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
@@ -221,7 +232,9 @@ impl Finder {
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
-        let mut agenda = Agenda::new(self.is_told, self.discovery.has_named());
+        // Where programs wait until they are looked at, and the kernel tells what is mapped, a file that was built again is found in time.
+        let is_noticed = self.is_told && self.holder.is_some();
+        let mut agenda = Agenda::new(self.is_told, self.discovery.has_named() && !is_noticed);
         loop {
             // First, as the look before the recording began may have left something.
             self.look_when_due(&mut agenda, announce, skip)?;
@@ -350,34 +363,37 @@ impl Finder {
         if self.holder.is_none() && self.is_wanted(pid) {
             self.widen(announce, skip)?;
         }
-        let is_new = self.is_wanted(pid) && self.look_at_program(started, agenda, announce, skip)?;
         // One that has ended is not among the wanted any more.
-        let is_ours = |parent| self.is_wanted(parent) || parent == std::process::id();
-        let is_over = || process::executable(pid).is_err() && is_ours(started.parent_pid);
-        if !is_held && (is_new || started.is_nameless() && is_over()) {
+        let parent = started.parent_pid;
+        let is_over =
+            process::executable(pid).is_err() && (self.is_wanted(parent) || parent == std::process::id());
+        let is_looked_at = self.is_wanted(pid) || is_over;
+        let look =
+            if is_looked_at { self.look_at_program(started, agenda, announce, skip)? } else { Look::Known };
+        let is_missed = look == Look::New || is_over && (look == Look::Gone || started.is_nameless());
+        if !is_held && is_missed {
             let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
             skip(missing::unheld(pid, &path));
         }
         Ok(())
     }
 
-    /// Looks at the program that a process began to run, unless that was looked at just now; whether it has probes that were not
-    /// known.
+    /// Looks at the program that a process began to run, unless that was looked at just now.
     fn look_at_program(
         &mut self,
         started: &Started,
         agenda: &mut Agenda,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
-    ) -> Result<bool> {
+    ) -> Result<Look> {
         let (pid, now) = (started.pid, Instant::now());
         // It may be gone already, or not have its new name yet; another one will be of the same file.
         let executable = process::executable(pid).unwrap_or_default();
         let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
-        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(false) };
+        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(Look::Gone) };
         let identity = launch.identity;
         if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
-            return Ok(false);
+            return Ok(Look::Known);
         }
         if self.looked.len() >= MAX_REMEMBERED {
             self.looked.clear();
@@ -387,7 +403,7 @@ impl Finder {
         let is_new = !scan.found.is_empty();
         self.attach_later(scan, announce, skip)?;
         AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
-        Ok(is_new)
+        Ok(if is_new { Look::New } else { Look::Known })
     }
 
     /// Looks at a process that waits to run a program, which it does after that.
