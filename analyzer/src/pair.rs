@@ -13,7 +13,8 @@ mod slots;
 mod source;
 mod span;
 
-pub(crate) use found::Found;
+pub use found::Found;
+pub(crate) use found::{HandOffRow, SpanRow};
 pub(crate) use key_text::KeyTexts;
 pub use pairer::{Pairer, WAITING_SLOTS};
 pub use remembered::RECENT_KEYS;

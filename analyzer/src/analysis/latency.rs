@@ -209,16 +209,30 @@ fn at_rank(sorted: &[i64], counted: &Counted, rank: u64) -> i64 {
     value.clamp(counted.min, counted.max)
 }
 
+/// Whether [`EXACT`] such values have a sum of 64 bits.
+fn is_small(value_ns: i64) -> bool {
+    const { assert!(EXACT as u64 <= 1 << 13) };
+    value_ns.unsigned_abs() <= 1 << 50
+}
+
 fn sum_of(values_ns: &[i64]) -> i128 {
     values_ns.iter().copied().map(i128::from).sum()
 }
 
 impl Counted {
     fn add(&mut self, values_ns: &[i64]) {
-        let [Some(&min), Some(&max)] = [values_ns.iter().min(), values_ns.iter().max()] else { return };
+        let widest = |(min, max): (i64, i64), &value: &i64| (value.min(min), value.max(max));
+        let (min, max) = values_ns.iter().fold((i64::MAX, i64::MIN), widest);
+        if min > max {
+            return;
+        }
         self.widen(min, max);
         self.count += values_ns.len() as u64;
-        self.sum += sum_of(values_ns);
+        self.sum += if is_small(min) && is_small(max) && values_ns.len() <= EXACT {
+            values_ns.iter().sum::<i64>().into()
+        } else {
+            sum_of(values_ns)
+        };
         let magnitudes = |is_negative: bool| {
             let of_sign = values_ns.iter().filter(move |&&value_ns| (value_ns < 0) == is_negative);
             of_sign.map(|value_ns| value_ns.unsigned_abs())
@@ -269,12 +283,14 @@ impl Buckets {
     fn add(&mut self, greatest: u64, magnitudes: impl Iterator<Item = u64>) {
         let pages = index_of(greatest) / PAGE + 1;
         self.pages.resize(self.pages.len().max(pages), None);
-        for magnitude in magnitudes {
+        let pages = &mut self.pages[..];
+        let count = |count: u64, magnitude: u64| {
             let index = index_of(magnitude);
-            let page = self.pages[index / PAGE].get_or_insert_with(|| Box::new([0; PAGE]));
+            let page = pages[index / PAGE].get_or_insert_with(|| Box::new([0; PAGE]));
             page[index % PAGE] += 1;
-            self.total += 1;
-        }
+            count + 1
+        };
+        self.total += magnitudes.fold(0, count);
     }
 
     fn merge(&mut self, other: &Self) {

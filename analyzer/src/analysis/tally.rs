@@ -13,7 +13,7 @@ use super::summary::{
     Analysis, Classes, FIRST_SPANS, FIRST_SPANS_OF_ALL, HandOffReport, ProbeCount, StageReport,
 };
 use crate::Result;
-use crate::pair::{Class, HandOff, Sink, Span};
+use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow};
 use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns};
 use crate::stage::Stage;
@@ -128,38 +128,53 @@ impl Sink for Tally {
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.count_span(&SpanRow::new(span), span.key.words());
+        Ok(())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.count_hand_off(&HandOffRow::new(hand_off));
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, key)| self.count_span(span, key));
+        found.hand_offs().for_each(|hand_off| self.count_hand_off(hand_off));
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn count_span(&mut self, span: &SpanRow, key: &[i64]) {
         let report = &mut self.stages[span.stage as usize];
         report.classes.add(span.class);
         if report.first_spans.len() < self.first_spans {
-            report.first_spans.push(*span);
+            report.first_spans.push(span.span(key));
         }
-        report.reordered += u64::from(span.reordered);
-        let latency_ns = span.latency_ns();
-        match (span.class, latency_ns) {
+        report.reordered += u64::from(span.is_reordered());
+        match (span.class, span.latency_ns()) {
             (Class::Complete, Some(latency_ns)) => report.latency.add(latency_ns),
             (Class::Inverted, Some(latency_ns)) => report.inverted.add(latency_ns),
             _ => {}
         }
         if span.class == Class::Complete {
             report.ends[usize::from(span.ended_by)].1 += 1;
-            report.complete_near_loss += u64::from(span.near_loss);
+            report.complete_near_loss += u64::from(span.is_near_loss());
         } else {
-            report.other_near_loss += u64::from(span.near_loss);
+            report.other_near_loss += u64::from(span.is_near_loss());
         }
-        Ok(())
     }
 
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+    fn count_hand_off(&mut self, hand_off: &HandOffRow) {
         let (from, to) = (hand_off.from, hand_off.to);
         let stages = self.stages.len();
         let new = || HandOffReport { from, to, near_loss: 0, latency: Latency::one_of(stages) };
         let Some(report) = self.hand_offs.get_or_insert_few(from, to, new) else {
             self.hand_offs_left_out += 1;
-            return Ok(());
+            return;
         };
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
-        Ok(())
     }
 }
 

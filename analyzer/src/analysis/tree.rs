@@ -13,7 +13,7 @@ use std::io;
 use tracer_format::{Definitions, ThreadId};
 
 use super::latency::Latency;
-use crate::pair::{Class, Point, Sink, Span};
+use crate::pair::{Class, Found, Point, Sink, Span};
 use crate::stage::{Scope, Stage};
 use outer::{OuterSpan, OuterSpans, PartTimes, add_part};
 use pick::{Picked, Picks};
@@ -361,6 +361,10 @@ impl Growth {
 }
 
 impl Sink for Growth {
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        if self.any { found.hand_on(self) } else { Ok(()) }
+    }
+
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
         if !self.any {
             return Ok(());

@@ -1,60 +1,65 @@
 //! What pairing finds, kept in order on the way from the thread that pairs to the one that looks at it.
 //!
-//! In few bytes: each of them moves from one processor to another, and most keys are one number.
+//! In few bytes: each of them moves from one processor to another, and most keys are one number. A sink may take all of one
+//! kind at once, one after the other as they lie in memory; most do not ask how spans and hand-offs take turns.
 
 use std::io;
 
 use tracer_format::ThreadId;
 
 use super::sink::Sink;
-use super::span::{Class, Edge, HandOff, Point, Span};
+use super::span::{Class, Edge, HandOff, Point, Span, difference_ns};
 use crate::stage::{KeyValue, MAX_WORDS};
 
 /// Begins, spans and hand-offs, in the order in which they became known.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// What comes next, and how many numbers its key has.
-    order: Vec<(Kind, u8)>,
+pub struct Found {
+    /// What comes next.
+    order: Vec<Kind>,
     begins: Vec<(u32, Point)>,
     spans: Vec<SpanRow>,
     hand_offs: Vec<HandOffRow>,
-    /// The numbers of all keys.
-    words: Vec<i64>,
+    /// The numbers of the keys of spans, and of hand-offs that have keys of their own.
+    span_words: Vec<i64>,
+    hand_off_words: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Begin,
     Span,
+    /// With the key of the span before it.
     HandOff,
+    /// With a key of its own, of so many numbers.
+    Apart(u8),
 }
 
-/// A span without its key.
+/// A span without its key. 32 bytes: two in a cache line.
 #[derive(Debug, Clone, Copy)]
-struct SpanRow {
+pub(crate) struct SpanRow {
     begin_ns: u64,
     end_ns: u64,
     begin_thread: ThreadId,
     end_thread: ThreadId,
-    stage: u32,
-    ended_by: u16,
-    class: Class,
-    has_begin: bool,
-    has_end: bool,
-    reordered: bool,
-    near_loss: bool,
+    pub(crate) stage: u32,
+    pub(crate) ended_by: u16,
+    pub(crate) class: Class,
+    /// Numbers of its key in the lowest bits; and what is so, a bit each.
+    flags: u8,
 }
+
+const _: () = assert!(size_of::<SpanRow>() == 32 && MAX_WORDS <= SpanRow::KEY as usize);
 
 /// A hand-off without its key.
 #[derive(Debug, Clone, Copy)]
-struct HandOffRow {
+pub(crate) struct HandOffRow {
     left_ns: u64,
     arrived_ns: u64,
     left_thread: ThreadId,
     arrived_thread: ThreadId,
-    from: Edge,
-    to: Edge,
-    near_loss: bool,
+    pub(crate) from: Edge,
+    pub(crate) to: Edge,
+    pub(crate) near_loss: bool,
 }
 
 impl Found {
@@ -63,55 +68,107 @@ impl Found {
         self.order.len()
     }
 
-    /// Hands all on to `sink`; there is nothing any more.
-    pub(crate) fn hand_on(&mut self, sink: &mut impl Sink) -> io::Result<()> {
-        let (mut begins, mut spans, mut hand_offs) =
-            (self.begins.iter(), self.spans.iter(), self.hand_offs.iter());
-        let mut words = &self.words[..];
-        for &(kind, len) in &self.order {
-            match kind {
-                Kind::Begin => begins.next().map_or(Ok(()), |&(stage, begin)| sink.begun(stage, begin))?,
+    /// Spans with their keys, in order.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (&SpanRow, &[i64])> {
+        let mut words = &self.span_words[..];
+        self.spans.iter().map(move |span| (span, take_key(&mut words, span.key_len())))
+    }
+
+    /// Hand-offs, in order.
+    pub(crate) fn hand_offs(&self) -> impl Iterator<Item = &HandOffRow> {
+        self.hand_offs.iter()
+    }
+
+    /// The same with their keys.
+    pub(crate) fn keyed_hand_offs(&self) -> impl Iterator<Item = (&HandOffRow, &[i64])> {
+        let (mut spans, mut hand_offs) = (self.spans(), self.hand_offs.iter());
+        let (mut words, mut last) = (&self.hand_off_words[..], &[][..]);
+        self.order.iter().filter_map(move |kind| {
+            let key = match *kind {
+                Kind::Begin => return None,
                 Kind::Span => {
-                    let key = take_key(&mut words, len);
-                    spans.next().map_or(Ok(()), |row| sink.span(&row.span(key)))?;
+                    last = spans.next()?.1;
+                    return None;
                 }
-                Kind::HandOff => {
-                    let key = take_key(&mut words, len);
-                    hand_offs.next().map_or(Ok(()), |row| sink.hand_off(&row.hand_off(key)))?;
+                Kind::HandOff => last,
+                Kind::Apart(len) => take_key(&mut words, len.into()),
+            };
+            Some((hand_offs.next()?, key))
+        })
+    }
+
+    /// Hands all on to `sink`, one by one in order.
+    pub(crate) fn hand_on<S: Sink + ?Sized>(&self, sink: &mut S) -> io::Result<()> {
+        let (mut begins, mut spans, mut hand_offs) =
+            (self.begins.iter(), self.spans(), self.hand_offs.iter());
+        let (mut words, mut last) = (&self.hand_off_words[..], &[][..]);
+        for &kind in &self.order {
+            let key = match kind {
+                Kind::Begin => {
+                    begins.next().map_or(Ok(()), |&(stage, begin)| sink.begun(stage, begin))?;
+                    continue;
                 }
-            }
+                Kind::Span => {
+                    let Some((row, key)) = spans.next() else { continue };
+                    sink.span(&row.span(key))?;
+                    last = key;
+                    continue;
+                }
+                Kind::HandOff => last,
+                Kind::Apart(len) => take_key(&mut words, len.into()),
+            };
+            hand_offs.next().map_or(Ok(()), |row| sink.hand_off(&row.hand_off(key)))?;
         }
+        Ok(())
+    }
+
+    /// Forgets all, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
         self.order.clear();
         self.begins.clear();
         self.spans.clear();
         self.hand_offs.clear();
-        self.words.clear();
-        Ok(())
+        self.span_words.clear();
+        self.hand_off_words.clear();
     }
 
-    #[inline]
-    fn push(&mut self, kind: Kind, key: &KeyValue) {
-        const { assert!(MAX_WORDS <= u8::MAX as usize) };
-        let words = key.words();
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS")]
-        self.order.push((kind, words.len() as u8));
-        match words {
-            [one] => self.words.push(*one),
-            words => self.words.extend_from_slice(words),
-        }
+    /// Whether `key` is that of the last span.
+    #[inline(always)]
+    fn is_last(&self, key: &[i64]) -> bool {
+        let Some(last) = self.spans.last().filter(|last| last.key_len() == key.len()) else { return false };
+        let words = &self.span_words[self.span_words.len() - last.key_len()..];
+        words.iter().zip(key).all(|(ours, theirs)| ours == theirs)
     }
 }
 
 #[inline]
-fn take_key(words: &mut &[i64], len: u8) -> KeyValue {
-    let (key, rest) = words.split_at(usize::from(len));
+fn take_key<'w>(words: &mut &'w [i64], len: usize) -> &'w [i64] {
+    let (key, rest) = words.split_at(len);
     *words = rest;
-    KeyValue::new(key)
+    key
+}
+
+#[inline(always)]
+fn push_key(words: &mut Vec<i64>, key: &[i64]) {
+    match key {
+        [one] => words.push(*one),
+        key => words.extend_from_slice(key),
+    }
 }
 
 impl SpanRow {
-    fn new(span: &Span) -> Self {
+    const KEY: u8 = 7;
+    const HAS_BEGIN: u8 = 1 << 3;
+    const HAS_END: u8 = 1 << 4;
+    const REORDERED: u8 = 1 << 5;
+    const NEAR_LOSS: u8 = 1 << 6;
+
+    #[inline(always)]
+    pub(crate) fn new(span: &Span) -> Self {
         let (begin, end) = (span.begin.unwrap_or_default(), span.end.unwrap_or_default());
+        let flag = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS")]
+        let key_len = span.key.words().len() as u8;
         Self {
             begin_ns: begin.time_ns,
             end_ns: end.time_ns,
@@ -120,30 +177,68 @@ impl SpanRow {
             stage: span.stage,
             ended_by: span.ended_by,
             class: span.class,
-            has_begin: span.begin.is_some(),
-            has_end: span.end.is_some(),
-            reordered: span.reordered,
-            near_loss: span.near_loss,
+            flags: key_len
+                | flag(span.begin.is_some(), Self::HAS_BEGIN)
+                | flag(span.end.is_some(), Self::HAS_END)
+                | flag(span.reordered, Self::REORDERED)
+                | flag(span.near_loss, Self::NEAR_LOSS),
         }
     }
 
-    fn span(&self, key: KeyValue) -> Span {
-        let point = |is_there: bool, time_ns, thread| is_there.then_some(Point { time_ns, thread });
+    /// See [`Span::begin`].
+    pub(crate) fn begin(&self) -> Option<Point> {
+        let begin = Point { time_ns: self.begin_ns, thread: self.begin_thread };
+        self.is(Self::HAS_BEGIN).then_some(begin)
+    }
+
+    /// See [`Span::end`].
+    pub(crate) fn end(&self) -> Option<Point> {
+        let end = Point { time_ns: self.end_ns, thread: self.end_thread };
+        self.is(Self::HAS_END).then_some(end)
+    }
+
+    /// See [`Span::latency_ns`].
+    pub(crate) fn latency_ns(&self) -> Option<i64> {
+        let latency_ns = difference_ns(self.begin_ns, self.end_ns);
+        (self.is(Self::HAS_BEGIN) && self.is(Self::HAS_END)).then_some(latency_ns)
+    }
+
+    /// See [`Span::reordered`].
+    pub(crate) fn is_reordered(&self) -> bool {
+        self.is(Self::REORDERED)
+    }
+
+    /// See [`Span::near_loss`].
+    pub(crate) fn is_near_loss(&self) -> bool {
+        self.is(Self::NEAR_LOSS)
+    }
+
+    /// The whole span, whose key has these numbers.
+    pub(crate) fn span(&self, key: &[i64]) -> Span {
         Span {
             stage: self.stage,
             class: self.class,
-            reordered: self.reordered,
-            key,
-            begin: point(self.has_begin, self.begin_ns, self.begin_thread),
-            end: point(self.has_end, self.end_ns, self.end_thread),
+            reordered: self.is_reordered(),
+            key: KeyValue::new(key),
+            begin: self.begin(),
+            end: self.end(),
             ended_by: self.ended_by,
-            near_loss: self.near_loss,
+            near_loss: self.is_near_loss(),
         }
+    }
+
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn key_len(&self) -> usize {
+        usize::from(self.flags & Self::KEY)
     }
 }
 
 impl HandOffRow {
-    fn new(hand_off: &HandOff) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(hand_off: &HandOff) -> Self {
         let HandOff { from, to, left, arrived, near_loss, .. } = *hand_off;
         Self {
             left_ns: left.time_ns,
@@ -156,11 +251,16 @@ impl HandOffRow {
         }
     }
 
-    fn hand_off(&self, key: KeyValue) -> HandOff {
+    /// See [`HandOff::latency_ns`].
+    pub(crate) fn latency_ns(&self) -> i64 {
+        difference_ns(self.left_ns, self.arrived_ns)
+    }
+
+    fn hand_off(&self, key: &[i64]) -> HandOff {
         HandOff {
             from: self.from,
             to: self.to,
-            key,
+            key: KeyValue::new(key),
             left: Point { time_ns: self.left_ns, thread: self.left_thread },
             arrived: Point { time_ns: self.arrived_ns, thread: self.arrived_thread },
             near_loss: self.near_loss,
@@ -170,21 +270,29 @@ impl HandOffRow {
 
 impl Sink for Found {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
-        self.order.push((Kind::Begin, 0));
+        self.order.push(Kind::Begin);
         self.begins.push((stage, begin));
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.push(Kind::Span, &span.key);
+        self.order.push(Kind::Span);
+        push_key(&mut self.span_words, span.key.words());
         self.spans.push(SpanRow::new(span));
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        self.push(Kind::HandOff, &hand_off.key);
+        let key = hand_off.key.words();
+        if self.is_last(key) {
+            self.order.push(Kind::HandOff);
+        } else {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS")]
+            self.order.push(Kind::Apart(key.len() as u8));
+            push_key(&mut self.hand_off_words, key);
+        }
         self.hand_offs.push(HandOffRow::new(hand_off));
         Ok(())
     }
@@ -242,7 +350,9 @@ mod tests {
             })?;
             let from = Edge { stage: at.into(), side: Side::End };
             let to = Edge { stage: u32::MAX, side: Side::Begin };
-            sink.hand_off(&HandOff { from, to, key, left: begin, arrived: end, near_loss: at % 2 == 1 })?;
+            let hand_off = HandOff { from, to, key, left: begin, arrived: end, near_loss: at % 2 == 1 };
+            sink.hand_off(&hand_off)?;
+            sink.hand_off(&HandOff { key: KeyValue::new(&[9, 9]), ..hand_off })?;
         }
         Ok(())
     }
@@ -257,7 +367,13 @@ mod tests {
             feed(&mut found).unwrap();
             assert_eq!(found.len(), expected.order.len());
             found.hand_on(&mut seen).unwrap();
-            assert_eq!((seen, found.len()), (expected.clone(), 0));
+            assert_eq!(seen, expected);
+            let spans: Vec<Span> = found.spans().map(|(row, key)| row.span(key)).collect();
+            let hand_offs: Vec<HandOff> =
+                found.keyed_hand_offs().map(|(row, key)| row.hand_off(key)).collect();
+            assert_eq!((&spans, &hand_offs), (&expected.spans, &expected.hand_offs));
+            found.clear();
+            assert_eq!(found.len(), 0);
         }
     }
 }

@@ -235,9 +235,14 @@ impl Step<'_> {
 
     fn begin(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let Arriving { local, point, .. } = event;
+        let before = self.slot.cells[local].state;
+        if matches!(before, CellState::Unseen | CellState::Closed) {
+            self.set_begin(local, point, CellState::Begun);
+            return Ok(());
+        }
         let (stage, key, cell) = (self.stages[local], self.key, self.slot.cells[local]);
-        match cell.state {
-            CellState::Unseen | CellState::Closed => self.set_begin(local, point, CellState::Begun),
+        match before {
+            CellState::Unseen | CellState::Closed => {}
             CellState::Complete => {
                 self.begin_again(local);
                 self.set_begin(local, point, CellState::Begun);
@@ -280,6 +285,7 @@ impl Step<'_> {
         Ok(())
     }
 
+    #[inline]
     fn set_begin(&mut self, local: usize, point: Point, state: CellState) {
         let slot = &mut self.slot;
         match slot.cells[local].state {
@@ -348,8 +354,7 @@ impl Step<'_> {
         let latest = &mut self.last_begin_ns[local];
         let reordered = begin.time_ns < *latest;
         *latest = begin.time_ns.max(*latest);
-        let seen = Seen { reordered, ..Seen::pair(begin, end, alternative) };
-        out.span(stages[local], Class::Complete, key, seen)?;
+        out.complete((stages[local], reordered), key, (begin, end, alternative))?;
         hand_offs(stages, &mut self.slot, local, |left, arrived| out.hand_off(key, left, arrived))?;
         self.slot.add_complete(local);
         Ok(())

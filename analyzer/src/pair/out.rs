@@ -80,6 +80,21 @@ impl<S: Sink> Out<'_, S> {
         self.sink.span(&span)
     }
 
+    /// Hands on a complete span, as most are, with its begin, its end and the probe that ended it. Inline: what is put together
+    /// here goes to the sink in registers.
+    #[inline(always)]
+    pub(super) fn complete(
+        &mut self,
+        (stage, reordered): (u32, bool),
+        key: &KeyRef<'_>,
+        (begin, end, ended_by): (Point, Point, u16),
+    ) -> io::Result<()> {
+        let near_loss = self.loss.touch(begin.time_ns.min(end.time_ns), begin.time_ns.max(end.time_ns));
+        let (key, begin, end) = (self.shown(key), Some(begin), Some(end));
+        let class = Class::Complete;
+        self.sink.span(&Span { stage, class, reordered, key, begin, end, ended_by, near_loss })
+    }
+
     /// Hands on a hand-off of `key`, that left at one edge and arrived at another.
     pub(super) fn hand_off(
         &mut self,
@@ -92,10 +107,15 @@ impl<S: Sink> Out<'_, S> {
         self.sink.hand_off(&HandOff { from, to, key: self.shown(key), left, arrived, near_loss })
     }
 
+    #[inline(always)]
     fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
-        if key.scope == Scope::Trace {
-            return KeyValue::new(key.words);
+        match key.scope {
+            Scope::Trace => KeyValue::new(key.words),
+            _ => self.shown_of_scope(key),
         }
+    }
+
+    fn shown_of_scope(&self, key: &KeyRef<'_>) -> KeyValue {
         let mut words = [0; MAX_WORDS];
         let words = &mut words[..key.words.len().min(MAX_WORDS)];
         words.copy_from_slice(&key.words[..words.len()]);

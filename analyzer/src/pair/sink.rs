@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use tracer_format::{Columns, Gap};
 
+use super::found::Found;
 use super::span::{HandOff, Point, Span};
 
 /// Takes what a walk finds, in the order it is found; does nothing by default.
@@ -45,6 +46,14 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Takes what pairing found of some events, all at once: what comes of it is what comes of each by itself, in order.
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.hand_on(self)
+    }
+
     /// Takes a place where events are missing; later events come after it.
     ///
     /// # Errors
@@ -56,7 +65,11 @@ pub trait Sink {
 }
 
 /// Takes everything and does nothing.
-impl Sink for () {}
+impl Sink for () {
+    fn found(&mut self, _: &Found) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Hands everything on.
 impl<S: Sink> Sink for &mut S {
@@ -74,6 +87,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         (**self).hand_off(hand_off)
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        (**self).found(found)
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
@@ -97,6 +114,10 @@ impl<S: Sink> Sink for Option<S> {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.as_mut().map_or(Ok(()), |sink| sink.hand_off(hand_off))
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        self.as_mut().map_or(Ok(()), |sink| sink.found(found))
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
@@ -124,6 +145,11 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.0.hand_off(hand_off)?;
         self.1.hand_off(hand_off)
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        self.0.found(found)?;
+        self.1.found(found)
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {

@@ -1,9 +1,9 @@
-//! A table of the latest keys: a ring of slots, oldest first out, found by key through a hash index.
+//! A table of the latest keys: a ring of slots, oldest first out, found by key through an index.
 //!
 //! Keys and entries lie in flat vectors, so a lookup touches two cache lines; the ring grows to its capacity and then
 //! takes the place of the oldest slot. Order depends on the keys' order of arrival only, never on hashing.
 
-use crate::stage::key_index::KeyIndex;
+use crate::stage::key_index::KeyWindow;
 
 /// Slots of a head and `width` entries each, for keys of `parts` numbers.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Slots<H, E> {
     entries: Vec<E>,
     /// Position of the slot that is replaced next, once the ring is full.
     oldest: usize,
-    index: KeyIndex,
+    index: KeyWindow,
 }
 
 impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
@@ -30,7 +30,7 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
             heads: Vec::new(),
             entries: Vec::new(),
             oldest: 0,
-            index: KeyIndex::default(),
+            index: KeyWindow::default(),
         }
     }
 
@@ -49,18 +49,17 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
         // Keys have a part or two: the library's comparison of slices costs more than the parts.
         let is = |position: usize| self.key(position).iter().zip(key).all(|(ours, theirs)| ours == theirs);
-        self.index.find(self.index.hasher().hash(key), is)
+        self.index.find(key, is)
     }
 
     /// Makes a slot for `key`, which has none; gives its position. The caller has looked after the oldest slot, which it
     /// replaces if the table is full.
     pub(crate) fn insert(&mut self, key: &[i64]) -> usize {
-        let hasher = self.index.hasher();
         let position = if self.is_full() {
             let position = self.oldest;
             self.oldest = if position + 1 == self.len() { 0 } else { position + 1 };
             let (keys, parts) = (&self.keys, self.parts);
-            self.index.forget(position, |position| hasher.hash(&keys[position * parts..][..parts]));
+            self.index.forget(position, |position| &keys[position * parts..][..parts]);
             self.keys[position * self.parts..][..self.parts].copy_from_slice(key);
             self.heads[position] = H::default();
             self.entries[position * self.width..][..self.width].fill(E::default());
@@ -73,14 +72,14 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
             position
         };
         let (keys, parts) = (&self.keys, self.parts);
-        self.index.enter(position, |position| hasher.hash(&keys[position * parts..][..parts]));
+        self.index.enter(position, |position| &keys[position * parts..][..parts]);
         position
     }
 
-    /// Where the slot of `key` may be; see [`KeyIndex::glance`].
+    /// Where the slot of a key may be; see [`KeyWindow::glance`].
     #[inline]
     pub(crate) fn glance(&self, key: &[i64]) -> Option<usize> {
-        self.index.glance(self.index.hasher().hash(key))
+        self.index.glance(key)
     }
 
     /// Position of the oldest slot; positions after it, around the ring, are ever younger.

@@ -36,7 +36,7 @@ impl KeySource {
 
     /// Reads the value of row `row` into `words`, as far as it goes; `None` if a part is missing, unreadable, or neither
     /// integer nor string.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<'w>(
         &self,
         columns: &Columns,
@@ -49,6 +49,16 @@ impl KeySource {
             words[0] = number(columns, row, arg)?;
             return Some(&words[..1]);
         }
+        self.read_all(columns, row, identities, words)
+    }
+
+    fn read_all<'w>(
+        &self,
+        columns: &Columns,
+        row: usize,
+        identities: &Identities,
+        words: &'w mut [i64; MAX_WORDS],
+    ) -> Option<&'w [i64]> {
         for (word, &source) in words[..self.len].iter_mut().zip(&self.words) {
             *word = match source {
                 Source::Number(arg) => number(columns, row, arg)?,

@@ -1,6 +1,10 @@
 //! Finds the place of a key by its hash; the keys themselves are kept by the owner of the places.
 
+mod window;
+
 use std::hash::{BuildHasher, RandomState};
+
+pub(crate) use window::KeyWindow;
 
 /// Places by hash: each at the hash of its key or behind it, with nothing free between.
 #[derive(Debug, Clone)]

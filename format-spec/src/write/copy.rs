@@ -151,16 +151,16 @@ impl Copier {
         if let Some(repeats) = &mut self.repeats
             && (time_ns >= self.others_ns || repeats.has_seen(time_ns))
         {
-            let texts: Vec<Option<(&[u8], bool)>> = columns
-                .row_values(row)
-                .iter()
-                .zip(&old_site.args)
-                .filter(|(_, kind)| **kind == ArgKind::Str)
-                .map(|(value, _)| Some((columns.string(*value)?, columns.is_cut(*value))))
-                .collect();
-            let is_number = |(value, kind): (&u64, &ArgKind)| (*kind != ArgKind::Str).then_some(*value);
-            let numbers: Vec<Option<u64>> = source.values.iter().zip(&old_site.args).map(is_number).collect();
-            let identity = (thread, site, event.cpu, unreadable, numbers, texts);
+            let fired = u64::from(thread.0) | u64::from(site.0) << 32;
+            let how = u64::from(event.cpu) | u64::from(unreadable) << 16;
+            let mut identity = repeats.identity().and(fired).and(how);
+            for (&value, kind) in columns.row_values(row).iter().zip(&old_site.args) {
+                identity = match (kind, columns.string(value)) {
+                    (ArgKind::Str, Some(text)) => identity.and(columns.is_cut(value).into()).and_bytes(text),
+                    (ArgKind::Str, None) => identity.and(u64::MAX),
+                    _ => identity.and(value),
+                };
+            }
             if repeats.event(source.number, time_ns, identity) {
                 return Ok(false);
             }

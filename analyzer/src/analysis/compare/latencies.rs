@@ -1,11 +1,10 @@
 //! The latencies of a run in the order in which they were seen, as many as memory allows.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 
 use crate::analysis::EdgeMap;
-use crate::pair::{Class, HandOff, Sink, Span};
-use crate::stage::KeyValue;
+use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow};
 
 /// Latencies that a side keeps of each stage and hand-off; and of all of them together, about.
 const MAX_KEPT: usize = 32_768;
@@ -65,7 +64,7 @@ impl Latencies {
         self.stride.len == 1
     }
 
-    fn add(&mut self, key: KeyValue, latency_ns: i64, max: usize) {
+    fn add(&mut self, key: &[i64], latency_ns: i64, max: usize) {
         if !self.stride.keeps() {
             return;
         }
@@ -88,9 +87,9 @@ impl Latencies {
 }
 
 /// The same for the same key in every trace.
-fn hash(key: KeyValue) -> u64 {
+fn hash(key: &[i64]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
+    key.iter().for_each(|&word| hasher.write_i64(word));
     hasher.finish()
 }
 
@@ -117,21 +116,36 @@ impl Collected {
 
 impl Sink for Collected {
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        if span.class == Class::Complete
-            && let Some(latency_ns) = span.latency_ns()
-        {
-            self.stages[span.stage as usize].add(span.key, latency_ns, self.max);
-        }
+        self.take_span(&SpanRow::new(span), span.key.words());
         Ok(())
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        if let Some(latencies) =
-            self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, Latencies::default)
-        {
-            latencies.add(hand_off.key, hand_off.latency_ns(), self.max);
-        }
+        self.take_hand_off(&HandOffRow::new(hand_off), hand_off.key.words());
         Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, key)| self.take_span(span, key));
+        found.keyed_hand_offs().for_each(|(hand_off, key)| self.take_hand_off(hand_off, key));
+        Ok(())
+    }
+}
+
+impl Collected {
+    fn take_span(&mut self, span: &SpanRow, key: &[i64]) {
+        if span.class == Class::Complete
+            && let Some(latency_ns) = span.latency_ns()
+        {
+            self.stages[span.stage as usize].add(key, latency_ns, self.max);
+        }
+    }
+
+    fn take_hand_off(&mut self, hand_off: &HandOffRow, key: &[i64]) {
+        let (from, to) = (hand_off.from, hand_off.to);
+        if let Some(latencies) = self.hand_offs.get_or_insert_few(from, to, Latencies::default) {
+            latencies.add(key, hand_off.latency_ns(), self.max);
+        }
     }
 }
 
@@ -143,7 +157,7 @@ mod tests {
     fn a_sample_keeps_order_and_never_more_than_it_may() {
         let mut latencies = Latencies::default();
         for value in 0..100_000 {
-            latencies.add(KeyValue::new(&[1]), value, 1000);
+            latencies.add(&[1], value, 1000);
             assert!(latencies.values.len() <= 1000);
         }
         assert!(!latencies.is_whole() && latencies.values.len() >= 500, "{}", latencies.values.len());
@@ -158,7 +172,7 @@ mod tests {
     fn a_sample_follows_no_rhythm() {
         // Every fourth span is slow: so is a fourth of the latencies.
         let mut latencies = Latencies::default();
-        (0..400_000).for_each(|value| latencies.add(KeyValue::new(&[1]), i64::from(value % 4 == 0), 4096));
+        (0..400_000).for_each(|value| latencies.add(&[1], i64::from(value % 4 == 0), 4096));
         let slow = latencies.values.iter().filter(|(_, value)| *value == 1).count();
         let share = slow as f64 / latencies.values.len() as f64;
         assert!((0.2..0.3).contains(&share), "{share}");

@@ -10,8 +10,8 @@ use tracer_format::{Columns, Definitions, Gap};
 use super::limit::resource::process_of;
 use super::path::fan::PartCounts;
 use super::path::passage::MAX_STAGES;
-use crate::pair::{Sink, Span};
-use crate::stage::{Roles, Scope, Stage};
+use crate::pair::{Found, Sink, Span, SpanRow};
+use crate::stage::{MAX_WORDS, Roles, Scope, Stage};
 use course::Course;
 
 /// Groups of stages that are watched.
@@ -52,9 +52,22 @@ impl<'a> Watch<'a> {
             definitions,
             of_sites: definitions.sites.iter().map(of_site).collect(),
             of_stages,
-            courses: groups.into_iter().map(|members| Course::new(members, processes, time_ns)).collect(),
+            courses: groups
+                .into_iter()
+                .map(|members| {
+                    let words = members.first().map_or(0, |&first| stages[first as usize].key.words());
+                    Course::new(members, words.min(MAX_WORDS), processes, time_ns)
+                })
+                .collect(),
             gaps: Vec::new(),
         }
+    }
+
+    fn span_of(&mut self, span: &SpanRow, key: &[i64]) {
+        if let Some((group, position)) = self.of_stages[span.stage as usize] {
+            self.courses[group].span(position, span, key);
+        }
+        self.parts.iter_mut().for_each(|parts| parts.span(span, key));
     }
 
     /// Nothing more comes.
@@ -102,10 +115,12 @@ impl Sink for Watch<'_> {
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        if let Some((group, position)) = self.of_stages[span.stage as usize] {
-            self.courses[group].span(position, span);
-        }
-        self.parts.iter_mut().for_each(|parts| parts.span(span));
+        self.span_of(&SpanRow::new(span), span.key.words());
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, key)| self.span_of(span, key));
         Ok(())
     }
 

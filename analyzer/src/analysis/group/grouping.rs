@@ -9,7 +9,7 @@ use super::by::GroupBy;
 use super::table::{GroupTable, MAX_ALL_VALUES};
 use super::value::{argument, text};
 use super::waiting::{Value, Waiting};
-use crate::pair::{Class, Point, Sink, Span};
+use crate::pair::{Class, Found, Point, Sink, Span};
 use crate::stage::{Role, Roles, SiteUses, Stage};
 
 /// Tells the spans of stages apart by values.
@@ -136,6 +136,10 @@ impl Sink for Grouping<'_> {
             }
         }
         Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        if self.tables.is_empty() { Ok(()) } else { found.hand_on(self) }
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {

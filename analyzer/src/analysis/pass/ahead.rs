@@ -50,7 +50,8 @@ impl Pass<'_, '_> {
                     let (batch, made) = steps.piece(*piece);
                     self.look(&batch, made, sink)?;
                 }
-                found.hand_on(sink)?;
+                sink.found(&found)?;
+                found.clear();
                 // Whichever thread lets go of them last has them.
                 let steps = piece.and_then(|(steps, _)| Arc::into_inner(steps));
                 let _ = back.send(Used { steps, found });
@@ -121,7 +122,7 @@ impl<T: Default> Way<T> {
     }
 
     fn send_if_full(&mut self) -> io::Result<()> {
-        if self.found.len() >= MAX_FOUND { self.send() } else { Ok(()) }
+        if self.found.len() < MAX_FOUND { Ok(()) } else { self.send() }
     }
 }
 
@@ -131,11 +132,13 @@ impl<T: Default> Sink for Way<T> {
         self.send_if_full()
     }
 
+    #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
         self.found.span(span)?;
         self.send_if_full()
     }
 
+    #[inline(always)]
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.found.hand_off(hand_off)?;
         self.send_if_full()

@@ -9,7 +9,8 @@ use tracer_format::{ArgKind, Columns, Definitions, Site, SiteId};
 use super::own::Openings;
 use super::sampled::{BeginValues, SampledSpan, SpanSample};
 use super::value::{ARGS, PropertyValue, Texts};
-use crate::pair::{Class, Point, Side, Sink, Span};
+use crate::analysis::tree::Thinning;
+use crate::pair::{Class, Found, Point, Side, Sink, Span};
 use crate::stage::{Role, Roles, SiteUses, Stage};
 
 /// Spans that are kept of all stages together; and of one, at most and at least.
@@ -31,8 +32,11 @@ pub struct Properties<'a> {
     told: Vec<bool>,
     /// Of each nested stage, what is open.
     openings: Vec<Option<Openings>>,
-    /// When each thread fired last.
+    /// When each thread fired last; and behind them the same of all sites that tell nothing, which is not asked for.
     fired_ns: Vec<Option<u64>>,
+    /// For each site, whether it tells anything, and at which times something may be kept of it. Empty if it is to be looked
+    /// at: the samples became sparser.
+    telling: Vec<(bool, Thinning)>,
     /// What ends tell, of the events of which the spans come next; in the order of time.
     ends: Vec<EndValues>,
 }
@@ -70,7 +74,8 @@ impl<'a> Properties<'a> {
             sites: SiteUses::new(&definitions.sites, &roles, uses),
             told: stages.iter().map(|stage| stage.lasting.is_some()).collect(),
             openings: stages.iter().map(|stage| stage.nested.then(Openings::default)).collect(),
-            fired_ns: vec![None; definitions.threads.len()],
+            fired_ns: vec![None; definitions.threads.len() + 1],
+            telling: Vec::new(),
             ends: Vec::new(),
         }
     }
@@ -96,10 +101,23 @@ impl<'a> Properties<'a> {
         args
     }
 
-    fn event(&mut self, columns: &Columns, row: usize, site: SiteId) {
+    /// Looks which sites tell anything.
+    fn look_at_sites(&mut self) {
+        let thinning = |used: &SiteUse| match used.side {
+            Side::End => Thinning::default(),
+            Side::Begin => self.samples[used.stage as usize].thinning(),
+        };
+        let telling = |site: usize| {
+            let sparsest = self.sites.of(SiteId::at(site)).iter().map(thinning).min();
+            (sparsest.is_some(), sparsest.unwrap_or_default())
+        };
+        self.telling.extend((0..self.definitions.sites.len()).map(telling));
+    }
+
+    #[cold]
+    fn event(&mut self, columns: &Columns, row: usize, before_ns: Option<u64>) {
         let at = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
-        let fired_ns = self.fired_ns.get_mut(at.thread.index());
-        let before_ns = fired_ns.and_then(|fired_ns| fired_ns.replace(at.time_ns));
+        let site = columns.site[row];
         for used in 0..self.sites.of(site).len() {
             let SiteUse { stage, side, .. } = self.sites.of(site)[used];
             if side == Side::End {
@@ -157,10 +175,18 @@ fn site_uses(role: Role, arity: usize, site: &Site) -> Vec<SiteUse> {
 impl Sink for Properties<'_> {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         self.ends.clear();
+        if self.telling.is_empty() {
+            self.look_at_sites();
+        }
+        let unasked = self.fired_ns.len() - 1;
         for row in rows {
-            let site = columns.site[row];
-            if !self.sites.of(site).is_empty() {
-                self.event(columns, row, site);
+            let Some(&(tells, thinning)) = self.telling.get(columns.site[row].index()) else { continue };
+            // Begins and ends come in no order that a processor could foresee, so this is no branch.
+            let (time_ns, thread) = (columns.time_ns[row], columns.thread[row].index());
+            let thread = if tells { thread.min(unasked) } else { unasked };
+            let before_ns = self.fired_ns[thread].replace(time_ns);
+            if tells & thinning.wants(time_ns) {
+                self.event(columns, row, before_ns.filter(|_| thread < unasked));
             }
         }
         Ok(())
@@ -169,6 +195,24 @@ impl Sink for Properties<'_> {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
         if let Some(openings) = &mut self.openings[stage as usize] {
             openings.begin(begin);
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        if self.openings.iter().any(Option::is_some) {
+            return found.hand_on(self);
+        }
+        for (row, key) in found.spans() {
+            let told_at = if self.told[row.stage as usize] { row.end().or(row.begin()) } else { row.begin() };
+            let sample = &mut self.samples[row.stage as usize];
+            match told_at {
+                // Most are not: nothing but their number is asked for.
+                Some(told_at) if !sample.wants(told_at.time_ns) => {
+                    sample.count += u64::from(row.class == Class::Complete);
+                }
+                _ => self.span(&row.span(key))?,
+            }
         }
         Ok(())
     }
@@ -198,13 +242,12 @@ impl Sink for Properties<'_> {
                 *value = if *value == PropertyValue::Missing { of_end } else { *value };
             }
         }
-        self.samples[span.stage as usize].add(SampledSpan {
-            key: span.key,
-            begin,
-            told_ns: told_at.time_ns,
-            own_ns,
-            values,
-        });
+        let sample = &mut self.samples[span.stage as usize];
+        let before = sample.thinning();
+        sample.add(SampledSpan { key: span.key, begin, told_ns: told_at.time_ns, own_ns, values });
+        if sample.thinning() != before {
+            self.telling.clear();
+        }
         Ok(())
     }
 }

@@ -70,6 +70,11 @@ impl SpanSample {
         self.begun.remove(&(begin.thread, begin.time_ns))
     }
 
+    /// At which times something is kept: at fewer, as time goes on.
+    pub(super) fn thinning(&self) -> Thinning {
+        self.thinning
+    }
+
     /// A span is complete.
     pub(super) fn add(&mut self, span: SampledSpan) {
         if self.spans.len() == self.spans.capacity() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::buffers::Buffers;
 use crate::analysis::Latency;
-use crate::pair::{Class, Span, difference_ns};
+use crate::pair::{Class, SpanRow, difference_ns};
 use crate::stage::{KeyValue, Scope, Stage};
 
 /// Stages of parts that are counted.
@@ -94,13 +94,15 @@ impl PartCounts {
         all
     }
 
-    /// Takes a span of any stage.
-    pub(crate) fn span(&mut self, span: &Span) {
-        let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end) else { return };
+    /// Takes a span of any stage, whose key has these numbers.
+    pub(crate) fn span(&mut self, span: &SpanRow, key: &[i64]) {
         if span.stage != self.stage {
             return;
         }
-        let buffer = KeyValue::new(&span.key.words()[..self.words]);
+        let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin(), span.end()) else {
+            return;
+        };
+        let buffer = KeyValue::new(&key[..self.words]);
         if let Some(known) = self.open.get_mut(&buffer) {
             known.count += 1;
             known.first_ns = known.first_ns.min(begin.time_ns);

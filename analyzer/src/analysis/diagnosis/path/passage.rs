@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::pair::{Class, Edge, Point, Side, Span};
-use crate::stage::KeyValue;
-use crate::stage::key_index::KeyIndex;
+use crate::pair::{Class, Edge, Point, Side, SpanRow};
+use crate::stage::key_index::KeyWindow;
 
 /// Buffers that are remembered while they are under way.
 const UNDER_WAY: usize = 1 << 16;
@@ -63,9 +62,11 @@ impl Passage {
 #[derive(Debug, Clone)]
 pub(crate) struct Passages {
     stages: usize,
+    /// Numbers of a key.
+    parts: usize,
     under_way: usize,
-    index: KeyIndex,
-    keys: Vec<KeyValue>,
+    index: KeyWindow,
+    keys: Vec<i64>,
     points: Vec<Point>,
     passed: Vec<u64>,
     /// How often a slot was given back.
@@ -77,11 +78,13 @@ pub(crate) struct Passages {
 }
 
 impl Passages {
-    pub(crate) fn new(stages: usize) -> Self {
+    /// Of so many stages, whose keys have `parts` numbers.
+    pub(crate) fn new(stages: usize, parts: usize) -> Self {
         Self {
             stages,
+            parts,
             under_way: (UNDER_WAY_ENTRIES / stages.max(1)).min(UNDER_WAY),
-            index: KeyIndex::default(),
+            index: KeyWindow::default(),
             keys: Vec::new(),
             points: Vec::new(),
             passed: Vec::new(),
@@ -97,25 +100,34 @@ impl Passages {
     }
 
     #[inline]
-    pub(crate) fn find(&self, key: &KeyValue) -> Option<usize> {
-        self.index.find(self.index.hasher().hash(key.words()), |slot| self.keys[slot] == *key)
+    pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
+        let is = |slot: usize| self.key(slot).iter().zip(key).all(|(ours, theirs)| ours == theirs);
+        self.index.find(key, is)
+    }
+
+    /// The key of the buffer in `slot`.
+    #[inline]
+    pub(crate) fn key(&self, slot: usize) -> &[i64] {
+        &self.keys[slot * self.parts..][..self.parts]
     }
 
     /// The slot of a buffer, a new one if it has none.
-    pub(crate) fn slot(&mut self, key: KeyValue) -> usize {
-        if let Some(slot) = self.find(&key) {
-            return slot;
-        }
+    pub(crate) fn slot(&mut self, key: &[i64]) -> usize {
+        self.find(key).unwrap_or_else(|| self.new_slot(key))
+    }
+
+    fn new_slot(&mut self, key: &[i64]) -> usize {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.points.resize(self.points.len() + 2 * self.stages, Point::default());
-            self.keys.push(key);
+            self.keys.resize(self.keys.len() + self.parts, 0);
             self.passed.push(0);
             self.uses.push(0);
             self.passed.len() - 1
         });
-        (self.keys[slot], self.passed[slot]) = (key, 0);
-        let (keys, hasher) = (&self.keys, self.index.hasher());
-        self.index.enter(slot, |slot| hasher.hash(keys[slot].words()));
+        self.keys[slot * self.parts..][..self.parts].copy_from_slice(key);
+        self.passed[slot] = 0;
+        let (keys, parts) = (&self.keys, self.parts);
+        self.index.enter(slot, |slot| &keys[slot * parts..][..parts]);
         // What is no longer under way needs no place in the order: so that stays short.
         while self.order.front().is_some_and(|&(slot, used)| self.uses[slot] != used) {
             self.order.pop_front();
@@ -125,19 +137,22 @@ impl Passages {
     }
 
     /// Whether `span` begins another lap: its stage was complete already.
-    pub(crate) fn is_again(&self, slot: usize, stage: usize, span: &Span) -> bool {
+    pub(crate) fn is_again(&self, slot: usize, stage: usize, span: &SpanRow) -> bool {
         span.class == Class::Complete && self.passed[slot] & bit(stage, Side::Begin) != 0
     }
 
     /// Notes what `span`, of the stage at position `stage`, tells.
-    pub(crate) fn add(&mut self, slot: usize, stage: usize, span: &Span) {
-        for (side, point) in [(Side::Begin, span.begin), (Side::End, span.end)] {
-            let at = 2 * (slot * self.stages + stage) + usize::from(side == Side::End);
-            if let Some(point) = point.filter(|_| self.passed[slot] & bit(stage, side) == 0) {
-                self.passed[slot] |= bit(stage, side);
-                self.points[at] = point;
+    pub(crate) fn add(&mut self, slot: usize, stage: usize, span: &SpanRow) {
+        let before = self.passed[slot];
+        let points = &mut self.points[2 * (slot * self.stages + stage)..][..2];
+        let mut passed = before;
+        for (side, point) in [(Side::Begin, span.begin()), (Side::End, span.end())] {
+            if let Some(point) = point.filter(|_| before & bit(stage, side) == 0) {
+                passed |= bit(stage, side);
+                points[usize::from(side == Side::End)] = point;
             }
         }
+        self.passed[slot] = passed;
         let side = match span.class {
             Class::RepeatedBegin => 0,
             Class::RepeatedEnd => 1,
@@ -173,8 +188,8 @@ impl Passages {
 
     /// Gives the slot of a buffer back.
     pub(crate) fn remove(&mut self, slot: usize) {
-        let (keys, hasher) = (&self.keys, self.index.hasher());
-        self.index.forget(slot, |slot| hasher.hash(keys[slot].words()));
+        let (keys, parts) = (&self.keys, self.parts);
+        self.index.forget(slot, |slot| &keys[slot * parts..][..parts]);
         self.uses[slot] = self.uses[slot].wrapping_add(1);
         self.free.push(slot);
         if !self.repeated.is_empty() {
@@ -183,14 +198,14 @@ impl Passages {
     }
 
     /// The oldest, if there are too many.
-    pub(crate) fn too_many(&mut self) -> Option<(KeyValue, usize)> {
+    pub(crate) fn too_many(&mut self) -> Option<usize> {
         while self.index.len() > self.under_way || self.order.len() > 2 * self.under_way {
             let (slot, used) = self.order.pop_front()?;
             if self.uses[slot] != used {
                 continue;
             }
             if self.index.len() > self.under_way {
-                return Some((self.keys[slot], slot));
+                return Some(slot);
             }
             // It is old, but there is room.
             self.order.push_back((slot, used));
@@ -202,8 +217,8 @@ impl Passages {
     }
 
     /// All that are under way, the oldest first.
-    pub(crate) fn all(&self) -> Vec<(KeyValue, usize)> {
+    pub(crate) fn all(&self) -> Vec<usize> {
         let live = |(slot, used): &&(usize, u32)| self.uses[*slot] == *used;
-        self.order.iter().filter(live).map(|&(slot, _)| (self.keys[slot], slot)).collect()
+        self.order.iter().filter(live).map(|&(slot, _)| slot).collect()
     }
 }

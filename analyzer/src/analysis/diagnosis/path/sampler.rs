@@ -18,8 +18,9 @@ pub(crate) struct Sampler {
     /// Rows of a run.
     run: usize,
     runs: Vec<Buffers>,
-    /// Buffers so far.
-    pub(crate) count: u64,
+    /// Number of the present run, and its buffers so far.
+    at: u64,
+    filled: usize,
     /// Every how many runs one is kept.
     every: u64,
 }
@@ -27,13 +28,17 @@ pub(crate) struct Sampler {
 impl Sampler {
     pub(crate) fn new(width: usize) -> Self {
         let run = (RUN_MOMENTS / width.max(1)).min(RUN);
-        Self { width, run, runs: Vec::new(), count: 0, every: 1 }
+        Self { width, run, runs: Vec::new(), at: 0, filled: 0, every: 1 }
     }
 
-    pub(crate) fn push(&mut self, key: KeyValue, hits: &[Point]) {
-        let (run, first) = (self.count / self.run as u64, self.count.is_multiple_of(self.run as u64));
-        self.count += 1;
-        if !run.is_multiple_of(self.every) {
+    pub(crate) fn push(&mut self, key: &[i64], hits: &[Point]) {
+        if self.filled == self.run {
+            (self.at, self.filled) = (self.at + 1, 0);
+        }
+        let (run, first) = (self.at, self.filled == 0);
+        self.filled += 1;
+        // `every` is a power of two.
+        if run & (self.every - 1) != 0 {
             return;
         }
         if first {
@@ -44,7 +49,7 @@ impl Sampler {
                     at % 2 == 1
                 });
                 self.every *= 2;
-                if !run.is_multiple_of(self.every) {
+                if run & (self.every - 1) != 0 {
                     return;
                 }
             }
@@ -53,7 +58,7 @@ impl Sampler {
             self.runs.push(Buffers::with_room(self.width, room));
         }
         if let Some(rows) = self.runs.last_mut() {
-            rows.push(key, hits);
+            rows.push(KeyValue::new(key), hits);
         }
     }
 
@@ -87,7 +92,7 @@ mod tests {
     fn sampled(count: u64) -> Buffers {
         let mut sampler = Sampler::new(1);
         for at in 0..count {
-            sampler.push(KeyValue::new(&[]), &[Point { time_ns: at, thread: ThreadId(0) }]);
+            sampler.push(&[], &[Point { time_ns: at, thread: ThreadId(0) }]);
         }
         sampler.into_buffers()
     }

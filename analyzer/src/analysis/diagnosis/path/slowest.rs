@@ -23,11 +23,11 @@ impl Slowest {
         Self { width, kept: Vec::new(), floor_ns: i64::MIN }
     }
 
-    pub(crate) fn add(&mut self, total_ns: i64, key: KeyValue, hits: &[Point]) {
+    pub(crate) fn add(&mut self, total_ns: i64, key: &[i64], hits: &[Point]) {
         if total_ns <= self.floor_ns {
             return;
         }
-        self.kept.push((total_ns, key, hits.to_vec()));
+        self.kept.push((total_ns, KeyValue::new(key), hits.to_vec()));
         if self.kept.len() >= 2 * KEPT {
             self.kept.sort_by_key(|&(total_ns, ..)| Reverse(total_ns));
             self.kept.truncate(KEPT);

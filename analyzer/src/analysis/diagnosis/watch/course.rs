@@ -14,7 +14,7 @@ use super::super::path::route::usual_order;
 use super::super::path::sampler::Sampler;
 use super::super::path::slowest::Slowest;
 use crate::analysis::Latency;
-use crate::pair::{Class, Edge, Point, Side, Span, difference_ns};
+use crate::pair::{Class, Edge, Point, Side, SpanRow, difference_ns};
 use crate::stage::KeyValue;
 
 /// Buffers by which the order of the path is told.
@@ -62,10 +62,11 @@ pub(crate) struct Whole {
 }
 
 impl Course {
-    /// Of `stages`; the recording has so many processes, and its first and last event are at `time_ns`.
-    pub(super) fn new(stages: Vec<u32>, processes: usize, time_ns: (u64, u64)) -> Self {
+    /// Of `stages`, whose keys have `parts` numbers; the recording has so many processes, and its first and last event are at
+    /// `time_ns`.
+    pub(super) fn new(stages: Vec<u32>, parts: usize, processes: usize, time_ns: (u64, u64)) -> Self {
         Self {
-            passages: Passages::new(stages.len()),
+            passages: Passages::new(stages.len(), parts),
             early: Vec::new(),
             stages,
             whole: None,
@@ -86,16 +87,16 @@ impl Course {
         self.all.event(time_ns);
     }
 
-    /// Takes a span of the stage at position `local`.
-    pub(super) fn span(&mut self, local: usize, span: &Span) {
-        if span.class == Class::RepeatedEnd && self.passages.find(&span.key).is_none() {
-            self.breaks.repeat(Edge { stage: span.stage, side: Side::End }, span.key);
+    /// Takes a span of the stage at position `local`, whose key is `key`.
+    pub(super) fn span(&mut self, local: usize, span: &SpanRow, key: &[i64]) {
+        if span.class == Class::RepeatedEnd && self.passages.find(key).is_none() {
+            self.breaks.repeat(Edge { stage: span.stage, side: Side::End }, KeyValue::new(key));
             return;
         }
-        let mut slot = self.passages.slot(span.key);
+        let mut slot = self.passages.slot(key);
         if self.passages.is_again(slot, local, span) {
-            self.broken(span.key, slot);
-            slot = self.passages.slot(span.key);
+            self.broken(slot);
+            slot = self.passages.slot(key);
         }
         self.passages.add(slot, local, span);
         if self.whole.is_none() {
@@ -103,20 +104,20 @@ impl Course {
             if self.passages.len() + self.early.len() >= telling {
                 self.settle();
             }
-        } else if !self.count_whole(span.key, slot)
-            && let Some((key, slot)) = self.passages.too_many()
+        } else if !self.count_whole(slot)
+            && let Some(slot) = self.passages.too_many()
         {
-            self.broken(key, slot);
+            self.broken(slot);
         }
     }
 
     /// Nothing more comes.
     pub(crate) fn finish(&mut self) {
         self.settle();
-        for (key, slot) in self.passages.all() {
-            self.broken(key, slot);
+        for slot in self.passages.all() {
+            self.broken(slot);
         }
-        self.passages = Passages::new(0);
+        self.passages = Passages::new(0, 0);
         let processes = std::mem::take(&mut self.processes);
         self.silences =
             (0..).map(ProcessId).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
@@ -129,7 +130,7 @@ impl Course {
         }
         let early = std::mem::take(&mut self.early);
         let under_way = self.passages.all();
-        let seen = under_way.iter().map(|&(_, slot)| self.passages.get(slot));
+        let seen = under_way.iter().map(|&slot| self.passages.get(slot));
         let orders: Vec<Vec<Edge>> = early
             .iter()
             .map(|(_, passage)| passage.order(&self.stages))
@@ -140,8 +141,8 @@ impl Course {
         for (key, passage) in early {
             self.count_lap(key, &passage);
         }
-        for (key, slot) in under_way {
-            self.count_whole(key, slot);
+        for slot in under_way {
+            self.count_whole(slot);
         }
     }
 
@@ -158,24 +159,25 @@ impl Course {
     }
 
     /// If the buffer in `slot` has passed the whole path, it is counted, and its slot given back.
-    fn count_whole(&mut self, key: KeyValue, slot: usize) -> bool {
+    fn count_whole(&mut self, slot: usize) -> bool {
         let Some(whole) = &mut self.whole else { return false };
         let passed = self.passages.passed(slot);
         if passed & whole.mask != whole.mask {
             return false;
         }
-        whole.add(key, self.passages.points(slot), passed);
-        self.note(key, slot);
+        whole.add(self.passages.key(slot), self.passages.points(slot), passed);
+        self.note(slot);
         self.passages.remove(slot);
         true
     }
 
     /// Nothing more comes of the buffer in `slot`.
-    fn broken(&mut self, key: KeyValue, slot: usize) {
-        if self.count_whole(key, slot) {
+    fn broken(&mut self, slot: usize) {
+        if self.count_whole(slot) {
             return;
         }
-        self.note(key, slot);
+        self.note(slot);
+        let key = KeyValue::new(self.passages.key(slot));
         let passage = self.passages.get(slot);
         match &self.whole {
             Some(whole) => self.breaks.add(key, &passage, &whole.route),
@@ -188,18 +190,19 @@ impl Course {
     fn count_lap(&mut self, key: KeyValue, passage: &Passage) {
         let Some(whole) = &mut self.whole else { return };
         if passage.passed & whole.mask == whole.mask {
-            whole.add(key, &passage.points, passage.passed);
+            whole.add(key.words(), &passage.points, passage.passed);
         } else {
             self.breaks.add(key, passage, &whole.route);
         }
     }
 
     /// Notes the number of a buffer, and the events that came twice.
-    fn note(&mut self, key: KeyValue, slot: usize) {
-        self.counts.add(&key);
+    fn note(&mut self, slot: usize) {
+        self.counts.add(self.passages.key(slot));
         if !self.passages.has_repeated(slot) {
             return;
         }
+        let key = KeyValue::new(self.passages.key(slot));
         let passage = self.passages.get(slot);
         for (local, &stage) in self.stages.iter().enumerate() {
             for side in [Side::Begin, Side::End] {
@@ -236,7 +239,7 @@ impl Whole {
     }
 
     /// Tallies a buffer by its moments at the probes of all stages, of which it passed those in `passed`.
-    fn add(&mut self, key: KeyValue, points: &[Point], passed: u64) {
+    fn add(&mut self, key: &[i64], points: &[Point], passed: u64) {
         self.hits.clear();
         let at = |&(stage, side): &(usize, Side)| points[2 * stage + usize::from(side == Side::End)];
         self.hits.extend(self.route.iter().map(at));
