@@ -11,7 +11,7 @@ use crate::Result;
 use crate::select::Selection;
 
 /// Events that a snapshot has, at most: of so many a second that more would take too much memory, it is shorter.
-const MOST: usize = 1 << 21;
+const MOST: usize = 1 << 19;
 
 /// A piece of a recording.
 #[derive(Debug, Clone)]

@@ -6,8 +6,9 @@ use super::seconds::Seconds;
 use crate::pair::{Edge, Point, Side, Span};
 use crate::stage::{KeyValue, Scope, Stage};
 
-/// Buffers that are known at least; of one that fires nothing while so many others come, only the rest is measured.
-const KNOWN: usize = 1 << 16;
+/// Buffers that are known at least; of one that fires nothing while so many others come, only the rest is measured. As many as a
+/// map of 32 768 places holds.
+const KNOWN: usize = 7 << 12;
 /// Stages of a buffer that are kept, at most.
 const MAX_STEPS: usize = 32;
 
