@@ -266,7 +266,10 @@ mod tests {
 
     /// A machine with these files, and the check of that name.
     fn check(name: &str, release: &str, files: &[(&str, &str)]) -> Check {
-        let root = std::env::temp_dir().join(format!("tracer-doctor-{}-{name}", std::process::id()));
+        // Two tests may ask for the same check at a time.
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("tracer-doctor-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&root);
         for (path, text) in files {
             let path = root.join(path);
