@@ -10,16 +10,32 @@ export CARGO_TERM_COLOR=never
 [[ -z ${CI:-} ]] || export CARGO_INCREMENTAL=0
 bin=${CARGO_TARGET_DIR:-target}/debug
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0 failures=()
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+passed=0 failed=0 failures=() log=
+
+is_chosen() { [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $1 "* ]]; }
+
+# begin NAME FUNCTION: starts a step that waits for no other, and whose outcome no load changes; step NAME waits for it.
+declare -A begun=()
+begin() {
+  is_chosen "$1" || return 0
+  log=$work/$1.log
+  (renice -n 10 "$BASHPID" >/dev/null && set -euo pipefail && "$2") >"$log" 2>&1 </dev/null &
+  begun[$1]=$!
+}
 
 # step NAME FUNCTION: runs one step in a shell of its own.
 step() {
-  local start=$SECONDS
-  [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $1 "* ]] || return 0
+  local start=$SECONDS status
+  is_chosen "$1" || return 0
+  log=$work/$1.log
   # Not as the condition of the if: bash ignores set -e there, even in a shell of its own.
-  (set -euo pipefail && "$2") >"$work/log" 2>&1 </dev/null
-  local status=$?
+  if [[ ${begun[$1]:-} ]]; then
+    wait "${begun[$1]}"
+  else
+    (set -euo pipefail && "$2") >"$log" 2>&1 </dev/null
+  fi
+  status=$?
   if [[ $status == 0 ]]; then
     passed=$((passed + 1))
     printf 'ok      %-14s %4d s  %s\n' "$1" $((SECONDS - start)) "$(note)"
@@ -27,12 +43,12 @@ step() {
     failed=$((failed + 1))
     failures+=("$1")
     printf 'FAILED  %-14s %4d s\n' "$1" $((SECONDS - start))
-    { failed_tests && tail -n 60 "$work/log"; } | sed 's/^/    /'
+    { failed_tests && tail -n 60 "$log"; } | sed 's/^/    /'
   fi
 }
 
 # note: what a passed step has to say for itself: lines of its output that start with "note: ".
-note() { sed -n 's/^note: //p' "$work/log" | paste -sd' '; }
+note() { sed -n 's/^note: //p' "$log" | paste -sd' '; }
 
 tools() {
   need cc build-essential
@@ -89,6 +105,8 @@ docs() {
   ! command -v systemd-analyze >/dev/null || systemd-analyze verify "$work/tracer.service"
 }
 
+build() { cargo test --quiet --workspace --locked --no-run; }
+
 # Tests that need more than a stable toolchain carry #[ignore]; the gate runs them too, and fails if one was skipped.
 tests() {
   local host
@@ -96,11 +114,11 @@ tests() {
   [[ $(id -u) == 0 ]] || export "CARGO_TARGET_${host}_RUNNER=sudo --preserve-env"
   cargo test --workspace --locked --no-fail-fast -- --include-ignored
   awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
-    END { printf "note: %d tests, %d ignored\n", passed + failed, ignored; exit ignored > 0 }' "$work/log"
+    END { printf "note: %d tests, %d ignored\n", passed + failed, ignored; exit ignored > 0 }' "$log"
 }
 
 # failed_tests: names and messages of the tests that failed, from the output of cargo test.
-failed_tests() { awk '/^failures:$/ { shown = 1 } /^test result:/ { shown = 0 } shown' "$work/log"; }
+failed_tests() { awk '/^failures:$/ { shown = 1 } /^test result:/ { shown = 0 } shown' "$log"; }
 
 ebpf() { scripts/build-ebpf.sh --check; }
 
@@ -124,7 +142,7 @@ second_reader() {
   local python
   python=$(scripts/validators/setup.sh)/python/bin/python
   "$python" scripts/read_trace_test.py "$bin/tracer" sample-traces/data/*.trace
-  echo "note: $(tail -n 1 "$work/log")"
+  echo "note: $(tail -n 1 "$log")"
 }
 
 # Stages live, in a terminal.
@@ -145,7 +163,7 @@ ci() {
 # Traces of several hosts as a dataset, its questions on real engines, and an exporter that is killed beside a reader.
 fleet() {
   scripts/fleet.sh --small "$bin"
-  echo "note: $(grep 'every row once' "$work/log")"
+  echo "note: $(grep 'every row once' "$log")"
 }
 
 # Packages of the development build: what is in them and how they install is the same.
@@ -171,6 +189,9 @@ step format format
 step lint lint
 step layers layers
 step docs docs
+step build build
+# Its machines count their own instructions; what else runs here changes nothing in them.
+begin kernels kernels
 step tests tests
 step ebpf ebpf
 step systems systems

@@ -78,7 +78,7 @@ impl<'p> Vocabulary<'p> {
             let mut other = words.to_vec();
             word.clone_into(&mut other[at]);
             let Some(names) = self.0.get(&other) else { continue };
-            // Vocabulary mix separators: `query_start` ends with `query__done`, unless there is a `query_done`.
+            // Names mix separators: `query_start` ends with `query__done`, unless there is a `query_done`.
             let alike = names.iter().find(|it| separators(it).eq(separators(name)));
             found.push((word, alike.unwrap_or(&names[0])));
         }
