@@ -481,8 +481,8 @@ fn write_steps<'a>(
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
             Step::Skipped(skipped) => trace.skip(skipped)?,
-            Step::End(Totals { cost, lost }) => {
-                trace.end(cost, &lost)?;
+            Step::End(Totals { cost, lost_processes }) => {
+                trace.end(cost, lost_processes)?;
                 break;
             }
         }
