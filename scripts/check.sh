@@ -11,6 +11,8 @@ export CARGO_TERM_COLOR=never
 bin=${CARGO_TARGET_DIR:-target}/debug
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+# A recording sees every program, those of another checkout's tests too: the live tests take the same lock.
+alone=(flock --close "${TMPDIR:-/tmp}/tracer-live-tests.lock")
 passed=0 failed=0 failures=() log=
 
 is_chosen() { [[ ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $1 "* ]]; }
@@ -134,7 +136,7 @@ samples() { scripts/bless.sh --check "$bin/tracer"; }
 # Every command in the documents is one, and what the README shows is what tracer says.
 readme() {
   scripts/commands.py "$bin/tracer"
-  as_root scripts/readme.sh --check "$bin/tracer"
+  as_root "${alone[@]}" scripts/readme.sh --check "$bin/tracer"
 }
 
 # A reader written from SPEC.md alone agrees with tracer on every sample, as it is and damaged.
@@ -146,14 +148,14 @@ second_reader() {
 }
 
 # Stages live, in a terminal.
-top() { as_root scripts/top_test.sh "$bin/tracer"; }
+top() { as_root "${alone[@]}" scripts/top_test.sh "$bin/tracer"; }
 
 exports() { scripts/validators/check_exports.sh "$bin/tracer" sample-traces/data/[!v]*.trace; }
 
 # The job of docs/ci.md on the demo pipeline.
 ci() {
   local file
-  as_root scripts/ci_test.sh "$bin/tracer"
+  as_root "${alone[@]}" scripts/ci_test.sh "$bin/tracer"
   /usr/bin/python3 -c 'import yaml' 2>/dev/null || install_packages python3-yaml
   for file in docs/ci/*.yml; do
     /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' "$file"
@@ -170,12 +172,12 @@ fleet() {
 package() { scripts/package.sh --bin "$bin/tracer" --out "$work/packages"; }
 
 # What another user may try against a recorder that is root.
-adversary() { as_root scripts/adversary.sh --bin "$bin" quick; }
+adversary() { as_root "${alone[@]}" scripts/adversary.sh --bin "$bin" quick; }
 
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {
   mkdir "$work/demo"
-  (cd "$work/demo" && TRACER_PROFILE=dev "$OLDPWD/scripts/demo.sh")
+  (cd "$work/demo" && TRACER_PROFILE=dev "${alone[@]}" "$OLDPWD/scripts/demo.sh")
   [[ -s $work/demo/run.trace && -s $work/demo/run.json ]]
 }
 
