@@ -3,20 +3,24 @@
 //! One moves bytes out of the rings (`drain`), one makes a trace of them (`write`), and one looks for programs
 //! that are started meanwhile (`attach`). Messages are printed on the caller's thread, so a blocked terminal stalls nothing else.
 
+mod draining;
+mod looking;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use tracer_format::{Site, Skipped, SkippedKind};
+use tracer_format::{Site, Skipped};
 
-use crate::attach::finder::{Finder, Tip};
+use self::draining::Draining;
+use self::looking::{Looking, listen, say_skipped, watch_on};
+use crate::attach::finder::Finder;
 use crate::attach::hold::Holder;
 use crate::attach::lookout::Lookout;
-use crate::drain::lane::Lanes;
-use crate::drain::queue::{Popped, Queue};
-use crate::drain::{Batch, Drain, Wake};
+use crate::drain::queue::Queue;
+use crate::drain::{Batch, Drain};
 use crate::error::{Error, Result};
 use crate::host::{capability, monotonic_ns};
 use crate::kernel::meter::Meter;
@@ -26,7 +30,6 @@ use crate::run::notice::Notice;
 use crate::run::priority::Priority;
 use crate::run::spool::Spool;
 use crate::run::stop::Signals;
-use crate::run::stuck;
 use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
@@ -36,14 +39,10 @@ use crate::write::sink::Open;
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
 const BATCHES: usize = 8;
-/// How long the end waits for threads of traced programs that were interrupted while they stored an event.
-const STRAGGLERS: Duration = Duration::from_millis(200);
 /// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
 const DETACH_AFTER: Duration = Duration::from_secs(2);
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a flight recorder continues after it has seen what it watches for, so that the rest of the path is recorded.
-const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// What the writing thread gets, in this order.
 enum Step {
@@ -242,227 +241,6 @@ fn tell(news: &Receiver<News>, progress: Option<&Progress>, notify: &mut dyn FnM
 /// Waits for a thread and returns its result; if it panicked, so does this one.
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The listening thread: hands on the processes that wait, until the holder is stopped.
-fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
-    capability::keep(capability::LOOKING);
-    let result = holder.listen(&mut |told| {
-        // A process that cannot be handed on runs its program.
-        let _ = tips.push(Tip::Told(told));
-    });
-    if let Err(error) = result {
-        let reason = format!(
-            "not held any more until their probes are attached: {error}: what they fire first may be missing"
-        );
-        skip(Skipped { kind: SkippedKind::Processes, reason, ..Skipped::default() });
-    }
-}
-
-/// The watching thread: hands on what processes map, until it is stopped.
-fn watch_on(lookout: &Lookout, tips: &Queue<Tip>) {
-    capability::keep(capability::LOOKING);
-    lookout.listen(&mut |news| {
-        let _ = tips.push(Tip::Seen(news));
-    });
-}
-
-/// Tells the trace and the user of something that is not recorded.
-fn say_skipped(skipped: Skipped, steps: &Queue<Step>, say: &Sender<News>) {
-    let _ = steps.push(Step::Skipped(skipped.clone()));
-    let _ = say.send(News::Skipped(skipped));
-}
-
-/// The looking thread.
-struct Looking<'a> {
-    finder: Finder,
-    tips: &'a Queue<Tip>,
-    steps: &'a Queue<Step>,
-    say: Sender<News>,
-    progress: &'a Progress,
-    lanes: Lanes,
-}
-
-impl Looking<'_> {
-    /// Looks until the tips are closed. Gives what is attached.
-    fn look(self) -> Result<Finder> {
-        let Self { mut finder, tips, steps, say, progress, lanes } = self;
-        capability::keep(capability::ATTACHING);
-        // The steps are closed only when the recording has ended.
-        let mut announce = |sites: &[PlannedSite]| {
-            let _ = steps.push(Step::Sites(sites.to_vec()));
-            let _ = say.send(News::Found(sites.iter().map(|site| site.site.clone()).collect()));
-        };
-        let mut skip = |skipped| say_skipped(skipped, steps, &say);
-        let result = finder.keep_looking(tips, &mut announce, &mut skip);
-        // After an error, processes that wait run their programs.
-        tips.close();
-        while tips.pop().is_some() {}
-        if result.is_err() {
-            // A recording does not continue without this thread.
-            progress.end(Ending::Enough);
-        }
-        stuck::at_end(&lanes).into_iter().for_each(skip);
-        result.map(|()| finder)
-    }
-}
-
-/// The draining thread's side of the queues.
-struct Draining<'a> {
-    drain: &'a mut Drain,
-    program: Arc<Program>,
-    steps: &'a Queue<Step>,
-    spare: &'a Queue<Batch>,
-    /// To the looking thread; closed once the recording has ended.
-    tips: &'a Queue<Tip>,
-    /// Longest sleep.
-    longest: Duration,
-    control: &'a Control,
-    progress: &'a Progress,
-    meter: Meter,
-}
-
-impl Draining<'_> {
-    /// Drains until something ends the recording.
-    fn until_end(&mut self, end: &mut End) -> Result<()> {
-        let End { duration, signals, command } = end;
-        let mut until = duration.map(|duration| Instant::now() + duration);
-        let mut asked = 0;
-        loop {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let wake = if self.drain.is_idle() {
-                self.meter.rest();
-                self.drain.sleep(left)?
-            } else {
-                self.drain.wait(left.map_or(self.longest, |left| left.min(self.longest)))?
-            };
-            if !self.step()? {
-                return Ok(());
-            }
-            self.meter.tick();
-            if let Some(ending) = self.progress.ending() {
-                // A flight recorder waits for the rest of the path; other recordings end at once.
-                let aftermath = if ending == Ending::Aftermath { AFTERMATH } else { Duration::ZERO };
-                let latest = Instant::now() + aftermath;
-                until = Some(until.map_or(latest, |until| until.min(latest)));
-            }
-            if left == Some(Duration::ZERO) {
-                command.terminate();
-                return Ok(());
-            }
-            if wake == Wake::Caller {
-                let signals = signals.arrived();
-                if signals.snapshots > 0 {
-                    self.control.ask_snapshot();
-                }
-                asked += signals.ends;
-                // The first signal asks the command to end, if there is one; the second ends the recording at once.
-                if asked > usize::from(command.is_some()) || command.is_over()? {
-                    return Ok(());
-                }
-                if signals.ends > 0 {
-                    command.terminate();
-                }
-            }
-        }
-    }
-
-    /// Moves what is in the rings to the writing thread; false if that has ended.
-    fn step(&mut self) -> Result<bool> {
-        // No spare batch: the writing thread is behind. Events wait in the rings, where losses are counted.
-        match self.spare.pop_until(Instant::now()) {
-            Popped::Item(mut batch) => {
-                self.drain.collect(self.program.site_count(), &mut batch)?;
-                self.tell_started();
-                Ok(self.steps.push(Step::Batch(batch)))
-            }
-            Popped::Empty => {
-                // A program that began does not wait for a slow reader of the trace.
-                self.drain.look_at_processes();
-                self.tell_started();
-                std::thread::sleep(Duration::from_micros(200));
-                Ok(true)
-            }
-            Popped::Closed => Ok(false),
-        }
-    }
-
-    /// Tells the looking thread of processes that began to run a program.
-    fn tell_started(&mut self) {
-        let started = std::mem::take(&mut self.drain.started);
-        if !started.is_empty() {
-            // That thread is gone before the end only after an error, which ends the recording.
-            let _ = self.tips.push(Tip::Started(started));
-        }
-    }
-
-    /// Hands on all events until the end of the recording, while sites are attached still. False if a
-    /// thread of a traced program was interrupted while it stored an event, for too long to wait for it.
-    fn complete(&mut self, ended_ns: u64) -> Result<bool> {
-        let latest = Instant::now() + STRAGGLERS;
-        self.drain.look_again();
-        loop {
-            // What has an earlier time is visible by then.
-            std::thread::sleep(Duration::from_micros(200));
-            let Some(mut batch) = self.spare.pop() else { return Ok(true) };
-            self.drain.collect(self.program.site_count(), &mut batch)?;
-            let is_complete = batch.complete_ns >= ended_ns;
-            if !self.steps.push(Step::Batch(batch)) {
-                return Ok(true);
-            }
-            if is_complete {
-                return Ok(true);
-            }
-            if latest <= Instant::now() {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Hands on what `finder` found last, which is part of the trace, and what is left. Gives the finder if the trace is complete without
-    /// what its sites fire now: then it is written before anything is detached.
-    fn hand_on_rest(
-        &mut self,
-        is_complete: Result<bool>,
-        finder: Result<Finder>,
-    ) -> (Result<()>, Option<Finder>) {
-        let is_whole = matches!(is_complete, Ok(true));
-        let completed = if is_whole { self.end() } else { Ok(()) };
-        let (attached, looked) = match completed.and(finder) {
-            Ok(finder) if is_whole => (Some(finder), Ok(())),
-            other => (None, other.map(drop)),
-        };
-        let emptied = is_complete.and_then(|is| if is { Ok(()) } else { self.empty() });
-        // What was recorded until an error is a whole trace as well.
-        (self.end().and(emptied).and(looked), attached)
-    }
-
-    /// Lets the trace be finished, if it is not yet.
-    fn end(&mut self) -> Result<()> {
-        let totals = Totals::of(self.drain, &self.program)?;
-        self.steps.push(Step::End(totals));
-        self.steps.close();
-        Ok(())
-    }
-
-    /// Empties the rings after detaching.
-    fn empty(&mut self) -> Result<()> {
-        // A program that was running when its site was detached executes a few more instructions.
-        std::thread::sleep(Duration::from_millis(2));
-        loop {
-            let Some(mut batch) = self.spare.pop() else { return Ok(()) };
-            let sites = self.program.site_count();
-            let all = self.drain.collect(sites, &mut batch)?;
-            if all && batch.is_empty() {
-                self.drain.read_losses(sites, &mut batch)?;
-                let _ = self.steps.push(Step::Batch(batch));
-                return Ok(());
-            }
-            if !self.steps.push(Step::Batch(batch)) {
-                return Ok(());
-            }
-        }
-    }
 }
 
 /// The writing thread: handles steps until they are closed. Gives the batches back.
