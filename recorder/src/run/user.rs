@@ -49,11 +49,12 @@ impl User {
     pub fn find(text: &str) -> Result<Self> {
         let unreadable =
             |source: nix::Error| Error::System { doing: "look up the user", source: source.into() };
-        let mut found = nix::unistd::User::from_name(text).map_err(unreadable)?;
+        let mut found = known(nix::unistd::User::from_name(text)).map_err(unreadable)?;
         if found.is_none()
             && let Ok(uid) = text.parse()
         {
-            found = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).map_err(unreadable)?;
+            let uid = nix::unistd::Uid::from_raw(uid);
+            found = known(nix::unistd::User::from_uid(uid)).map_err(unreadable)?;
         }
         let found = found.ok_or_else(|| Error::User(text.to_owned()))?;
         let name = CString::new(found.name.as_bytes()).map_err(|_| Error::User(text.to_owned()))?;
@@ -109,6 +110,15 @@ impl User {
     }
 }
 
+/// What the user database answered, without the errors that mean "no such user" (getpwnam(3)): the C library gives one of them
+/// where a source of users, such as the daemon of sssd, is not there.
+fn known(answer: nix::Result<Option<nix::unistd::User>>) -> nix::Result<Option<nix::unistd::User>> {
+    match answer {
+        Err(nix::Error::ENOENT | nix::Error::ESRCH | nix::Error::EBADF | nix::Error::EPERM) => Ok(None),
+        answer => answer,
+    }
+}
+
 /// Gives up what survives a change of the user: capabilities that a service manager put in the ambient set, for example, and
 /// all of them where the recorder was not root itself.
 fn drop_capabilities() -> rustix::io::Result<()> {
@@ -142,6 +152,12 @@ mod tests {
         assert_eq!((root.uid, root.gid, &root.name[..]), (0, 0, "root"));
         assert!(root.groups.contains(&0), "{root:?}");
         assert_eq!(User::find("0").expect("found"), root);
+    }
+
+    #[test]
+    fn a_source_of_users_that_is_away_knows_no_user() {
+        assert_eq!(known(Err(nix::Error::ENOENT)).map(|user| user.is_none()), Ok(true));
+        assert_eq!(known(Err(nix::Error::EMFILE)).map(|user| user.is_none()), Err(nix::Error::EMFILE));
     }
 
     #[test]
