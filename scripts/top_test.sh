@@ -144,6 +144,11 @@ shows '^awe  '
 pkill -QUIT -P "$("${tmux[@]}" list-panes -t top -F '#{pane_pid}')" -x tracer
 is_free
 has 'left 131'
+runs "$tracer top"
+shows '^awe  '
+pkill -ABRT -P "$("${tmux[@]}" list-panes -t top -F '#{pane_pid}')" -x tracer
+is_free
+has 'left 134'
 runs "$tracer top -- sh -c 'echo hello from the command; exit 7'"
 shows 'ended'
 hides 'hello from'

@@ -6,6 +6,7 @@ mod json_line;
 mod life;
 mod lines;
 mod live;
+mod medians;
 mod paced;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use crate::select::{Outcome, Selection};
 
 pub use lines::{LogShape, TimeForm, replay_shaped};
 pub use live::Live;
+pub use medians::Medians;
 pub use paced::replay_paced;
 
 /// Bytes of lines that are collected before they are written.

@@ -4,8 +4,8 @@ mod made;
 
 use made::{DOCUMENTED_LOG, log_of, pipeline_log, trace_of};
 use serde_json::Value;
-use tracer_analyzer::replay::{LogShape, TimeForm, replay_shaped};
-use tracer_analyzer::stage::{Key, ProbeName, Stage};
+use tracer_analyzer::replay::{LogShape, Medians, TimeForm, replay_shaped};
+use tracer_analyzer::stage::learn;
 use tracer_analyzer::{Error, Filter, Selection};
 use tracer_format::grammar::Moment;
 use tracer_format::{
@@ -29,16 +29,18 @@ fn lines(time: TimeForm, threads: bool, colours: bool) -> LogShape<'static> {
     LogShape::Lines { time, threads, colours, life: None }
 }
 
-/// The life of buffer `key` in `log`, which the stages `total`, `work` and `send` are in.
+/// The life of buffer `key` in `log`.
 fn life(log: &str, key: &str) -> String {
-    let stage = |name: &str| {
-        let probe = |side: &str| ProbeName { provider: "p".to_owned(), probe: format!("{side}_{name}") };
-        Stage::new(name.to_owned(), probe("beg"), probe("end"), Key::seq())
-    };
-    let stages = ["total", "work", "send"].map(stage);
+    let bytes = trace_of(log);
+    let trace = Trace::open(&bytes).unwrap();
     let filter = Filter { keys: Some(key.parse().unwrap()), ..Filter::default() };
+    let selection = Selection::new(&filter, &trace).unwrap();
+    let medians = Medians::around(&trace, &selection, &learn(&trace.definitions)).unwrap();
     let (time, threads, colours) = (TimeForm::Clock, false, false);
-    filtered(log, &filter, LogShape::Lines { time, threads, colours, life: Some(&stages) })
+    let shape = LogShape::Lines { time, threads, colours, life: Some(&medians) };
+    let mut out = Vec::new();
+    replay_shaped(&trace, &selection, shape, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 #[test]
@@ -78,6 +80,38 @@ fn a_life_has_what_happened_between_the_events() {
     let events: Vec<&str> = found.lines().filter(|line| line.contains("| Seq:")).collect();
     let all: Vec<&str> = log.lines().filter(|line| line.ends_with("| Seq: 0")).collect();
     assert_eq!(events, all);
+}
+
+#[test]
+fn a_life_has_how_its_steps_compare_with_those_of_others() {
+    let mut log = String::new();
+    // Each works for 100 ns and waits for 20, but the last, which does both three times as long.
+    for seq in 0..9 {
+        let (at, times) = (1000 * (seq + 1), if seq == 8 { 3 } else { 1 });
+        let [worked, sent, end] = [100, 120, 150].map(|after| at + after * times);
+        log += &format!(
+            "{at}:beg_work:{seq} {worked}:end_work:{seq} {sent}:beg_send:{seq} {end}:end_send:{seq} "
+        );
+    }
+    let found = life(&log_of(log.trim()), "8");
+    assert!(found.contains("300 ns  work  work, 3.0 times its median\n"), "{found}");
+    assert!(found.contains(" 60 ns  wait  work -> send, 3.0 times its median\n"), "{found}");
+    assert!(!found.contains("around it"), "{found}");
+}
+
+#[test]
+fn a_life_has_the_medians_of_what_is_around_it() {
+    // Each buffer takes 1 ns longer than the one before it.
+    let mut log = String::new();
+    for seq in 1..=80_000_u64 {
+        log += &log_of(&format!("{}:beg_work:{seq} {}:end_work:{seq}", seq * 100_000, seq * 100_001));
+    }
+    // The first two blocks of 65 536 events are enough, and their median is that of buffer 32 768.
+    for (seq, times) in [(3_200, "0.1"), (40_000, "1.2")] {
+        let found = life(&log, &seq.to_string());
+        assert!(found.contains(&format!("work  work, {times} times its median\n")), "{found}");
+        assert!(found.contains("  medians of 131072 events around it\n"), "{found}");
+    }
 }
 
 #[test]

@@ -47,8 +47,8 @@ pub(crate) enum ColorArg {
 }
 
 const REPLAY_HELP: &str = "\
-    --seq N, a number by itself, shows the life of one buffer: its events, and between them how long it was worked on or waited, and \
-    which process handed it on. --seq N..N prints its lines of the log alone.";
+    --seq N, a number by itself, shows the life of one buffer: its events, and between them how long it was worked on or waited, how \
+    many times the median that is (of the 131072 events around it, in a larger trace), and which process handed it on. --seq N..N prints its lines of the log alone.";
 
 /// What stands where the log has the time of the events' clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

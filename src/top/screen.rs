@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use ratatui_core::layout::Position;
@@ -18,12 +18,23 @@ use ratatui_crossterm::crossterm::terminal::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
-use signal_hook::consts::SIGTSTP;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
+use signal_hook::low_level::emulate_default_handler;
 
 /// Whether the terminal is drawn on.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// A terminal that is drawn on; it is as before when this is dropped, or the program panics.
+/// The first terminal that was taken, and its settings from before.
+static BEFORE: OnceLock<(File, Termios)> = OnceLock::new();
+
+/// Signals that end the process at once, without its being done.
+const DEADLY: [i32; 2] = [SIGQUIT, SIGABRT];
+
+/// Gives the terminal what it showed before, and its cursor.
+const LEAVE: &[u8] = b"\x1b[?1049l\x1b[?25h";
+
+/// A terminal that is drawn on; it is as before when this is dropped, the program panics, or a deadly signal ends it.
 pub(super) struct TakenTerminal {
     file: File,
     canvas: Canvas<CrosstermBackend<File>>,
@@ -33,6 +44,7 @@ impl TakenTerminal {
     /// Takes the terminal that `file` is.
     pub(super) fn take(file: File) -> io::Result<Self> {
         restore_before_panics();
+        restore_before_death(&file)?;
         let canvas = Canvas::new(CrosstermBackend::new(file.try_clone()?))?;
         let mut screen = Self { file, canvas };
         screen.enter()?;
@@ -92,14 +104,8 @@ impl TakenTerminal {
             // This process only takes notice of it.
             kill_current_process_group(Signal::TSTP)?;
         }
-        signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
+        emulate_default_handler(SIGTSTP)?;
         self.enter()
-    }
-
-    /// Ends this process as `signal` does, with the terminal as it was.
-    pub(super) fn die(&mut self, signal: i32) -> io::Result<()> {
-        leave(&mut self.file);
-        signal_hook::low_level::emulate_default_handler(signal)
     }
 }
 
@@ -132,6 +138,30 @@ fn restore_before_panics() {
     });
 }
 
+/// Has deadly signals give the terminal back before they end the process; one of them comes when it gives up by itself, as without
+/// memory.
+fn restore_before_death(terminal: &File) -> io::Result<()> {
+    let before = (terminal.try_clone()?, tcgetattr(terminal)?);
+    if BEFORE.set(before).is_err() {
+        return Ok(());
+    }
+    for signal in DEADLY {
+        let end = move || {
+            if let Some((terminal, settings)) = BEFORE.get()
+                && IS_TAKEN.swap(false, Ordering::SeqCst)
+            {
+                // It may be gone.
+                let _ = rustix::io::write(terminal, LEAVE);
+                let _ = tcsetattr(terminal, OptionalActions::Now, settings);
+            }
+            let _ = emulate_default_handler(signal);
+        };
+        // SAFETY: the action makes system calls that are safe in a signal handler, takes no lock and allocates nothing.
+        unsafe { signal_hook::low_level::register(signal, end) }?;
+    }
+    Ok(())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::process::Command;
@@ -141,32 +171,51 @@ mod tests {
     /// Set where the test runs itself on a terminal of its own.
     const ON_TERMINAL: &str = "TRACER_TEST_ON_TERMINAL";
 
-    #[test]
-    fn a_panic_gives_the_terminal_back() {
-        if std::env::var_os(ON_TERMINAL).is_some() {
-            let terminal = File::options().read(true).write(true).open("/dev/tty").expect("a terminal");
-            let screen = TakenTerminal::take(terminal).expect("it is taken");
-            std::thread::spawn(|| panic!("this is the panic")).join().expect_err("it panics");
-            // What is dropped gives the terminal back as well; this is about what a panic does.
-            std::mem::forget(screen);
-            return;
-        }
+    /// What a terminal showed while the test `name` ran on it, up to its settings after that.
+    fn shown_on_terminal(name: &str) -> String {
         let own = std::env::current_exe().expect("this test has a file");
-        let test = "top::screen::tests::a_panic_gives_the_terminal_back";
-        let typed = format!("'{}' --exact {test} --nocapture 2>&1; stty -a", own.display());
+        let typed =
+            format!("'{}' --exact top::screen::tests::{name} --nocapture 2>&1; stty -a", own.display());
         let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", &typed, "/dev/null"]);
         let output = script.env(ON_TERMINAL, "1").output().expect("script runs");
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
         let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
         assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "{shown:?}");
-        assert!(
-            at("\u{1b}[?25h") < at("this is the panic"),
-            "it is free before the panic is told: {shown:?}"
-        );
         let settings: Vec<&str> = shown.split_whitespace().collect();
         for setting in ["icanon", "echo", "opost"] {
             assert!(settings.contains(&setting), "{setting}: {shown:?}");
         }
+        shown
+    }
+
+    fn taken() -> Option<TakenTerminal> {
+        std::env::var_os(ON_TERMINAL)?;
+        let terminal = File::options().read(true).write(true).open("/dev/tty").expect("a terminal");
+        Some(TakenTerminal::take(terminal).expect("it is taken"))
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if let Some(screen) = taken() {
+            std::thread::spawn(|| panic!("this is the panic")).join().expect_err("it panics");
+            // What is dropped gives the terminal back as well; this is about what a panic does.
+            std::mem::forget(screen);
+            return;
+        }
+        let shown = shown_on_terminal("a_panic_gives_the_terminal_back");
+        assert!(
+            shown.find("\u{1b}[?25h") < shown.find("this is the panic"),
+            "it is free before the panic is told: {shown:?}"
+        );
+    }
+
+    #[test]
+    fn giving_up_gives_the_terminal_back() {
+        if let Some(_screen) = taken() {
+            std::process::abort();
+        }
+        let shown = shown_on_terminal("giving_up_gives_the_terminal_back");
+        assert!(shown.contains("\u{1b}[?25h"), "{shown:?}");
     }
 }

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui_crossterm::crossterm::event::{self, Event};
-use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
+use signal_hook::consts::SIGTSTP;
 
 use super::draw::{self, Frame};
 use super::screen::TakenTerminal;
@@ -19,33 +19,6 @@ use crate::terminal::{has_colours, letters};
 
 /// The longest wait until it is seen that all is to end.
 const SOON: Duration = Duration::from_millis(100);
-
-/// Signals that end the process at once, without its being done: the terminal is to be as before nevertheless.
-const DEADLY: [i32; 2] = [SIGQUIT, SIGABRT];
-
-/// What signals ask for.
-#[derive(Debug, Default)]
-struct Signalled {
-    stop: Arc<AtomicBool>,
-    /// The deadly signal that came; 0 if there is none.
-    die: Arc<AtomicUsize>,
-}
-
-impl Signalled {
-    fn listen() -> io::Result<Self> {
-        let signalled = Self::default();
-        signal_hook::flag::register(SIGTSTP, Arc::clone(&signalled.stop))?;
-        for signal in DEADLY {
-            let number = usize::try_from(signal).unwrap_or_default();
-            signal_hook::flag::register_usize(signal, Arc::clone(&signalled.die), number)?;
-        }
-        Ok(signalled)
-    }
-
-    fn deadly(&self) -> Option<i32> {
-        i32::try_from(self.die.load(Ordering::Relaxed)).ok().filter(|&signal| signal != 0)
-    }
-}
 
 /// How what is looked at is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +39,10 @@ pub(super) fn show(
 ) -> io::Result<()> {
     // Whatever ends this, a panic too, ends the rest.
     let _at_end = AtEnd(shared, end);
-    let signalled = Signalled::listen()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGTSTP, Arc::clone(&stop))?;
     let mut written = Vec::new();
-    let shown =
-        draw_on(TakenTerminal::take(terminal)?, (shared, subject, look), (end, &signalled), &mut written);
+    let shown = draw_on(TakenTerminal::take(terminal)?, (shared, subject, look), (end, &stop), &mut written);
     // The terminal is free again.
     written.iter().for_each(|text| say!("{text}"));
     shown
@@ -79,7 +52,7 @@ pub(super) fn show(
 fn draw_on(
     mut screen: TakenTerminal,
     (shared, subject, look): (&Shared, String, &LookArgs),
-    (end, signalled): (&dyn Fn(Ending), &Signalled),
+    (end, stop): (&dyn Fn(Ending), &AtomicBool),
     written: &mut Vec<String>,
 ) -> io::Result<()> {
     let (mut view, next) = (View::new(), Arc::new(AtomicU32::new(1)));
@@ -104,12 +77,9 @@ fn draw_on(
                 due = Instant::now();
                 break;
             }
-            if signalled.stop.swap(false, Ordering::Relaxed) {
+            if stop.swap(false, Ordering::Relaxed) {
                 screen.suspend(false)?;
                 break;
-            }
-            if let Some(signal) = signalled.deadly() {
-                return screen.die(signal);
             }
             // What was read with the key before waits in the library.
             if !screen.has_input(Duration::ZERO)? && !event::poll(Duration::ZERO)? {
@@ -127,7 +97,7 @@ fn draw_on(
                 Wish::Redraw => screen.clear()?,
                 Wish::Suspend => {
                     screen.suspend(true)?;
-                    signalled.stop.store(false, Ordering::Relaxed);
+                    stop.store(false, Ordering::Relaxed);
                 }
                 Wish::Snapshot => {
                     let text = snapshot::write(&shared.snapshot(), &next);

@@ -4,10 +4,9 @@ mod follow;
 
 use std::io::{self, IsTerminal};
 
-use tracer_analyzer::replay::{LogShape, TimeForm};
-use tracer_analyzer::stage::{Stage, choose};
+use tracer_analyzer::replay::{LogShape, Medians, TimeForm};
+use tracer_analyzer::stage::choose;
 use tracer_analyzer::{Selection, replay as analyzer_replay};
-use tracer_format::Definitions;
 
 use crate::cli::{ColorArg, LogFormat, ReplayArgs, TimeArg};
 use crate::done::Done;
@@ -18,15 +17,17 @@ use crate::terminal::has_colours;
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     let filter = (&args.filter).into();
     let is_life = is_life(args);
-    let is_log = shape(args, is_life.then_some(&[])).is_none();
+    let is_log = !is_life && shape(args, None).is_none();
     if args.follow || (args.speed.is_none() && is_log && is_pipe(&args.file)) {
         return follow::follow(&args.file, &filter);
     }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
     let selection = Selection::new(&filter, &trace)?;
-    let stages = if is_life { stages(&trace.definitions) } else { Vec::new() };
-    let shape = shape(args, is_life.then_some(&stages));
+    // Without names of stages, it has those of probes.
+    let drafts = || choose(&[], &trace.definitions).unwrap_or_default();
+    let medians = is_life.then(|| Medians::around(&trace, &selection, &drafts())).transpose()?;
+    let shape = shape(args, medians.as_ref());
     widen(&io::stdout());
     let mut out = io::stdout().lock();
     let outcome = match (args.speed, shape) {
@@ -53,8 +54,8 @@ fn widen(out: &io::Stdout) {
     let _ = (out, PIPE_BYTES);
 }
 
-/// The shape of the events, if it is not the log's; `stages` are those of one buffer, if that is what is asked for.
-fn shape<'s>(args: &ReplayArgs, stages: Option<&'s [Stage]>) -> Option<LogShape<'s>> {
+/// The shape of the events, if it is not the log's; `medians` are there for the life of one buffer.
+fn shape<'s>(args: &ReplayArgs, medians: Option<&'s Medians>) -> Option<LogShape<'s>> {
     if args.format == LogFormat::Jsonl {
         return Some(LogShape::JsonLines);
     }
@@ -64,24 +65,17 @@ fn shape<'s>(args: &ReplayArgs, stages: Option<&'s [Stage]>) -> Option<LogShape<
         Some(TimeArg::Delta) => TimeForm::Delta,
         None => TimeForm::Clock,
     };
-    let is_shaped = args.time.is_some() || args.threads || stages.is_some();
+    let is_shaped = args.time.is_some() || args.threads || medians.is_some();
     let colours = match args.color {
         ColorArg::Auto => is_shaped && io::stdout().is_terminal() && has_colours(),
         ColorArg::Always => true,
         ColorArg::Never => false,
     };
-    (is_shaped || colours).then_some(LogShape::Lines { time, threads: args.threads, colours, life: stages })
+    (is_shaped || colours).then_some(LogShape::Lines { time, threads: args.threads, colours, life: medians })
 }
 
 /// Whether the life of one buffer is asked for.
 fn is_life(args: &ReplayArgs) -> bool {
     let is_one = args.filter.seq.is_some_and(|seq| seq.is_one_number);
     is_one && args.format == LogFormat::Log && !args.follow && args.speed.is_none()
-}
-
-/// The stages whose names the life of a buffer is told with. Keys do not matter: its number says which events are its.
-fn stages(definitions: &Definitions) -> Vec<Stage> {
-    // Without names of stages, it has those of probes.
-    let drafts = choose(&[], definitions).unwrap_or_default();
-    drafts.into_iter().map(|draft| draft.stage).collect()
 }

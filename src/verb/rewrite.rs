@@ -97,7 +97,7 @@ pub(crate) fn repair(args: &RepairArgs) -> anyhow::Result<Done> {
     let id = identity((&trace.trace_ids, "repaired"));
     let options = options(id, input.bytes().len());
     let outcome = copy(&args.target, &[&args.file], options, &inputs)?.outcome;
-    say!("{}: {} events", name(&args.target.output), outcome.events);
+    say!("{}: {}", name(&args.target.output), counted(outcome.events, "event"));
     Ok(trace::done(&args.file, &outcome))
 }
 

@@ -16,6 +16,7 @@ mod grammar;
 mod hostile_file;
 mod hostile_name;
 mod keys;
+mod last_moment;
 mod manual;
 mod open;
 mod presets;

@@ -3,7 +3,7 @@
 //! Within one boot of one host all times are of one clock, and stay as they are. Others are compared by wall time, as the clock
 //! anchors of each tell it; the new clock is that of the first trace, from its begin on.
 
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
 use tracer_format::{ClockAnchor, Shift, Trace};
 
@@ -35,7 +35,7 @@ pub(super) struct Clocks {
     /// For each trace.
     pub(super) shifts: Vec<Shift>,
     /// Parts of each trace that are in order on the new clock: a new one begins where its clock was set back.
-    pub(super) windows: Vec<Vec<Range<u64>>>,
+    pub(super) windows: Vec<Vec<RangeInclusive<u64>>>,
     pub(super) steps: Vec<ClockStep>,
     /// Times between two runs on one boot: the later trace, and from and to on its clock.
     pub(super) between: Vec<(usize, u64, u64)>,
@@ -54,7 +54,7 @@ pub(super) fn clocks(traces: &[&Trace<'_>]) -> Result<Clocks> {
     // Imported logs know of no clock but the one that their times are of.
     if boots.iter().all(|&boot| boot == 0) || without == traces.len() {
         clocks.shifts = vec![Shift::default(); traces.len()];
-        clocks.windows = vec![vec![0..u64::MAX]; traces.len()];
+        clocks.windows = vec![vec![0..=u64::MAX]; traces.len()];
         return Ok(clocks);
     }
     if (0..traces.len()).any(|at| boot_anchors(traces, &boots, at).is_empty()) {
@@ -137,15 +137,16 @@ fn earliest(trace: &Trace<'_>, offsets: &[Offset], base: i128) -> Option<i128> {
 }
 
 /// Times between places where the clock was set back.
-fn windows(offsets: &[Offset]) -> Result<Vec<Range<u64>>> {
+fn windows(offsets: &[Offset]) -> Result<Vec<RangeInclusive<u64>>> {
     let set_back = offsets.windows(2).filter(|pair| pair[1].offset_ns < pair[0].offset_ns);
     let mut windows = Vec::new();
     let mut begin_ns = 0;
     for pair in set_back {
-        windows.push(begin_ns..pair[1].from_ns);
+        let Some(last_ns) = pair[1].from_ns.checked_sub(1) else { continue };
+        windows.push(begin_ns..=last_ns);
         begin_ns = pair[1].from_ns;
     }
-    windows.push(begin_ns..u64::MAX);
+    windows.push(begin_ns..=u64::MAX);
     if windows.len() > MAX_PARTS {
         return Err(Error::Missing("the clock of a trace was set back more than 255 times"));
     }

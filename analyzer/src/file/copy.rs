@@ -4,7 +4,7 @@
 //! their clock anchors; what several traces of one recorder have in common is copied once.
 
 use std::io::Write;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
 use tracer_format::{
     Batch, Batches, BlockRef, Columns, Copier, Gap, HostId, Shift, Skipped, SkippedKind, Source, Trace,
@@ -46,7 +46,7 @@ struct Running<'t, 'a> {
     /// Which of the inputs it is of.
     at: usize,
     /// Its times, on the clock of the input.
-    window: Range<u64>,
+    window: RangeInclusive<u64>,
     batches: Batches<'t, 'a>,
     shift: Shift,
     columns: Columns,
@@ -75,13 +75,13 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
         copier.skipped(&sources[at], &skipped, writer)?;
         copied.outcome.skipped.push(skipped);
     }
-    let windows: Vec<(usize, &Range<u64>)> =
+    let windows: Vec<(usize, &RangeInclusive<u64>)> =
         clocks.windows.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |it| (at, it))).collect();
     if let [(at, window)] = windows[..] {
         let mut to = Transfer { copier: &mut copier, writer, copied: &mut copied };
         to.copy_one(&inputs[at], window, &mut sources[at])?;
     } else {
-        let part = |&(at, window): &(usize, &Range<u64>)| {
+        let part = |&(at, window): &(usize, &RangeInclusive<u64>)| {
             Running::new(&inputs[at], at, window.clone(), clocks.shifts[at].clone())
         };
         let running = windows.iter().map(part).collect();
@@ -120,7 +120,7 @@ impl<W: Write> Transfer<'_, W> {
     fn copy_one(
         &mut self,
         input: &Input<'_, '_>,
-        window: &Range<u64>,
+        window: &RangeInclusive<u64>,
         source: &mut Source<'_>,
     ) -> Result<()> {
         let (trace, selection) = (input.trace, &input.selection);
@@ -165,8 +165,8 @@ impl<W: Write> Transfer<'_, W> {
 }
 
 /// Whether a block may have events of a window that are selected.
-fn wants(selection: &Selection, window: &Range<u64>, block: &BlockRef) -> bool {
-    selection.wants(block) && block.last_ns >= window.start && block.first_ns < window.end
+fn wants(selection: &Selection, window: &RangeInclusive<u64>, block: &BlockRef) -> bool {
+    selection.wants(block) && block.last_ns >= *window.start() && block.first_ns <= *window.end()
 }
 
 /// The part whose event is next, and when those of the others come.
@@ -209,7 +209,7 @@ fn begin<'t, W: Write>(
 }
 
 impl<'t, 'a> Running<'t, 'a> {
-    fn new(input: &'t Input<'t, 'a>, at: usize, window: Range<u64>, shift: Shift) -> Self {
+    fn new(input: &'t Input<'t, 'a>, at: usize, window: RangeInclusive<u64>, shift: Shift) -> Self {
         let batches = input.trace.batches_where(|block| wants(&input.selection, &window, block));
         let (columns, rows, gaps) = (Columns::default(), Vec::new(), Vec::new());
         Self { input, at, window, batches, shift, columns, rows, gaps }
@@ -238,7 +238,7 @@ impl<'t, 'a> Running<'t, 'a> {
                     }
                 }
                 // Each part reads over it.
-                Some(Batch::Damaged(range)) if self.window.start == 0 => outcome.damage.push(range),
+                Some(Batch::Damaged(range)) if *self.window.start() == 0 => outcome.damage.push(range),
                 Some(Batch::Damaged(_)) => {}
                 None => return,
             }

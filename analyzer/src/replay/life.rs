@@ -4,14 +4,15 @@
 use tracer_format::log::escape;
 use tracer_format::{Definitions, ProcessId, SiteId};
 
+use super::medians::Medians;
 use crate::analysis::hand_off_name;
 use crate::pair::{Edge, Side};
 use crate::report::{counted, duration};
-use crate::stage::{Role, Roles, Stage};
+use crate::stage::{Role, Roles};
 
 /// Follows a buffer from event to event.
 pub(super) struct LifeLog<'s> {
-    stages: &'s [Stage],
+    medians: &'s Medians,
     /// What the events of each site are to the stages.
     roles: Vec<Vec<Role>>,
     first_ns: Option<u64>,
@@ -37,10 +38,10 @@ pub(super) struct LifeEvent {
 const REMEMBERED: usize = 4096;
 
 impl<'s> LifeLog<'s> {
-    pub(super) fn new(stages: &'s [Stage], definitions: &Definitions) -> Self {
-        let roles = Roles::new(stages);
+    pub(super) fn new(medians: &'s Medians, definitions: &Definitions) -> Self {
+        let roles = Roles::new(&medians.stages);
         Self {
-            stages,
+            medians,
             roles: definitions.sites.iter().map(|site| roles.of(site).to_vec()).collect(),
             first_ns: None,
             last: None,
@@ -67,22 +68,25 @@ impl<'s> LifeLog<'s> {
         }
         let last = self.last.replace(passed)?;
         let took_ns = passed.time_ns.saturating_sub(last.time_ns);
-        let (what, name) = match self.between(last.site, passed.site) {
+        let (what, name, median_ns) = match self.between(last.site, passed.site) {
             WayBetween::Work(name) => {
                 self.work_ns += took_ns;
-                ("work", name)
+                ("work", name.clone(), self.medians.work_ns(&name))
             }
             WayBetween::Wait(name) => {
                 self.wait_ns += took_ns;
-                ("wait", name)
+                ("wait", name.clone(), self.medians.wait_ns(&name))
             }
             WayBetween::Unknown => {
                 self.wait_ns += took_ns;
                 let probe = |site| definitions.site(site).map_or("?", |site| &site.probe[..]);
-                ("wait", format!("{} -> {}", probe(last.site), probe(passed.site)))
+                ("wait", format!("{} -> {}", probe(last.site), probe(passed.site)), None)
             }
         };
         let mut text = format!("{:>17}  {what}  {}", duration(took_ns), escape(&name));
+        if let Some(median_ns) = median_ns {
+            text += &format!(", {:.1} times its median", took_ns as f64 / median_ns as f64);
+        }
         if last.process != passed.process {
             let [from, to] = [last.process, passed.process].map(|process| named(process, definitions));
             text += &format!(", {from} hands on to {to}");
@@ -95,11 +99,11 @@ impl<'s> LifeLog<'s> {
         let roles = |site: SiteId| self.roles.get(site.index()).map_or(&[][..], |roles| roles);
         let (from, to) = (roles(from), roles(to));
         let worked = |begun: &&Role| {
-            let is_lasting = self.stages.get(begun.stage).is_none_or(|stage| stage.lasting.is_some());
+            let is_lasting = self.medians.stages.get(begun.stage).is_none_or(|stage| stage.lasting.is_some());
             let ends = to.iter().any(|ended| ended.stage == begun.stage && ended.ends.is_some());
             begun.begins.is_some() && ends && !is_lasting
         };
-        if let Some(stage) = from.iter().find(worked).and_then(|role| self.stages.get(role.stage)) {
+        if let Some(stage) = from.iter().find(worked).and_then(|role| self.medians.stages.get(role.stage)) {
             return WayBetween::Work(stage.name.clone());
         }
         let edge = |roles: &[Role], first: Side| {
@@ -114,7 +118,7 @@ impl<'s> LifeLog<'s> {
             })
         };
         match edge(from, Side::End).zip(edge(to, Side::Begin)) {
-            Some((from, to)) => WayBetween::Wait(hand_off_name(from, to, self.stages)),
+            Some((from, to)) => WayBetween::Wait(hand_off_name(from, to, &self.medians.stages)),
             None => WayBetween::Unknown,
         }
     }
@@ -134,6 +138,9 @@ impl<'s> LifeLog<'s> {
             duration(self.wait_ns),
             share(self.wait_ns),
         );
+        if let Some(events) = self.medians.of_events {
+            text += &format!("{:>17}  medians of {} around it\n", "", counted(events, "event"));
+        }
         if let Some(site) = self.again.and_then(|site| definitions.site(site)) {
             text += &format!(
                 "{:>17}  {} more than once: it went round, or several buffers have this number (-p shows one process)\n",

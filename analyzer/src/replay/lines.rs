@@ -8,11 +8,11 @@ use tracer_format::{Batch, Columns, ProcessId, ThreadId, Trace};
 
 use super::json_line::JsonLines;
 use super::life::{LifeEvent, LifeLog};
+use super::medians::Medians;
 use super::{WRITE_BYTES, header};
 use crate::Result;
 use crate::select::clock::{WallClock, rfc3339};
 use crate::select::{Outcome, Selection};
-use crate::stage::Stage;
 
 /// What stands where the log has CLOCK_MONOTONIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum TimeForm {
 }
 
 /// How events are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum LogShape<'s> {
     /// As lines of the log, but for the time; with the thread of each event, and in a colour for each process, if that is asked for.
     Lines {
@@ -38,8 +38,8 @@ pub enum LogShape<'s> {
         threads: bool,
         /// Whether processes have colours.
         colours: bool,
-        /// If the events are those of one buffer: the stages that it passes, to tell what happened between its events.
-        life: Option<&'s [Stage]>,
+        /// If the events are those of one buffer: its stages and their medians, to tell what happened between its events.
+        life: Option<&'s Medians>,
     },
     /// An object for each event, and for each place where events are missing.
     JsonLines,
@@ -123,7 +123,7 @@ impl<'s> Shaped<'s> {
             first_ns: trace.time_range().map_or(0, |(first_ns, _)| first_ns),
             before_ns: None,
             clocks: WallClock::of_hosts(trace),
-            life: life.map(|stages| LifeLog::new(stages, &trace.definitions)),
+            life: life.map(|medians| LifeLog::new(medians, &trace.definitions)),
         })))
     }
 

@@ -101,13 +101,20 @@ impl Selection {
         Self { all, sites: Vec::new(), keys: None, ..self.clone() }
     }
 
+    /// The same threads, probes and keys from one time to another, and no others.
+    #[must_use]
+    pub fn between(&self, from_ns: u64, to_ns: u64) -> Self {
+        Self { all: false, times: HostTimes::between(from_ns, to_ns), ..self.clone() }
+    }
+
     /// The selected part of the time from the first to the last event of `trace`, ns.
     #[must_use]
     pub fn time_range(&self, trace: &Known) -> (u64, u64) {
         let (first_ns, last_ns) = trace.time_range().unwrap_or_default();
         let whole = self.times.whole();
-        let first_ns = first_ns.max(whole.start);
-        (first_ns, last_ns.min(whole.end).max(first_ns))
+        let time = |time_ns: u128| u64::try_from(time_ns).unwrap_or(u64::MAX);
+        let first_ns = first_ns.max(time(whole.start));
+        (first_ns, last_ns.min(time(whole.end)).max(first_ns))
     }
 
     /// Whether the block may have selected events.

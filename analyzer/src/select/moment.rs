@@ -8,17 +8,25 @@ use tracer_format::{ClockAnchor, HostId, Known};
 use super::clock::anchors_of_hosts;
 use crate::{Error, Result};
 
+/// After every time that an event may have.
+const AFTER_ALL: u128 = 1 << 64;
+
 /// HostTimes on the clock of the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HostTimes {
-    /// Of each host, disjoint and ascending; of the first one where there are no others.
-    of_hosts: Vec<Vec<Range<u64>>>,
+    /// Of each host, disjoint and ascending; of the first one where there are no others. Their ends may be after every time.
+    of_hosts: Vec<Vec<Range<u128>>>,
 }
 
 impl HostTimes {
     /// Every time.
     pub(super) fn always() -> Self {
-        Self { of_hosts: vec![vec![0..u64::MAX]] }
+        Self { of_hosts: vec![vec![0..AFTER_ALL]] }
+    }
+
+    /// Those from one to another, which is one of them.
+    pub(super) fn between(from_ns: u64, to_ns: u64) -> Self {
+        Self { of_hosts: vec![vec![from_ns.into()..u128::from(to_ns) + 1]] }
     }
 
     /// Whether all hosts have the same.
@@ -26,27 +34,28 @@ impl HostTimes {
         self.of_hosts.len() == 1
     }
 
-    fn of(&self, host: HostId) -> &[Range<u64>] {
+    fn of(&self, host: HostId) -> &[Range<u128>] {
         self.of_hosts.get(host.index()).or(self.of_hosts.first()).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the time is one of those of the host.
     pub(super) fn contain(&self, host: HostId, time_ns: u64) -> bool {
-        let ranges = self.of(host);
+        let (ranges, time_ns) = (self.of(host), u128::from(time_ns));
         let after = ranges.partition_point(|range| range.start <= time_ns);
         after.checked_sub(1).is_some_and(|at| time_ns < ranges[at].end)
     }
 
     /// Whether a time from `from_ns` to `to_ns` is one of those of any host.
     pub(super) fn touch(&self, from_ns: u64, to_ns: u64) -> bool {
+        let (from_ns, to_ns) = (u128::from(from_ns), u128::from(to_ns));
         self.of_hosts.iter().any(|ranges| {
             let after = ranges.partition_point(|range| range.start <= to_ns);
             after.checked_sub(1).is_some_and(|at| from_ns < ranges[at].end)
         })
     }
 
-    /// From the first of them to the last.
-    pub(super) fn whole(&self) -> Range<u64> {
+    /// From the first of them to the end of the last, which may be after every time.
+    pub(super) fn whole(&self) -> Range<u128> {
         let all = || self.of_hosts.iter().flatten();
         let start = all().map(|range| range.start).min().unwrap_or_default();
         start..all().map(|range| range.end).max().unwrap_or_default()
@@ -62,14 +71,15 @@ impl HostTimes {
 /// [`Error::Missing`] for wall time in a trace without clock anchors.
 pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> Result<HostTimes> {
     let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);
-    let (mut offsets, mut walls) = (0..u64::MAX, i64::MIN..i64::MAX);
+    let after = |offset_ns: u64| u128::from(start_ns) + u128::from(offset_ns);
+    let (mut offsets, mut walls) = (0..AFTER_ALL, i64::MIN..i64::MAX);
     match from {
-        Some(Moment::Offset(offset_ns)) => offsets.start = start_ns.saturating_add(offset_ns),
+        Some(Moment::Offset(offset_ns)) => offsets.start = after(offset_ns),
         Some(Moment::Wall(wall_ns)) => walls.start = wall_ns,
         None => {}
     }
     match to {
-        Some(Moment::Offset(offset_ns)) => offsets.end = start_ns.saturating_add(offset_ns),
+        Some(Moment::Offset(offset_ns)) => offsets.end = after(offset_ns),
         Some(Moment::Wall(wall_ns)) => walls.end = wall_ns,
         None => {}
     }
@@ -83,7 +93,7 @@ pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> 
             "the trace has no clock anchors, so its wall time is unknown; give an offset such as 1.5s",
         ));
     };
-    let within = |range: Range<u64>| range.start.max(offsets.start)..range.end.min(offsets.end);
+    let within = |range: Range<u128>| range.start.max(offsets.start)..range.end.min(offsets.end);
     let of_host = |anchors: &Vec<ClockAnchor>| {
         let anchors = if anchors.is_empty() { known } else { anchors };
         let ranges = of_wall(anchors, &walls).into_iter().map(within);
@@ -93,15 +103,15 @@ pub(super) fn times(from: Option<Moment>, to: Option<Moment>, trace: &Known) -> 
 }
 
 /// The times whose wall time lies in `walls`.
-fn of_wall(anchors: &[ClockAnchor], walls: &Range<i64>) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
+fn of_wall(anchors: &[ClockAnchor], walls: &Range<i64>) -> Vec<Range<u128>> {
+    let mut ranges: Vec<Range<u128>> = Vec::new();
     for (at, anchor) in anchors.iter().enumerate() {
         // The first anchor serves before it too.
-        let begin_ns = if at == 0 { 0 } else { anchor.monotonic_ns };
-        let end_ns = anchors.get(at + 1).map_or(u64::MAX, |next| next.monotonic_ns);
+        let begin_ns = if at == 0 { 0 } else { anchor.monotonic_ns.into() };
+        let end_ns = anchors.get(at + 1).map_or(AFTER_ALL, |next| next.monotonic_ns.into());
         let time = |wall_ns: i64| match wall_ns {
-            i64::MAX => u64::MAX,
-            wall_ns => u64::try_from((i128::from(wall_ns) - anchor.offset_ns()).max(0)).unwrap_or(u64::MAX),
+            i64::MAX => AFTER_ALL,
+            wall_ns => u128::try_from(i128::from(wall_ns) - anchor.offset_ns()).unwrap_or(0),
         };
         let range = time(walls.start).max(begin_ns)..time(walls.end).min(end_ns);
         match ranges.last_mut() {
@@ -129,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_span_of_wall_time_is_what_the_anchors_make_of_it() {
-        const END: u64 = u64::MAX;
-        let times = |anchors: &[ClockAnchor], walls: Range<i64>| -> Vec<(u64, u64)> {
+        const END: u128 = AFTER_ALL;
+        let times = |anchors: &[ClockAnchor], walls: Range<i64>| -> Vec<(u128, u128)> {
             of_wall(anchors, &walls).into_iter().map(|range| (range.start, range.end)).collect()
         };
         let steady = clock(&[(10, 1010), (20, 1020)]);
