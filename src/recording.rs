@@ -95,6 +95,8 @@ pub(crate) fn record(
         if let (Some(when), Some(fired)) = (&args.when, &fired) {
             summary::say_fired(when, fired, opened);
         }
+    } else if summary.lost > 0 {
+        say!("{} events lost, {} recorded", summary.lost, summary.events);
     }
     let lacks_events = summary::lacks_events(args, &summary, opened);
     Ok(match summary::done(&summary) {

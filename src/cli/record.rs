@@ -97,7 +97,7 @@ pub(crate) struct RecordArgs {
     /// Write a byte to this file descriptor when every probe is attached
     #[arg(long, value_name = "N")]
     pub(crate) ready_fd: Option<u32>,
-    /// Say nothing but errors
+    /// Say nothing but errors, and what was lost or not recorded
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// With COMMAND: record every process, not only the command and its children

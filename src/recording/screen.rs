@@ -54,8 +54,9 @@ impl Screen {
     pub(super) fn show(&mut self, notice: &Notice<'_>) {
         match *notice {
             Notice::Problem(text) => self.line(&format!("tracer: {text}")),
+            // With --quiet too: the exit code follows from it.
             Notice::Skipped(skipped) => {
-                self.line(&format!("tracer: not recorded: {}", skipped_text(skipped)));
+                self.bar.suspend(|| say!("not recorded: {}", skipped_text(skipped)));
             }
             Notice::Found(sites) => self.found(sites),
             Notice::Ready { probes } => {

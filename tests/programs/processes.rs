@@ -100,7 +100,12 @@ fn workers_that_live_for_a_millisecond_are_told_apart() {
     let status = Command::new(&spawner).arg(count.to_string()).arg(&worker).status();
     assert!(status.expect("the spawner runs").success());
     let summary = recording.stop();
-    assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
+    // On a loaded machine some may not have been held, which is said; their file was attached to all the same.
+    let said = stderr(&summary);
+    let missing = said.lines().filter(|line| line.contains("not recorded: ")).collect::<Vec<_>>();
+    let is_late = |line: &&str| line.contains("started while the recorder was stopped or busy");
+    assert!(missing.iter().all(is_late), "{said}");
+    assert_eq!(summary.status.code(), Some(if missing.is_empty() { 0 } else { 3 }), "{said}");
 
     let bytes = std::fs::read(folder.path("run.trace")).expect("there");
     let (definitions, processes) = by_process(&bytes);

@@ -34,6 +34,11 @@ fn probes_in_a_writable_segment_are_left_out_by_name() {
     let output = folder.tracer(&["record", "-o", "run.trace", "-e", "target:*", "--", "./packed"]);
     let said = stderr(&output);
     assert!(said.contains("in a writable segment") && !said.contains("never fired"), "{said}");
+    let quiet = folder.tracer(&["record", "-qf", "-o", "run.trace", "-e", "target:*", "--", "./packed"]);
+    assert_eq!(quiet.status.code(), Some(3));
+    let said = stderr(&quiet);
+    assert!(!said.is_empty(), "quiet, but not about what is missing");
+    assert!(said.lines().all(|line| line.starts_with("tracer: not recorded: ")), "{said}");
 }
 
 /// Moves its code to other memory, as programs do that want it on large pages.
@@ -112,10 +117,12 @@ fn a_library_that_is_loaded_twice_is_named() {
     let semaphores = target.ask(1);
     let (first, second) = semaphores.split_once(' ').expect("two numbers");
     assert!((first == "0") != (second == "0"), "{semaphores}");
-    // It is said after a second look.
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    let output = recording.stop();
     let expected = format!("libtwice.so (process {}): it is loaded 2 times", target.pid());
+    // It is said after a second look.
+    until("the trace says so", || {
+        String::from_utf8_lossy(&folder.tracer(&["info", "run.trace"]).stdout).contains(&expected)
+    });
+    let output = recording.stop();
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
     assert!(!events(&log).is_empty());

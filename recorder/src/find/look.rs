@@ -83,8 +83,8 @@ pub(crate) struct View {
     pub(crate) own: Result<Facts, io::Error>,
     /// Whether it may not be looked into.
     pub(crate) is_closed: bool,
-    /// Whether it maps any file.
-    pub(crate) is_mapped: bool,
+    /// Whether the mappings are all that its program has, rather than those of a moment in which it begins.
+    pub(crate) is_whole: bool,
     /// What it can run, and its executable.
     pub(crate) mappings: Vec<Mapping>,
 }
@@ -118,7 +118,7 @@ pub(crate) enum LaunchStep {
 }
 
 wire_struct! {
-    View { root, own, is_closed, is_mapped, mappings }
+    View { root, own, is_closed, is_whole, mappings }
     Reading { facts, is_overlay, is_served, contents }
     Unread { reason, is_of_class }
     Contents { sites, build_id, problem }

@@ -108,25 +108,16 @@ impl<'a> Pass<'a> {
         if view.is_closed {
             return self.tell_no_executable(pid, &io::Error::from_raw_os_error(libc::EACCES));
         }
-        let View { root, own, is_mapped: has_mappings, mappings, .. } = view;
+        let View { root, own, is_whole, mappings, .. } = view;
         // In most cases it is mapped as well, but it comes first.
         let own = own.and_then(|facts| self.file(pid, (&folder.join("exe"), &executable), &facts)).ok();
         let mut files: Vec<(FileId, &[MappedPart])> = Vec::new();
         for mapping in mappings.iter().filter(|mapping| mapping.is_executable()) {
             let key = (root, mapping.file, mapping.path.clone());
             let known = self.mapped.get(&key).copied();
-            match known.map_or_else(|| self.mapped_file(pid, &folder, mapping), Ok) {
-                Ok(file) => {
-                    self.mapped.insert(key, file);
-                    files.push((file, &mapping.parts));
-                }
-                // A device, one that does not answer, or the process has ended or begun another program meanwhile.
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::WouldBlock) => {}
-                Err(error) if self.is_mapped(pid, &question, mapping) => {
-                    self.skip_file(&mapping.path, format!("mapped but cannot be opened: {error}"));
-                }
-                Err(_) => {}
+            if let Some(file) = known.or_else(|| self.still_mapped_file(pid, &question, mapping)) {
+                self.mapped.insert(key, file);
+                files.push((file, &mapping.parts));
             }
         }
         if let Some(own) = own.filter(|own| files.iter().all(|(file, _)| file != own)) {
@@ -142,7 +133,7 @@ impl<'a> Pass<'a> {
                 self.scan.found[*position].pids.push(pid);
             }
         }
-        if has_mappings {
+        if is_whole {
             files.into_iter().for_each(|(file, parts)| self.check_view(pid, file, parts));
         }
     }
@@ -201,6 +192,28 @@ impl<'a> Pass<'a> {
     fn is_mapped(&mut self, pid: u32, question: &Query, mapping: &Mapping) -> bool {
         let is_same = |now: &Mapping| now.range == mapping.range && now.file == mapping.file;
         self.ask::<View>(pid, question).is_ok_and(|(view, _)| view.mappings.iter().any(is_same))
+    }
+
+    /// Looks at the file of a mapping. Once more if that fails though the process maps it: another one with the same pid may, such as
+    /// a child of the same parent, which has the same addresses.
+    fn still_mapped_file(&mut self, pid: u32, question: &Query, mapping: &Mapping) -> Option<FileId> {
+        let mut last = None;
+        for _ in 0..2 {
+            match self.mapped_file(pid, &process::folder(pid), mapping) {
+                Ok(file) => return Some(file),
+                // A device, or one that does not answer.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::WouldBlock) =>
+                {
+                    return None;
+                }
+                Err(error) if self.is_mapped(pid, question, mapping) => last = Some(error),
+                // The process has ended, or begun another program.
+                Err(_) => return None,
+            }
+        }
+        self.skip_file(&mapping.path, format!("mapped but cannot be opened: {}", last?));
+        None
     }
 
     /// Looks at the file of a mapping: the very file through `map_files`, or, without the privilege for that, the one at

@@ -160,15 +160,25 @@ impl Looker<'_> {
 }
 
 fn view(folder: &Path, executable: &Path) -> View {
+    let own = facts(&folder.join("exe"));
     let maps = folder.join("maps");
     board::at(&maps);
     let mut mappings = mapping::read(folder).unwrap_or_default();
-    let is_mapped = !mappings.is_empty();
+    let now = facts(&folder.join("exe"));
+    let is_same = own.as_ref().ok().zip(now.as_ref().ok()).is_some_and(|(own, now)| own.id() == now.id());
+    let is_whole = !mappings.is_empty() && is_same && has_begun(folder);
     mappings.retain(|mapping| mapping.is_executable() || mapping.path == executable);
     // What it maps may be shown all the same (CAP_PERFMON), but not the files.
     let is_closed =
         fs::read_link(folder.join("exe")).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    View { root: root::identity_in(folder), own: facts(&folder.join("exe")), is_closed, is_mapped, mappings }
+    View { root: root::identity_in(folder), own: now, is_closed, is_whole, mappings }
+}
+
+/// Whether the kernel has mapped all of a process's program: its auxiliary vector is written after that.
+fn has_begun(folder: &Path) -> bool {
+    let mut word = [0; 8];
+    let read = fs::File::open(folder.join("auxv")).and_then(|mut vector| vector.read_exact(&mut word));
+    read.is_ok() && word != [0; 8]
 }
 
 fn mapped(folder: &Path) -> MappedFiles {
