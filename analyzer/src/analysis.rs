@@ -21,4 +21,5 @@ pub use property::Properties;
 pub use slices::{Band, SLICES, Slices};
 pub use summary::{Analysis, Classes, FIRST_SPANS, HandOffReport, ProbeCount, StageReport, hand_off_name};
 pub use tally::analyze;
+pub(crate) use tally::{Extent, look};
 pub use tree::{Growth, SeenSpan, SlowSpan, Tree, TreeNode};

@@ -12,7 +12,7 @@ mod parse;
 mod skipped;
 mod writer;
 
-pub use digits::{push_signed, push_unsigned};
+pub use digits::{push_signed, push_thousandths, push_unsigned};
 pub use escape::{escape, escape_line, unescape};
 pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value, name_text};
 pub use parse::{Lines, ParseError, parse};

@@ -29,13 +29,33 @@ pub fn analyze(
     stages: &[Stage],
     sink: &mut impl Sink,
 ) -> Result<Analysis> {
-    let mut sinks = (Tally::new(trace, stages), sink);
+    look((trace, selection), stages, Extent::All, sink)
+}
+
+/// How much an analysis has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of them.
+    All,
+    /// Counts, and no latencies: enough for a diagnosis.
+    Counts,
+}
+
+/// As [`analyze`], so much of it.
+pub(crate) fn look(
+    (trace, selection): (&Trace<'_>, &Selection),
+    stages: &[Stage],
+    extent: Extent,
+    sink: &mut impl Sink,
+) -> Result<Analysis> {
+    let mut sinks = (Tally::new(trace, stages, extent), sink);
     let passed = Pass { trace, selection, stages }.run(|| (), &mut sinks)?;
     Ok(sinks.0.report(trace, selection, &passed))
 }
 
 /// Counts what passes.
 pub(super) struct Tally {
+    extent: Extent,
     site_events: Vec<u64>,
     time_ns: Option<(u64, u64)>,
     stages: Vec<StageReport>,
@@ -46,7 +66,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(trace: &Trace<'_>, stages: &[Stage]) -> Self {
+    pub(super) fn new(trace: &Trace<'_>, stages: &[Stage], extent: Extent) -> Self {
         let report = |stage: &Stage| StageReport {
             stage: stage.clone(),
             evidence: Evidence { chosen: false, confirmed: true, few: false },
@@ -62,6 +82,7 @@ impl Tally {
             first_spans: Vec::new(),
         };
         Self {
+            extent,
             site_events: vec![0; trace.definitions.sites.len()],
             time_ns: None,
             stages: stages.iter().map(report).collect(),
@@ -139,7 +160,9 @@ impl Sink for Tally {
 
     fn found(&mut self, found: &Found) -> io::Result<()> {
         found.spans().for_each(|(span, key)| self.count_span(span, key));
-        found.hand_offs().for_each(|hand_off| self.count_hand_off(hand_off));
+        if self.extent == Extent::All {
+            found.hand_offs().for_each(|hand_off| self.count_hand_off(hand_off));
+        }
         Ok(())
     }
 }
@@ -150,6 +173,9 @@ impl Tally {
         report.classes.add(span.class);
         if report.first_spans.len() < self.first_spans {
             report.first_spans.push(span.span(key));
+        }
+        if self.extent == Extent::Counts {
+            return;
         }
         report.reordered += u64::from(span.is_reordered());
         match (span.class, span.latency_ns()) {

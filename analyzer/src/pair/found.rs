@@ -251,6 +251,11 @@ impl HandOffRow {
         }
     }
 
+    /// See [`HandOff::left`] and [`HandOff::arrived`], ns.
+    pub(crate) fn time_ns(&self) -> (u64, u64) {
+        (self.left_ns, self.arrived_ns)
+    }
+
     /// See [`HandOff::latency_ns`].
     pub(crate) fn latency_ns(&self) -> i64 {
         difference_ns(self.left_ns, self.arrived_ns)

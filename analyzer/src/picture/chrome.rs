@@ -32,7 +32,7 @@ use super::overview::Note;
 use super::tracks::Tracks;
 use super::{Drawn, start_ns};
 use crate::Result;
-use crate::pair::{Edge, Point, Side};
+use crate::pair::{Edge, HandOff, Point, Side};
 use crate::select::clock::{anchors, realtime_ns, rfc3339};
 use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
@@ -106,6 +106,8 @@ fn write(text: &mut Vec<u8>, out: &mut impl Write) -> io::Result<()> {
 struct Chrome<'a, W> {
     out: &'a mut W,
     text: Vec<u8>,
+    /// The place of an end of an arrow: several events stand there.
+    place: Vec<u8>,
     trace: &'a Trace<'a>,
     stages: &'a [Stage],
     tracks: Tracks,
@@ -126,6 +128,7 @@ impl<'a, W: Write> Chrome<'a, W> {
         let mut chrome = Self {
             out,
             text: Vec::with_capacity(WRITE_BYTES * 2),
+            place: Vec::new(),
             trace,
             stages,
             pieces: Pieces::new(&tracks, stages),
@@ -150,6 +153,10 @@ impl<'a, W: Write> Chrome<'a, W> {
     /// Ends the event that was appended.
     fn end_event(&mut self) -> io::Result<()> {
         self.text.extend_from_slice(END);
+        self.write_if_full()
+    }
+
+    fn write_if_full(&mut self) -> io::Result<()> {
         if self.text.len() >= WRITE_BYTES { write(&mut self.text, self.out) } else { Ok(()) }
     }
 
@@ -178,25 +185,31 @@ impl<'a, W: Write> Chrome<'a, W> {
         self.last_id
     }
 
-    /// One end of flow arrow `id`, and a slice to hold it where the stage has none on the thread.
-    fn flow_end(&mut self, arrow: &Arrow, finish: bool, id: u64, time_ns: u64) -> io::Result<()> {
-        let hand_off = &arrow.hand_off;
-        let point = if finish { hand_off.arrived } else { hand_off.left };
-        let held = arrow.shapes[usize::from(finish)] != Shape::OnThread;
-        for step in 0..3 {
-            let piece = self.pieces.hand_off(hand_off.from, hand_off.to, self.stages);
-            match step {
-                1 => {
-                    self.text.extend_from_slice(&piece.arrow[usize::from(finish)]);
-                    push_id(&mut self.text, id);
-                }
-                _ if !held => continue,
-                step => self.text.extend_from_slice(&piece.slice[step / 2]),
+    /// Both ends of flow arrow `id`, and a slice to hold an end where the stage has none on the thread.
+    fn flow_ends(&mut self, arrow: &Arrow, id: u64, times_ns: [u64; 2]) {
+        let HandOff { from, to, left, arrived, .. } = arrow.hand_off;
+        let (piece, threads) = self.pieces.hand_off(from, to, self.stages);
+        let text = &mut self.text;
+        for (end, point) in [left, arrived].into_iter().enumerate() {
+            self.place.clear();
+            if let Some(thread) = threads.get(point.thread.index()) {
+                self.place.extend_from_slice(thread);
             }
-            self.put_place(point.thread, time_ns);
-            self.end_event()?;
+            push_micros(&mut self.place, times_ns[end].saturating_sub(self.start_ns));
+            self.place.extend_from_slice(END);
+            let is_held = arrow.shapes[end] != Shape::OnThread;
+            if is_held {
+                text.extend_from_slice(&piece.slice[0]);
+                text.extend_from_slice(&self.place);
+            }
+            text.extend_from_slice(&piece.arrow[end]);
+            push_id(text, id);
+            text.extend_from_slice(&self.place);
+            if is_held {
+                text.extend_from_slice(&piece.slice[1]);
+                text.extend_from_slice(&self.place);
+            }
         }
-        Ok(())
     }
 
     /// What the trace tells about itself.
@@ -291,8 +304,8 @@ impl<W: Write> Canvas for Chrome<'_, W> {
         let arrived_ns = inside(hand_off.to, hand_off.arrived, arrow.shapes[1]);
         let left_ns = inside(hand_off.from, hand_off.left, arrow.shapes[0]).min(arrived_ns);
         let id = self.next_id();
-        self.flow_end(arrow, false, id, left_ns)?;
-        self.flow_end(arrow, true, id, arrived_ns)
+        self.flow_ends(arrow, id, [left_ns, arrived_ns]);
+        self.write_if_full()
     }
 
     /// A slice in the process of what is missing.

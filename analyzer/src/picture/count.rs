@@ -6,7 +6,7 @@
 use std::io;
 
 use crate::analysis::{EdgeMap, hand_off_name};
-use crate::pair::{Class, HandOff, Sink, Span};
+use crate::pair::{Class, Edge, Found, HandOff, Sink, Span, SpanRow};
 use crate::stage::{Scope, Stage};
 
 /// Stages, and hand-offs, that are counted; the first ones.
@@ -74,25 +74,42 @@ impl CountWatch {
     }
 }
 
-impl Sink for CountWatch {
-    fn span(&mut self, span: &Span) -> io::Result<()> {
-        if let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end)
+impl CountWatch {
+    fn count_span(&mut self, span: &SpanRow) {
+        if let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin(), span.end())
             && let Some(curve) = &mut self.stages[span.stage as usize]
         {
             curve.add(begin.time_ns, end.time_ns);
         }
-        Ok(())
     }
 
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+    fn count_hand_off(&mut self, (from, to): (Edge, Edge), (left_ns, arrived_ns): (u64, u64)) {
         let (time_ns, counted) = (self.time_ns, &mut self.counted_hand_offs);
         let make = || {
             *counted += 1;
             (*counted <= MAX_COUNTED).then(|| CountCurve::new(time_ns))
         };
-        if let Some(curve) = self.hand_offs.get_or_insert(hand_off.from, hand_off.to, make) {
-            curve.add(hand_off.left.time_ns, hand_off.arrived.time_ns);
+        if let Some(curve) = self.hand_offs.get_or_insert(from, to, make) {
+            curve.add(left_ns, arrived_ns);
         }
+    }
+}
+
+impl Sink for CountWatch {
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.count_span(&SpanRow::new(span));
+        Ok(())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        let HandOff { from, to, left, arrived, .. } = *hand_off;
+        self.count_hand_off((from, to), (left.time_ns, arrived.time_ns));
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, _)| self.count_span(span));
+        found.hand_offs().for_each(|it| self.count_hand_off((it.from, it.to), it.time_ns()));
         Ok(())
     }
 }
@@ -107,12 +124,23 @@ struct CountCurve {
     changes: Vec<(u64, i64)>,
     /// How many more there are at each moment than at the one before; empty while changes are kept.
     moments: Vec<i64>,
+    /// The moments of the last begin and of the last end: those of the next are mostly the same.
+    last: [Moment; 2],
+}
+
+/// A moment, and the times that belong to it: those after the moment before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moment {
+    index: usize,
+    after_ns: u64,
+    len_ns: u64,
 }
 
 impl CountCurve {
     fn new((from_ns, to_ns): (u64, u64)) -> Self {
         let step_ns = to_ns.saturating_sub(from_ns) / MOMENTS + 1;
-        Self { from_ns, step_ns, changes: Vec::new(), moments: Vec::new() }
+        let last = [Moment::default(); 2];
+        Self { from_ns, step_ns, changes: Vec::new(), moments: Vec::new(), last }
     }
 
     fn is_empty(&self) -> bool {
@@ -127,14 +155,29 @@ impl CountCurve {
         if self.moments.is_empty() && self.changes.len() >= MAX_CHANGES {
             self.keep_moments();
         }
-        for (time_ns, more) in [(begin_ns, 1), (end_ns, -1)] {
+        for (side, time_ns, more) in [(0, begin_ns, 1), (1, end_ns, -1)] {
             if self.moments.is_empty() {
                 self.changes.push((time_ns, more));
-            } else {
-                let moment = self.moment_from(time_ns);
-                self.moments[moment] += more;
+                continue;
             }
+            if time_ns.wrapping_sub(self.last[side].after_ns).wrapping_sub(1) >= self.last[side].len_ns {
+                self.last[side] = self.moment_around(time_ns);
+            }
+            self.moments[self.last[side].index] += more;
         }
+    }
+
+    fn moment_around(&self, time_ns: u64) -> Moment {
+        let index = self.moment_from(time_ns);
+        let before_ns =
+            (index as u64).checked_sub(1).map(|before| self.from_ns.wrapping_add(before * self.step_ns));
+        // All that is before the first moment, or after the last but one, belongs to it: that is looked for each time.
+        let within = before_ns.filter(|_| index as u64 <= MOMENTS);
+        within.map_or(Moment { index, ..Moment::default() }, |after_ns| Moment {
+            index,
+            after_ns,
+            len_ns: self.step_ns,
+        })
     }
 
     /// The first moment that is not before `time_ns`.

@@ -10,7 +10,7 @@ use super::SpanPlace;
 use super::buffers::key_groups;
 use super::on_threads::OnThreads;
 use crate::analysis::EdgeMap;
-use crate::pair::{Class, Edge, HandOff, Sink, Span};
+use crate::pair::{Class, Edge, Found, HandOff, HandOffRow, Sink, Span, SpanRow};
 use crate::stage::Stage;
 
 /// How a stage is drawn.
@@ -45,16 +45,9 @@ impl Layout {
         Self { shapes, on_threads: OnThreads::new(threads), ways: EdgeMap::default() }
     }
 
-    /// The ways between stages on which there are hand-offs, ordered by their edges.
-    pub(crate) fn take_ways(&mut self) -> Vec<(Edge, Edge)> {
-        std::mem::take(&mut self.ways).into_values()
-    }
-}
-
-impl Sink for Layout {
-    fn span(&mut self, span: &Span) -> io::Result<()> {
-        let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end) else {
-            return Ok(());
+    fn look_at(&mut self, span: &SpanRow) {
+        let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin(), span.end()) else {
+            return;
         };
         let stage = span.stage as usize;
         if self.shapes[stage] == Shape::OnThread
@@ -66,12 +59,31 @@ impl Sink for Layout {
             // They do not overlap any more.
             self.on_threads.forget(span.stage);
         }
+    }
+
+    /// The ways between stages on which there are hand-offs, ordered by their edges.
+    pub(crate) fn take_ways(&mut self) -> Vec<(Edge, Edge)> {
+        std::mem::take(&mut self.ways).into_values()
+    }
+}
+
+impl Sink for Layout {
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.look_at(&SpanRow::new(span));
         Ok(())
     }
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         let HandOff { from, to, .. } = *hand_off;
         self.ways.get_or_insert(from, to, || (from, to));
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, _)| self.look_at(span));
+        for &HandOffRow { from, to, .. } in found.hand_offs() {
+            self.ways.get_or_insert(from, to, || (from, to));
+        }
         Ok(())
     }
 }

@@ -5,19 +5,36 @@ use std::io;
 
 use tracer_format::{Definitions, ThreadId};
 
-use crate::pair::{Edge, Side, Sink, Span};
+use crate::pair::{Edge, Found, Side, Sink, Span, SpanRow};
 
 /// Which threads begin and end spans of which stages.
 #[derive(Debug)]
 pub(super) struct EdgeThreads {
-    /// By stage and side, the thread that came last: mostly it comes again.
-    last: Vec<[Option<ThreadId>; 2]>,
+    /// By thread, and by the lowest bits of the stage, those stages whose begin and whose end was seen last: mostly they come again.
+    last: Vec<[[Option<u32>; 2]; LAST]>,
     seen: HashSet<(Edge, ThreadId)>,
 }
 
+/// Stages of a thread that are looked at before all that were seen.
+const LAST: usize = 4;
+
 impl EdgeThreads {
-    pub(super) fn new(stages: usize) -> Self {
-        Self { last: vec![[None; 2]; stages], seen: HashSet::new() }
+    /// Nothing yet of so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        Self { last: vec![[[None; 2]; LAST]; threads], seen: HashSet::new() }
+    }
+
+    fn look_at(&mut self, span: &SpanRow) {
+        let stage = span.stage;
+        for (side, point) in [(Side::Begin, span.begin()), (Side::End, span.end())] {
+            let Some(point) = point else { continue };
+            let Some(last) = self.last.get_mut(point.thread.index()) else { continue };
+            let last = &mut last[stage as usize % LAST][usize::from(side == Side::End)];
+            if *last != Some(stage) {
+                *last = Some(stage);
+                self.seen.insert((Edge { stage, side }, point.thread));
+            }
+        }
     }
 
     /// The place of each process, from 0 on: that of its first probe along `path`; then those without, by the order of the sites.
@@ -45,14 +62,12 @@ impl EdgeThreads {
 
 impl Sink for EdgeThreads {
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        for (side, point) in [(Side::Begin, span.begin), (Side::End, span.end)] {
-            let Some(point) = point else { continue };
-            let last = &mut self.last[span.stage as usize][usize::from(side == Side::End)];
-            if *last != Some(point.thread) {
-                *last = Some(point.thread);
-                self.seen.insert((Edge { stage: span.stage, side }, point.thread));
-            }
-        }
+        self.look_at(&SpanRow::new(span));
+        Ok(())
+    }
+
+    fn found(&mut self, found: &Found) -> io::Result<()> {
+        found.spans().for_each(|(span, _)| self.look_at(span));
         Ok(())
     }
 }
@@ -75,7 +90,7 @@ mod tests {
             sites: ["other", "worker", "sink", "source"].map(site).to_vec(),
             ..Definitions::default()
         };
-        let mut threads = EdgeThreads::new(2);
+        let mut threads = EdgeThreads::new(definitions.threads.len());
         let mut span = |stage, begin, end| {
             let point = |thread| Some(Point { time_ns: 1, thread: ThreadId(thread) });
             let (begin, end) = (point(begin), point(end));

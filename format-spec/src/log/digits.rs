@@ -1,5 +1,5 @@
 //! Integers as decimal digits, two at a time: the log is mostly digits.
-#![expect(clippy::cast_possible_truncation, reason = "every cast number is below 100")]
+#![expect(clippy::cast_possible_truncation, reason = "every cast number is below 10^8")]
 
 /// The digits of 0 to 99, two bytes each.
 const PAIRS: [[u8; 2]; 100] = {
@@ -12,6 +12,9 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
+/// The first number of nine digits.
+const EIGHT: u64 = 100_000_000;
+
 /// The last eight digits of `number`, with leading zeros.
 pub(super) fn last_eight(number: u32) -> [u8; 8] {
     let (high, low) = (number / 10_000 % 10_000, number % 10_000);
@@ -21,24 +24,44 @@ pub(super) fn last_eight(number: u32) -> [u8; 8] {
 }
 
 /// Appends `number`.
-pub fn push_unsigned(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let len = number.checked_ilog10().map_or(1, |last| last as usize + 1);
-    let mut end = len;
-    while number >= 100 {
-        end -= 2;
-        digits[end..end + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
-        number /= 100;
+#[inline]
+pub fn push_unsigned(out: &mut Vec<u8>, number: u64) {
+    let (high, low) = (number / EIGHT, (number % EIGHT) as u32);
+    if high == 0 {
+        return push_short(out, low);
     }
-    if number >= 10 {
-        digits[..2].copy_from_slice(&PAIRS[number as usize]);
-    } else {
-        digits[0] = b'0' + number as u8;
+    push_long(out, high);
+    out.extend_from_slice(&last_eight(low));
+}
+
+/// Appends a number of up to twelve digits.
+fn push_long(out: &mut Vec<u8>, number: u64) {
+    let (high, low) = (number / EIGHT, (number % EIGHT) as u32);
+    if high == 0 {
+        return push_short(out, low);
     }
-    // All that there is room for, as a copy of fixed size is a few instructions.
-    let end = out.len() + len;
-    out.extend_from_slice(&digits);
+    push_short(out, high as u32);
+    out.extend_from_slice(&last_eight(low));
+}
+
+/// Appends a number of up to eight digits.
+#[inline]
+fn push_short(out: &mut Vec<u8>, number: u32) {
+    let digits = u64::from_be_bytes(last_eight(number));
+    let zeros = (digits ^ u64::from_be_bytes([b'0'; 8]) | 1).leading_zeros() / 8;
+    // All eight bytes, as a copy of fixed size is a few instructions.
+    let end = out.len() + 8 - zeros as usize;
+    out.extend_from_slice(&(digits << (8 * zeros)).to_be_bytes());
     out.truncate(end);
+}
+
+/// Appends `number` thousandths, with three decimals.
+#[inline]
+pub fn push_thousandths(out: &mut Vec<u8>, number: u64) {
+    push_unsigned(out, number / 1000);
+    let rest = number % 1000;
+    let [tens, ones] = PAIRS[(rest % 100) as usize];
+    out.extend_from_slice(&[b'.', b'0' + (rest / 100) as u8, tens, ones]);
 }
 
 /// Appends `number` with its sign, if it is negative.
@@ -60,6 +83,10 @@ mod tests {
             let mut out = Vec::new();
             push_unsigned(&mut out, number);
             assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+            let mut out = Vec::new();
+            push_thousandths(&mut out, number);
+            let expected = format!("{}.{:03}", number / 1000, number % 1000);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
         for number in [0, -1, i64::MIN, i64::MAX, -100] {
             let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! Pieces of Chrome JSON: what is the same for every event of a site, thread or stage is made once.
 
 use serde_json::Value;
-use tracer_format::log::{push_signed, push_unsigned};
+use tracer_format::log::{push_signed, push_thousandths, push_unsigned};
 use tracer_format::{Arg, ArgKind, Columns, Site};
 
 use crate::analysis::{EdgeMap, hand_off_name};
@@ -66,15 +66,17 @@ impl Pieces {
         }
     }
 
-    pub(super) fn hand_off(&mut self, from: Edge, to: Edge, stages: &[Stage]) -> &HandOffPiece {
-        self.hand_offs.get_or_insert(from, to, || {
+    /// The pieces of a hand-off, and those of the threads.
+    pub(super) fn hand_off(&mut self, from: Edge, to: Edge, stages: &[Stage]) -> (&HandOffPiece, &[Vec<u8>]) {
+        let piece = self.hand_offs.get_or_insert(from, to, || {
             let name = hand_off_name(from, to, stages);
             let piece = |kind: &str, more: &str| piece("hand-off", kind, &name, more);
             HandOffPiece {
                 arrow: ["s", "f"].map(|kind| piece(kind, ",\"bp\":\"e\",\"id\":")),
                 slice: ["B", "E"].map(|kind| piece(kind, "")),
             }
-        })
+        });
+        (piece, &self.threads)
     }
 }
 
@@ -177,20 +179,21 @@ pub(super) fn push_json(out: &mut Vec<u8>, value: &Value) {
 
 /// Appends a time as microseconds with three decimals.
 pub(super) fn push_micros(out: &mut Vec<u8>, time_ns: u64) {
-    push_unsigned(out, time_ns / 1000);
-    let [hundreds, tens, ones] =
-        [100, 10, 1].map(|unit| b"0123456789"[(time_ns % 1000 / unit % 10) as usize]);
-    out.extend_from_slice(&[b'.', hundreds, tens, ones]);
+    push_thousandths(out, time_ns);
 }
 
 /// Appends a number in hexadecimal, in quotes: viewers lose digits of large ids that are numbers.
 pub(super) fn push_id(out: &mut Vec<u8>, id: u64) {
-    out.extend_from_slice(b"\"0x");
-    let digits = (u64::BITS - id.leading_zeros()).div_ceil(4).max(1);
-    for digit in (0..digits).rev() {
-        out.push(b"0123456789abcdef"[(id >> (4 * digit) & 0xf) as usize]);
+    let mut text = *b"\"0x0000000000000000\"";
+    let digits = (u64::BITS - id.leading_zeros()).div_ceil(4).max(1) as usize;
+    for (at, digit) in text[3..3 + digits].iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(id >> (4 * at) & 0xf) as usize];
     }
-    out.push(b'"');
+    text[3 + digits] = b'"';
+    // All that there is room for, as a copy of fixed size is a few instructions.
+    let end = out.len() + digits + 4;
+    out.extend_from_slice(&text);
+    out.truncate(end);
 }
 
 /// Appends the parts of a key, in quotes.
