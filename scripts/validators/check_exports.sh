@@ -87,3 +87,13 @@ unset 'queries[-1]'
 lossy "$tracer" export "$here/../../sample-traces/data/pipeline.trace" -o "$work/queries.pftrace"
 found=$(node "$here/trace_processor.mjs" "$work/queries.pftrace" "${queries[@]}" | grep -vc '"rows":\[\]' || true)
 [[ $found == "${#queries[@]}" ]] || { echo "docs/perfetto.md: only $found of ${#queries[@]} queries find something" >&2; exit 1; }
+
+# In the UI itself, the overview is first, and what it holds is in the order of the path.
+first='["overview: look here first","verdict","slowest buffers, and why","in flight: global","in flight: awe","in flight: writing","queue: global begin -> awe","queue: awe -> writing","queue: writing -> global end"]'
+shown=$(node "$here/perfetto_ui.mjs" "$work/queries.pftrace" "$work/ui.png" | "$python" -c '
+import json, sys
+tracks = json.load(sys.stdin)["order"]
+at = tracks.index("overview: look here first")
+assert all(name in ("System", "Clock Snapshots") for name in tracks[:at]), tracks
+print(json.dumps(tracks[at : at + 9], separators=(",", ":")))')
+[[ $shown == "$first" ]] || { echo "in the Perfetto UI: $shown" >&2; exit 1; }

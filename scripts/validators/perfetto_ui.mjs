@@ -40,6 +40,11 @@ await withPage(perfetto, async (page, url, errors) => {
   await page.screenshot({ path: shot });
   const tracks = await page.$$eval('.pf-track__title, .pf-track-title, .pf-track h1',
     (titles) => titles.map((title) => title.textContent.trim()));
-  console.log(JSON.stringify({ tracks, errors }, null, 1));
+  // All of them from the top, whether they are drawn yet or not.
+  const order = await page.evaluate(() => {
+    const names = (tracks) => tracks.flatMap((track) => [track.name, ...names(track.children)]);
+    return names(window.app.trace.workspace.children);
+  });
+  console.log(JSON.stringify({ tracks, order, errors }, null, 1));
   if (errors.length) process.exitCode = 1;
 });

@@ -6,7 +6,7 @@ use tracer_analyzer::report::{counted, duration, latency};
 use tracer_analyzer::screen::live::{Board, BoardRow, Worst};
 use tracer_analyzer::screen::plot::Letters;
 
-use super::fold::{fitted, joined, width};
+use super::fold::{cut, fitted, joined, width};
 use super::table::{self, is_wait, rate};
 use super::view::View;
 
@@ -203,7 +203,7 @@ fn worst(board: &Board, room: usize, height: usize, letters: Letters) -> Vec<Str
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to BAR")]
         let bar = full.repeat((share.min(1.0) * BAR as f64).round() as usize);
         let pad = wide.saturating_sub(width(name));
-        fitted(&format!("  {name}{:pad$} {:>10}  {bar}", "", latency(*step_ns)), room, letters)
+        cut(format!("  {name}{:pad$} {:>10}  {bar}", "", latency(*step_ns)), room, letters)
     };
     std::iter::once(fitted(&head, room, letters)).chain(steps.iter().zip(&names).map(step)).collect()
 }

@@ -9,18 +9,29 @@ pub(super) fn width(text: &str) -> usize {
     Line::from(text).width()
 }
 
+fn dots(letters: Letters) -> &'static str {
+    if letters == Letters::Unicode { "…" } else { "..." }
+}
+
 /// `text`, escaped, in at most `room` columns; a mark stands for what is left out.
 pub(super) fn fitted(text: &str, room: usize, letters: Letters) -> String {
-    let dots = if letters == Letters::Unicode { "…" } else { "..." };
+    let dots = dots(letters);
     // What is beyond all room need not be looked at: names may have a megabyte.
     let end = text.char_indices().nth(4 * room + 4).map_or(text.len(), |(at, _)| at);
     let mut shown = escape(&text[..end]).into_owned();
     if letters == Letters::Ascii {
         shown = shown.chars().map(|letter| if letter.is_ascii() { letter } else { '?' }).collect();
     }
-    if end == text.len() && width(&shown) <= room {
-        return shown;
-    }
+    if end == text.len() { cut(shown, room, letters) } else { ended(shown, room, dots) }
+}
+
+/// `shown`, which is escaped, in at most `room` columns.
+pub(super) fn cut(shown: String, room: usize, letters: Letters) -> String {
+    if width(&shown) <= room { shown } else { ended(shown, room, dots(letters)) }
+}
+
+/// The begin of `shown`, with the mark `dots` for what is left out.
+fn ended(mut shown: String, room: usize, dots: &str) -> String {
     while width(&shown) + width(dots) > room && shown.pop().is_some() {}
     shown.push_str(dots);
     if width(&shown) > room { String::new() } else { shown }

@@ -84,7 +84,10 @@ pub(super) fn compared(
         done = done.and(this);
     }
     let (new, this) = analyze(filter, given, last, 1, &mut keys)?;
-    let comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
+    let mut comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
+    // The page shows no others, and there may be many.
+    comparison.hand_offs.retain(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster));
+    comparison.hand_offs.shrink_to_fit();
     let done = if comparison.is_uncertain() { Done::Lossy } else { done.and(this) };
     if comparison.stages.is_empty() {
         say!("nothing was compared: no stage has a complete span on both sides");

@@ -10,7 +10,7 @@ use tracer_analyzer::{Selection, replay as analyzer_replay};
 
 use crate::cli::{ColorArg, LogFormat, ReplayArgs, TimeArg};
 use crate::done::Done;
-use crate::file::input::{Input, is_pipe};
+use crate::file::input::{Input, is_pipe, name};
 use crate::file::trace;
 use crate::terminal::has_colours;
 
@@ -38,6 +38,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
         }
         (None, None) => analyzer_replay::replay(&trace, &selection, &mut out)?,
     };
+    if let (true, 0, Some(seq)) = (is_life, outcome.events, &args.filter.seq) {
+        say!("{}: no event has the number {}", name(&args.file), seq.first);
+    }
     Ok(trace::done(&args.file, &outcome))
 }
 

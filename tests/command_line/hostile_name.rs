@@ -104,6 +104,7 @@ fn names_drive_no_terminal_whatever_prints_them() {
             let bad = shown.lines().find(|line| line.chars().any(drives_terminal));
             assert_eq!(bad.map(|line| line.chars().take(300).collect::<String>()), None, "{args:?}");
         }
+        assert!(!text.contains(r"\\x1b") && !text.contains(r"\\u{"), "{args:?}: escaped twice: {text}");
         assert!(!text.is_empty() && text.len() < 1 << 20, "{args:?}: {} bytes", text.len());
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct PassEnd {
 
 /// A sink that also takes what was made of the events on the threads that decode them.
 pub(crate) trait MadeSink<T>: Sink {
-    /// Takes what was made of the events that came last.
+    /// Takes what was made of the events that come next.
     fn made(&mut self, made: &T) -> io::Result<()>;
 }
 
@@ -77,8 +77,8 @@ impl<'p> Pass<'p, '_> {
     fn look<T>(self, piece: &Batch<'_>, made: &T, sink: &mut impl MadeSink<T>) -> io::Result<()> {
         match piece {
             Batch::Events { columns, rows } => {
-                self.selection.rows(self.trace, columns, rows.clone(), |rows| sink.events(columns, rows))?;
-                sink.made(made)
+                sink.made(made)?;
+                self.selection.rows(self.trace, columns, rows.clone(), |rows| sink.events(columns, rows))
             }
             Batch::Gap(gap) if self.selection.wants_gap(gap) => sink.gap(gap),
             Batch::Gap(_) | Batch::Damaged(_) => Ok(()),

@@ -1,6 +1,5 @@
 //! What a picture is made of, whatever a viewer's format is, and the walk over a trace that draws it.
 
-use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 
@@ -198,7 +197,8 @@ pub(super) fn draw<'a, C: Canvas>(
     overview.notes.iter().try_for_each(|note| canvas.note(note))?;
     counters.iter().try_for_each(|counter| canvas.counter(counter))?;
     let texts = KeyTexts::new(stages, &trace.definitions);
-    let mut drawing = Drawing { trace, shapes, texts, canvas, events: 0 };
+    let late = Painted::default();
+    let mut drawing = Drawing { trace, shapes, texts, canvas, brush, late, events: 0 };
     let painter = || Painter { trace, selection, brush, probes: drawn.probes };
     let passed = Pass { trace, selection, stages }.run(painter, &mut drawing)?;
     let outcome = passed.outcome(trace, selection, drawing.events);
@@ -221,41 +221,69 @@ struct Painter<'a, B> {
     probes: Probes,
 }
 
-impl<B: Brush> Maker for Painter<'_, B> {
-    type Made = Vec<u8>;
+/// Bytes that are drawn ahead of a piece: names may be long, and pieces wait for each other.
+const AHEAD_BYTES: usize = 1 << 20;
 
-    fn make(&mut self, columns: &Columns, rows: Range<usize>, made: &mut Vec<u8>) {
-        made.clear();
+/// What was drawn of a piece.
+#[derive(Default)]
+struct Painted {
+    bytes: Vec<u8>,
+    /// The first row that is not drawn yet, if there was too much.
+    rest: Option<usize>,
+}
+
+impl<B: Brush> Maker for Painter<'_, B> {
+    type Made = Painted;
+
+    fn make(&mut self, columns: &Columns, rows: Range<usize>, made: &mut Painted) {
+        made.bytes.clear();
+        made.rest = None;
         if self.probes == Probes::LeftOut {
             return;
         }
-        let drawn = self.selection.rows(self.trace, columns, rows, |rows| {
-            rows.for_each(|row| self.brush.event(columns, row, made));
-            Ok::<(), Infallible>(())
+        let drawn = self.selection.rows(self.trace, columns, rows, |mut rows| {
+            let rest = rows.find(|&row| {
+                let is_full = made.bytes.len() >= AHEAD_BYTES;
+                if !is_full {
+                    self.brush.event(columns, row, &mut made.bytes);
+                }
+                is_full
+            });
+            rest.map_or(Ok(()), Err)
         });
-        let Ok(()) = drawn;
+        made.rest = drawn.err();
     }
 }
 
 /// Hands what a walk finds to a canvas.
-struct Drawing<'a, C> {
+struct Drawing<'a, 'b, B, C> {
     trace: &'a Trace<'a>,
     shapes: Vec<Shape>,
     texts: KeyTexts,
     canvas: C,
+    brush: &'b B,
+    /// What is drawn here, because it was too much to be drawn ahead.
+    late: Painted,
     events: u64,
 }
 
-impl<C: Canvas> MadeSink<Vec<u8>> for Drawing<'_, C> {
-    fn made(&mut self, drawn: &Vec<u8>) -> io::Result<()> {
-        self.canvas.events(drawn)
+impl<B: Brush, C: Canvas> MadeSink<Painted> for Drawing<'_, '_, B, C> {
+    fn made(&mut self, painted: &Painted) -> io::Result<()> {
+        self.late.rest = painted.rest;
+        self.canvas.events(&painted.bytes)
     }
 }
 
-impl<C: Canvas> Sink for Drawing<'_, C> {
+impl<B: Brush, C: Canvas> Sink for Drawing<'_, '_, B, C> {
     fn events(&mut self, columns: &Columns, rows: Range<usize>) -> io::Result<()> {
         self.events += rows.len() as u64;
-        self.texts.events(columns, rows);
+        self.texts.events(columns, rows.clone());
+        let Painted { bytes, rest: Some(rest) } = &mut self.late else { return Ok(()) };
+        for row in rows.filter(|row| *row >= *rest) {
+            bytes.clear();
+            self.brush.event(columns, row, bytes);
+            self.canvas.events(bytes)?;
+        }
         Ok(())
     }
 

@@ -70,7 +70,7 @@ pub fn export<'a>(
 ) -> Result<Outcome> {
     let brush = PacketBrush::new(trace);
     draw((trace, selection), stages, (&brush, drawn.into()), |scene| {
-        Ok(Perfetto::new(scene, start_ns(trace, selection), out))
+        Perfetto::new(scene, start_ns(trace, selection), out)
     })
 }
 
@@ -127,7 +127,7 @@ struct Perfetto<'a, W> {
 }
 
 impl<'a, W: Write> Perfetto<'a, W> {
-    fn new(scene: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> Self {
+    fn new(scene: Scene<'a, '_>, start_ns: u64, out: &'a mut W) -> io::Result<Self> {
         let Scene { trace, stages, shapes, ways: known, .. } = scene;
         let definitions = &trace.definitions;
         let interned = Interned::new(definitions, stages, known);
@@ -160,16 +160,19 @@ impl<'a, W: Write> Perfetto<'a, W> {
             loss_lanes: HashMap::new(),
             flows: 0,
         };
-        perfetto.preamble(scene, start_ns);
-        perfetto
+        perfetto.preamble(scene, start_ns)?;
+        Ok(perfetto)
     }
 
-    fn preamble(&mut self, scene: Scene<'a, '_>, start_ns: u64) {
+    fn preamble(&mut self, scene: Scene<'a, '_>, start_ns: u64) -> io::Result<()> {
         let definitions = &self.trace.definitions;
         machine::push_clocks(&mut self.packets, self.trace, start_ns);
         machine::push_host(&mut self.packets, definitions);
         self.interned.push(&mut self.packets);
-        track::push_tracks(&mut self.packets, definitions, (&self.tracks, scene.ranks), &self.uuids);
+        let (out, tracks) = (&mut *self.out, (&self.tracks, scene.ranks));
+        track::push_tracks(&mut self.packets, definitions, tracks, &self.uuids, |packets| {
+            write_if_full(packets, out)
+        })?;
         if !self.trace.gaps.is_empty() || !self.trace.damage.is_empty() {
             let (uuid, pid) = (self.uuids.loss, self.tracks.loss_pid);
             let process = ProcessTrack { uuid, pid, rank: LOSS_RANK, name: "lost events", command: &[] };
@@ -180,14 +183,11 @@ impl<'a, W: Write> Perfetto<'a, W> {
             push_group(&mut self.packets, self.uuids.buffers, place, ChildOrder::Time);
         }
         self.begin_overview(scene);
+        Ok(())
     }
 
     fn write_if_full(&mut self) -> io::Result<()> {
-        if self.packets.len() >= WRITE_BYTES {
-            self.out.write_all(&self.packets)?;
-            self.packets.clear();
-        }
-        Ok(())
+        write_if_full(&mut self.packets, self.out)
     }
 
     /// Appends the slice of the span that came last.
@@ -257,6 +257,15 @@ impl<'a, W: Write> Perfetto<'a, W> {
             push_flow(out, id);
         });
     }
+}
+
+/// Writes packets if there are many.
+fn write_if_full(packets: &mut Vec<u8>, out: &mut impl Write) -> io::Result<()> {
+    if packets.len() >= WRITE_BYTES {
+        out.write_all(packets)?;
+        packets.clear();
+    }
+    Ok(())
 }
 
 /// Which end of a way between stages its flow's id is made of: of the span that is complete first, so that its slice

@@ -13,8 +13,7 @@ use crate::stage::{Role, Roles};
 /// Follows a buffer from event to event.
 pub(super) struct LifeLog<'s> {
     medians: &'s Medians,
-    /// What the events of each site are to the stages.
-    roles: Vec<Vec<Role>>,
+    roles: Roles<'s>,
     first_ns: Option<u64>,
     last: Option<LifeEvent>,
     events: u64,
@@ -38,11 +37,10 @@ pub(super) struct LifeEvent {
 const REMEMBERED: usize = 4096;
 
 impl<'s> LifeLog<'s> {
-    pub(super) fn new(medians: &'s Medians, definitions: &Definitions) -> Self {
-        let roles = Roles::new(&medians.stages);
+    pub(super) fn new(medians: &'s Medians) -> Self {
         Self {
             medians,
-            roles: definitions.sites.iter().map(|site| roles.of(site).to_vec()).collect(),
+            roles: Roles::new(&medians.stages),
             first_ns: None,
             last: None,
             events: 0,
@@ -68,7 +66,7 @@ impl<'s> LifeLog<'s> {
         }
         let last = self.last.replace(passed)?;
         let took_ns = passed.time_ns.saturating_sub(last.time_ns);
-        let (what, name, median_ns) = match self.between(last.site, passed.site) {
+        let (what, name, median_ns) = match self.between(last.site, passed.site, definitions) {
             WayBetween::Work(name) => {
                 self.work_ns += took_ns;
                 ("work", name.clone(), self.medians.work_ns(&name))
@@ -95,8 +93,8 @@ impl<'s> LifeLog<'s> {
     }
 
     /// What the way from an event of one site to one of another is.
-    fn between(&self, from: SiteId, to: SiteId) -> WayBetween {
-        let roles = |site: SiteId| self.roles.get(site.index()).map_or(&[][..], |roles| roles);
+    fn between(&self, from: SiteId, to: SiteId, definitions: &Definitions) -> WayBetween {
+        let roles = |site: SiteId| definitions.site(site).map_or(&[][..], |site| self.roles.of(site));
         let (from, to) = (roles(from), roles(to));
         let worked = |begun: &&Role| {
             let is_lasting = self.medians.stages.get(begun.stage).is_none_or(|stage| stage.lasting.is_some());

@@ -123,7 +123,7 @@ impl<'s> Shaped<'s> {
             first_ns: trace.time_range().map_or(0, |(first_ns, _)| first_ns),
             before_ns: None,
             clocks: WallClock::of_hosts(trace),
-            life: life.map(|medians| LifeLog::new(medians, &trace.definitions)),
+            life: life.map(LifeLog::new),
         })))
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Null is an empty field, a list is a JSON array, a time is RFC 3339 in UTC.
 
+use std::io::Write;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema, TimestampMicrosecondType};
@@ -16,6 +18,9 @@ pub(super) struct CsvEncoder {
     second: Second,
     guard: Guard,
 }
+
+/// Bytes that are collected before they are written; strings may be long.
+const WRITE_BYTES: usize = 1 << 18;
 
 /// Whether texts are kept from being formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +39,27 @@ impl CsvEncoder {
         Self { second: Second::default(), guard: Guard(is_safe) }
     }
 
-    /// Appends a line for each row to `out`.
-    pub(super) fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    /// Appends a line for each row to `lines`, and writes them to `out` whenever there are many.
+    pub(super) fn write(
+        &mut self,
+        batch: &RecordBatch,
+        lines: &mut Vec<u8>,
+        out: &mut impl Write,
+    ) -> Result<()> {
         let columns: Vec<Cells<'_>> =
             batch.columns().iter().map(|column| Cells::new(column, self.guard)).collect::<Result<_>>()?;
         for row in 0..batch.num_rows() {
             for (position, cells) in columns.iter().enumerate() {
                 if position > 0 {
-                    out.push(b',');
+                    lines.push(b',');
                 }
-                cells.push(row, &mut self.second, out);
+                cells.push(row, &mut self.second, lines);
             }
-            out.extend_from_slice(b"\r\n");
+            lines.extend_from_slice(b"\r\n");
+            if lines.len() >= WRITE_BYTES {
+                out.write_all(lines)?;
+                lines.clear();
+            }
         }
         Ok(())
     }

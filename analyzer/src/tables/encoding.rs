@@ -57,7 +57,7 @@ impl<'w, W: Write> TableWriter<'w, W> {
         match &mut self.encoder {
             Encoder::Parquet(encoder) => encoder.write(batch, &mut self.bytes)?,
             Encoder::Arrow(encoder) => encoder.write(batch, &mut self.bytes)?,
-            Encoder::Csv(encoder) => encoder.write(batch, &mut self.bytes)?,
+            Encoder::Csv(encoder) => encoder.write(batch, &mut self.bytes, &mut self.out)?,
         }
         self.out.write_all(&self.bytes)?;
         self.bytes.clear();

@@ -1,5 +1,7 @@
 //! Tracks: processes, threads, and what stands below them; fields of Perfetto's `track_descriptor.proto`.
 
+use std::io;
+
 use tracer_format::{Definitions, ProcessId, ThreadId};
 
 use super::packet::{NameUse, push_packet};
@@ -63,13 +65,15 @@ const BY_RANK: u64 = 1;
 /// `CounterDescriptor.unit`.
 const UNIT_COUNT: u64 = 2;
 
-/// Appends all processes in the order of `ranks`, all threads, and a track for the probes of each, folded away in its process.
+/// Appends all processes in the order of `ranks`, all threads, and a track for the probes of each, folded away in its process; calls
+/// `made` after each, as names may be long.
 pub(super) fn push_tracks(
     out: &mut Vec<u8>,
     definitions: &Definitions,
     (tracks, ranks): (&Tracks, &[usize]),
     uuids: &Uuids,
-) {
+    mut made: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
     push_root(out);
     let numbers = tracks.pids.iter().zip(ranks);
     for ((index, process), (&pid, &rank)) in (0..).zip(&definitions.processes).zip(numbers) {
@@ -77,6 +81,7 @@ pub(super) fn push_tracks(
         let uuid = Uuids::process(ProcessId(index));
         let (name, command) = (&process.program, &process.command);
         push_process(out, ProcessTrack { uuid, pid, rank, name, command });
+        made(out)?;
     }
     let mut has_group = vec![false; definitions.processes.len()];
     for ((index, thread), &(pid, tid)) in (0..).zip(&definitions.threads).zip(&tracks.threads) {
@@ -94,7 +99,9 @@ pub(super) fn push_tracks(
             push_lane(out, group, Uuids::process(thread.process), "probes");
         }
         push_lane(out, uuids.probes(ThreadId(index)), group, &format!("probes of thread {}", thread.tid));
+        made(out)?;
     }
+    Ok(())
 }
 
 /// A process as the viewer shows it.
