@@ -13,6 +13,9 @@ use std::fmt;
 use std::process::Command;
 
 use crate::attach::hold;
+use crate::host::helper::channel::Channel;
+use crate::host::helper::process::{Helper, NoAnswer};
+use crate::host::helper::wire::{Wire, from_bytes, to_bytes, wire_struct};
 use crate::host::process;
 
 pub use target::fire;
@@ -41,6 +44,18 @@ pub struct Check {
     pub found: String,
     /// What to do about it, if anything.
     pub advice: Option<String>,
+}
+
+wire_struct! { Check { name, verdict, found, advice } }
+
+impl Wire for Verdict {
+    fn put(&self, out: &mut Vec<u8>) {
+        (*self as u8).put(out);
+    }
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let all = [Self::Ok, Self::Note, Self::Limit, Self::Problem];
+        all.get(usize::from(u8::take(bytes)?)).copied()
+    }
 }
 
 impl Check {
@@ -80,8 +95,47 @@ pub fn examine(child: &dyn Fn() -> Command) -> Vec<Check> {
     }
     checks.push(processes(machine.may_look_into_others()));
     checks.push(holding());
-    trial::run(&machine, child, &mut checks);
+    checks.extend(trials(&machine, child));
     checks
+}
+
+/// What the trials say. They run in a process of their own, which goes on alone when it does not come to an end: a thread that is kept
+/// inside of any tool's probe keeps the kernel from detaching.
+fn trials(machine: &machine::System, child: &dyn Fn() -> Command) -> Vec<Check> {
+    let work = |channel: Channel| {
+        // A doctor that is gone needs no answer.
+        trial::run(machine, child, &mut |check| drop(channel.send(&to_bytes(&check), &[])));
+        let _ = channel.send(&[], &[]);
+    };
+    let mut helper = match Helper::start(c"tracer-doctor", &[], work) {
+        Ok(helper) => helper,
+        Err(error) => {
+            let found = format!("cannot start a process: {error}; nothing was tried");
+            return vec![Check::new(Verdict::Limit, "trials", found)];
+        }
+    };
+    let mut checks = Vec::new();
+    loop {
+        let found = match helper.receive_within(trial::LIMIT) {
+            Ok((body, _)) if body.is_empty() => return checks,
+            Ok((body, _)) => {
+                checks.extend(from_bytes(&body));
+                continue;
+            }
+            Err(NoAnswer::Gone) => "ended before all was tried".to_owned(),
+            Err(NoAnswer::Slow) => {
+                // To be killed it would have to be let go by the kernel as well.
+                helper.leave();
+                let limit = trial::LIMIT.as_secs();
+                format!(
+                    "did not go on for {limit} s: the kernel neither attaches nor detaches, as long as a thread is kept inside of a probe"
+                )
+            }
+        };
+        let check = Check::new(Verdict::Limit, "trials", found);
+        checks.push(check.advise("look for threads with bpf_ in /proc/*/task/*/stack"));
+        return checks;
+    }
 }
 
 /// Whether programs that start can be held.

@@ -1,7 +1,7 @@
 //! A thread that is kept inside its probe: the memory of an argument is brought in by something that does not answer. The recording ends
 //! all the same, its trace is complete before that, and tells of the firing that is missing.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use crate::target::{Target, guarded, of_process, until};
 use crate::tool::{Folder, Recording, compile_c, live, stderr, stdout};
@@ -121,4 +121,21 @@ fn memory_that_comes_late_costs_nothing() {
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     assert_eq!(of_process(&log, stuck.pid()), [("stuck:text".to_owned(), "- | arg0: \"\"".to_owned())]);
+}
+
+/// The kernel lets nobody detach anything that sleeps while a thread is kept inside of a probe, whichever tool's it is.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn doctor_ends_while_a_thread_is_stuck_in_a_probe() {
+    let _alone = live();
+    let folder = Folder::new("doctor-stuck");
+    let Both { mut stuck, recording } = Both::start(&folder, "auto");
+    let mut command = folder.command(&["doctor"]);
+    let mut doctor = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tracer runs");
+    until("doctor has ended", || has_ended(&mut doctor));
+    let output = doctor.wait_with_output().expect("read");
+    let text = stdout(&output, 3);
+    assert!(text.contains("limit    trials"), "{text}");
+    assert_eq!(stuck.ask("go on"), "done");
+    drop(recording);
 }

@@ -23,11 +23,13 @@ use crate::site::plan::{Plan, Values};
 const AT_ONCE: u64 = 100;
 /// How long a child may take.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// How long the trials may sleep between two findings: longer than a child takes.
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// Any program: the file of this one.
 const THIS_FILE: &str = "/proc/self/exe";
 
-/// Loads the program and tries it out; what comes of it goes to `checks`.
-pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, checks: &mut Vec<Check>) {
+/// Loads the program and tries it out; what comes of it is told at once.
+pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, tell: &mut dyn FnMut(Check)) {
     let name = "BPF program";
     let mut bench = match Bench::new() {
         Ok(bench) => bench,
@@ -35,7 +37,7 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, checks: &mut Ve
             let refused = matches!(error, Error::Permission { .. });
             let check = Check::new(Verdict::Problem, name, finding::chain(&error));
             let seccomp = "this container's seccomp filter may be in the way: record outside of it";
-            checks.push(match refused {
+            tell(match refused {
                 _ if !machine.has_sysfs() => check.advise("mount sysfs at /sys"),
                 true if machine.is_filtered() => check.advise(seccomp),
                 _ => check,
@@ -43,8 +45,8 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, checks: &mut Ve
             return;
         }
     };
-    checks.push(Check::ok(name, format!("verified and loaded, with {} ring buffers", bench.program.cpus())));
-    checks.push(finding::processes(bench.processes(child)));
+    tell(Check::ok(name, format!("verified and loaded, with {} ring buffers", bench.program.cpus())));
+    tell(finding::processes(bench.processes(child)));
     let multi = match &bench.program.multi {
         Ok(_) => bench.harmless(AttachMode::Multi),
         Err(error) => Err(Error::Unsupported {
@@ -55,11 +57,11 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, checks: &mut Ve
     };
     let perf = bench.harmless(AttachMode::Perf);
     let mode = if bench.program.multi.is_ok() { AttachMode::Multi } else { AttachMode::Perf };
-    checks.extend(finding::harmless("uprobe_multi", multi, mode == AttachMode::Multi));
-    checks.extend(finding::harmless("perf", perf, mode == AttachMode::Perf));
+    finding::harmless("uprobe_multi", multi, mode == AttachMode::Multi).into_iter().for_each(&mut *tell);
+    finding::harmless("perf", perf, mode == AttachMode::Perf).into_iter().for_each(&mut *tell);
     for target in LONG {
         let tried = bench.in_child(mode, target, child);
-        checks.push(finding::long(target, tried, host::kernel_version()));
+        tell(finding::long(target, tried, host::kernel_version()));
     }
 }
 
