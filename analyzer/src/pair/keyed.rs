@@ -133,24 +133,33 @@ fn retire(
     mut slot: Slot<'_>,
     out: &mut Out<'_, impl Sink>,
 ) -> io::Result<bool> {
-    for (local, &stage) in stages.iter().enumerate() {
-        if slot.cells[local].state == CellState::Swapped {
-            last_word(&slot.cells[local], stage, key, out)?;
-            slot.cells[local].state = CellState::Closed;
-            slot.remove_open(local);
+    let states = states(slot.cells);
+    if states & 1 << CellState::Swapped as u8 != 0 {
+        for (local, &stage) in stages.iter().enumerate() {
+            if slot.cells[local].state == CellState::Swapped {
+                last_word(&slot.cells[local], stage, key, out)?;
+                slot.cells[local].state = CellState::Closed;
+                slot.remove_open(local);
+            }
         }
     }
-    Ok(slot.cells.iter().any(Cell::waits) || may_be_handed_on(slot.cells))
+    let waiting = 1 << CellState::Begun as u8 | 1 << CellState::Ended as u8;
+    Ok(states & waiting != 0 || may_be_handed_on(states))
+}
+
+/// The states that there are among the cells, a bit each.
+fn states(slot: &[Cell]) -> u8 {
+    slot.iter().fold(0, |states, cell| states | 1 << cell.state as u8)
 }
 
 /// Whether a stage is complete and another was not seen.
-fn may_be_handed_on(slot: &[Cell]) -> bool {
-    let is = |state| slot.iter().any(|cell| cell.state == state);
-    is(CellState::Unseen) && is(CellState::Complete)
+fn may_be_handed_on(states: u8) -> bool {
+    let both = 1 << CellState::Unseen as u8 | 1 << CellState::Complete as u8;
+    states & both == both
 }
 
 fn give_up(stages: &[u32], key: &KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, impl Sink>) -> io::Result<()> {
-    *out.keys_given_up += u64::from(may_be_handed_on(slot));
+    *out.keys_given_up += u64::from(may_be_handed_on(states(slot)));
     for (cell, &stage) in slot.iter().zip(stages) {
         out.given_up[stage as usize] += u64::from(cell.waits());
         last_word(cell, stage, key, out)?;

@@ -45,9 +45,12 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     }
 
     /// Position of the slot of `key`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
-        // Keys have a part or two: the library's comparison of slices costs more than the parts.
+        // Most keys are one number; the library's comparison of slices costs more than the numbers.
+        if let ([one], 1) = (key, self.parts) {
+            return self.index.find(key, |position| self.keys[position] == *one);
+        }
         let is = |position: usize| self.key(position).iter().zip(key).all(|(ours, theirs)| ours == theirs);
         self.index.find(key, is)
     }

@@ -54,10 +54,9 @@ impl Measured<'_> {
 
     fn stalls(&self) -> Vec<Finding> {
         let worth: Vec<&Stall> = self.stalls.iter().filter(|stall| stall.is_headline).collect();
-        let mut slow: Vec<usize> = (0..self.all.len()).collect();
-        slow.sort_by_key(|&row| std::cmp::Reverse(self.all.total_ns(row)));
+        let slow = self.all.slowest(SLOWEST);
         let finding = |stall: &&Stall| {
-            let held = slow.iter().take(SLOWEST).take_while(|row| stall.rows.contains(row)).count();
+            let held = slow.iter().take_while(|row| stall.rows.contains(row)).count();
             let too = if held > 1 { format!(", the {held} slowest too") } else { String::new() };
             let at_ns = stall.silence.from_ns;
             let (len, at) = (duration(stall.silence.len_ns), duration(at_ns.saturating_sub(self.start_ns)));

@@ -25,7 +25,7 @@ pub(crate) fn shares(buffers: &Buffers) -> Shares {
         return Shares::default();
     }
     let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|&row| buffers.total_ns(row));
+    order.sort_by_cached_key(|&row| buffers.total_ns(row));
     let of = |rows: &[usize]| {
         let total_ns = mean(rows.iter().map(|&row| buffers.total_ns(row) as f64));
         let step = |step| mean(rows.iter().map(|&row| buffers.step_ns(row, step) as f64));

@@ -38,10 +38,8 @@ pub(crate) fn worst(
     if rows.len() < LEAST {
         return Vec::new();
     }
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&row| (std::cmp::Reverse(rows.total_ns(row)), row));
     let usual = Usual::new(rows);
-    let slower = order.into_iter().take(count).filter(|&row| rows.total_ns(row) as f64 > usual.total_ns);
+    let slower = rows.slowest(count).into_iter().filter(|&row| rows.total_ns(row) as f64 > usual.total_ns);
     let slow = |row: usize| {
         let by_stall = stalls.iter().find_map(|stall| held_by(rows, row, stall, &usual, start_ns));
         Slow {

@@ -32,13 +32,19 @@ impl KeyWindow {
     }
 
     /// The place of `key`; `is` tells whether it is that of a place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &[i64], is: impl Fn(usize) -> bool) -> Option<usize> {
         match self.here(key) {
             Some(place) if is(place) => Some(place),
             _ if self.others.len() == 0 => None,
-            _ => self.others.find(self.others.hasher().hash(key), is),
+            _ => self.find_other(key, is),
         }
+    }
+
+    /// Apart: what keys that count up do not need is not in the way of those that do.
+    #[inline(never)]
+    fn find_other(&self, key: &[i64], is: impl Fn(usize) -> bool) -> Option<usize> {
+        self.others.find(self.others.hasher().hash(key), is)
     }
 
     /// Lists `place`; `key_of` gives the key at a place.
@@ -91,12 +97,12 @@ impl KeyWindow {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn here(&self, key: &[i64]) -> Option<usize> {
         (self.places[self.at(key)] as usize).checked_sub(1)
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are what counts")]
     fn at(&self, key: &[i64]) -> usize {
         key.first().map_or(0, |first| first.cast_unsigned() as usize) & (self.places.len() - 1)

@@ -56,9 +56,11 @@ impl Flow {
     /// A buffer came and went.
     pub(crate) fn add(&mut self, came_ns: u64, went_ns: u64) {
         for (bins, time_ns) in [(&mut self.came, came_ns), (&mut self.went, went_ns)] {
-            let at = time_ns.saturating_sub(self.from_ns) as f64 * self.bins_per_ns;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited below")]
-            let bin = (at as usize).min(BINS - 1);
+            // Signed, and cast when limited: a processor has instructions for those.
+            let since_ns = i64::try_from(time_ns.saturating_sub(self.from_ns)).unwrap_or(i64::MAX);
+            let at = since_ns as f64 * self.bins_per_ns;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited here")]
+            let bin = at.min((BINS - 1) as f64) as i32 as usize;
             bins[bin].count += 1;
             bins[bin].left_ns += (bin as f64 + 1.0 - at).clamp(0.0, 1.0) * self.bin_ns;
         }

@@ -1,5 +1,6 @@
 //! Buffers that passed every probe of the path.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use crate::pair::{Point, difference_ns};
@@ -91,6 +92,18 @@ impl Buffers {
             [first, .., last] => difference_ns(first.time_ns, last.time_ns),
             _ => 0,
         }
+    }
+
+    /// The `count` rows that took longest, the slowest first; of two alike, the first.
+    pub(crate) fn slowest(&self, count: usize) -> Vec<usize> {
+        let mut order: Vec<(Reverse<i64>, usize)> =
+            (0..self.len()).map(|row| (Reverse(self.total_ns(row)), row)).collect();
+        if count < order.len() {
+            order.select_nth_unstable(count);
+            order.truncate(count);
+        }
+        order.sort_unstable();
+        order.into_iter().map(|(_, row)| row).collect()
     }
 
     /// How long step `step` of a row took, ns.

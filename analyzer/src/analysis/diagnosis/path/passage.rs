@@ -99,8 +99,11 @@ impl Passages {
         self.index.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
+        if let ([one], 1) = (key, self.parts) {
+            return self.index.find(key, |slot| self.keys[slot] == *one);
+        }
         let is = |slot: usize| self.key(slot).iter().zip(key).all(|(ours, theirs)| ours == theirs);
         self.index.find(key, is)
     }
