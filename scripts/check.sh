@@ -172,7 +172,7 @@ fleet() {
 package() { scripts/package.sh --bin "$bin/tracer" --out "$work/packages"; }
 
 # What another user may try against a recorder that is root.
-adversary() { as_root "${alone[@]}" scripts/adversary.sh --bin "$bin" quick; }
+adversary() { as_root "${alone[@]}" scripts/adversary.sh --bin "$bin" --patience 10 quick; }
 
 # The demo as a stranger runs it, in an empty folder; the development build spares a second one.
 demo() {

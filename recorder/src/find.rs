@@ -12,6 +12,5 @@ pub(crate) mod launch;
 pub mod list;
 pub(crate) mod look;
 mod mapping;
-mod pass;
 pub(crate) mod root;
 pub mod unmatched;

@@ -5,6 +5,7 @@ pub(crate) mod cgroup;
 pub(crate) mod descriptors;
 pub(crate) mod helper;
 pub mod process;
+pub(crate) mod user;
 
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
 use tracer_format::{ClockAnchor, Host, HostId};

@@ -3,7 +3,8 @@
  * usage: silent DEVICE FOLDER FILE KIND [ARGUMENT...]
  *
  * Serves FILE as FOLDER/app through the FUSE device DEVICE, runs it with the ARGUMENTs, and answers until it gets SIGUSR1. After
- * that it answers nothing, so that whatever asks for the file waits until this process ends. KIND: exe runs FOLDER/app itself;
+ * that it answers nothing, so that whatever asks for the file waits until this process ends; with SLOW_MS=N in the environment,
+ * it answers one question after the other, each N ms late. KIND: exe runs FOLDER/app itself;
  * overlay runs it from an overlay above FOLDER; memory runs it as exe, and app is expected to map the file where its arguments were
  * (see waiting.c).
  */
@@ -110,7 +111,7 @@ static void load(const char *path) {
 
 int main(int argc, char **argv) {
     if (argc < 5) return 2;
-    const char *folder = argv[2];
+    const char *folder = argv[2], *slow = getenv("SLOW_MS");
     load(argv[3]);
     device = open(argv[1], O_RDWR | O_CLOEXEC);
     if (device < 0) fail(argv[1]);
@@ -140,6 +141,8 @@ int main(int argc, char **argv) {
     for (;;) {
         ssize_t len = read(device, request, sizeof request);
         if (len < 0 && errno != EINTR && errno != ENOENT && errno != EAGAIN) return 0;
-        if (len > 0 && !silent) serve((void *)request, request + sizeof(struct fuse_in_header));
+        if (len <= 0 || (silent && !slow)) continue;
+        if (silent) usleep(1000 * atoi(slow));
+        serve((void *)request, request + sizeof(struct fuse_in_header));
     }
 }

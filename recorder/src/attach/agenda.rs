@@ -1,11 +1,12 @@
 //! When the looking thread looks at what: at single processes, at the files that the user named, and at all processes.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 /// Looks at single processes that wait, at most; instead of more of them, all processes are looked at.
 const MAX_LOOKS: usize = 4096;
+/// Those of one process.
+const MAX_LOOKS_OF_PROCESS: usize = 4;
 /// Where the kernel does not tell what processes map, all are looked at this often, for libraries that are loaded later, and on
 /// machines with thousands of processes less often, so that it takes no more than a twentieth of a processor. Named files
 /// are looked at as often: they may be built again.
@@ -19,9 +20,13 @@ const RARE_SHARE: u32 = 1000;
 #[derive(Debug)]
 pub(super) struct Agenda {
     /// Processes, the earliest first.
-    looks: BinaryHeap<Reverse<(Instant, u32)>>,
+    looks: BTreeSet<(Instant, u32)>,
+    /// When each of them is looked at.
+    by_process: HashMap<u32, BTreeSet<Instant>>,
     /// When all processes are looked at.
     scan_at: Instant,
+    /// When they may be looked at again, whatever asks for it: it may be a program that does so for nothing.
+    rest_until: Instant,
     /// When named files are looked at, if there are any.
     named_at: Option<Instant>,
     /// Whether the kernel tells what processes map.
@@ -32,9 +37,11 @@ impl Agenda {
     pub(super) fn new(is_told: bool, has_named: bool) -> Self {
         let now = Instant::now();
         Self {
-            looks: BinaryHeap::new(),
+            looks: BTreeSet::new(),
+            by_process: HashMap::new(),
             // Programs that began since the last look were not held yet.
             scan_at: if is_told { now + RARE_INTERVAL } else { now },
+            rest_until: now,
             named_at: has_named.then(|| now + INTERVAL),
             is_told,
         }
@@ -42,17 +49,26 @@ impl Agenda {
 
     /// When there is something to do.
     pub(super) fn next(&self) -> Instant {
-        let look = self.looks.peek().map(|Reverse((at, _))| *at);
-        look.into_iter().chain(self.named_at).fold(self.scan_at, Instant::min)
+        let look = self.looks.first().map(|(at, _)| *at);
+        look.into_iter().chain(self.named_at).fold(self.scan_at.max(self.rest_until), Instant::min)
     }
 
     /// Looks at process `pid` after that time.
     pub(super) fn look(&mut self, pid: u32, after: Duration) {
-        if self.looks.len() < MAX_LOOKS {
-            self.looks.push(Reverse((Instant::now() + after, pid)));
-        } else {
-            self.scan(after);
+        if self.looks.len() >= MAX_LOOKS {
+            return self.scan(after);
         }
+        let mut at = Instant::now() + after;
+        let times = self.by_process.entry(pid).or_default();
+        if times.len() >= MAX_LOOKS_OF_PROCESS
+            && let Some(last) = times.pop_last()
+        {
+            // It is put off, and sees what both would have seen.
+            self.looks.remove(&(last, pid));
+            at = at.max(last);
+        }
+        times.insert(at);
+        self.looks.insert((at, pid));
     }
 
     /// Looks at all processes after that time, or before.
@@ -67,11 +83,20 @@ impl Agenda {
 
     /// A process that is to be looked at by now.
     pub(super) fn take_look(&mut self, now: Instant) -> Option<u32> {
-        let Reverse((at, pid)) = *self.looks.peek()?;
-        (at <= now).then(|| {
-            self.looks.pop();
-            pid
-        })
+        let (at, pid) = *self.looks.first().filter(|(at, _)| *at <= now)?;
+        self.looks.pop_first();
+        if let Some(times) = self.by_process.get_mut(&pid) {
+            times.remove(&at);
+            if times.is_empty() {
+                self.by_process.remove(&pid);
+            }
+        }
+        Some(pid)
+    }
+
+    /// Whether a process is to be looked at by now.
+    pub(super) fn is_look_due(&self, now: Instant) -> bool {
+        self.looks.first().is_some_and(|(at, _)| *at <= now)
     }
 
     /// Whether named files are to be looked at by now; they are then.
@@ -85,7 +110,17 @@ impl Agenda {
 
     /// Whether all processes are to be looked at by now.
     pub(super) fn is_scan_due(&self, now: Instant) -> bool {
-        self.scan_at <= now
+        self.scan_at <= now && self.is_rested(now)
+    }
+
+    /// Whether looking at all processes has taken so little of late that it may be done once more.
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        self.rest_until <= now
+    }
+
+    /// Something was looked for in all processes, which took so long.
+    pub(super) fn rest(&mut self, took: Duration) {
+        self.rest_until = self.rest_until.max(Instant::now() + took * SHARE);
     }
 
     /// All processes were looked at, which took so long.
@@ -93,6 +128,7 @@ impl Agenda {
         let interval =
             if self.is_told { RARE_INTERVAL.max(took * RARE_SHARE) } else { INTERVAL.max(took * SHARE) };
         self.scan_at = Instant::now() + interval;
+        self.rest(took);
     }
 }
 
@@ -131,9 +167,36 @@ mod tests {
     fn no_look_is_dropped() {
         let mut agenda = Agenda::new(true, false);
         let soon = Instant::now() + Duration::from_secs(10);
-        (0..MAX_LOOKS).for_each(|_| agenda.look(1, Duration::ZERO));
+        (0..).take(MAX_LOOKS).for_each(|pid| agenda.look(pid, Duration::ZERO));
         assert!(!agenda.is_scan_due(soon));
-        agenda.look(1, Duration::ZERO);
+        agenda.look(u32::MAX, Duration::ZERO);
         assert!(agenda.is_scan_due(soon));
+    }
+
+    #[test]
+    fn looking_at_all_takes_a_share_whatever_asks_for_it() {
+        let mut agenda = Agenda::new(true, false);
+        agenda.scanned(Duration::from_secs(1));
+        agenda.scan(Duration::ZERO);
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(!agenda.is_scan_due(after(1)) && agenda.is_scan_due(after(21)));
+        assert!(agenda.next() > after(1));
+    }
+
+    #[test]
+    fn one_process_has_few_looks_and_the_last_of_them_is_seen() {
+        let mut agenda = Agenda::new(true, false);
+        for n in 0..1000 {
+            agenda.look(7, Duration::from_millis(n));
+        }
+        agenda.look(8, Duration::ZERO);
+        let mut taken = Vec::new();
+        while let Some(pid) = agenda.take_look(Instant::now() + Duration::from_millis(900)) {
+            taken.push(pid);
+        }
+        assert_eq!(taken.iter().filter(|pid| **pid == 7).count(), MAX_LOOKS_OF_PROCESS - 1);
+        assert_eq!(taken.iter().filter(|pid| **pid == 8).count(), 1);
+        assert_eq!(agenda.take_look(Instant::now() + Duration::from_secs(60)), Some(7));
+        assert!(agenda.by_process.is_empty());
     }
 }

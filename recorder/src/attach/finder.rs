@@ -1,8 +1,10 @@
 //! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
 
-use std::collections::HashMap;
+mod begin;
+
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,22 +13,20 @@ use tracer_format::{Site, Skipped};
 
 use crate::arch::nop;
 use crate::attach::agenda::Agenda;
-use crate::attach::hold::{AboutToRun, Held, Holder, Told, is_translator};
+use crate::attach::hold::{Holder, Told};
 use crate::attach::links::{AttachOutcome, Links};
 use crate::attach::lookout::Sighting;
 use crate::attach::missing;
 use crate::attach::prepared::{Prepared, in_file};
 use crate::attach::share::Shares;
-use crate::attach::spared::{Spared, Translator};
+use crate::attach::spared::Spared;
 use crate::attach::written::Written;
 use crate::drain::Started;
 use crate::drain::queue::{Popped, Queue};
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
-use crate::find::facts::{Facts, FileId};
-use crate::find::look::Start;
-use crate::find::look::lookers::Silence;
+use crate::find::facts::FileId;
 use crate::host;
 use crate::host::process;
 use crate::kernel::link::{AttachMode, Place};
@@ -67,6 +67,8 @@ pub(crate) struct Finder {
     written: Option<Arc<Written>>,
     /// A file was attached to that may be another one by now.
     is_unsure: bool,
+    /// Paths of files that were written to while they were attached to: it is said once of each.
+    rewritten: HashSet<String>,
 }
 
 /// What the finder is told of processes.
@@ -79,33 +81,14 @@ pub(crate) enum Tip {
     Seen(Sighting),
 }
 
-/// What was seen of a program that began.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// It has probes that were not known.
-    New,
-    /// It has none, or they are attached.
-    Known,
-    /// It is no program that is recorded, or its file is not where it was said to be.
-    Gone,
-}
-
-/// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
-const AGAIN: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
-/// How long what was seen of a program holds for its next process.
-const REMEMBERED: Duration = Duration::from_secs(1);
 /// Programs that are remembered, at most.
 const MAX_REMEMBERED: usize = 4096;
+/// How long the end waits until all that was told is looked at.
+const LAST_LOOKS: Duration = Duration::from_millis(300);
 /// A loader maps a file bit by bit: what it has mapped is looked at again after this time.
 const SETTLING: Duration = Duration::from_millis(50);
 /// After this time it shows in the facts of a file when it was written to once more.
 const SETTLED: Duration = Duration::from_millis(60);
-
-/// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
-fn given_path(started: &Started) -> PathBuf {
-    Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
-}
 
 impl Finder {
     pub(crate) fn new(options: AttachOptions, program: Arc<Program>, discovery: Discovery) -> Self {
@@ -125,6 +108,7 @@ impl Finder {
             is_told: false,
             written,
             is_unsure: false,
+            rewritten: HashSet::new(),
         }
     }
 
@@ -235,33 +219,25 @@ impl Finder {
         // Where programs wait until they are looked at, and the kernel tells what is mapped, a file that was built again is found in time.
         let is_noticed = self.is_told && self.holder.is_some();
         let mut agenda = Agenda::new(self.is_told, self.discovery.has_named() && !is_noticed);
+        let mut last_until = None;
         loop {
-            // First, as the look before the recording began may have left something.
-            self.look_when_due(&mut agenda, announce, skip)?;
+            let now = Instant::now();
+            let is_late = tips.is_closed() && *last_until.get_or_insert(now + LAST_LOOKS) <= now;
+            if is_late {
+                let mut left = 0;
+                while tips.pop().is_some() {
+                    left += 1;
+                }
+                if left > 0 {
+                    skip(missing::unseen(left));
+                }
+            } else {
+                // Before what is told, as the look before the recording began may have left something.
+                self.look_when_due(&mut agenda, announce, skip)?;
+            }
             match tips.pop_until(agenda.next()) {
-                Popped::Item(Tip::Started(list)) => {
-                    for started in list {
-                        self.look_at_started(&started, &mut agenda, announce, skip)?;
-                    }
-                }
-                Popped::Item(Tip::Told(Told::Held(held))) => self.look_at_held(*held, announce, skip)?,
-                Popped::Item(Tip::Told(Told::Released(count))) => {
-                    skip(missing::released(count));
-                    self.widen(announce, skip)?;
-                }
-                Popped::Item(Tip::Seen(Sighting::Mapped(files))) => {
-                    for file in files {
-                        let Some(scan) = self.look_at_mapped(&file) else { continue };
-                        self.attach_later(scan, announce, skip)?;
-                        agenda.look(file.pid, SETTLING);
-                    }
-                }
-                Popped::Item(Tip::Seen(Sighting::Written(files))) => {
-                    files.into_iter().for_each(|file| self.detach_changed(file, skip));
-                    self.is_unsure = true;
-                }
-                Popped::Item(Tip::Seen(Sighting::Missed)) => agenda.scan(Duration::ZERO),
-                Popped::Item(Tip::Told(Told::Skipped(skipped))) => skip(skipped),
+                Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
+                Popped::Closed if !is_late && agenda.is_look_due(now) => {}
                 Popped::Closed => {
                     self.discovery.close().into_iter().for_each(skip);
                     return Ok(());
@@ -271,27 +247,79 @@ impl Finder {
         }
     }
 
+    /// Looks at what a tip tells of.
+    fn follow(
+        &mut self,
+        tip: Tip,
+        agenda: &mut Agenda,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        match tip {
+            Tip::Started(list) => {
+                for started in list {
+                    self.look_at_started(&started, agenda, announce, skip)?;
+                }
+            }
+            Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
+            Tip::Told(Told::Released(count)) => {
+                skip(missing::released(count));
+                self.widen(announce, skip)?;
+            }
+            Tip::Told(Told::Skipped(skipped)) => skip(skipped),
+            Tip::Seen(Sighting::Mapped(files)) => {
+                // All that it has mapped by then is seen by one look.
+                let mut seen = HashSet::new();
+                for file in files {
+                    if seen.contains(&file.pid) {
+                        continue;
+                    }
+                    let Some(scan) = self.look_at_mapped(&file) else { continue };
+                    seen.insert(file.pid);
+                    self.attach_later(scan, announce, skip)?;
+                    agenda.look(file.pid, SETTLING);
+                }
+            }
+            Tip::Seen(Sighting::Written(files)) => {
+                files.into_iter().for_each(|file| self.detach_changed(file, agenda, skip));
+                self.is_unsure = true;
+            }
+            Tip::Seen(Sighting::Missed) => agenda.scan(Duration::ZERO),
+        }
+        Ok(())
+    }
+
     /// Detaches from a file that was written to, unless it is what is attached to. It is found again when it is run, or is not written
     /// to any more.
-    fn detach_changed(&mut self, file: FileId, skip: &mut dyn FnMut(Skipped)) {
+    fn detach_changed(&mut self, file: FileId, agenda: &mut Agenda, skip: &mut dyn FnMut(Skipped)) {
         if !self.discovery.has_changed(file) {
             return;
         }
-        self.detach_old(file, skip);
+        let now = Instant::now();
+        self.detach_old(file, agenda.is_rested(now), skip);
+        agenda.rest(now.elapsed());
         self.discovery.forget(file);
         self.looked.clear();
         self.holder.iter().for_each(|holder| holder.familiar.forget());
     }
 
-    /// Detaches from what a file was, whose breakpoints are wrong in what it is, and says so where a process runs it.
-    fn detach_old(&mut self, file: FileId, skip: &mut dyn FnMut(Skipped)) {
+    /// Detaches from what a file was, whose breakpoints are wrong in what it is, and says so where a process runs it, or may run it if
+    /// it is not looked for.
+    fn detach_old(&mut self, file: FileId, is_looked_for: bool, skip: &mut dyn FnMut(Skipped)) {
         if !self.links.remove(&file) {
             return;
         }
-        let mut wanted = process::pids().unwrap_or_default();
+        let mut wanted = if is_looked_for { process::pids().unwrap_or_default() } else { Vec::new() };
         wanted.retain(|pid| self.is_wanted(*pid));
-        if let Some(pid) = wanted.into_iter().find(|pid| self.discovery.mapped_files(*pid).contains(&file)) {
-            skip(missing::rewritten(Path::new(self.discovery.path(file)), pid));
+        let pid = wanted.into_iter().find(|pid| self.discovery.mapped_files(*pid).contains(&file));
+        if !is_looked_for || pid.is_some() {
+            let rewritten = missing::rewritten(Path::new(self.discovery.path(file)), pid.unwrap_or(0));
+            if self.rewritten.len() >= MAX_REMEMBERED {
+                self.rewritten.clear();
+            }
+            if self.rewritten.insert(rewritten.path.clone()) {
+                skip(rewritten);
+            }
         }
     }
 
@@ -306,7 +334,8 @@ impl Finder {
             agenda.scan(SETTLED);
         }
         let now = Instant::now();
-        while let Some(pid) = agenda.take_look(now) {
+        // One, then what is told: a process may make many.
+        if let Some(pid) = agenda.take_look(now) {
             let scan = self.discovery.scan_process(pid);
             self.attach_later(scan, announce, skip)?;
         }
@@ -346,166 +375,6 @@ impl Finder {
         if self.is_wanted(file.pid) { self.discovery.scan_mapped(file.pid, file.range) } else { None }
     }
 
-    /// Looks at a process that began to run a program.
-    fn look_at_started(
-        &mut self,
-        started: &Started,
-        agenda: &mut Agenda,
-        announce: &mut dyn FnMut(&[PlannedSite]),
-        skip: &mut dyn FnMut(Skipped),
-    ) -> Result<()> {
-        let pid = started.pid;
-        let is_held = self.holder.as_ref().is_none_or(|holder| holder.has_asked(pid, started.time_ns));
-        if let Some(holder) = self.holder.as_ref().filter(|_| !is_held) {
-            // On something that was mounted just now, where no process tells of it: the next one there is held.
-            holder.look_at_mounts(pid);
-        }
-        if self.holder.is_none() && self.is_wanted(pid) {
-            self.widen(announce, skip)?;
-        }
-        // One that has ended is not among the wanted any more.
-        let parent = started.parent_pid;
-        let is_over =
-            process::executable(pid).is_err() && (self.is_wanted(parent) || parent == std::process::id());
-        let is_looked_at = self.is_wanted(pid) || is_over;
-        let look =
-            if is_looked_at { self.look_at_program(started, agenda, announce, skip)? } else { Look::Known };
-        let is_missed = look == Look::New || is_over && (look == Look::Gone || started.is_nameless());
-        if !is_held && is_missed {
-            let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
-            skip(missing::unheld(pid, &path));
-        }
-        Ok(())
-    }
-
-    /// Looks at the program that a process began to run, unless that was looked at just now.
-    fn look_at_program(
-        &mut self,
-        started: &Started,
-        agenda: &mut Agenda,
-        announce: &mut dyn FnMut(&[PlannedSite]),
-        skip: &mut dyn FnMut(Skipped),
-    ) -> Result<Look> {
-        let (pid, now) = (started.pid, Instant::now());
-        // It may be gone already, or not have its new name yet; another one will be of the same file.
-        let executable = process::executable(pid).unwrap_or_default();
-        let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
-        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(Look::Gone) };
-        let identity = launch.identity;
-        if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
-            return Ok(Look::Known);
-        }
-        if self.looked.len() >= MAX_REMEMBERED {
-            self.looked.clear();
-        }
-        self.looked.insert(identity, now);
-        let scan = self.discovery.files(launch);
-        let is_new = !scan.found.is_empty();
-        self.attach_later(scan, announce, skip)?;
-        AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
-        Ok(if is_new { Look::New } else { Look::Known })
-    }
-
-    /// Looks at a process that waits to run a program, which it does after that.
-    fn look_at_held(
-        &mut self,
-        held: Held,
-        announce: &mut dyn FnMut(&[PlannedSite]),
-        skip: &mut dyn FnMut(Skipped),
-    ) -> Result<()> {
-        if is_translator(&held.programs[0].path) {
-            if self.links.reach(held.pid) {
-                self.make_way(&held, skip);
-            }
-            return Ok(());
-        }
-        if held.is_by_other_thread && self.is_wanted(held.pid) {
-            self.widen(announce, skip)?;
-        }
-        let is_wanted = held.programs.iter().any(|program| self.discovery.wants(&program.path));
-        if !is_wanted || !self.is_wanted(held.pid) {
-            return Ok(());
-        }
-        let Held { pid, programs, variables, question, .. } = held;
-        let mut states = Vec::new();
-        let mut is_whole = true;
-        for AboutToRun { path, file, arguments } in programs {
-            let start = Start::Waiting(pid, path.clone(), (arguments, variables.clone()));
-            let launch = match self.discovery.waiting(start, file.as_fd()) {
-                Ok(launch) => launch,
-                Err(silence) => {
-                    is_whole = false;
-                    if silence == Silence::Waiting {
-                        skip(missing::unheld(pid, &path));
-                    }
-                    continue;
-                }
-            };
-            let mut note = |path: &Path, facts: &Facts| states.push((path.to_owned(), *facts));
-            let scan = self.discovery.files_noted(launch, &mut note);
-            self.attach_later(scan, announce, skip)?;
-        }
-        let question = question.filter(|_| is_whole);
-        if let (Some(holder), Some(question)) = (&self.holder, question) {
-            holder.familiar.remember(question, states);
-        }
-        Ok(())
-    }
-
-    /// Attaches for all processes, where it was for some alone; the program records those alone all the same. To be called when
-    /// one of them runs a program from a thread that is not its first, or may do so.
-    fn widen(
-        &mut self,
-        announce: &mut dyn FnMut(&[PlannedSite]),
-        skip: &mut dyn FnMut(Skipped),
-    ) -> Result<()> {
-        let files = self.links.widen();
-        if files.is_empty() {
-            return Ok(());
-        }
-        files.into_iter().for_each(|file| self.discovery.forget(file));
-        self.holder.iter().for_each(|holder| holder.familiar.forget());
-        let scan = self.scan();
-        self.attach_later(scan, announce, skip)
-    }
-
-    /// Detaches from what a translator is about to run.
-    fn make_way(&mut self, held: &Held, skip: &mut dyn FnMut(Skipped)) {
-        let translator = &held.programs[0].path;
-        let arguments = held.programs.last().map_or(&[][..], |program| &program.arguments);
-        for word in arguments {
-            for (path, file) in self.discovery.of_argument(held.pid, word, &held.variables) {
-                self.spared.add(file, held.pid);
-                if self.links.remove(&file) {
-                    skip(missing::spared(&path, translator, held.pid));
-                }
-            }
-        }
-        if let Some(holder) = &self.holder {
-            holder.familiar.forget();
-        }
-    }
-
-    /// Leaves out the files that a translator runs.
-    fn spare(&mut self, found: &mut Vec<FoundFile>, skip: &mut dyn FnMut(Skipped)) {
-        if found.is_empty() {
-            return;
-        }
-        for Translator { pid, path, files } in Translator::all(&mut self.discovery) {
-            if !self.links.reach(pid) {
-                continue;
-            }
-            for FoundFile { binary, .. } in found.iter() {
-                let file = (binary.dev, binary.ino);
-                if files.contains(&file) {
-                    self.spared.add(file, pid);
-                    skip(missing::spared(&binary.path, &path, pid));
-                }
-            }
-        }
-        found.retain(|FoundFile { binary, .. }| !self.spared.has((binary.dev, binary.ino)));
-    }
-
     fn is_wanted(&self, pid: u32) -> bool {
         let pids = &self.options.pids;
         if self.options.only_admitted {
@@ -524,7 +393,7 @@ impl Finder {
     ) -> Result<()> {
         scan.skipped.into_iter().for_each(&mut *skip);
         let found = scan.found;
-        scan.outdated.into_iter().for_each(|file| self.detach_old(file, skip));
+        scan.outdated.into_iter().for_each(|file| self.detach_old(file, true, skip));
         let mut prepared = self.prepare(found, skip)?;
         prepared.iter().for_each(|prepared| announce(&prepared.sites));
         self.attach(&mut prepared, skip);

@@ -28,18 +28,22 @@ pub(super) fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skippe
 
 /// A program that was not held.
 pub(super) fn unheld(pid: u32, path: &Path) -> Skipped {
+    process(pid, path, UNHELD)
+}
+
+fn process(pid: u32, path: &Path, reason: &str) -> Skipped {
     Skipped {
         kind: SkippedKind::Processes,
         count: 1,
         pid,
         program: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         path: path.to_string_lossy().into_owned(),
-        reason: UNHELD.to_owned(),
+        reason: reason.to_owned(),
         ..Skipped::default()
     }
 }
 
-/// A file that was written to while a process runs it.
+/// A file that was written to while a process, number 0 if it is not known, ran it.
 pub(super) fn rewritten(path: &Path, pid: u32) -> Skipped {
     Skipped {
         kind: SkippedKind::Sites,
@@ -63,6 +67,17 @@ pub(super) fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
         reason: format!(
             "left out while {translator} (PID {pid}) runs it, which takes breakpoints for its own"
         ),
+        ..Skipped::default()
+    }
+}
+
+/// What was told of processes until the end of the recording, and not looked at.
+pub(super) fn unseen(count: u64) -> Skipped {
+    Skipped {
+        kind: SkippedKind::Processes,
+        count,
+        reason: "began, or mapped files, just before the end, and were not looked at any more: what they fired may be missing"
+            .to_owned(),
         ..Skipped::default()
     }
 }

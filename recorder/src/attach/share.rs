@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::find::binary::Binary;
+use crate::host::user;
 use crate::kernel::sites::MAX_SITES;
 
 /// Sites of the files of one user, other than root and the one that records.
@@ -23,7 +24,8 @@ impl Shares {
     /// # Errors
     /// Why it may not: its owner has too many, or there is no room in all.
     pub(super) fn take(&mut self, binary: &Binary, room: usize) -> Result<(), String> {
-        self.take_for(binary.owner, rustix::process::geteuid().as_raw(), binary.sites.len(), room)
+        let owner = user::behind(binary.owner);
+        self.take_for(owner, rustix::process::geteuid().as_raw(), binary.sites.len(), room)
     }
 
     fn take_for(&mut self, owner: u32, own: u32, sites: usize, room: usize) -> Result<(), String> {

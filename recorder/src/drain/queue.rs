@@ -79,6 +79,11 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// Whether nothing more comes in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Closes the queue when this is dropped, also by a panic.
     pub(crate) fn closing(&self) -> Closing<'_, T> {
         Closing(self)

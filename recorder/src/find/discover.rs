@@ -4,6 +4,9 @@
 //! are found as well. Processes come and go meanwhile and some cannot be read: neither ends a scan. A second scan looks
 //! only into files that are new or were changed.
 
+mod pass;
+mod said;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -18,16 +21,14 @@ use tracer_format::log::escape;
 
 use crate::error::{Error, Result};
 use crate::find::binary::Binary;
+use crate::find::discover::pass::Pass;
+use crate::find::discover::said::Said;
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::KnownFiles;
 use crate::find::launch;
 use crate::find::look::lookers::{Lookers, Silence, Starting};
 use crate::find::look::{Found, MappedFiles, Query, Reading, Start};
-use crate::find::pass::Pass;
 use crate::host::process;
-
-/// Problems that are remembered, so that none is told twice.
-pub(super) const MAX_PROBLEMS: usize = 10_000;
 
 /// How often what waits for an answer is asked for again, where nothing looks again later.
 const MAX_ROUNDS: usize = 8;
@@ -107,19 +108,19 @@ impl Scan {
 /// Looks for probes again and again, and remembers what it has seen.
 #[derive(Debug)]
 pub struct Discovery {
-    pub(super) filter: Filter,
-    pub(super) known: KnownFiles,
-    pub(super) lookers: Lookers,
-    pub(super) told: HashSet<String>,
+    filter: Filter,
+    known: KnownFiles,
+    lookers: Lookers,
+    told: Said,
     /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
     /// With the clock tick at which each began: a number may be that of another process by the next look.
-    pub(super) doubtful: HashMap<(u32, FileId), u64>,
+    doubtful: HashMap<(u32, FileId), u64>,
     /// The processes among them that are to be looked at once more.
-    pub(super) doubts: BTreeSet<u32>,
+    doubts: BTreeSet<u32>,
     /// Files that were known after the last look at all processes.
     kept: usize,
     /// Whether all processes were looked at before; those that the user named may end after that.
-    pub(super) scanned: bool,
+    scanned: bool,
 }
 
 impl Discovery {
@@ -130,7 +131,7 @@ impl Discovery {
             lookers: Lookers::new(filter.requests.clone()),
             filter,
             known: KnownFiles::default(),
-            told: HashSet::new(),
+            told: Said::default(),
             doubtful: HashMap::new(),
             doubts: BTreeSet::new(),
             kept: 0,
@@ -306,7 +307,7 @@ impl Discovery {
     pub(crate) fn files_noted(&mut self, launch: Starting, note: &mut dyn FnMut(&Path, &Facts)) -> Scan {
         let program = launch.path.clone();
         let mut pass = Pass::new(self);
-        let mut lookers = pass.take_lookers();
+        let mut lookers = pass.take_lookers(launch.pid);
         let is_all = lookers.files(launch, &mut |path, facts, reader| {
             note(path, &facts);
             pass.launched(path, &facts, reader);

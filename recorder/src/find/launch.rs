@@ -26,8 +26,10 @@ use crate::host::helper::board;
 const MAX_PROGRAMS: usize = 8;
 /// Bytes of the first line of a script, as the kernel has it.
 const MAX_SCRIPT_LINE_BYTES: usize = 256;
-/// Bytes of a process' environment or command line that are looked at.
-const MAX_WORDS_BYTES: u64 = 1 << 20;
+/// Bytes of a process' environment or command line that are looked at: more than the kernel takes for both (6 MiB).
+const MAX_WORDS_BYTES: u64 = 8 << 20;
+/// Arguments that are looked at. Only those of a loader matter.
+pub(crate) const MAX_ARGUMENTS: usize = 16 << 10;
 /// What runs a script without `#!`.
 pub(crate) const SHELL: &str = "/bin/sh";
 
@@ -70,12 +72,13 @@ impl Launch {
         let path = root.inside(path);
         let file =
             root::open(&PathBuf::from(format!("/proc/{pid}/exe"))).or_else(|_| root.open(&path)).ok()?;
-        let arguments = process_words(pid, "cmdline").into_iter().skip(1).map(OsString::from_vec).collect();
+        let arguments = process_words(pid, "cmdline");
+        let arguments = words(&arguments).skip(1).take(MAX_ARGUMENTS);
+        let arguments = arguments.map(|word| OsStr::from_bytes(word).to_owned()).collect();
         let environment = process_words(pid, "environ");
         let variable = |name: &str| {
-            let value =
-                |word: &Vec<u8>| Some(word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
-            OsString::from_vec(environment.iter().find_map(value).unwrap_or_default())
+            let value = |word: &[u8]| Some(word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+            OsString::from_vec(words(&environment).find_map(value).unwrap_or_default())
         };
         let program = Runnable { path, file, arguments, settings: Settings::default() };
         let working = fs::metadata(format!("/proc/{pid}/cwd")).map(|facts| (facts.dev(), facts.ino()));
@@ -147,7 +150,11 @@ impl Launch {
         let Self { root, program, settings, path, .. } = self;
         let mut queue = VecDeque::from([program]);
         let (mut programs, mut count) = (Vec::new(), 0);
-        while let Some(program) = queue.pop_front().filter(|_| count < MAX_PROGRAMS) {
+        while let Some(program) = queue.pop_front() {
+            if count == MAX_PROGRAMS {
+                budget.leave_out();
+                break;
+            }
             count += 1;
             queue.extend(program.runs(&root, &settings, &path, &budget));
             if let Some(dynamic) = program.dynamic() {
@@ -159,7 +166,7 @@ impl Launch {
             let settings = settings.overridden(&given);
             Search::new(&root, &settings, dynamic::origin(&path), &budget).libraries(&dynamic, &mut once);
         }
-        !budget.is_over()
+        budget.is_whole()
     }
 }
 
@@ -174,6 +181,9 @@ impl Runnable {
         let len = self.file.read_at(&mut line, 0).unwrap_or(0);
         let line = &line[..len];
         if let Some(dynamic) = self.dynamic() {
+            if dynamic.is_loader && self.arguments.len() >= MAX_ARGUMENTS {
+                budget.leave_out();
+            }
             let call = dynamic.is_loader.then(|| LoaderCall::parse(&self.arguments)).flatten();
             return call
                 .and_then(|call| call.program(root, settings, &dynamic, budget))
@@ -253,15 +263,19 @@ fn find_in(folders: &OsStr, name: &OsStr, root: &Root) -> Option<PathBuf> {
     env::split_paths(folders).map(|folder| folder.join(name)).find(is_program)
 }
 
-/// The words of a file of process `pid` that holds some, each with a NUL behind it; none if it is gone.
-fn process_words(pid: u32, name: &str) -> Vec<Vec<u8>> {
+/// What a file of process `pid` holds; nothing if it is gone.
+fn process_words(pid: u32, name: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let path = PathBuf::from(format!("/proc/{pid}/{name}"));
     board::at(&path);
     let file = File::open(path);
     let _ = file.and_then(|file| file.take(MAX_WORDS_BYTES).read_to_end(&mut text));
-    let words = text.split(|byte| *byte == 0).map(<[u8]>::to_vec);
-    words.collect()
+    text
+}
+
+/// Words, each with a NUL behind it.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == 0)
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -340,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_loader_is_followed_to_the_program_that_it_is_given() {
-        let mappings = crate::find::mapping::read(Path::new("/proc/self")).unwrap();
+        let (mappings, _) = crate::find::mapping::read(Path::new("/proc/self")).unwrap();
         let loader = mappings.iter().find(|mapping| mapping.path.to_string_lossy().contains("/ld-")).unwrap();
         let shell = fs::canonicalize("/bin/sh").unwrap();
         for options in ["", "--library-path /nowhere --argv0=x", "--inhibit-cache"] {

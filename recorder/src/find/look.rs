@@ -2,6 +2,7 @@
 //! on when there is no answer. What is asked and answered stands here.
 
 pub(crate) mod call;
+mod debts;
 pub(crate) mod looker;
 pub(crate) mod lookers;
 
@@ -85,6 +86,8 @@ pub(crate) struct View {
     pub(crate) is_closed: bool,
     /// Whether the mappings are all that its program has, rather than those of a moment in which it begins.
     pub(crate) is_whole: bool,
+    /// Whether it maps more than was looked at.
+    pub(crate) is_cut: bool,
     /// What it can run, and its executable.
     pub(crate) mappings: Vec<Mapping>,
 }
@@ -118,7 +121,7 @@ pub(crate) enum LaunchStep {
 }
 
 wire_struct! {
-    View { root, own, is_closed, is_whole, mappings }
+    View { root, own, is_closed, is_whole, is_cut, mappings }
     Reading { facts, is_overlay, is_served, contents }
     Unread { reason, is_of_class }
     Contents { sites, build_id, problem }

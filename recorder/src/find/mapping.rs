@@ -57,11 +57,12 @@ impl Mapping {
     }
 }
 
-/// Files that a process has mapped, in the order of their first addresses, each once; `folder` is its folder in `/proc`.
+/// Files that a process has mapped, in the order of their first addresses, each once, and whether it has more mappings than are looked
+/// at; `folder` is its folder in `/proc`.
 ///
 /// # Errors
 /// If the process is gone or belongs to another user.
-pub(crate) fn read(folder: &Path) -> io::Result<Vec<Mapping>> {
+pub(crate) fn read(folder: &Path) -> io::Result<(Vec<Mapping>, bool)> {
     let mut text = Vec::new();
     fs::File::open(folder.join("maps"))?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
     let mut places: HashMap<((u64, u64), PathBuf), usize> = HashMap::new();
@@ -78,7 +79,7 @@ pub(crate) fn read(folder: &Path) -> io::Result<Vec<Mapping>> {
             }
         }
     }
-    Ok(files)
+    Ok((files, text.len() as u64 == MAX_MAPS_BYTES))
 }
 
 /// Parses `START-END PERMISSIONS OFFSET MAJOR:MINOR INODE PATH`; `None` unless it maps a file.
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn this_process_maps_its_own_executable_in_parts() {
         let executable = std::env::current_exe().unwrap();
-        let mappings = read(Path::new("/proc/self")).unwrap();
+        let (mappings, _) = read(Path::new("/proc/self")).unwrap();
         let own: Vec<_> = mappings.iter().filter(|mapping| mapping.path == executable).collect();
         let [own] = &own[..] else { panic!("{own:?}") };
         assert!(own.is_executable() && own.parts.len() > 1, "{own:?}");

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use tracer_format::limits::MAX_COMMAND_WORDS;
 use tracer_format::{CUT_MARK, Process};
 
+use crate::host::user;
+
 /// Facts of process `pid`, or `None` if there is no such process any more; `host` is left 0. `command` reads its command line, each
 /// word with a NUL behind it, from its folder in `/proc`: its memory, which may not answer.
 #[must_use]
@@ -67,7 +69,7 @@ pub(crate) fn status(id: u32) -> Option<Status> {
 /// Whose process it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// The user that started it: also of a program that takes the rights of another user.
+    /// The user that started it, as [`user::behind`] gives it: also of a program that takes the rights of another user.
     pub(crate) user: u32,
     /// When it started, clock ticks: tells it from one that has its id later.
     pub(crate) start: u64,
@@ -85,7 +87,7 @@ pub(crate) fn owner(pid: u32) -> Owner {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path)).ok();
     let name = executable.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let (start, own_name) = stat.map_or((0, String::new()), |stat| (stat.start_ticks, stat.name));
-    Owner { user: user.unwrap_or(0), start, program: name.unwrap_or(own_name) }
+    Owner { user: user.map_or(0, user::behind), start, program: name.unwrap_or(own_name) }
 }
 
 /// When process `pid` started, clock ticks; `None` if it is gone.

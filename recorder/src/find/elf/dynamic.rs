@@ -16,8 +16,10 @@ use crate::find::elf::segment::{Access, file_offset};
 
 /// Bytes of the dynamic section; 16 a line, and a program has 30 to 60 lines.
 const MAX_DYNAMIC_BYTES: u64 = 64 << 10;
-/// Bytes of one name or search path.
-const MAX_STRING_BYTES: usize = 4096;
+/// Bytes of one name, with its NUL: the kernel opens no longer one.
+const MAX_NAME_BYTES: usize = 4096;
+/// Bytes of one search path.
+const MAX_PATH_BYTES: usize = 64 << 10;
 /// Bytes of the names and folders of one file, all together; beyond that they are not looked at.
 const MAX_STRINGS_BYTES: usize = 256 << 10;
 /// Folders of one search path.
@@ -45,18 +47,24 @@ pub(crate) struct Dynamic {
 /// The loader's part of a file in the folder `origin`; `None` if it cannot be read or is no ELF file for this purpose.
 pub(crate) fn read(file: &dyn FileExt, origin: &Path) -> Option<Dynamic> {
     // Section headers are of no use to the loader.
-    parse(&Elf::read_header(file).ok()??, origin).ok()
-}
-
-fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
+    let elf = Elf::read_header(file).ok()??;
     let mut dynamic = Dynamic {
-        machine: elf.machine()?,
+        machine: elf.machine().ok()?,
         needed: Vec::new(),
         rpath: Vec::new(),
         runpath: Vec::new(),
         is_loader: false,
         is_cut: false,
     };
+    match parse(&elf, origin, &mut dynamic) {
+        // It may run all the same.
+        Err(Damage::Limit { .. }) => dynamic.is_cut = true,
+        other => other.ok()?,
+    }
+    Some(dynamic)
+}
+
+fn parse(elf: &Elf<'_>, origin: &Path, dynamic: &mut Dynamic) -> Result<(), Damage> {
     let segments = elf.segments()?;
     let of_type = |kind| segments.iter().find(|segment| segment.p_type.get(LE) == kind);
     let lines = lines(elf, &segments)?;
@@ -65,7 +73,7 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
     dynamic.is_loader = has_name && elf.entry() != 0 && of_type(elf::PT_INTERP).is_none();
     let strings = lines().find(|(tag, _)| *tag == elf::DT_STRTAB).map(|(_, address)| address);
     let Some(strings) = strings.and_then(|address| file_offset(&segments, address, Access::Any)) else {
-        return Ok(dynamic);
+        return Ok(());
     };
     let mut len = 0;
     for (tag, offset) in lines() {
@@ -75,12 +83,20 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
         ) {
             continue;
         }
-        let text = elf.bytes_up_to(strings.saturating_add(offset), MAX_STRING_BYTES)?;
-        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let is_path = matches!(tag, elf::DT_RPATH | elf::DT_RUNPATH);
+        let max = if is_path { MAX_PATH_BYTES } else { MAX_NAME_BYTES };
+        let text = elf.bytes_up_to(strings.saturating_add(offset), max)?;
+        let end = text.iter().position(|byte| *byte == 0);
+        // The kernel opens no name that is longer.
+        dynamic.is_cut |= is_path && end.is_none() && text.len() == max;
+        let text = &text[..end.unwrap_or(text.len())];
         match tag {
-            elf::DT_RPATH => dynamic.rpath = folders(text, b":", origin),
-            elf::DT_RUNPATH => dynamic.runpath = folders(text, b":", origin),
-            _ => dynamic.needed.extend(expand(text, origin).into_iter().map(OsString::from_vec)),
+            elf::DT_RPATH => dynamic.rpath = folders(text, b":", origin, &mut dynamic.is_cut),
+            elf::DT_RUNPATH => dynamic.runpath = folders(text, b":", origin, &mut dynamic.is_cut),
+            _ => {
+                let names = expand(text, origin, &mut dynamic.is_cut);
+                dynamic.needed.extend(names.into_iter().map(OsString::from_vec));
+            }
         }
         // `$LIB` and the like stand for several.
         len += if text.contains(&b'$') { 8 * text.len() } else { text.len() };
@@ -89,7 +105,7 @@ fn parse(elf: &Elf<'_>, origin: &Path) -> Result<Dynamic, Damage> {
             break;
         }
     }
-    Ok(dynamic)
+    Ok(())
 }
 
 /// The lines of the dynamic section, as tag and value; none if there is no such section.
@@ -112,21 +128,27 @@ pub(super) fn is_marked_as_program(elf: &Elf<'_>, segments: &[ProgramHeader64<LE
     lines(elf, segments).is_ok_and(|lines| lines.into_iter().any(is_mark))
 }
 
-/// Folders of a search path, each once and [`MAX_FOLDERS`] at most; an empty one is the folder that the process works in.
-pub(crate) fn folders(text: &[u8], separators: &[u8], origin: &Path) -> Vec<PathBuf> {
-    if text.is_empty() {
-        return Vec::new();
+/// Folders of a search path, each once; an empty one is the folder that the process works in. Sets `is_cut` if there are more than
+/// [`MAX_FOLDERS`], which are left out.
+pub(crate) fn folders(text: &[u8], separators: &[u8], origin: &Path, is_cut: &mut bool) -> Vec<PathBuf> {
+    let (mut seen, mut folders) = (HashSet::new(), Vec::new());
+    for folder in text.split(|byte| separators.contains(byte)).filter(|_| !text.is_empty()) {
+        let names = if folder.is_empty() { vec![b".".to_vec()] } else { expand(folder, origin, is_cut) };
+        for name in names.into_iter().filter(|name| seen.insert(name.clone())) {
+            if folders.len() == MAX_FOLDERS {
+                *is_cut = true;
+                return folders;
+            }
+            folders.push(PathBuf::from(OsString::from_vec(name)));
+        }
     }
-    let expand = |folder: &[u8]| if folder.is_empty() { vec![b".".to_vec()] } else { expand(folder, origin) };
-    let folders = text.split(|byte| separators.contains(byte)).flat_map(expand);
-    let mut seen = HashSet::new();
-    let folders = folders.filter(|folder| seen.insert(folder.clone())).take(MAX_FOLDERS);
-    folders.map(|folder| PathBuf::from(OsString::from_vec(folder))).collect()
+    folders
 }
 
 /// Paths that a path of the loader stands for: `$ORIGIN` is the folder of the file itself, `$LIB` and `$PLATFORM` depend
-/// on how the loader was built and on the processor, and all that they may be are named.
-pub(crate) fn expand(text: &[u8], origin: &Path) -> Vec<Vec<u8>> {
+/// on how the loader was built and on the processor, and all that they may be are named; sets `is_cut` if these are more than
+/// [`MAX_EXPANDED`], which are left out.
+pub(crate) fn expand(text: &[u8], origin: &Path, is_cut: &mut bool) -> Vec<Vec<u8>> {
     const LIB: [&[u8]; 4] = [b"lib/x86_64-linux-gnu", b"lib/aarch64-linux-gnu", b"lib64", b"lib"];
     const PLATFORM: [&[u8]; 4] = [b"x86_64", b"haswell", b"xeon_phi", b"aarch64"];
     let origin = [origin.as_os_str().as_bytes()];
@@ -140,6 +162,7 @@ pub(crate) fn expand(text: &[u8], origin: &Path) -> Vec<Vec<u8>> {
         if values.is_empty() {
             paths.iter_mut().for_each(|path| path.push(*first));
         } else {
+            *is_cut |= paths.len() * values.len() > MAX_EXPANDED;
             let with = |path: Vec<u8>| values.iter().map(move |value| [&path[..], value].concat());
             paths = paths.into_iter().flat_map(with).take(MAX_EXPANDED).collect();
         }
@@ -168,18 +191,26 @@ mod tests {
 
     use super::*;
 
+    /// All of them, and whether some were left out.
+    fn folders_of(text: &[u8], origin: &str) -> (Vec<PathBuf>, bool) {
+        let mut is_cut = false;
+        (folders(text, b":", Path::new(origin), &mut is_cut), is_cut)
+    }
+
     #[test]
     fn origin_is_the_folder_of_the_file() {
-        let paths = folders(b"$ORIGIN/../lib:${ORIGIN}::/opt/lib", b":", Path::new("/app/bin"));
+        let (paths, is_cut) = folders_of(b"$ORIGIN/../lib:${ORIGIN}::/opt/lib", "/app/bin");
         assert_eq!(paths, ["/app/bin/../lib", "/app/bin", ".", "/opt/lib"].map(PathBuf::from));
-        assert_eq!(folders(b"", b":", Path::new("/app")), Vec::<PathBuf>::new());
+        assert!(!is_cut);
+        assert_eq!(folders_of(b"", "/app"), (Vec::new(), false));
         assert_eq!([origin(Path::new("/a/b")), origin(Path::new("b"))], ["/a", "."].map(Path::new));
     }
 
     #[test]
     fn what_depends_on_the_machine_is_all_that_it_may_be() {
-        let expand = |text: &str| {
-            let paths = expand(text.as_bytes(), Path::new("/o"));
+        let mut is_cut = false;
+        let mut expand = |text: &str| {
+            let paths = expand(text.as_bytes(), Path::new("/o"), &mut is_cut);
             paths.into_iter().map(|path| String::from_utf8(path).unwrap()).collect::<Vec<_>>()
         };
         let lib = expand("/opt/$LIB/x");
@@ -190,7 +221,63 @@ mod tests {
         assert!(expand("${PLATFORM}").contains(&"x86_64".to_owned()));
         assert!(expand("$ORIGIN/$LIB/$PLATFORM").contains(&"/o/lib64/haswell".to_owned()));
         assert_eq!(expand("$LIBRARY/$X/${LIB"), ["$LIBRARY/$X/${LIB"]);
-        assert_eq!(expand(&"$LIB".repeat(100)).len(), MAX_EXPANDED);
+        assert_eq!(expand("$LIB$LIB$LIB").len(), MAX_EXPANDED);
+        assert!(!is_cut);
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let many = |count: usize| (0..count).map(|n| format!("/{n}:")).collect::<String>();
+        let cases = [(many(MAX_FOLDERS), false), (many(MAX_FOLDERS + 1), true)];
+        for (text, is_cut) in cases {
+            let text = text.trim_end_matches(':').as_bytes();
+            let (folders, found) = folders_of(text, "/");
+            assert_eq!((folders.len(), found), (MAX_FOLDERS, is_cut));
+        }
+        let mut is_cut = false;
+        assert_eq!(expand(&b"$LIB".repeat(4), Path::new("/"), &mut is_cut).len(), MAX_EXPANDED);
+        assert!(is_cut);
+    }
+
+    /// A program with these lines in its dynamic section, and with the strings that they lead to.
+    fn program(lines: &[(i64, u64)], strings: &[u8]) -> Vec<u8> {
+        const LINES_AT: u64 = 64 + 2 * 56;
+        let len = 16 * (lines.len() as u64 + 1);
+        let strings_at = LINES_AT + len;
+        let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        let shorts = |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+        let longs = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+        bytes.extend(shorts(&[elf::ET_DYN, elf::EM_X86_64, 1, 0]));
+        bytes.extend(longs(&[0, 64, 0]));
+        bytes.extend(shorts(&[0, 0, 64, 56, 2, 64, 0, 0]));
+        let size = strings_at + strings.len() as u64;
+        for (kind, at, size) in [(elf::PT_LOAD, 0, size), (elf::PT_DYNAMIC, LINES_AT, len)] {
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(elf::PF_R.to_le_bytes());
+            bytes.extend(longs(&[at, at, at, size, size, 8]));
+        }
+        for (tag, value) in lines.iter().copied().chain([(elf::DT_STRTAB, strings_at)]) {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend(strings);
+        bytes
+    }
+
+    #[test]
+    fn a_search_path_or_a_section_that_is_too_long_is_said() {
+        use crate::find::elf::Bytes;
+        let read = |lines: &[(i64, u64)], strings: &[u8]| {
+            read(&Bytes(&program(lines, strings)), Path::new("/")).unwrap()
+        };
+        let path = |len: usize| [&b"/a:"[..], &b"/".repeat(len - 3), b"\0/b"].concat();
+        let one = [(elf::DT_RUNPATH, 0), (elf::DT_NEEDED, 1)];
+        let whole = read(&one, &path(MAX_PATH_BYTES - 1));
+        assert_eq!((whole.runpath.len(), whole.needed.len(), whole.is_cut), (2, 1, false));
+        assert!(read(&one, &path(MAX_PATH_BYTES)).is_cut);
+        let many = vec![(elf::DT_NEEDED, 1); 4096];
+        assert!(!read(&many[..4095], b"a\0").is_cut);
+        assert!(read(&many, b"a\0").is_cut);
     }
 
     #[test]
@@ -204,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_loader_of_this_machine_is_one_and_its_c_library_is_none() {
-        let mappings = crate::find::mapping::read(Path::new("/proc/self")).unwrap();
+        let (mappings, _) = crate::find::mapping::read(Path::new("/proc/self")).unwrap();
         let is_loader = |name: &str| {
             let mapping =
                 mappings.iter().find(|mapping| mapping.path.to_string_lossy().contains(name)).unwrap();

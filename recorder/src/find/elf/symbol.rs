@@ -38,11 +38,15 @@ pub enum Address {
 /// an argument spec means.
 ///
 /// # Errors
-/// If a symbol table is cut off or over a limit.
+/// If a symbol table is cut off or over a limit, or there are too many.
 pub fn addresses(elf: &Elf<'_>, wanted: &HashSet<String>) -> Result<HashMap<String, Address>, Damage> {
     let mut found: HashMap<&str, Option<Address>> = HashMap::new();
     let tables = elf.sections_of_type(elf::SHT_SYMTAB).chain(elf.sections_of_type(elf::SHT_DYNSYM));
-    for table in tables.take(MAX_TABLES) {
+    for (count, table) in tables.enumerate() {
+        if count == MAX_TABLES {
+            let (found, max) = (count as u64 + 1, MAX_TABLES as u64);
+            return Err(Damage::Limit { what: "number of symbol tables", found, max });
+        }
         read_table(elf, table, wanted, &mut found)?;
     }
     Ok(found.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?))).collect())

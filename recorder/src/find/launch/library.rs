@@ -88,16 +88,33 @@ pub(crate) struct Budget {
     until: Duration,
     /// Whether it was not enough.
     is_over: Cell<bool>,
+    /// Whether something was left out.
+    is_cut: Cell<bool>,
 }
 
 impl Budget {
     /// The budget for one program that is about to run.
     pub(crate) fn new() -> Self {
-        Self { steps: Cell::new(0), until: processor_time() + MAX_TIME, is_over: Cell::new(false) }
+        Self {
+            steps: Cell::new(0),
+            until: processor_time() + MAX_TIME,
+            is_over: Cell::new(false),
+            is_cut: Cell::new(false),
+        }
     }
 
-    /// Whether something was left out because it was used up.
-    pub(crate) fn is_over(&self) -> bool {
+    /// Whether nothing was left out.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_over.get() && !self.is_cut.get()
+    }
+
+    /// Notes that something is left out.
+    pub(crate) fn leave_out(&self) {
+        self.is_cut.set(true);
+    }
+
+    /// Whether it is used up.
+    fn is_over(&self) -> bool {
         self.is_over.get()
     }
 
@@ -151,9 +168,12 @@ pub(crate) type Library = (PathBuf, File, Dynamic);
 impl<'a> Search<'a> {
     /// For a program in the folder `origin`.
     pub(crate) fn new(root: &'a Root, settings: &Settings, origin: &Path, budget: &'a Budget) -> Self {
-        let read = |path: &str, max| -> Option<Vec<u8>> {
+        let read = |path: &str, max: u64| -> Option<Vec<u8>> {
             let mut bytes = Vec::new();
             root.open(Path::new(path)).ok()?.take(max).read_to_end(&mut bytes).ok()?;
+            if bytes.len() as u64 == max {
+                budget.leave_out();
+            }
             Some(bytes)
         };
         let cache = read(CACHE, MAX_CACHE_BYTES).and_then(|bytes| parse_cache(&bytes)).unwrap_or_default();
@@ -163,15 +183,14 @@ impl<'a> Search<'a> {
         let of_system = read(PRELOAD, MAX_LIST_BYTES).unwrap_or_default();
         let lists = [(&settings.audit, &b":"[..]), (&settings.preload, b": "), (&of_system, b": \t\n")];
         let paths = lists.into_iter().flat_map(|(list, separators)| words(list, separators));
-        let added = paths.flat_map(|path| dynamic::expand(path.as_os_str().as_bytes(), origin));
-        Search {
-            root,
-            folders: dynamic::folders(&settings.folders, b":;", origin),
-            added: added.map(OsString::from_vec).collect(),
-            cache,
-            last,
-            budget,
+        let mut is_cut = false;
+        let added = paths.flat_map(|path| dynamic::expand(path.as_os_str().as_bytes(), origin, &mut is_cut));
+        let added = added.map(OsString::from_vec).collect();
+        let folders = dynamic::folders(&settings.folders, b":;", origin, &mut is_cut);
+        if is_cut {
+            budget.leave_out();
         }
+        Search { root, folders, added, cache, last, budget }
     }
 
     /// Hands shared libraries that a program needs, directly and indirectly, nearest first, to `found`.
@@ -203,7 +222,7 @@ impl<'a> Search<'a> {
     /// Adds what a file needs, as far as the budget goes.
     fn enqueue(&self, file: &Dynamic, chain: &Rc<[PathBuf]>, queue: &mut VecDeque<Wanted>) {
         if file.is_cut || file.rpath.len() + chain.len() > MAX_CHAIN {
-            self.budget.is_over.set(true);
+            self.budget.leave_out();
         }
         queue.extend(
             Wanted::by(file, chain).into_iter().take_while(|wanted| self.budget.step(wanted.name.len())),

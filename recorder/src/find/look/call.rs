@@ -52,7 +52,7 @@ impl ExecCall {
             board::at(Path::new("/proc").join(pid.to_string()).as_path());
             match Self::read_once(pid) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => {
-                    std::thread::sleep(pause);
+                    board::rest(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 other => return other.ok(),

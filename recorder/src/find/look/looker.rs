@@ -163,7 +163,7 @@ fn view(folder: &Path, executable: &Path) -> View {
     let own = facts(&folder.join("exe"));
     let maps = folder.join("maps");
     board::at(&maps);
-    let mut mappings = mapping::read(folder).unwrap_or_default();
+    let (mut mappings, is_cut) = mapping::read(folder).unwrap_or_default();
     let now = facts(&folder.join("exe"));
     let is_same = own.as_ref().ok().zip(now.as_ref().ok()).is_some_and(|(own, now)| own.id() == now.id());
     let is_whole = !mappings.is_empty() && is_same && has_begun(folder);
@@ -171,7 +171,7 @@ fn view(folder: &Path, executable: &Path) -> View {
     // What it maps may be shown all the same (CAP_PERFMON), but not the files.
     let is_closed =
         fs::read_link(folder.join("exe")).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    View { root: root::identity_in(folder), own: now, is_closed, is_whole, mappings }
+    View { root: root::identity_in(folder), own: now, is_closed, is_whole, is_cut, mappings }
 }
 
 /// Whether the kernel has mapped all of a process's program: its auxiliary vector is written after that.
@@ -183,7 +183,8 @@ fn has_begun(folder: &Path) -> bool {
 
 fn mapped(folder: &Path) -> MappedFiles {
     board::at(&folder.join("maps"));
-    mapping::read(folder).unwrap_or_default().into_iter().map(|mapping| mapping.file).collect()
+    let (mappings, _) = mapping::read(folder).unwrap_or_default();
+    mappings.into_iter().map(|mapping| mapping.file).collect()
 }
 
 fn facts(path: &Path) -> io::Result<Facts> {

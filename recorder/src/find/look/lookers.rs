@@ -2,7 +2,7 @@
 //!
 //! A helper that sleeps in a call is left to it, and its answer is taken when the same is asked again; after two seconds it is
 //! killed, which is said, and what it was asked is not asked again. So one file costs one helper and two seconds in which others
-//! are looked at, and the files of one user no more than a few.
+//! are looked at, and the files of one user no more than a few. What answers slowly is waited for as [`debts`](super::debts) has it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,6 +14,7 @@ use tracer_format::grammar::Request;
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::facts::Facts;
+use crate::find::look::debts::Debts;
 use crate::find::look::looker::look;
 use crate::find::look::{LaunchStep, Query, Reading, Start};
 use crate::host::helper::channel::Parcel;
@@ -24,12 +25,14 @@ use crate::host::process::{self, Owner};
 /// Helpers that wait for an answer at a time: for files of one user, and in all.
 const MAX_SLOW_OF_USER: usize = 4;
 const MAX_SLOW: usize = 16;
-/// Questions that are remembered because they were not asked.
+/// Questions that are remembered because they were not asked; further ones are counted.
 const MAX_UNASKED: usize = 4096;
 /// Files of one user, other than root, that may leave a helper without an answer. No more are looked at.
 const MAX_SILENT_OF_USER: usize = 16;
-/// The same, of all users together: each may keep a process of the kernel's.
+/// The same, of all users other than root together: each may keep a process of the kernel's.
 const MAX_SILENT: usize = 256;
+/// What looking at the files of one program that is about to run may wait for.
+const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a file did that no one should be able to make.
 const ENDED: &str = "ended the helper that looked at it";
@@ -44,8 +47,10 @@ pub(crate) struct Lookers {
     silent: HashSet<u64>,
     /// How often that was so, by user.
     silences: HashMap<u32, usize>,
-    /// What was not asked because others waited, with the user that it belongs to.
+    debts: Debts,
+    /// What was not asked because others waited, with the user that it belongs to, and how much more by user.
     unasked: HashMap<u64, u32>,
+    forgotten: BTreeMap<u32, u64>,
     skipped: Vec<Skipped>,
     /// Whether a helper could not be started.
     is_short: bool,
@@ -94,7 +99,9 @@ impl Lookers {
             helper = self.started()?;
             helper.send(&bytes, file.as_slice()).map_err(|_| Silence::Silent)?;
         }
-        match helper.receive() {
+        let received = helper.receive();
+        self.note_waiting(pid, &mut helper);
+        match received {
             Ok(message) => {
                 self.idle.push(helper);
                 answer(message)
@@ -116,7 +123,7 @@ impl Lookers {
     /// What is known without asking, if anything.
     fn told(&mut self, pid: u32, question: &[u8]) -> Option<Result<Parcel, Silence>> {
         self.drop_late();
-        if self.slow.is_empty() && self.silent.is_empty() {
+        if self.slow.is_empty() && self.silent.is_empty() && self.debts.is_empty() {
             return None;
         }
         let owner = process::owner(pid);
@@ -129,11 +136,24 @@ impl Lookers {
             return Some(self.resume(place));
         }
         let of_user = self.slow.iter().filter(|slow| slow.owner.user == owner.user).count();
-        let is_full = of_user >= MAX_SLOW_OF_USER || self.slow.len() >= MAX_SLOW;
+        let is_full = of_user >= MAX_SLOW_OF_USER
+            || self.slow.len() >= MAX_SLOW
+            || self.debts.is_over(owner.user, Instant::now());
         if is_full && self.unasked.len() < MAX_UNASKED {
             self.unasked.insert(key, owner.user);
+        } else if is_full {
+            *self.forgotten.entry(owner.user).or_default() += 1;
         }
         is_full.then_some(Err(Silence::Waiting))
+    }
+
+    /// Counts what was waited for to the user of process `pid`.
+    fn note_waiting(&mut self, pid: u32, helper: &mut Helper) -> Duration {
+        let asleep = helper.take_asleep();
+        if !asleep.is_zero() {
+            self.debts.add(process::owner(pid).user, asleep, Instant::now());
+        }
+        asleep
     }
 
     /// Takes the answer to a question that was asked before, if it is there.
@@ -184,12 +204,14 @@ impl Lookers {
         for slow in std::mem::take(&mut self.slow) {
             self.give_up(slow.key, &slow.owner, &slow.helper, "did not answer until the end");
         }
-        let mut by_user: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut by_user = std::mem::take(&mut self.forgotten);
         self.unasked.drain().for_each(|(_, user)| *by_user.entry(user).or_default() += 1);
         self.skipped.extend(by_user.into_iter().map(|(user, count)| Skipped {
             kind: SkippedKind::Files,
             count,
-            reason: format!("of processes of user {user}, not looked at: others of that user did not answer"),
+            reason: format!(
+                "of processes of user {user}, not looked at: others of that user did not answer, or were slow"
+            ),
             ..Skipped::default()
         }));
         self.take_skipped()
@@ -224,12 +246,17 @@ impl Lookers {
         found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>),
     ) -> bool {
         let Starting { pid, mut helper, .. } = prepared;
-        let mut question = Query::Files;
+        let (mut question, mut waited) = (Query::Files, Duration::ZERO);
         loop {
             let step = helper
                 .send(&to_bytes(&question), &[])
                 .map_err(|_| NoAnswer::Gone)
                 .and_then(|()| helper.receive());
+            waited += self.note_waiting(pid, &mut helper);
+            if waited > LAUNCH_PATIENCE {
+                self.skip_slow(pid, &helper);
+                return true;
+            }
             match step.map(answer::<LaunchStep>) {
                 Ok(Ok((LaunchStep::File(path, facts), _))) => {
                     let mut reader = Reader { helper: &mut helper, is_silent: false };
@@ -256,6 +283,21 @@ impl Lookers {
         true
     }
 
+    /// Notes that libraries are not looked for any more, because it takes too long. What is mapped is looked at later.
+    fn skip_slow(&mut self, pid: u32, helper: &Helper) {
+        let program = process::owner(pid).program;
+        self.skipped.push(Skipped {
+            kind: SkippedKind::Files,
+            count: 1,
+            path: helper.looks_at(),
+            reason: format!(
+                "a file of {program} that answered slowly while libraries were looked for: what those fire first may be missing"
+            ),
+            program,
+            ..Skipped::default()
+        });
+    }
+
     /// Notes that there is no answer.
     fn give_up(&mut self, key: u64, owner: &Owner, helper: &Helper, what: &str) {
         self.silent.insert(key);
@@ -272,6 +314,9 @@ impl Lookers {
         if is_last {
             reason += &format!("; no further files of user {} are looked at", owner.user);
         }
+        if self.silent.len() == MAX_SILENT {
+            reason += "; no further files are looked at but those of root";
+        }
         self.skipped.push(Skipped {
             kind: SkippedKind::Files,
             count: 1,
@@ -285,7 +330,7 @@ impl Lookers {
     /// Whether too much of a user's got no answer.
     fn is_banned(&self, owner: &Owner) -> bool {
         let of_user = self.silences.get(&owner.user).copied().unwrap_or(0);
-        owner.user != 0 && of_user >= MAX_SILENT_OF_USER || self.silent.len() >= MAX_SILENT
+        owner.user != 0 && (of_user >= MAX_SILENT_OF_USER || self.silent.len() >= MAX_SILENT)
     }
 
     fn helper(&mut self) -> Result<Helper, Silence> {
@@ -311,7 +356,7 @@ pub(crate) struct Starting {
     pub(crate) identity: u64,
     /// Its path, as the process sees it.
     pub(crate) path: PathBuf,
-    pid: u32,
+    pub(crate) pid: u32,
     helper: Helper,
 }
 

@@ -17,8 +17,12 @@ use crate::host::helper::channel::{Channel, Parcel};
 pub(crate) const LIMIT: Duration = Duration::from_secs(2);
 /// A helper that sleeps in a call for this long goes on alone: others are looked at meanwhile.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The same, where it sleeps for one file after the other.
+const PATIENCE_IN_ALL: Duration = Duration::from_millis(1200);
 /// How often a silent helper is looked at.
 const STEP: Duration = Duration::from_millis(50);
+/// An answer in this time counts as no waiting.
+const QUICK: Duration = Duration::from_millis(2);
 
 /// Milliseconds that the end of a helper is waited for.
 const FAREWELL: usize = 10;
@@ -31,6 +35,10 @@ pub(crate) struct Helper {
     board: Board,
     /// Whether it goes on when this is dropped.
     is_left: bool,
+    /// How long it slept in calls while it was waited for.
+    asleep: Duration,
+    /// How long it ran, waited for a processor or slept by itself, when that was last looked at.
+    busy: Duration,
 }
 
 /// Why there is no answer.
@@ -89,7 +97,14 @@ impl Helper {
             pid => {
                 let pid = Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(io::Error::last_os_error)?;
                 drop(theirs);
-                let mut helper = Self { pid, channel, board, is_left: false };
+                let mut helper = Self {
+                    pid,
+                    channel,
+                    board,
+                    is_left: false,
+                    asleep: Duration::ZERO,
+                    busy: Duration::ZERO,
+                };
                 // Until then it has copies of all descriptors: what is closed here would stay open.
                 match helper.receive_within(LIMIT) {
                     Ok((_, fds)) => {
@@ -106,43 +121,70 @@ impl Helper {
         self.channel.send(body, fds)
     }
 
-    /// Waits for a message, as long as the helper works; if it sleeps in a call, not for long.
+    /// Waits for a message, as long as the helper works: at most two seconds for one file, and much less if it sleeps in calls, for one
+    /// file or for many.
     ///
     /// # Errors
     /// Why there is none.
     pub(crate) fn receive(&mut self) -> Result<Parcel, NoAnswer> {
-        let (mut begun, mut step) = (Instant::now(), self.board.read().0);
+        let begun = Instant::now();
+        let received = self.receive_soon();
+        let took = begun.elapsed();
+        if took > QUICK {
+            let busy = self.take_busy();
+            self.asleep += took.saturating_sub(busy);
+        }
+        received
+    }
+
+    fn receive_soon(&mut self) -> Result<Parcel, NoAnswer> {
+        let (mut begun, mut step) = (Instant::now(), None);
+        let (mut asleep, mut in_all) = (Duration::ZERO, Duration::ZERO);
         loop {
-            match self.channel.receive(Some(Instant::now() + STEP)) {
-                Ok(message) => return Ok(message),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-                Err(_) => return Err(NoAnswer::Gone),
+            let at = Instant::now();
+            match self.receive_until(at + STEP) {
+                Err(NoAnswer::Slow) => {}
+                other => return other,
             }
-            let now = self.board.read().0;
+            let now = Some(self.board.read().0);
             if now != step {
                 // Another file.
-                (begun, step) = (Instant::now(), now);
+                (begun, step, asleep) = (at, now, Duration::ZERO);
             }
-            let silent = begun.elapsed();
-            if silent > LIMIT || silent > PATIENCE && !self.is_running() {
+            if !self.is_running() {
+                asleep += at.elapsed();
+                in_all += at.elapsed();
+            }
+            if asleep > PATIENCE || in_all > PATIENCE_IN_ALL || begun.elapsed() > LIMIT {
                 return Err(NoAnswer::Slow);
             }
         }
     }
 
-    /// Waits for a message, as long as the helper does not sleep for `limit`.
+    /// Waits for a message, as long as the helper does not sleep for `limit` at one step.
     ///
     /// # Errors
     /// Why there is none.
     pub(crate) fn receive_within(&mut self, limit: Duration) -> Result<Parcel, NoAnswer> {
-        let mut awake = Instant::now();
+        let (mut awake, mut step) = (Instant::now(), None);
         loop {
             match self.receive_until(Instant::now() + STEP) {
-                Err(NoAnswer::Slow) if self.is_running() => awake = Instant::now(),
-                Err(NoAnswer::Slow) if awake.elapsed() < limit => {}
+                Err(NoAnswer::Slow) => {}
                 other => return other,
             }
+            let now = Some(self.board.read().0);
+            if now != step || self.is_running() {
+                (awake, step) = (Instant::now(), now);
+            }
+            if awake.elapsed() >= limit {
+                return Err(NoAnswer::Slow);
+            }
         }
+    }
+
+    /// How long it slept in calls while it was waited for, since this was last asked.
+    pub(crate) fn take_asleep(&mut self) -> Duration {
+        std::mem::take(&mut self.asleep)
     }
 
     /// A message that has arrived until then.
@@ -174,6 +216,19 @@ impl Helper {
     /// What it looks at.
     pub(crate) fn looks_at(&self) -> String {
         self.board.read().1
+    }
+
+    /// How long it ran, waited for a processor or slept by itself since this was last asked; without end where the kernel does not tell.
+    fn take_busy(&mut self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.pid.as_raw_nonzero()));
+        let number = |field: &str| field.parse().ok().map(Duration::from_nanos);
+        let sum = text.ok().and_then(|text| {
+            let mut fields = text.split_ascii_whitespace().map(number);
+            Some(fields.next()?? + fields.next()?? + self.board.rested())
+        });
+        let Some(busy) = sum else { return Duration::MAX };
+        let before = std::mem::replace(&mut self.busy, busy);
+        busy.saturating_sub(before)
     }
 
     /// Whether it has a processor or waits for one, rather than for an answer.

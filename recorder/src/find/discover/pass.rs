@@ -10,7 +10,8 @@ use tracer_format::log::{escape, skipped_text};
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::binary::{Binary, Contents};
-use crate::find::discover::{Discovery, FoundFile, MAX_PROBLEMS, Scan};
+use crate::find::discover::said::Saying;
+use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::Standing;
 use crate::find::look::lookers::{Lookers, Reader, Reply};
@@ -20,6 +21,9 @@ use crate::find::root::Identity;
 use crate::host::helper::wire::Wire;
 use crate::host::process;
 
+/// Processes that are to be looked at twice, at most.
+const MAX_DOUBTFUL: usize = 10_000;
+
 /// One pass over some processes.
 pub(super) struct Pass<'a> {
     pub(super) discovery: &'a mut Discovery,
@@ -27,6 +31,8 @@ pub(super) struct Pass<'a> {
     /// Files looked at in this pass, as `/proc/PID/maps` names them to processes with the same root and mounts, and the file
     /// that was found there.
     mapped: HashMap<(Identity, FileId, PathBuf), FileId>,
+    /// The process that is looked at.
+    pid: u32,
     /// Files looked at in this pass.
     pub(super) seen: HashSet<FileId>,
     /// Positions in `scan.found`.
@@ -46,6 +52,7 @@ impl<'a> Pass<'a> {
             discovery,
             scan: Scan::default(),
             mapped: HashMap::new(),
+            pid: 0,
             seen: HashSet::new(),
             positions: HashMap::new(),
             forbidden: Vec::new(),
@@ -54,8 +61,9 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Takes the lookers, for files that one of them has found; they are to be put back.
-    pub(super) fn take_lookers(&mut self) -> Lookers {
+    /// Takes the lookers, for files that one of them has found for process `pid`; they are to be put back.
+    pub(super) fn take_lookers(&mut self, pid: u32) -> Lookers {
+        self.pid = pid;
         self.are_named();
         std::mem::take(&mut self.discovery.lookers)
     }
@@ -95,6 +103,7 @@ impl<'a> Pass<'a> {
 
     /// Looks at one process. It may vanish at any moment, which is not worth a word.
     pub(super) fn process(&mut self, pid: u32) {
+        self.pid = pid;
         let folder = process::folder(pid);
         let executable = match fs::read_link(folder.join("exe")) {
             Ok(path) => process::undeleted(&path),
@@ -108,7 +117,10 @@ impl<'a> Pass<'a> {
         if view.is_closed {
             return self.tell_no_executable(pid, &io::Error::from_raw_os_error(libc::EACCES));
         }
-        let View { root, own, is_whole, mappings, .. } = view;
+        let View { root, own, is_whole, is_cut, mappings, .. } = view;
+        if is_cut {
+            self.skip_process(pid, "maps more than is looked at".to_owned());
+        }
         // In most cases it is mapped as well, but it comes first.
         let own = own.and_then(|facts| self.file(pid, (&folder.join("exe"), &executable), &facts)).ok();
         let mut files: Vec<(FileId, &[MappedPart])> = Vec::new();
@@ -154,9 +166,11 @@ impl<'a> Pass<'a> {
                 let reason = problem.to_string();
                 self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
             }
-        } else if self.discovery.doubtful.len() < MAX_PROBLEMS {
+        } else if self.discovery.doubtful.len() < MAX_DOUBTFUL {
             self.discovery.doubtful.insert(doubt, start);
             self.discovery.doubts.insert(pid);
+        } else {
+            self.skip_process(0, "too many do not show their files as they should".to_owned());
         }
     }
 
@@ -342,12 +356,18 @@ impl<'a> Pass<'a> {
 
     /// Notes what was not noted before.
     fn skip(&mut self, skipped: Skipped) {
-        if self.discovery.told.len() < MAX_PROBLEMS && self.discovery.told.insert(skipped_text(&skipped)) {
-            self.scan.skipped.push(skipped);
+        let pid = self.pid;
+        match self.discovery.told.judge(skipped_text(&skipped), || process::owner(pid).user) {
+            Saying::Tell => self.scan.skipped.push(skipped),
+            Saying::Known => {}
+            Saying::Cut(reason) => {
+                self.scan.skipped.push(Skipped { kind: SkippedKind::Files, reason, ..Skipped::default() });
+            }
         }
     }
 
     pub(super) fn finish(mut self) -> Scan {
+        self.pid = 0;
         self.scan.outdated = self.discovery.known.take_outdated();
         for path in self.discovery.known.take_parted() {
             let reason = "a file that was the same changed, so it is attached to again: what it fires meanwhile is missing";

@@ -1,0 +1,205 @@
+//! Programs that begin: what is looked at, and attached to, before they run or as soon as they do.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracer_format::Skipped;
+
+use crate::attach::agenda::Agenda;
+use crate::attach::finder::{Finder, MAX_REMEMBERED};
+use crate::attach::hold::{AboutToRun, Held, is_translator};
+use crate::attach::missing;
+use crate::attach::spared::Translator;
+use crate::drain::Started;
+use crate::error::Result;
+use crate::find::discover::FoundFile;
+use crate::find::facts::Facts;
+use crate::find::look::Start;
+use crate::find::look::lookers::Silence;
+use crate::host::process;
+use crate::site::plan::PlannedSite;
+
+/// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
+const AGAIN: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
+/// How long what was seen of a program holds for its next process.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// The path that a process gave for its program; a relative one most likely counts from its parent's folder.
+fn given_path(started: &Started) -> PathBuf {
+    Path::new(&format!("/proc/{}/cwd", started.parent_pid)).join(&started.path)
+}
+
+/// What was seen of a program that began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It has probes that were not known.
+    New,
+    /// It has none, or they are attached.
+    Known,
+    /// It is no program that is recorded, or its file is not where it was said to be.
+    Gone,
+}
+
+impl Finder {
+    /// Looks at a process that began to run a program.
+    pub(super) fn look_at_started(
+        &mut self,
+        started: &Started,
+        agenda: &mut Agenda,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        let pid = started.pid;
+        let is_held = self.holder.as_ref().is_none_or(|holder| holder.has_asked(pid, started.time_ns));
+        if let Some(holder) = self.holder.as_ref().filter(|_| !is_held) {
+            // On something that was mounted just now, where no process tells of it: the next one there is held.
+            holder.look_at_mounts(pid);
+        }
+        if self.holder.is_none() && self.is_wanted(pid) {
+            self.widen(announce, skip)?;
+        }
+        // One that has ended is not among the wanted any more.
+        let parent = started.parent_pid;
+        let is_over =
+            process::executable(pid).is_err() && (self.is_wanted(parent) || parent == std::process::id());
+        let is_looked_at = self.is_wanted(pid) || is_over;
+        let look =
+            if is_looked_at { self.look_at_program(started, agenda, announce, skip)? } else { Look::Known };
+        let is_missed = look == Look::New || is_over && (look == Look::Gone || started.is_nameless());
+        if !is_held && is_missed {
+            let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
+            skip(missing::unheld(pid, &path));
+        }
+        Ok(())
+    }
+
+    /// Looks at the program that a process began to run, unless that was looked at just now.
+    fn look_at_program(
+        &mut self,
+        started: &Started,
+        agenda: &mut Agenda,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<Look> {
+        let (pid, now) = (started.pid, Instant::now());
+        // It may be gone already, or not have its new name yet; another one will be of the same file.
+        let executable = process::executable(pid).unwrap_or_default();
+        let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
+        let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(Look::Gone) };
+        let identity = launch.identity;
+        if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
+            return Ok(Look::Known);
+        }
+        if self.looked.len() >= MAX_REMEMBERED {
+            self.looked.clear();
+        }
+        self.looked.insert(identity, now);
+        let scan = self.discovery.files(launch);
+        let is_new = !scan.found.is_empty();
+        self.attach_later(scan, announce, skip)?;
+        AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
+        Ok(if is_new { Look::New } else { Look::Known })
+    }
+
+    /// Looks at a process that waits to run a program, which it does after that.
+    pub(super) fn look_at_held(
+        &mut self,
+        held: Held,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        if is_translator(&held.programs[0].path) {
+            if self.links.reach(held.pid) {
+                self.make_way(&held, skip);
+            }
+            return Ok(());
+        }
+        if held.is_by_other_thread && self.is_wanted(held.pid) {
+            self.widen(announce, skip)?;
+        }
+        let is_wanted = held.programs.iter().any(|program| self.discovery.wants(&program.path));
+        if !is_wanted || !self.is_wanted(held.pid) {
+            return Ok(());
+        }
+        let Held { pid, programs, variables, question, .. } = held;
+        let mut states = Vec::new();
+        let mut is_whole = true;
+        for AboutToRun { path, file, arguments } in programs {
+            let start = Start::Waiting(pid, path.clone(), (arguments, variables.clone()));
+            let launch = match self.discovery.waiting(start, file.as_fd()) {
+                Ok(launch) => launch,
+                Err(silence) => {
+                    is_whole = false;
+                    if silence == Silence::Waiting {
+                        skip(missing::unheld(pid, &path));
+                    }
+                    continue;
+                }
+            };
+            let mut note = |path: &Path, facts: &Facts| states.push((path.to_owned(), *facts));
+            let scan = self.discovery.files_noted(launch, &mut note);
+            self.attach_later(scan, announce, skip)?;
+        }
+        let question = question.filter(|_| is_whole);
+        if let (Some(holder), Some(question)) = (&self.holder, question) {
+            holder.familiar.remember(question, states);
+        }
+        Ok(())
+    }
+
+    /// Attaches for all processes, where it was for some alone; the program records those alone all the same. To be called when
+    /// one of them runs a program from a thread that is not its first, or may do so.
+    pub(super) fn widen(
+        &mut self,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        let files = self.links.widen();
+        if files.is_empty() {
+            return Ok(());
+        }
+        files.into_iter().for_each(|file| self.discovery.forget(file));
+        self.holder.iter().for_each(|holder| holder.familiar.forget());
+        let scan = self.scan();
+        self.attach_later(scan, announce, skip)
+    }
+
+    /// Detaches from what a translator is about to run.
+    fn make_way(&mut self, held: &Held, skip: &mut dyn FnMut(Skipped)) {
+        let translator = &held.programs[0].path;
+        let arguments = held.programs.last().map_or(&[][..], |program| &program.arguments);
+        for word in arguments {
+            for (path, file) in self.discovery.of_argument(held.pid, word, &held.variables) {
+                self.spared.add(file, held.pid);
+                if self.links.remove(&file) {
+                    skip(missing::spared(&path, translator, held.pid));
+                }
+            }
+        }
+        if let Some(holder) = &self.holder {
+            holder.familiar.forget();
+        }
+    }
+
+    /// Leaves out the files that a translator runs.
+    pub(super) fn spare(&mut self, found: &mut Vec<FoundFile>, skip: &mut dyn FnMut(Skipped)) {
+        if found.is_empty() {
+            return;
+        }
+        for Translator { pid, path, files } in Translator::all(&mut self.discovery) {
+            if !self.links.reach(pid) {
+                continue;
+            }
+            for FoundFile { binary, .. } in found.iter() {
+                let file = (binary.dev, binary.ino);
+                if files.contains(&file) {
+                    self.spared.add(file, pid);
+                    skip(missing::spared(&binary.path, &path, pid));
+                }
+            }
+        }
+        found.retain(|FoundFile { binary, .. }| !self.spared.has((binary.dev, binary.ino)));
+    }
+}
