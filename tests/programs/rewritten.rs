@@ -35,7 +35,8 @@ int main(void) {
 fn check(folder: &Folder, script: &str, first: usize, second: usize) {
     let args = ["record", "-q", "-f", "-o", "run.trace", "-e", "written:*", "--", "sh", "-ec", script];
     let output = folder.tracer(&args);
-    assert_eq!(output.status.code(), Some(0), "{script}: {}", stderr(&output));
+    let info = String::from_utf8_lossy(&folder.tracer(&["info", "run.trace"]).stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{script}: {}{info}", stderr(&output));
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     let events = events(&log);
     let count = |name: &str| events.iter().filter(|event| event.3 == name).count();

@@ -138,7 +138,7 @@ fn check_mode(mode: &str) {
     }
     let summary = recording.stop();
     assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
-    assert_eq!(server.semaphores(), [0; 4], "after the end");
+    until("the semaphores are zero after the end", || server.semaphores() == [0; 4]);
     assert_eq!(short_lived.len(), 5);
     assert!(
         workers.iter().all(|(pid, fired)| *fired == if server.pids.contains(pid) { 10_000 } else { 2000 })

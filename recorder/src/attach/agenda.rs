@@ -12,6 +12,8 @@ const MAX_LOOKS_OF_PROCESS: usize = 4;
 /// are looked at as often: they may be built again.
 const INTERVAL: Duration = Duration::from_millis(200);
 const SHARE: u32 = 20;
+/// What that may take at a time beyond its share: a build writes many files one after the other.
+const BURST: Duration = Duration::from_secs(2);
 /// Where it tells: for what it does not tell of, such as processors that were switched on meanwhile.
 const RARE_INTERVAL: Duration = Duration::from_secs(60);
 const RARE_SHARE: u32 = 1000;
@@ -25,8 +27,8 @@ pub(super) struct Agenda {
     by_process: HashMap<u32, BTreeSet<Instant>>,
     /// When all processes are looked at.
     scan_at: Instant,
-    /// When they may be looked at again, whatever asks for it: it may be a program that does so for nothing.
-    rest_until: Instant,
+    /// When the share will have paid for what they took, whatever asked for it: it may be a program that does so for nothing.
+    paid_at: Instant,
     /// When named files are looked at, if there are any.
     named_at: Option<Instant>,
     /// Whether the kernel tells what processes map.
@@ -41,7 +43,7 @@ impl Agenda {
             by_process: HashMap::new(),
             // Programs that began since the last look were not held yet.
             scan_at: if is_told { now + RARE_INTERVAL } else { now },
-            rest_until: now,
+            paid_at: now,
             named_at: has_named.then(|| now + INTERVAL),
             is_told,
         }
@@ -50,7 +52,7 @@ impl Agenda {
     /// When there is something to do.
     pub(super) fn next(&self) -> Instant {
         let look = self.looks.first().map(|(at, _)| *at);
-        look.into_iter().chain(self.named_at).fold(self.scan_at.max(self.rest_until), Instant::min)
+        look.into_iter().chain(self.named_at).fold(self.scan_at.max(self.rested_at()), Instant::min)
     }
 
     /// Looks at process `pid` after that time.
@@ -115,12 +117,17 @@ impl Agenda {
 
     /// Whether looking at all processes has taken so little of late that it may be done once more.
     pub(super) fn is_rested(&self, now: Instant) -> bool {
-        self.rest_until <= now
+        self.rested_at() <= now
+    }
+
+    fn rested_at(&self) -> Instant {
+        // A machine that has just started has no such time.
+        self.paid_at.checked_sub(BURST * SHARE).unwrap_or(self.paid_at)
     }
 
     /// Something was looked for in all processes, which took so long.
     pub(super) fn rest(&mut self, took: Duration) {
-        self.rest_until = self.rest_until.max(Instant::now() + took * SHARE);
+        self.paid_at = self.paid_at.max(Instant::now()) + took * SHARE;
     }
 
     /// All processes were looked at, which took so long.
@@ -176,9 +183,14 @@ mod tests {
     #[test]
     fn looking_at_all_takes_a_share_whatever_asks_for_it() {
         let mut agenda = Agenda::new(true, false);
-        agenda.scanned(Duration::from_secs(1));
-        agenda.scan(Duration::ZERO);
+        let scanned = |agenda: &mut Agenda, took| {
+            agenda.scanned(took);
+            agenda.scan(Duration::ZERO);
+        };
         let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        scanned(&mut agenda, BURST / 2);
+        assert!(agenda.is_scan_due(after(1)), "some at a time are no burden");
+        scanned(&mut agenda, BURST / 2 + Duration::from_secs(1));
         assert!(!agenda.is_scan_due(after(1)) && agenda.is_scan_due(after(21)));
         assert!(agenda.next() > after(1));
     }

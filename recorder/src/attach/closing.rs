@@ -23,7 +23,7 @@ pub(super) struct Detaching(Vec<Helper>);
 impl Detaching {
     /// Begins to close links.
     pub(super) fn begin(&mut self, links: Vec<Link>) {
-        self.0.retain_mut(|helper| !(helper.has_message() && is_over(helper, Duration::ZERO)));
+        self.0.retain_mut(|helper| !(helper.has_message() && is_over(helper, &Instant::now)));
         if links.is_empty() {
             return;
         }
@@ -34,13 +34,21 @@ impl Detaching {
     /// Waits until all are closed, or none was for `limit`: then gives the first process that still closes some, which goes on until the
     /// kernel lets it.
     pub(super) fn wait(&mut self, limit: Duration) -> Option<u32> {
-        let mut limit = limit;
+        self.wait_for(|| Instant::now() + limit)
+    }
+
+    /// The same, but waits no longer than until then.
+    pub(super) fn wait_until(&mut self, latest: Instant) -> Option<u32> {
+        self.wait_for(|| latest)
+    }
+
+    /// Waits until all are closed, for the next one until `latest`.
+    fn wait_for(&mut self, latest: impl Fn() -> Instant) -> Option<u32> {
+        // What keeps one may keep the others.
+        let mut is_late = false;
         self.0.retain_mut(|helper| {
-            let is_over = is_over(helper, limit);
-            if !is_over {
-                // What keeps one may keep the others.
-                limit = Duration::ZERO;
-            }
+            let is_over = if is_late { is_over(helper, &Instant::now) } else { is_over(helper, &latest) };
+            is_late |= !is_over;
             !is_over
         });
         self.0.first().map(Helper::pid)
@@ -53,10 +61,10 @@ impl Drop for Detaching {
     }
 }
 
-/// Waits until a helper has closed its links; false if it closed none for `limit`.
-fn is_over(helper: &mut Helper, limit: Duration) -> bool {
+/// Waits until a helper has closed its links, for the next of them until `latest`; false if it has not.
+fn is_over(helper: &mut Helper, latest: &dyn Fn() -> Instant) -> bool {
     loop {
-        match helper.receive_until(Instant::now() + limit) {
+        match helper.receive_until(latest()) {
             Ok((body, _)) if body == GOES_ON => {}
             // It has ended, or it is gone, and its descriptors with it.
             Ok(_) | Err(NoAnswer::Gone) => return true,

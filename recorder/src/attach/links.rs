@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why a file is not attached to that a process keeps from it.
 const UNATTACHED: &str = "attaching did not come to an end in 2 s: a file system does not answer, or a process that maps it keeps its \
                           memory locked";
-/// How long the end waits while no link closes.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end waits for links to close.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
 const MAX_FILTERED: usize = 16;
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
@@ -204,7 +204,7 @@ impl Links {
     /// Detaches from all files. Gives the process that does so, if it comes to no end.
     pub(crate) fn end(&mut self) -> Option<u32> {
         self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
-        self.closing.wait(LAST_PATIENCE)
+        self.closing.wait_until(Instant::now() + LAST_PATIENCE)
     }
 
     /// Whether process `pid` gets breakpoints where it maps a file that is attached to.
@@ -225,7 +225,9 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        let _ = self.end();
+        if !self.by_file.is_empty() {
+            let _ = self.end();
+        }
     }
 }
 

@@ -192,8 +192,8 @@ fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) -> Option<String
     let _ = is_finished.recv_timeout(DETACH_AFTER);
     let detacher = attached?.end()?;
     Some(format!(
-        "what was attached stays attached until a thread of a traced program leaves its probe, or gives its memory free; process \
-         {detacher} (tracer-detacher) waits for that and ends then; the trace is complete"
+        "detaching goes on in process {detacher} (tracer-detacher), which ends when it is done: there are many sites, or a traced program \
+         stays in its probe or keeps its memory locked; the trace is complete"
     ))
 }
 
