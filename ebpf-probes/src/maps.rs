@@ -28,6 +28,11 @@ pub static LANES: Array<LaneControl> = Array::with_max_entries(1, 0);
 #[map]
 static SITE_DROPS: MapOfMaps = MapOfMaps::array();
 
+/// Lost events of each process that lost some; of very many, those that lost some first. A map that forgets the oldest is refused to
+/// programs that sleep.
+#[map]
+pub static PID_DROPS: HashMap<u32, u64> = HashMap::with_max_entries(1, 0);
+
 /// Where sites with strings assemble their event: `SCRATCH_PER_CPU` of them for each CPU.
 #[map]
 pub static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);

@@ -3,7 +3,7 @@
 
 use core::ptr;
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_map_lookup_elem, bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve,
     bpf_ringbuf_submit,
@@ -70,7 +70,7 @@ impl Event {
         // SAFETY: `ring` is a ring buffer map; the verifier knows it by the type of the outer map.
         let at = unsafe { bpf_ringbuf_reserve(ring, BYTES as u64, 0) }.cast::<u8>();
         if at.is_null() {
-            lose(self.cpu, self.site);
+            lose(self.cpu, self.site, (self.pid_tid >> 32) as u32);
             return None;
         }
         Some(Slot { ring, at })
@@ -136,9 +136,9 @@ pub fn wake(cpu: u32) {
     }
 }
 
-/// Counts one lost event, for its CPU with the time and for its site.
+/// Counts one lost event, for its CPU with the time, for its site and for its process.
 #[inline(never)]
-pub fn lose(cpu: u32, site: u32) {
+pub fn lose(cpu: u32, site: u32, pid: u32) {
     // SAFETY: the helper has no precondition.
     let now_ns = unsafe { bpf_ktime_get_ns() };
     let Some(state) = maps::LANES.get_ptr_mut(cpu) else { return };
@@ -146,6 +146,7 @@ pub fn lose(cpu: u32, site: u32) {
     if of_site.is_null() {
         return;
     }
+    count(pid);
     // SAFETY: both point to aligned map values, which stay valid while the program runs. The counters are atomic
     // because another task may preempt this one on the same CPU; the times are single stores.
     unsafe {
@@ -156,4 +157,22 @@ pub fn lose(cpu: u32, site: u32) {
         }
         (&raw mut (*state).lost_last_ns).write_volatile(now_ns);
     }
+}
+
+/// Counts one lost event of a process.
+#[inline(always)]
+fn count(pid: u32) {
+    if !add(pid) && maps::PID_DROPS.insert(pid, 1, BPF_NOEXIST.into()).is_err() {
+        // Another CPU was faster.
+        add(pid);
+    }
+}
+
+/// Adds to the lost events of a process; false if there were none.
+#[inline(always)]
+fn add(pid: u32) -> bool {
+    let Some(count) = maps::PID_DROPS.get_ptr_mut(&pid) else { return false };
+    // SAFETY: an aligned map value, which stays valid while the program runs.
+    unsafe { atomic::fetch_add(count, 1) };
+    true
 }

@@ -47,7 +47,7 @@ fn assemble(registers: &Registers, spec: &SiteSpec, event: &Event, missing: Miss
     let scratch = take(event.cpu);
     if scratch.is_null() {
         // Four tasks preempted each other in the middle of this program: counted, like a full ring.
-        lose(event.cpu, event.site);
+        lose(event.cpu, event.site, (event.pid_tid >> 32) as u32);
         return true;
     }
     let (unreadable, used) = gather(registers, spec, scratch);

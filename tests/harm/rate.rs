@@ -56,6 +56,9 @@ fn check(name: &str, options: &[&str], is_stopped: bool) -> u64 {
     let code = if lost > 0 { 3 } else { 0 };
     assert_eq!((summary.status.code(), log.status.code()), (Some(code), Some(code)), "{}", stderr(&summary));
     assert!(stderr(&summary).contains(&format!("{recorded} events, {lost} lost")), "{}", stderr(&summary));
+    // Each event that was lost is of a process that is named.
+    let named = numbers(&stderr(&summary), "not recorded: ", " events in target (process ");
+    assert_eq!(named.iter().sum::<u64>(), lost, "{}", stderr(&summary));
     let said = |text: &str| {
         if lost > 0 { text.contains(&format!("{lost} events")) } else { text.contains("no events") }
     };

@@ -67,6 +67,10 @@ const TRACEPOINTS: [(&CStr, &str); 3] = [
     (c"sched_process_exit", "process_exit"),
 ];
 
+/// Processes whose lost events are counted apart, for each CPU, and at least.
+const LOSERS_OF_CPU: u32 = 256;
+const MIN_LOSERS: u32 = 4096;
+
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
 pub(crate) const MAX_ADMITTED: u32 = 32 * 1024;
 
@@ -88,6 +92,8 @@ pub struct Program {
     /// The ring of what happens to processes, and the count of what it had no room for.
     pub(crate) processes: Map,
     pub(crate) process_drops: Map,
+    /// Lost events by process.
+    losers: Map,
     /// For the tracepoints, in their order; `Err` when the kernel does not say where to find what they read.
     watchers: io::Result<Vec<OwnedFd>>,
     pub(crate) admitted: Map,
@@ -133,6 +139,8 @@ impl Program {
             (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
         let processes = create(&layout(MapType::RingBuffer, 0, 0, process_ring_bytes), cpus)?;
         let process_drops = create(&layout(MapType::Array, 4, 8, 1), cpus)?;
+        let losers = layout(MapType::Hash, 4, 8, (cpus * LOSERS_OF_CPU).max(MIN_LOSERS));
+        let losers = create(&losers, cpus)?;
         let constants = constants::create(&object, cpus)?;
 
         let by_name = [
@@ -145,6 +153,7 @@ impl Program {
             ("SINK", &sink),
             ("PROCESSES", &processes),
             ("PROCESS_DROPS", &process_drops),
+            ("PID_DROPS", &losers),
             (".rodata", &constants),
         ];
         relocate(&mut object, &by_name)?;
@@ -170,6 +179,7 @@ impl Program {
             lane_slots: options.lane_slots,
             processes,
             process_drops,
+            losers,
             watchers,
             admitted,
             _others: [outer, scratch, sink, constants],
@@ -243,6 +253,19 @@ impl Program {
         Ok(u64::from_le_bytes(value))
     }
 
+    /// How many events each process has lost, the most first. Of very many, those that lost some first.
+    #[must_use]
+    pub(crate) fn losses(&self) -> Vec<(u32, u64)> {
+        let count = |pid: u32| {
+            let mut value = [0; 8];
+            self.losers.lookup(&pid.to_le_bytes(), &mut value).ok()?;
+            Some((pid, u64::from_le_bytes(value)))
+        };
+        let mut losses: Vec<(u32, u64)> = keys(&self.losers).into_iter().filter_map(count).collect();
+        losses.sort_unstable_by_key(|(pid, count)| (std::cmp::Reverse(*count), *pid));
+        losses
+    }
+
     /// Time that the program took at sites, ns, and for how many runs, while it was measured ([`Meter`](crate::kernel::meter::Meter)).
     ///
     /// # Errors
@@ -267,18 +290,7 @@ impl Program {
     /// The processes that were admitted, by the recorder or as children of those.
     #[must_use]
     pub fn admitted(&self) -> Vec<u32> {
-        let mut pids = Vec::new();
-        let mut key = None;
-        // If a process ends meanwhile the walk starts again, so its length is limited.
-        while pids.len() < MAX_ADMITTED as usize
-            && let Ok(next) = self.admitted.next_key(key)
-        {
-            pids.push(next);
-            key = Some(next);
-        }
-        pids.sort_unstable();
-        pids.dedup();
-        pids
+        keys(&self.admitted)
     }
 
     /// Number of possible CPUs, and of rings.
@@ -349,6 +361,22 @@ fn possible_cpus() -> Result<u32> {
     })
 }
 
+/// The keys of a map of processes, ascending.
+fn keys(map: &Map) -> Vec<u32> {
+    let mut pids = Vec::new();
+    let mut key = None;
+    // If one goes away meanwhile the walk starts again, so its length is limited.
+    while pids.len() < map.entries() as usize
+        && let Ok(next) = map.next_key(key)
+    {
+        pids.push(next);
+        key = Some(next);
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
 fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
     let load = |&(_, name): &(_, &'static str)| {
         Code::of(object, name, ProgramType::RawTracepoint)?.load(AttachType::None)
@@ -368,8 +396,8 @@ mod tests {
         assert_eq!(programs, ["process_exec", "process_exit", "process_fork", "site", "site_of_memory"]);
         let mut names: Vec<&str> = object.maps.keys().map(String::as_str).collect();
         names.sort_unstable();
-        let drops = ["PROCESS_DROPS", "RINGS", "SCRATCH", "SINK", "SITES", "SITE_DROPS"];
-        assert_eq!(names[..4], [".rodata", "LANES", "PIDS", "PROCESSES"]);
-        assert_eq!(names[4..], drops);
+        let others = ["PROCESSES", "PROCESS_DROPS", "RINGS", "SCRATCH", "SINK", "SITES", "SITE_DROPS"];
+        assert_eq!(names[..4], [".rodata", "LANES", "PIDS", "PID_DROPS"]);
+        assert_eq!(names[4..], others);
     }
 }

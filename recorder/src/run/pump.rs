@@ -259,8 +259,8 @@ fn write_steps<'a>(
             }
             Step::Sites(sites) => trace.add_sites(sites)?,
             Step::Skipped(skipped) => trace.skip(skipped)?,
-            Step::End(Totals { cost, lost_processes }) => {
-                trace.end(cost, lost_processes)?;
+            Step::End(Totals { cost, lost }) => {
+                trace.end(cost, &lost)?;
                 break;
             }
         }

@@ -5,12 +5,12 @@ use tracer_format::Cost;
 use crate::drain::Drain;
 use crate::error::Result;
 use crate::kernel::program::Program;
+use crate::write::trace::lost::Lost;
 
 /// What stands at the end of a trace.
 pub(super) struct Totals {
     pub(super) cost: Cost,
-    /// Begins and ends of processes that the kernel could not tell of.
-    pub(super) lost_processes: u64,
+    pub(super) lost: Lost,
 }
 
 impl Totals {
@@ -21,6 +21,6 @@ impl Totals {
         let (bpf_ns, bpf_runs) = program.run_time()?;
         let (wakeups, drained_bytes) = (drain.wakeups, drain.drained_bytes);
         let cost = Cost { bpf_ns, bpf_runs, cpu_ns, wakeups, drained_bytes };
-        Ok(Self { cost, lost_processes: program.lost_processes()? })
+        Ok(Self { cost, lost: Lost { processes: program.lost_processes()?, by_process: program.losses() } })
     }
 }

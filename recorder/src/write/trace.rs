@@ -1,5 +1,6 @@
 //! The writing thread's work: batches become traces.
 
+pub(crate) mod lost;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::write::rotate::Rotation;
 use crate::write::seal::Sealer;
 use crate::write::sink::Sink;
 use crate::write::threads::Threads;
+use crate::write::trace::lost::Lost;
 
 /// Turns batches into traces.
 pub struct TraceWriter<'a> {
@@ -213,15 +215,14 @@ impl<'a> TraceWriter<'a> {
         if self.rotation.is_due(now_ns, self.writer.written_bytes()) { self.rotate() } else { Ok(()) }
     }
 
-    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost, `lost_processes` the number
-    /// of begins and ends of processes that the kernel could not tell of.
+    /// Releases what waits, seals it, and finishes the last trace. `cost` is what the recording cost.
     ///
     /// # Errors
     /// When the trace cannot be written.
-    pub fn end(&mut self, cost: Cost, lost_processes: u64) -> Result<()> {
+    pub(crate) fn end(&mut self, cost: Cost, lost: &Lost) -> Result<()> {
         self.release(u64::MAX)?;
         self.known_before_end = Some(self.rotation.skipped.len());
-        self.skip_lost(lost_processes)?;
+        self.skip_lost(lost)?;
         self.seal()?;
         self.printer.finish(self.writer.definitions());
         self.clock((self.read_clocks)())?;
@@ -236,17 +237,21 @@ impl<'a> TraceWriter<'a> {
     }
 
     /// Notes what went wrong on the way from the kernel.
-    fn skip_lost(&mut self, lost_processes: u64) -> Result<()> {
-        let lost = [
+    fn skip_lost(&mut self, lost: &Lost) -> Result<()> {
+        let total = self.convert.sites.iter().map(|site| site.lost).sum();
+        for skipped in lost.named(total, self.writer.definitions()) {
+            self.note(skipped)?;
+        }
+        let others = [
             (SkippedKind::Events, self.merge.malformed, "they contradicted themselves and were left out"),
             (
                 SkippedKind::Processes,
-                lost_processes,
+                lost.processes,
                 "their begin or end was lost, or there were too many to follow: a process id that was used again may stand for \
                  two processes, and children of COMMAND may be missing",
             ),
         ];
-        for (kind, count, reason) in lost.into_iter().filter(|(_, count, _)| *count > 0) {
+        for (kind, count, reason) in others.into_iter().filter(|(_, count, _)| *count > 0) {
             self.note(Skipped { kind, count, reason: reason.to_owned(), ..Skipped::default() })?;
         }
         for (kind, count) in std::mem::take(&mut self.unlisted) {

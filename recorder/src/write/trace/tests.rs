@@ -149,7 +149,7 @@ impl Feeding {
 
     /// Ends it now.
     fn end(&mut self) -> Vec<Vec<(u64, u64)>> {
-        self.trace.end(Cost::default(), 0).expect("written");
+        self.trace.end(Cost::default(), &Lost::default()).expect("written");
         self.write_snapshots();
         self.files.events()
     }
@@ -281,7 +281,7 @@ fn what_is_not_recorded_stands_in_every_file() {
         recording.trace.skip(skipped("second")).expect("written");
         recording.trace.skip(skipped("first")).expect("written");
         recording.feed_tenth(7);
-        recording.trace.end(Cost::default(), 3).expect("written");
+        recording.trace.end(Cost::default(), &Lost { processes: 3, ..Lost::default() }).expect("written");
         recording.write_snapshots();
         let files = recording.files.0.lock().expect("no panic");
         let mut reasons: Vec<Vec<String>> = files
