@@ -39,7 +39,9 @@ static PID_FILTER: u32 = 0;
 #[unsafe(no_mangle)]
 static NEVER: u32 = 0;
 
+// Always in the program itself: the kernel refuses a tail call (see below) in a function that is called.
 #[uprobe]
+#[inline(always)]
 pub fn site(ctx: ProbeContext) -> u32 {
     refuse_private_stack();
     fire::<false>(&ctx);
@@ -48,6 +50,7 @@ pub fn site(ctx: ProbeContext) -> u32 {
 
 /// As `site`, where arguments are in memory: it waits for memory that the process has not touched yet.
 #[uprobe(sleepable)]
+#[inline(always)]
 pub fn site_of_memory(ctx: ProbeContext) -> u32 {
     refuse_private_stack();
     fire::<true>(&ctx);

@@ -8,7 +8,7 @@ use aya_ebpf::bindings::bpf_map_def;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS;
 use aya_ebpf::helpers::generated::bpf_map_lookup_elem;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, RingBuf};
 
 use crate::abi::{LaneControl, SCRATCH_PAYLOAD_BYTES, SITE_PAGE_BITS, STRING_ROOM, SiteSpec};
 
@@ -28,10 +28,9 @@ pub static LANES: Array<LaneControl> = Array::with_max_entries(1, 0);
 #[map]
 static SITE_DROPS: MapOfMaps = MapOfMaps::array();
 
-/// Lost events of each process that lost some; of very many, those that lost some first. A map that forgets the oldest is refused to
-/// programs that sleep.
+/// Lost events of each process that lost some; of very many, those that lost some last.
 #[map]
-pub static PID_DROPS: HashMap<u32, u64> = HashMap::with_max_entries(1, 0);
+pub static PID_DROPS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1, 0);
 
 /// Where sites with strings assemble their event: `SCRATCH_PER_CPU` of them for each CPU.
 #[map]

@@ -16,6 +16,7 @@ pub(crate) enum MapType {
     Hash = 1,
     Array = 2,
     PerCpuArray = 6,
+    LruHash = 9,
     ArrayOfMaps = 12,
     RingBuffer = 27,
 }

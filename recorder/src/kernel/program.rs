@@ -67,7 +67,7 @@ const TRACEPOINTS: [(&CStr, &str); 3] = [
     (c"sched_process_exit", "process_exit"),
 ];
 
-/// Processes whose lost events are counted apart, for each CPU, and at least.
+/// Processes whose lost events are counted apart, for each CPU and at least: the kernel keeps some of the room for each.
 const LOSERS_OF_CPU: u32 = 256;
 const MIN_LOSERS: u32 = 4096;
 
@@ -139,7 +139,7 @@ impl Program {
             (PROCESS_RING_BYTES * cpus.next_power_of_two()).clamp(PROCESS_RING_BYTES, MAX_PROCESS_RING_BYTES);
         let processes = create(&layout(MapType::RingBuffer, 0, 0, process_ring_bytes), cpus)?;
         let process_drops = create(&layout(MapType::Array, 4, 8, 1), cpus)?;
-        let losers = layout(MapType::Hash, 4, 8, (cpus * LOSERS_OF_CPU).max(MIN_LOSERS));
+        let losers = layout(MapType::LruHash, 4, 8, (cpus * LOSERS_OF_CPU).max(MIN_LOSERS));
         let losers = create(&losers, cpus)?;
         let constants = constants::create(&object, cpus)?;
 
@@ -253,7 +253,7 @@ impl Program {
         Ok(u64::from_le_bytes(value))
     }
 
-    /// How many events each process has lost, the most first. Of very many, those that lost some first.
+    /// How many events each process has lost, the most first. Of very many, those that lost some last.
     #[must_use]
     pub(crate) fn losses(&self) -> Vec<(u32, u64)> {
         let count = |pid: u32| {
