@@ -190,7 +190,8 @@ judge() {
   local expected='[03]' lost
   [[ -z $(said "$name") ]] || expected=3
   lost=$(sed -n 's/.* events, \([0-9]*\) lost.*/\1/p' "$work/errors" | head -n1)
-  # What a flood takes from others is counted, and said.
+  # What a flood takes from others is counted, and those that lose events are named.
+  [[ ${lost:-0} == 0 ]] || grep -q 'events in .* (process [0-9]*): lost' "$work/errors" || problem+=" nothing says what lost events;"
   [[ $count == 1000 || $name == flood && ${lost:-0} -gt 0 && $status == 3 ]] || problem+=" honest program: $count of 1000;"
   ((took <= patience * 1000)) || problem+=" Ctrl-C took $took ms;"
   [[ $status =~ ^$expected$ ]] || problem+=" exit code $status;"

@@ -180,11 +180,19 @@ impl Finder {
                 places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
                 sites.push(PlannedSite { plan, site: self.definition(site, &binary) });
             }
+            self.unwaiting(&binary, &places).into_iter().for_each(&mut *skip);
             if !places.is_empty() {
                 prepared.push(Prepared { binary, places, sites });
             }
         }
         Ok(prepared)
+    }
+
+    /// What is said of sites in a file whose arguments are in memory that is not waited for, though this kernel could.
+    fn unwaiting(&self, binary: &Binary, places: &[Place]) -> Option<Skipped> {
+        let (reason, _) = self.program.unwaiting().filter(|(_, is_limit)| !is_limit)?;
+        let count = places.iter().filter(|place| self.program.sites.is_of_memory(place.site)).count() as u64;
+        (count > 0).then(|| Skipped { count, ..in_file(binary, reason) })
     }
 
     /// Attaches to files, and says which sites are not recorded, or not whole.

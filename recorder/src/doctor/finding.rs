@@ -37,6 +37,13 @@ pub(super) fn harmless(way: &str, tried: Result<[Count; HARMLESS.len()]>, taken:
     checks
 }
 
+/// What loading the program that waits for memory says, if it was refused.
+pub(super) fn unwaiting(refused: Option<(String, bool)>) -> Option<Check> {
+    let (found, is_limit) = refused?;
+    let verdict = if is_limit { Verdict::Note } else { Verdict::Limit };
+    Some(Check::new(verdict, "BPF program that waits", found))
+}
+
 /// What watching a child process says: whether its begin, program and end were seen.
 pub(super) fn processes(seen: Result<[bool; 3]>) -> Check {
     let name = "process events";
@@ -139,6 +146,14 @@ mod tests {
     fn of(form: &str, count: Count, kernel: (u32, u32)) -> Check {
         let target = LONG.iter().find(|target| target.name == form).expect("a form");
         long(target, Ok(Ok(count)), kernel)
+    }
+
+    #[test]
+    fn a_refused_program_that_waits_is_a_limit_and_an_old_kernel_a_note() {
+        let verdict =
+            |is_limit| unwaiting(Some(("refused".to_owned(), is_limit))).map(|check| check.verdict);
+        assert_eq!([verdict(false), verdict(true)], [Some(Verdict::Limit), Some(Verdict::Note)]);
+        assert_eq!(unwaiting(None), None);
     }
 
     #[test]

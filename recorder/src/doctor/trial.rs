@@ -46,6 +46,7 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, tell: &mut dyn 
         }
     };
     tell(Check::ok(name, format!("verified and loaded, with {} ring buffers", bench.program.cpus())));
+    finding::unwaiting(bench.program.unwaiting()).into_iter().for_each(&mut *tell);
     tell(finding::processes(bench.processes(child)));
     let multi = match &bench.program.multi {
         Ok(_) => bench.harmless(AttachMode::Multi),

@@ -69,19 +69,29 @@ impl Code {
             Err(source) if matches!(source.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
                 Err(refused("load BPF programs", source))
             }
-            Err(source) => Err(self.verifier_error(attach, source)),
+            Err(source) => Err(self.verifier_error(attach, Waits::Never, source)),
         }
     }
 
     /// Loads it as one that may wait for memory, to be attached in this way.
-    pub(crate) fn load_waiting(&self, attach: AttachType) -> io::Result<OwnedFd> {
-        bpf::load_program(self.kind, attach, Waits::ForMemory, &self.instructions, &mut [])
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the kernel has no such programs, else as [`load`](Self::load).
+    pub(crate) fn load_waiting(&self, attach: AttachType) -> Result<OwnedFd> {
+        let loaded = bpf::load_program(self.kind, attach, Waits::ForMemory, &self.instructions, &mut []);
+        loaded.map_err(|source| {
+            if host::kernel_version() < WAITS_SINCE {
+                Error::Unsupported { doing: "wait for memory in a probe", needs: "Linux 6.0 or newer", source }
+            } else {
+                self.verifier_error(attach, Waits::ForMemory, source)
+            }
+        })
     }
 
     /// Loads again with a log to find out why it failed.
-    fn verifier_error(&self, attach: AttachType, source: io::Error) -> Error {
+    fn verifier_error(&self, attach: AttachType, waits: Waits, source: io::Error) -> Error {
         let mut log = vec![0; 1 << 20];
-        if let Err(again) = bpf::load_program(self.kind, attach, Waits::Never, &self.instructions, &mut log)
+        if let Err(again) = bpf::load_program(self.kind, attach, waits, &self.instructions, &mut log)
             && (again.raw_os_error() == Some(libc::EPERM) || is_too_old())
         {
             return refused("load BPF programs", again);
@@ -101,6 +111,9 @@ impl Code {
 
 /// What a kernel must be.
 const NEEDED: &str = "Linux 5.15 or newer with CONFIG_BPF_SYSCALL";
+
+/// The first kernel with programs at uprobes that wait for memory.
+const WAITS_SINCE: (u32, u32) = (6, 0);
 
 /// Most characters of what the verifier says that go in an error.
 const MAX_REASON_CHARS: usize = 200;

@@ -74,6 +74,9 @@ const MIN_LOSERS: u32 = 4096;
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
 pub(crate) const MAX_ADMITTED: u32 = 32 * 1024;
 
+/// What comes of it when memory is not waited for.
+const UNWAITING: &str = "arguments in memory that a program has not touched yet are unreadable";
+
 /// The loaded program with its maps.
 #[derive(Debug)]
 pub struct Program {
@@ -85,6 +88,8 @@ pub struct Program {
     /// arguments are unreadable.
     pub(crate) multi_of_memory: Option<OwnedFd>,
     pub(crate) single_of_memory: Option<OwnedFd>,
+    /// Why these are missing.
+    pub(crate) unwaiting: Option<Error>,
     pub(crate) rings: Vec<Map>,
     pub(crate) lanes: Map,
     pub(crate) sites: Arc<Sites>,
@@ -114,13 +119,18 @@ impl Program {
     /// [`Error::Request`], [`Error::Permission`], [`Error::Lockdown`], [`Error::Unsupported`] as the machine is; [`Error::Verifier`] and
     /// [`Error::Object`] if this build does not fit the kernel.
     pub fn load(options: &ProgramOptions) -> Result<Self> {
+        let object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
+        Self::of(object, options)
+    }
+
+    /// Loads the program of this object.
+    fn of(mut object: Object, options: &ProgramOptions) -> Result<Self> {
         machine::refuse_untried(std::env::consts::ARCH)?;
         let cpus = possible_cpus()?;
         let options = &ProgramOptions {
             lane_slots: options.lane_slots.next_power_of_two().clamp(MIN_LANE_SLOTS, MAX_LANE_SLOTS),
             ..*options
         };
-        let mut object = Object::parse(&OBJECT.0).map_err(|error| Error::Object(error.to_string()))?;
         let kernel = btf::kernel_layout();
         constants::set(&mut object, options, kernel.as_ref().unwrap_or(&KernelLayout::default()))?;
         let rings = create_rings(cpus, options.ring_bytes)?;
@@ -161,9 +171,10 @@ impl Program {
         let single = site.load(AttachType::None)?;
         let multi = load_multi(&site)?;
         let of_memory = Code::of(&object, "site_of_memory", ProgramType::Kprobe)?;
-        let multi_of_memory =
-            multi.as_ref().ok().and_then(|_| of_memory.load_waiting(AttachType::UprobeMulti).ok());
-        let single_of_memory = of_memory.load_waiting(AttachType::None).ok();
+        let (multi_of_memory, single_of_memory, unwaiting) = match load_waiting(&of_memory, multi.is_ok()) {
+            Ok((multi, single)) => (multi, Some(single), None),
+            Err(error) => (None, None, Some(error)),
+        };
         let watchers = match kernel {
             Ok(_) => Ok(load_watchers(&object)?),
             Err(error) => Err(error),
@@ -173,6 +184,7 @@ impl Program {
             single,
             multi_of_memory,
             single_of_memory,
+            unwaiting,
             rings,
             lanes,
             sites,
@@ -184,6 +196,14 @@ impl Program {
             admitted,
             _others: [outer, scratch, sink, constants],
         })
+    }
+
+    /// Why memory that a process has not touched yet is not waited for, if it is not; and whether that is a limit of this kernel rather
+    /// than a fault.
+    pub(crate) fn unwaiting(&self) -> Option<(String, bool)> {
+        let error = self.unwaiting.as_ref()?;
+        let is_limit = matches!(error, Error::Unsupported { .. });
+        Some((format!("{UNWAITING}: {error}"), is_limit))
     }
 
     /// Adds a site, and says what the program does there; gives its number, for attaching. To be called by one thread at a
@@ -315,6 +335,12 @@ fn load_multi(site: &Code) -> Result<io::Result<OwnedFd>> {
     }
 }
 
+/// Loads the program that waits for memory, for attaching many sites at once too if `is_multi`.
+fn load_waiting(code: &Code, is_multi: bool) -> Result<(Option<OwnedFd>, OwnedFd)> {
+    let multi = is_multi.then(|| code.load_waiting(AttachType::UprobeMulti)).transpose()?;
+    Ok((multi, code.load_waiting(AttachType::None)?))
+}
+
 /// Loads a program that does nothing: the floor of what a firing can cost. For benchmarks.
 ///
 /// # Errors
@@ -387,6 +413,21 @@ fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[ignore = "needs root and eBPF"]
+    fn a_program_that_may_wait_and_is_refused_is_said_and_costs_no_other() {
+        let options = ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false };
+        let mut object = Object::parse(&OBJECT.0).expect("the object parses");
+        assert_eq!(Program::load(&options).expect("loaded").unwaiting(), None);
+        let key = object.programs["site_of_memory"].function_key();
+        // It ends without an end, which no kernel takes.
+        object.functions.get_mut(&key).expect("it is there").instructions.truncate(1);
+        let program = Program::of(object, &options).expect("loaded");
+        let (text, is_limit) = program.unwaiting().expect("said");
+        assert!(text.starts_with(UNWAITING) && text.contains("site_of_memory") && !is_limit, "{text}");
+        assert!(program.multi_of_memory.is_none() && program.single_of_memory.is_none());
+    }
 
     #[test]
     fn the_embedded_object_is_what_the_loader_expects() {

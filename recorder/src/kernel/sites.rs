@@ -91,6 +91,11 @@ impl Sites {
         self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).contains(&site)
     }
 
+    /// Whether there is a site with arguments in memory.
+    pub(crate) fn has_of_memory(&self) -> bool {
+        !self.of_memory.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.count.load(Ordering::Acquire)
     }

@@ -118,6 +118,12 @@ impl<'o> Recording<'o> {
         let (mut sites, mut probes) = (Vec::new(), 0);
         let mut prepared = self.finder.prepare(std::mem::take(&mut self.found), &mut skip)?;
         self.finder.attach(&mut prepared, &mut skip);
+        if self.program.sites.has_of_memory()
+            && let Some((text, true)) = self.program.unwaiting()
+        {
+            // Each of them shows in the trace.
+            notify(Notice::Problem(&text));
+        }
         for mut prepared in prepared {
             probes += prepared.probes();
             sites.append(&mut prepared.sites);

@@ -1,4 +1,4 @@
-//! What the kernel lost of events and processes, as facts of a trace: who lost events is named.
+//! What the kernel lost of events and processes, as facts of a trace: the processes that lost events are named.
 
 use tracer_format::{Definitions, Skipped, SkippedKind};
 
