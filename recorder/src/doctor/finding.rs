@@ -150,8 +150,7 @@ mod tests {
 
     #[test]
     fn a_refused_program_that_waits_is_a_limit_and_an_old_kernel_a_note() {
-        let verdict =
-            |is_limit| unwaiting(Some(("refused".to_owned(), is_limit))).map(|check| check.verdict);
+        let verdict = |is_limit| unwaiting(Some(("refused".to_owned(), is_limit))).map(|check| check.verdict);
         assert_eq!([verdict(false), verdict(true)], [Some(Verdict::Limit), Some(Verdict::Note)]);
         assert_eq!(unwaiting(None), None);
     }

@@ -179,9 +179,11 @@ impl Discovery {
         self.lookers.is_waiting()
     }
 
-    /// Gives up on what has not answered yet.
+    /// Gives up on what has not answered yet; tells how many problems were not named.
     pub(crate) fn close(&mut self) -> Vec<Skipped> {
-        self.lookers.close()
+        let mut skipped = self.lookers.close();
+        skipped.extend(self.told.close());
+        skipped
     }
 
     /// Looks at these processes, whatever the filter's pids are.

@@ -81,7 +81,11 @@ impl Code {
         let loaded = bpf::load_program(self.kind, attach, Waits::ForMemory, &self.instructions, &mut []);
         loaded.map_err(|source| {
             if host::kernel_version() < WAITS_SINCE {
-                Error::Unsupported { doing: "wait for memory in a probe", needs: "Linux 6.0 or newer", source }
+                Error::Unsupported {
+                    doing: "wait for memory in a probe",
+                    needs: "Linux 6.0 or newer",
+                    source,
+                }
             } else {
                 self.verifier_error(attach, Waits::ForMemory, source)
             }

@@ -6,11 +6,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use tracer_format::log::{escape, skipped_text};
+use tracer_format::log::skipped_text;
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::binary::{Binary, Contents};
-use crate::find::discover::said::Saying;
+use crate::find::discover::said::{Saying, listed};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::Standing;
@@ -162,9 +162,10 @@ impl<'a> Pass<'a> {
         if self.discovery.doubtful.get(&doubt) == Some(&start) {
             let path = self.discovery.known.path(file).to_owned();
             // One process is enough to know.
-            if self.discovery.told.insert(format!("{file:?} {problem}")) {
+            if self.is_news(pid, format!("{file:?} {problem}")) {
                 let reason = problem.to_string();
-                self.skip(Skipped { kind: SkippedKind::Sites, pid, path, reason, ..Skipped::default() });
+                let kind = SkippedKind::Sites;
+                self.scan.skipped.push(Skipped { kind, pid, path, reason, ..Skipped::default() });
             }
         } else if self.discovery.doubtful.len() < MAX_DOUBTFUL {
             self.discovery.doubtful.insert(doubt, start);
@@ -335,7 +336,7 @@ impl<'a> Pass<'a> {
             }
             // There may be hundreds of them, and one is enough to know.
             Err(Unread { reason, is_of_class: true }) => {
-                if self.discovery.told.insert(reason.clone()) {
+                if self.is_news(self.pid, reason.clone()) {
                     self.skip_file(path, format!("{reason} (further ones are skipped without a word)"));
                 }
             }
@@ -356,14 +357,21 @@ impl<'a> Pass<'a> {
 
     /// Notes what was not noted before.
     fn skip(&mut self, skipped: Skipped) {
-        let pid = self.pid;
-        match self.discovery.told.judge(skipped_text(&skipped), || process::owner(pid).user) {
-            Saying::Tell => self.scan.skipped.push(skipped),
+        if self.is_news(self.pid, skipped_text(&skipped)) {
+            self.scan.skipped.push(skipped);
+        }
+    }
+
+    /// Whether a problem of process `pid` is to be told: it was not before, and there are not too many.
+    fn is_news(&mut self, pid: u32, text: String) -> bool {
+        match self.discovery.told.judge(text, || process::owner(pid).user) {
+            Saying::Tell => return true,
             Saying::Known => {}
             Saying::Cut(reason) => {
                 self.scan.skipped.push(Skipped { kind: SkippedKind::Files, reason, ..Skipped::default() });
             }
         }
+        false
     }
 
     pub(super) fn finish(mut self) -> Scan {
@@ -374,39 +382,12 @@ impl<'a> Pass<'a> {
             self.skip_file(Path::new(&path), reason.to_owned());
         }
         self.discovery.lookers.take_skipped().into_iter().for_each(|skipped| self.skip(skipped));
-        let told = &mut self.discovery.told;
-        self.forbidden.retain(|(pid, name)| told.insert(format!("forbidden {pid} {name}")));
-        if let Some(processes) = listed(&self.forbidden) {
+        let mut forbidden = std::mem::take(&mut self.forbidden);
+        forbidden.retain(|(pid, name)| self.is_news(*pid, format!("forbidden {pid} {name}")));
+        if let Some(processes) = listed(&forbidden) {
             let note = format!("{processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)");
             self.scan.notes.push(note);
         }
         self.scan
-    }
-}
-
-/// Processes in words, the first few by id and name; `None` if there are none.
-fn listed(processes: &[(u32, String)]) -> Option<String> {
-    const MAX_LISTED: usize = 8;
-    let shown = processes.iter().take(MAX_LISTED).map(|(pid, name)| format!("{pid} ({})", escape(name)));
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    match processes.len() {
-        0 => None,
-        1 => Some(format!("process {shown}")),
-        count if count <= MAX_LISTED => Some(format!("processes {shown}")),
-        count => Some(format!("processes {shown} and {} more", count - MAX_LISTED)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processes_are_named_unless_there_are_many() {
-        let some = |count: u32| (1..=count).map(|pid| (pid, format!("p{pid}\x1b"))).collect::<Vec<_>>();
-        assert_eq!(listed(&some(0)), None);
-        assert_eq!(listed(&some(1)).unwrap(), "process 1 (p1\\x1b)");
-        assert_eq!(listed(&some(2)).unwrap(), "processes 1 (p1\\x1b), 2 (p2\\x1b)");
-        assert!(listed(&some(10)).unwrap().ends_with(", 8 (p8\\x1b) and 2 more"));
     }
 }

@@ -1,18 +1,27 @@
 //! What was said already: nothing is told twice, and the problems of one user do not take the room of another's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use tracer_format::log::escape;
+use tracer_format::{Skipped, SkippedKind};
 
 /// Problems that are named, of the processes of one user other than root.
 const MAX_OF_USER: usize = 1000;
 /// Problems that are named, in all.
 const MAX: usize = 10_000;
+/// Problems that are counted beyond that.
+const MAX_COUNTED: usize = 100_000;
 
 /// What was said already.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     texts: HashSet<String>,
     of_user: HashMap<u32, usize>,
-    is_full: bool,
+    /// What was not named, by user, each counted once by its hash.
+    unnamed: BTreeMap<u32, HashSet<u64>>,
+    counted: usize,
+    hasher: RandomState,
 }
 
 /// What is to be done with a problem.
@@ -20,18 +29,13 @@ pub(super) struct Said {
 pub(super) enum Saying {
     /// It is told.
     Tell,
-    /// Nothing.
+    /// Nothing: it was told, or is counted.
     Known,
-    /// This is told instead, once: there are too many to name them all.
+    /// This is told instead, once for each user: there are too many to name them all.
     Cut(String),
 }
 
 impl Said {
-    /// Whether a text was not said before. It was from now on.
-    pub(super) fn insert(&mut self, text: String) -> bool {
-        self.texts.len() < MAX && self.texts.insert(text)
-    }
-
     /// What is to be done with a problem of the processes of a user.
     pub(super) fn judge(&mut self, text: String, user: impl FnOnce() -> u32) -> Saying {
         if self.texts.contains(&text) {
@@ -39,19 +43,52 @@ impl Said {
         }
         let user = user();
         let count = self.of_user.entry(user).or_default();
-        *count += 1;
-        if user != 0 && *count > MAX_OF_USER {
-            let cut =
-                format!("more than {MAX_OF_USER} problems of processes of user {user}: others are not named");
-            return if *count == MAX_OF_USER + 1 { Saying::Cut(cut) } else { Saying::Known };
-        }
-        if self.insert(text) {
+        if self.texts.len() < MAX && (user == 0 || *count < MAX_OF_USER) {
+            *count += 1;
+            self.texts.insert(text);
             return Saying::Tell;
         }
-        if std::mem::replace(&mut self.is_full, true) {
+        if self.counted >= MAX_COUNTED {
             return Saying::Known;
         }
-        Saying::Cut(format!("more than {MAX} problems: others are not named"))
+        let is_first = !self.unnamed.contains_key(&user);
+        let is_new = self.unnamed.entry(user).or_default().insert(self.hasher.hash_one(&text));
+        self.counted += usize::from(is_new);
+        if !is_first {
+            return Saying::Known;
+        }
+        Saying::Cut(format!(
+            "too many problems of processes of user {user}: further ones are counted, and told at the end"
+        ))
+    }
+
+    /// How many problems were not named.
+    pub(super) fn close(&mut self) -> Vec<Skipped> {
+        let is_all = self.counted < MAX_COUNTED;
+        let at_least = if is_all { "" } else { ", at least" };
+        let unnamed = std::mem::take(&mut self.unnamed).into_iter();
+        let fact = |(user, problems): (u32, HashSet<u64>)| Skipped {
+            kind: SkippedKind::Files,
+            count: problems.len() as u64,
+            reason: format!(
+                "of processes of user {user}, with problems that are not named{at_least}: there are too many"
+            ),
+            ..Skipped::default()
+        };
+        unnamed.map(fact).collect()
+    }
+}
+
+/// Processes in words, the first few by id and name; `None` if there are none.
+pub(super) fn listed(processes: &[(u32, String)]) -> Option<String> {
+    const MAX_LISTED: usize = 8;
+    let shown = processes.iter().take(MAX_LISTED).map(|(pid, name)| format!("{pid} ({})", escape(name)));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match processes.len() {
+        0 => None,
+        1 => Some(format!("process {shown}")),
+        count if count <= MAX_LISTED => Some(format!("processes {shown}")),
+        count => Some(format!("processes {shown} and {} more", count - MAX_LISTED)),
     }
 }
 
@@ -75,8 +112,31 @@ mod tests {
         assert_eq!(told.judge("x".into(), || 7), Saying::Tell);
         assert_eq!(told.judge("x".into(), || 8), Saying::Known);
         assert_eq!(tell(&mut told, 1000, MAX_OF_USER), (MAX_OF_USER, 0));
-        assert_eq!(tell(&mut told, 1001, 2 * MAX_OF_USER), (MAX_OF_USER, 1));
+        assert_eq!(told.close(), []);
+        for _ in 0..2 {
+            tell(&mut told, 1001, 2 * MAX_OF_USER);
+        }
         assert_eq!(tell(&mut told, 0, MAX), (MAX - 2 * MAX_OF_USER - 1, 1), "said once that there are more");
-        assert!(matches!(told.judge("y".into(), || 9), Saying::Known));
+        assert!(matches!(told.judge("y".into(), || 9), Saying::Cut(_)));
+        let counts: Vec<u64> = told.close().iter().map(|fact| fact.count).collect();
+        assert_eq!(counts, [2 * MAX_OF_USER as u64 + 1, 1, MAX_OF_USER as u64], "of users 0, 9 and 1001");
+    }
+
+    #[test]
+    fn what_is_counted_has_a_limit_that_is_said() {
+        let mut told = Said::default();
+        tell(&mut told, 5, MAX_OF_USER + MAX_COUNTED + 1);
+        let facts = told.close();
+        assert_eq!((facts.len(), facts[0].count), (1, MAX_COUNTED as u64));
+        assert!(facts[0].reason.contains("at least"));
+    }
+
+    #[test]
+    fn processes_are_named_unless_there_are_many() {
+        let some = |count: u32| (1..=count).map(|pid| (pid, format!("p{pid}\x1b"))).collect::<Vec<_>>();
+        assert_eq!(listed(&some(0)), None);
+        assert_eq!(listed(&some(1)).unwrap(), "process 1 (p1\\x1b)");
+        assert_eq!(listed(&some(2)).unwrap(), "processes 1 (p1\\x1b), 2 (p2\\x1b)");
+        assert!(listed(&some(10)).unwrap().ends_with(", 8 (p8\\x1b) and 2 more"));
     }
 }
