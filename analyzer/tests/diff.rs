@@ -15,7 +15,7 @@ use tracer_analyzer::analysis::compare::{
 };
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::report::{markdown, text};
-use tracer_analyzer::screen::diff::{json, report};
+use tracer_analyzer::screen::diff::{report, write_json};
 use tracer_analyzer::select::Selection;
 use tracer_analyzer::stage::{Stage, choose};
 use tracer_format::Trace;
@@ -68,6 +68,12 @@ fn around(middle_ns: u64, count: u64) -> impl Iterator<Item = u64> {
 fn judgment() -> Judgment {
     let by = Some(vec![Percentile::P50]);
     Judgment { min_change_percent: 10.0, min_difference_ns: 1000, min_spans: 30, by }
+}
+
+fn json(comparison: &Comparison) -> String {
+    let mut text = Vec::new();
+    write_json(comparison, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 fn of_logs(base: &str, new: &str, judgment: &Judgment) -> Comparison {

@@ -42,13 +42,17 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     let (base, base_done) = side(args, &base, &[], &mut keys)?;
     let (new, new_done) = side(args, &new, &conditions, &mut keys)?;
     let comparison = compare(base, new, &judgment(args));
-    let report = match args.format {
-        ReportFormat::Text => report::text(&screen::diff::report(&comparison)),
-        ReportFormat::Json => screen::diff::json(&comparison),
-        ReportFormat::Markdown => report::markdown(&screen::diff::report(&comparison)),
-    };
     budget::write(&args.budget, junit, &screen::junit::of_comparison(&comparison))?;
-    io::stdout().write_all(report.as_bytes())?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match args.format {
+        ReportFormat::Text => out.write_all(report::text(&screen::diff::report(&comparison)).as_bytes())?,
+        ReportFormat::Json => screen::diff::write_json(&comparison, &mut out)?,
+        ReportFormat::Markdown => {
+            out.write_all(report::markdown(&screen::diff::report(&comparison)).as_bytes())?;
+        }
+    }
+    out.flush()?;
+    drop(out);
     let kept = budget::done(comparison.new.budget.iter().flat_map(|(_, answers)| answers));
     let slower = comparison.with(Verdict::Slower);
     if !slower.is_empty() {

@@ -1,5 +1,7 @@
 //! A comparison as a report and as JSON (`format-spec/diff.schema.json`).
 
+use std::io;
+
 use serde_json::{Value, json as value};
 use tracer_format::log::escape;
 
@@ -109,7 +111,7 @@ fn figures_table(comparison: &Comparison) -> Table {
         let sides =
             [(escape(&item.name).into_owned(), "base", &item.base), (String::new(), "new", &item.new)];
         for (name, side, pooled) in sides {
-            table.rows.push(side_cells(name, side, pooled.as_ref()));
+            table.rows.push(side_cells(name, side, pooled.as_deref()));
         }
         let mut cells = vec![String::new(), "change".to_owned(), String::new()];
         let changes = changes(item);
@@ -155,7 +157,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
     for item in &comparison.stages {
         let name = escape(&item.name);
-        let count = |pooled: &Option<Pooled>| pooled.as_ref().map_or(0, |pooled| pooled.not_complete);
+        let count = |pooled: &Option<Box<Pooled>>| pooled.as_ref().map_or(0, |pooled| pooled.not_complete);
         let (base, new) = (count(&item.base), count(&item.new));
         if base != new {
             notes.push(format!("{name}: {} not complete, {base} in the base", counted(new, "span")));
@@ -174,7 +176,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.hand_offs.iter().any(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster)) {
         notes.push("Waits between stages (->) are shown where they changed; stages alone decide".to_owned());
     }
-    let marked = |pooled: &Option<Pooled>| pooled.as_ref().is_some_and(|it| it.near_loss > 0);
+    let marked = |pooled: &Option<Box<Pooled>>| pooled.as_ref().is_some_and(|it| it.near_loss > 0);
     if comparison.stages.iter().any(|stage| marked(&stage.base) || marked(&stage.new)) {
         notes.push(
             "Events were lost during some spans of those marked *, which may touch the figures".to_owned(),
@@ -208,9 +210,11 @@ fn precision(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
-/// Renders `comparison` as JSON, with a line end.
-#[must_use]
-pub fn json(comparison: &Comparison) -> String {
+/// Writes `comparison` as JSON, with a line end.
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_json(comparison: &Comparison, out: &mut impl io::Write) -> io::Result<()> {
     let mut document = value!({
         "version": VERSION,
         "threshold_percent": comparison.judgment.min_change_percent,
@@ -232,7 +236,7 @@ pub fn json(comparison: &Comparison) -> String {
     LongDocument::of(document)
         .with_list("stages", || comparison.stages.iter().map(item))
         .with_list("hand_offs", || comparison.hand_offs.iter().map(item))
-        .text()
+        .write(out)
 }
 
 fn names(by: &[Percentile]) -> Vec<&'static str> {
@@ -251,7 +255,7 @@ fn side(side: &RunSet) -> Value {
 }
 
 fn item(item: &Item) -> Value {
-    let side = |pooled: &Option<Pooled>| {
+    let side = |pooled: &Option<Box<Pooled>>| {
         pooled.as_ref().map(|pooled| {
             value!({
                 "complete": pooled.latency.count(),

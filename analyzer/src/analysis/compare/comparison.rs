@@ -25,9 +25,9 @@ pub struct Item {
     /// Its name, by which it is found.
     pub name: String,
     /// In the base, if it is there.
-    pub base: Option<Pooled>,
+    pub base: Option<Box<Pooled>>,
     /// On the new side, if it is there.
-    pub new: Option<Pooled>,
+    pub new: Option<Box<Pooled>>,
     /// What became of it.
     pub verdict: Verdict,
     /// The percentiles that say so, if it is slower or faster.
@@ -104,16 +104,16 @@ pub fn compare(mut base: RunSet, mut new: RunSet, judgment: &Judgment) -> Compar
 
 fn items(
     kind: ItemKind,
-    base: Vec<(String, Pooled)>,
-    new: Vec<(String, Pooled)>,
+    base: Vec<(String, Box<Pooled>)>,
+    new: Vec<(String, Box<Pooled>)>,
     judgment: &Judgment,
 ) -> Vec<Item> {
     let both = on_both(base, new);
     let comparisons = both.len() * judgment.judged().len();
-    let item = |(name, mut base, mut new): (String, Option<Pooled>, Option<Pooled>)| {
+    let item = |(name, mut base, mut new): OnBoth| {
         let none = Pooled::default();
         let judged =
-            judge(base.as_ref().unwrap_or(&none), new.as_ref().unwrap_or(&none), judgment, comparisons);
+            judge(base.as_deref().unwrap_or(&none), new.as_deref().unwrap_or(&none), judgment, comparisons);
         // It is judged: the latencies of each run are not asked for any more.
         base.iter_mut().chain(&mut new).for_each(|pooled| pooled.runs = Vec::new());
         let Judged { verdict, by, shift, tails, more_runs } = judged;
@@ -122,17 +122,17 @@ fn items(
     both.into_iter().map(item).collect()
 }
 
+/// A name, and what has it in the base and on the new side.
+type OnBoth = (String, Option<Box<Pooled>>, Option<Box<Pooled>>);
+
 /// What has a span on either side: those of the base in its order, then the others.
-fn on_both(
-    base: Vec<(String, Pooled)>,
-    new: Vec<(String, Pooled)>,
-) -> Vec<(String, Option<Pooled>, Option<Pooled>)> {
-    let has_spans = |(_, pooled): &(String, Pooled)| pooled.latency.count() > 0;
+fn on_both(base: Vec<(String, Box<Pooled>)>, new: Vec<(String, Box<Pooled>)>) -> Vec<OnBoth> {
+    let has_spans = |(_, pooled): &(String, Box<Pooled>)| pooled.latency.count() > 0;
     let (base, idle): (Vec<_>, Vec<_>) = base.into_iter().partition(has_spans);
-    let mut idle: HashMap<String, Pooled> = idle.into_iter().collect();
+    let mut idle: HashMap<String, Box<Pooled>> = idle.into_iter().collect();
     let places: HashMap<String, usize> =
         new.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
-    let mut new: Vec<Option<(String, Pooled)>> = new.into_iter().map(Some).collect();
+    let mut new: Vec<Option<(String, Box<Pooled>)>> = new.into_iter().map(Some).collect();
     let mut both = Vec::new();
     for (name, base) in base {
         let of_new = places.get(&name).and_then(|&at| new[at].take()).map(|(_, pooled)| pooled);

@@ -103,7 +103,8 @@ impl Pooled {
 /// Stages or hand-offs by their names, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct NamedItems {
-    all: Vec<(String, Pooled)>,
+    /// In boxes: there may be many, and they are moved about.
+    all: Vec<(String, Box<Pooled>)>,
     places: HashMap<String, usize>,
 }
 
@@ -112,13 +113,13 @@ impl NamedItems {
         let next = self.all.len();
         let at = *self.places.entry(name.clone()).or_insert(next);
         if at == next {
-            self.all.push((name, Pooled::default()));
+            self.all.push((name, Box::default()));
         }
         &mut self.all[at].1
     }
 
     /// All of them; there are none any more.
-    pub(crate) fn take(&mut self) -> Vec<(String, Pooled)> {
+    pub(crate) fn take(&mut self) -> Vec<(String, Box<Pooled>)> {
         std::mem::take(self).all
     }
 }

@@ -1,5 +1,7 @@
 //! A JSON document whose long lists are written item by item: as values, they would take many times the room of their text.
 
+use std::io;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
@@ -34,6 +36,12 @@ impl<'d> LongDocument<'d> {
         let mut text = serde_json::to_string_pretty(self).expect("the document has string keys only");
         text.push('\n');
         text
+    }
+
+    /// Writes the same.
+    pub(in crate::screen) fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        out.write_all(b"\n")
     }
 }
 
