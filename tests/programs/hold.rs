@@ -204,14 +204,19 @@ fn a_recorder_that_is_stopped_delays_no_program_for_longer_than_the_bound() {
     let _alone = live();
     let folder = with_ticks("stopped");
     let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "held:*", "--wait"]);
-    folder.copy_program(folder.path("ticks"), "unseen");
-    let longest =
-        longest_while_stopped(&folder, &recording, &["./unseen".into(), "true".into(), "./ticks".into()]);
+    let mut programs = vec!["true".to_owned(), "./ticks".to_owned()];
+    for n in 0..20 {
+        folder.copy_program(folder.path("ticks"), format!("unseen{n}"));
+        programs.push(format!("./unseen{n}"));
+    }
+    let longest = longest_while_stopped(&folder, &recording, &programs);
     println!("longest: {longest:?}");
     assert!(longest < Duration::from_secs(5), "{longest:?}");
     let output = recording.stop();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");
+    // Counted, not named one by one.
+    assert!(!said.contains("not held until its probes"), "{said}");
     assert_eq!(said.matches("started while the recorder was stopped or busy").count(), 1, "{said}");
 }
 

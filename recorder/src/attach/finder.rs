@@ -1,6 +1,7 @@
 //! From files with probes to attached sites: once before the recording begins, and again for what is started meanwhile.
 
 mod begin;
+mod unheld;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -13,6 +14,7 @@ use tracer_format::{Site, Skipped};
 
 use crate::arch::nop;
 use crate::attach::agenda::Agenda;
+use crate::attach::finder::unheld::UnheldPrograms;
 use crate::attach::hold::{Holder, Told};
 use crate::attach::links::{AttachOutcome, Links};
 use crate::attach::lookout::Sighting;
@@ -27,8 +29,7 @@ use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::find::facts::FileId;
-use crate::host;
-use crate::host::process;
+use crate::host::{self, monotonic_ns, process};
 use crate::kernel::link::{AttachMode, Place};
 use crate::kernel::mapped::{Mapped, MappedFile};
 use crate::kernel::program::Program;
@@ -59,6 +60,7 @@ pub(crate) struct Finder {
     shares: Shares,
     /// Holds programs until they are looked at, if the kernel allows it.
     holder: Option<Arc<Holder>>,
+    unheld: UnheldPrograms,
     /// When a process that maps the same files was last looked at, by their identity.
     looked: HashMap<u64, Instant>,
     /// Whether it is told of what processes map.
@@ -104,6 +106,7 @@ impl Finder {
             spared: Spared::default(),
             shares: Shares::default(),
             holder: None,
+            unheld: UnheldPrograms::default(),
             looked: HashMap::new(),
             is_told: false,
             written,
@@ -247,6 +250,7 @@ impl Finder {
                 Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
                 Popped::Closed if !is_late && agenda.is_look_due(now) => {}
                 Popped::Closed => {
+                    self.unheld.take_all().into_iter().for_each(&mut *skip);
                     self.discovery.close().into_iter().for_each(skip);
                     return Ok(());
                 }
@@ -271,7 +275,12 @@ impl Finder {
             }
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
             Tip::Told(Told::Released(count)) => {
+                self.unheld.counted(monotonic_ns());
                 skip(missing::released(count));
+                self.widen(announce, skip)?;
+            }
+            Tip::Told(Told::Unseen) => {
+                skip(missing::released(1));
                 self.widen(announce, skip)?;
             }
             Tip::Told(Told::Skipped(skipped)) => skip(skipped),
@@ -284,6 +293,9 @@ impl Finder {
                     }
                     let Some(scan) = self.look_at_mapped(&file) else { continue };
                     seen.insert(file.pid);
+                    if !scan.found.is_empty() {
+                        self.unheld.seen(file.pid, monotonic_ns());
+                    }
                     self.attach_later(scan, announce, skip)?;
                     agenda.look(file.pid, SETTLING);
                 }
@@ -342,6 +354,7 @@ impl Finder {
             agenda.scan(SETTLED);
         }
         let now = Instant::now();
+        self.unheld.take_due(now).into_iter().for_each(&mut *skip);
         // One, then what is told: a process may make many.
         if let Some(pid) = agenda.take_look(now) {
             let scan = self.discovery.scan_process(pid);

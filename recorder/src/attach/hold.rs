@@ -103,6 +103,8 @@ pub(crate) enum Told {
     Held(Box<Held>),
     /// So many processes were not held for as long as it took.
     Released(u64),
+    /// One process could not be looked at while it waited.
+    Unseen,
     /// Files or memory did not answer.
     Skipped(Skipped),
 }
@@ -191,7 +193,7 @@ impl Holder {
                         Some(Ok(held)) => Told::Held(Box::new(held)),
                         Some(Err(Unheld::Familiar)) => continue,
                         // No descriptor was left for its file, or its memory does not answer.
-                        Some(Err(Unheld::Unseen)) | None => Told::Released(1),
+                        Some(Err(Unheld::Unseen)) | None => Told::Unseen,
                     }
                 }
                 Ok(Some((Message::Released { count }, _))) => Told::Released(count),

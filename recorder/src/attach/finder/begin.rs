@@ -67,10 +67,11 @@ impl Finder {
         let is_looked_at = self.is_wanted(pid) || is_over;
         let look =
             if is_looked_at { self.look_at_program(started, agenda, announce, skip)? } else { Look::Known };
-        let is_missed = look == Look::New || is_over && (look == Look::Gone || started.is_nameless());
+        let is_new = self.unheld.was_seen(pid, started.time_ns) || look == Look::New;
+        let is_missed = is_new || is_over && (look == Look::Gone || started.is_nameless());
         if !is_held && is_missed {
             let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
-            skip(missing::unheld(pid, &path));
+            agenda.look(pid, self.unheld.add(started.time_ns, missing::unheld(pid, &path)));
         }
         Ok(())
     }

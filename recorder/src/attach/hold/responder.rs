@@ -75,6 +75,7 @@ pub(super) fn start(fanotify: Fanotify, admitted: Option<&Map>) -> io::Result<(P
                     has_begun: false,
                     is_stalled: false,
                     released: 0,
+                    last_released: 0,
                 }
                 .respond()
             }));
@@ -149,6 +150,8 @@ struct Responder<'a> {
     is_stalled: bool,
     /// Processes that were released since the recorder was told so.
     released: u64,
+    /// The last of them.
+    last_released: i32,
 }
 
 /// A process that waits to run a program.
@@ -269,7 +272,9 @@ impl Responder<'_> {
 
     /// Lets a process run its program before the recorder has seen it.
     fn release(&mut self, event: &FanotifyEvent) -> io::Result<()> {
-        self.released += 1;
+        // It asks for its program, then for what loads that.
+        self.released += u64::from(self.released == 0 || self.last_released != event.pid());
+        self.last_released = event.pid();
         self.run(event)
     }
 
