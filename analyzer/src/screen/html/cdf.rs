@@ -12,9 +12,11 @@ const BUCKETS: usize = 60;
 /// A plot for each stage that both sides have.
 pub(super) fn cdfs(comparison: &Comparison, limits: Limits) -> String {
     let limits_here = Limits { rows: limits.plots, ..limits };
-    let plots: Vec<String> = comparison.stages.iter().filter_map(|item| cdf(item, limits)).collect();
-    let shown: String = plots.iter().take(limits.plots).map(String::as_str).collect();
-    format!(r#"<div class="plots">{shown}</div>"#) + &left_out(plots.len(), limits_here)
+    let mut plots = comparison.stages.iter().filter_map(|item| cdf(item, limits));
+    let shown: Vec<String> = plots.by_ref().take(limits.plots).collect();
+    // Those that are left out are counted, not kept.
+    let count = shown.len() + plots.count();
+    format!(r#"<div class="plots">{}</div>"#, shown.concat()) + &left_out(count, limits_here)
 }
 
 fn cdf(item: &Item, limits: Limits) -> Option<String> {
