@@ -1,6 +1,7 @@
 //! A thread that is kept inside its probe: the memory of an argument is brought in by something that does not answer. The recording ends
 //! all the same, its trace is complete before that, and tells of the firing that is missing.
 
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
 use crate::target::{Target, guarded, of_process, until};
@@ -138,4 +139,42 @@ fn doctor_ends_while_a_thread_is_stuck_in_a_probe() {
     assert!(text.contains("limit    trials"), "{text}");
     assert_eq!(stuck.ask("go on"), "done");
     drop(recording);
+}
+
+/// The probe, in a library.
+const LIBRARY: &str = r#"
+#include <sys/sdt.h>
+void fire_text(char *text) { STAP_PROBE1(stuck, text, text); }
+"#;
+
+/// A file that is written to while a thread is kept inside of one of its probes: detaching from it takes until the thread goes on.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn detaching_that_comes_to_no_end_is_said_at_once_and_keeps_no_other() {
+    let _alone = live();
+    let folder = Folder::new("undetached");
+    let library = compile_c(&folder, "libfire.so", LIBRARY, &["-O1", "-shared", "-fPIC"]);
+    let main = STUCK.replace("STAP_PROBE1(stuck, text, text);", "fire_text(text);");
+    let main = format!("void fire_text(char *text);\n{main}");
+    let flags = ["-O1", "-pthread", "-Wl,--no-as-needed,-rpath,$ORIGIN", library.to_str().expect("UTF-8")];
+    let program = compile_c(&folder, "stuck", &main, &flags);
+    let mut stuck = Target::start(&mut Command::new(program));
+    assert_eq!(stuck.answer(), "runs");
+    let args = ["-o", "run.trace", "-e", "stuck:text(str)", "-e", "target:hit", "--wait"];
+    let mut both = Both { recording: Recording::start(&folder, &args), stuck };
+    let stuck = &mut both.stuck;
+    stuck.tell("fire");
+    until("a thread waits in its probe", || sleeps_in(stuck.pid(), "bpf_copy_from_user"));
+    // What is mapped stays as it is.
+    let mut file = std::fs::File::options().append(true).open(&library).expect("opened");
+    file.write_all(b"more").expect("written");
+    let said = || String::from_utf8_lossy(&folder.tracer(&["info", "run.trace"]).stdout).into_owned();
+    until("it is said", || said().contains("libfire.so: detaching did not come to an end"));
+    let mut target = Target::start(&mut Command::new(guarded(&folder, "target")));
+    target.answer();
+    until("another program is attached to", || target.fire(1).0 == 1);
+    assert_eq!(stuck.ask("go on"), "done");
+    let summary = both.recording.stop();
+    assert_eq!(summary.status.code(), Some(3), "{}", stderr(&summary));
+    assert!(stderr(&summary).contains("tracer-detacher"), "{}", stderr(&summary));
 }

@@ -18,46 +18,56 @@ const GOES_ON: &[u8] = b"more";
 
 /// Helpers that close links.
 #[derive(Debug, Default)]
-pub(super) struct Detaching(Vec<Helper>);
+pub(super) struct Detaching {
+    closing: Vec<Helper>,
+    /// Those that were waited for in vain: nothing waits for them again before the end.
+    late: Vec<Helper>,
+}
 
 impl Detaching {
     /// Begins to close links.
     pub(super) fn begin(&mut self, links: Vec<Link>) {
-        self.0.retain_mut(|helper| !(helper.has_message() && is_over(helper, &Instant::now)));
+        for helpers in [&mut self.closing, &mut self.late] {
+            helpers.retain_mut(|helper| !(helper.has_message() && is_over(helper, &Instant::now)));
+        }
         if links.is_empty() {
             return;
         }
         // Without a helper they were closed here.
-        self.0.extend(close_apart(links));
+        self.closing.extend(close_apart(links));
     }
 
     /// Waits until all are closed, or none was for `limit`: then gives the first process that still closes some, which goes on until the
     /// kernel lets it.
     pub(super) fn wait(&mut self, limit: Duration) -> Option<u32> {
-        self.wait_for(|| Instant::now() + limit)
+        retain_late(&mut self.closing, || Instant::now() + limit);
+        let process = self.closing.first().map(Helper::pid);
+        self.late.append(&mut self.closing);
+        process
     }
 
-    /// The same, but waits no longer than until then.
+    /// The same at the end, but waits no longer than until then, for all.
     pub(super) fn wait_until(&mut self, latest: Instant) -> Option<u32> {
-        self.wait_for(|| latest)
+        self.closing.append(&mut self.late);
+        retain_late(&mut self.closing, || latest);
+        self.closing.first().map(Helper::pid)
     }
+}
 
-    /// Waits until all are closed, for the next one until `latest`.
-    fn wait_for(&mut self, latest: impl Fn() -> Instant) -> Option<u32> {
-        // What keeps one may keep the others.
-        let mut is_late = false;
-        self.0.retain_mut(|helper| {
-            let is_over = if is_late { is_over(helper, &Instant::now) } else { is_over(helper, &latest) };
-            is_late |= !is_over;
-            !is_over
-        });
-        self.0.first().map(Helper::pid)
-    }
+/// Waits until these have closed their links, for the next one until `latest`; leaves those that have not.
+fn retain_late(helpers: &mut Vec<Helper>, latest: impl Fn() -> Instant) {
+    // What keeps one may keep the others.
+    let mut is_late = false;
+    helpers.retain_mut(|helper| {
+        let is_over = if is_late { is_over(helper, &Instant::now) } else { is_over(helper, &latest) };
+        is_late |= !is_over;
+        !is_over
+    });
 }
 
 impl Drop for Detaching {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(Helper::leave);
+        self.closing.drain(..).chain(self.late.drain(..)).for_each(Helper::leave);
     }
 }
 

@@ -205,6 +205,9 @@ impl Finder {
             binaries.push(((binary.dev, binary.ino), binary.file.as_fd(), &places[..]));
         }
         self.links.attach(&binaries, &mut |index, attached| outcomes.push((index, attached)));
+        if let Some(detacher) = self.links.take_stuck() {
+            skip(missing::undetached("", detacher));
+        }
         for (index, attached) in outcomes {
             let prepared = &mut prepared[index];
             let skipped = match attached {
@@ -328,6 +331,9 @@ impl Finder {
     fn detach_old(&mut self, file: FileId, is_looked_for: bool, skip: &mut dyn FnMut(Skipped)) {
         if !self.links.remove(&file) {
             return;
+        }
+        if let Some(detacher) = self.links.take_stuck() {
+            skip(missing::undetached(self.discovery.path(file), detacher));
         }
         let mut wanted = if is_looked_for { process::pids().unwrap_or_default() } else { Vec::new() };
         wanted.retain(|pid| self.is_wanted(*pid));

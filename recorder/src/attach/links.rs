@@ -47,6 +47,8 @@ pub(crate) struct Links {
     /// Files that were attached to after the last [`release`](Self::release).
     kept: usize,
     closing: Detaching,
+    /// A process that detaches and was waited for in vain.
+    stuck: Option<u32>,
     /// Tells when a file is written to.
     written: Option<Arc<Written>>,
 }
@@ -85,6 +87,7 @@ impl Links {
             max_idle,
             kept: 0,
             closing: Detaching::default(),
+            stuck: None,
             written,
         }
     }
@@ -98,7 +101,7 @@ impl Links {
     ) {
         let old = files.iter().filter_map(|(file, ..)| self.by_file.remove(file));
         self.closing.begin(old.flat_map(|file| file.links).collect());
-        let _ = self.closing.wait(PATIENCE);
+        self.wait();
         self.written.iter().for_each(|written| written.begin());
         let mut done = 0;
         while done < files.len() {
@@ -155,7 +158,7 @@ impl Links {
         let Some(AttachedFile { links, .. }) = self.by_file.remove(file) else { return false };
         let was_attached = !links.is_empty();
         self.closing.begin(links);
-        let _ = self.closing.wait(PATIENCE);
+        self.wait();
         was_attached
     }
 
@@ -169,8 +172,18 @@ impl Links {
         self.pids.clear();
         let (files, attached): (Vec<FileId>, Vec<AttachedFile>) = self.by_file.drain().unzip();
         self.closing.begin(attached.into_iter().flat_map(|file| file.links).collect());
-        let _ = self.closing.wait(PATIENCE);
+        self.wait();
         files
+    }
+
+    /// Waits until what is closed is detached.
+    fn wait(&mut self) {
+        self.stuck = self.closing.wait(PATIENCE).or(self.stuck);
+    }
+
+    /// A process that detaches and has come to no end, since this was last asked.
+    pub(crate) fn take_stuck(&mut self) -> Option<u32> {
+        self.stuck.take()
     }
 
     /// Whether it is time for [`release`](Self::release): as many files were attached to since the last time as may be idle.

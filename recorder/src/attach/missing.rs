@@ -57,6 +57,22 @@ pub(super) fn rewritten(path: &Path, pid: u32) -> Skipped {
     }
 }
 
+/// A file, if it is known which, that process `detacher` has not detached from in time.
+pub(super) fn undetached(path: &str, detacher: u32) -> Skipped {
+    let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Skipped {
+        kind: SkippedKind::Files,
+        count: u64::from(!path.is_empty()),
+        program: name,
+        path: path.to_owned(),
+        reason: format!(
+            "detaching did not come to an end in 2 s (a thread stays in its probe, or a process keeps its memory locked) and goes on in \
+             process {detacher} (tracer-detacher): what fires until then may be recorded twice, or be wrong"
+        ),
+        ..Skipped::default()
+    }
+}
+
 /// A file that is left out as long as a translator runs it.
 pub(super) fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
     let translator = translator.to_string_lossy();
