@@ -2,17 +2,18 @@
 //!
 //! Attaching is in `link.rs`, reading the rings in [`drain`](crate::drain).
 
+mod admitted;
+mod load;
+
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use aya_obj::Object;
-use aya_obj::generated::bpf_insn;
 
 use crate::abi::{
-    ADMITTED, FOLLOWED, KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU,
-    STRING_ROOM, SiteSpec,
+    KernelLayout, LANE_MARGIN, LaneControl, SCRATCH_PAYLOAD_BYTES, SCRATCH_PER_CPU, STRING_ROOM, SiteSpec,
 };
 use crate::arch::machine;
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ use crate::kernel::code::{Code, refused, relocate};
 use crate::kernel::constants;
 use crate::kernel::sites::{MAX_SITES, Sites};
 use tracer_format::SiteId;
+
+pub use self::load::load_empty;
+use self::load::{load_multi, load_waiting, load_watchers};
 
 /// The object, aligned as the ELF parser wants it.
 #[repr(C, align(8))]
@@ -227,29 +231,6 @@ impl Program {
         MAX_SITES - self.site_count()
     }
 
-    /// Records process `pid` from now on; without effect unless [`ProgramOptions::only_admitted`].
-    ///
-    /// # Errors
-    /// [`Error::System`] when too many processes are admitted.
-    pub fn admit(&self, pid: u32) -> Result<()> {
-        set(&self.admitted, pid, &[ADMITTED])
-    }
-
-    /// Records process `pid` from now on and the children that it will have, and theirs; needs
-    /// [`Program::watch_processes`].
-    ///
-    /// # Errors
-    /// As [`Program::admit`].
-    pub fn follow(&self, pid: u32) -> Result<()> {
-        set(&self.admitted, pid, &[FOLLOWED])
-    }
-
-    /// Undoes [`Program::admit`]; nothing happens if the process was not admitted.
-    pub fn dismiss(&self, pid: u32) {
-        // Fails only if it is not there, which is what is wanted.
-        let _ = self.admitted.delete(&pid.to_le_bytes());
-    }
-
     /// Starts watching processes: fork, exec, exit. Stops when the links are dropped.
     ///
     /// # Errors
@@ -301,63 +282,11 @@ impl Program {
         Ok(sum)
     }
 
-    /// Whether process `pid` is recorded, when only those are that were admitted.
-    #[must_use]
-    pub fn is_admitted(&self, pid: u32) -> bool {
-        self.admitted.lookup(&pid.to_le_bytes(), &mut [0]).is_ok()
-    }
-
-    /// The processes that were admitted, by the recorder or as children of those.
-    #[must_use]
-    pub fn admitted(&self) -> Vec<u32> {
-        keys(&self.admitted)
-    }
-
     /// Number of possible CPUs, and of rings.
     #[must_use]
     pub fn cpus(&self) -> usize {
         self.rings.len()
     }
-}
-
-/// Loads the program for attaching many sites at once; the inner error is that this kernel cannot do that. Before Linux
-/// 6.6 some kernels load it all the same, because they ignore the attach type, and then refuse every link. So the kernel
-/// is asked for a link to what is no file: one that knows such links says so, any other finds the request invalid.
-fn load_multi(site: &Code) -> Result<io::Result<OwnedFd>> {
-    let program = match site.load(AttachType::UprobeMulti) {
-        Err(Error::Unsupported { source, .. }) => return Ok(Err(source)),
-        other => other?,
-    };
-    let sites = bpf::UprobeSites { offsets: &[0], semaphore_offsets: &[0], cookies: &[0] };
-    match bpf::link_uprobe_multi(program.as_fd(), c"/", &sites, None) {
-        Err(error) if error.raw_os_error() != Some(libc::EBADF) => Ok(Err(error)),
-        _ => Ok(Ok(program)),
-    }
-}
-
-/// Loads the program that waits for memory, for attaching many sites at once too if `is_multi`.
-fn load_waiting(code: &Code, is_multi: bool) -> Result<(Option<OwnedFd>, OwnedFd)> {
-    let multi = is_multi.then(|| code.load_waiting(AttachType::UprobeMulti)).transpose()?;
-    Ok((multi, code.load_waiting(AttachType::None)?))
-}
-
-/// Loads a program that does nothing: the floor of what a firing can cost. For benchmarks.
-///
-/// # Errors
-/// As [`Program::load`].
-#[doc(hidden)]
-pub fn load_empty() -> Result<OwnedFd> {
-    // r0 = 0; exit
-    let mut zero: bpf_insn = empty_instruction();
-    zero.code = 0xb7;
-    let mut exit = empty_instruction();
-    exit.code = 0x95;
-    Code { name: "empty", kind: ProgramType::Kprobe, instructions: vec![zero, exit] }
-        .load(AttachType::UprobeMulti)
-}
-
-fn empty_instruction() -> bpf_insn {
-    bpf_insn { code: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
 }
 
 fn create_rings(cpus: u32, ring_bytes: u32) -> Result<Vec<Map>> {
@@ -401,13 +330,6 @@ fn keys(map: &Map) -> Vec<u32> {
     pids.sort_unstable();
     pids.dedup();
     pids
-}
-
-fn load_watchers(object: &Object) -> Result<Vec<OwnedFd>> {
-    let load = |&(_, name): &(_, &'static str)| {
-        Code::of(object, name, ProgramType::RawTracepoint)?.load(AttachType::None)
-    };
-    TRACEPOINTS.iter().map(load).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,132 @@
+//! Files with probes that were found become sites that are attached.
+
+use std::os::fd::AsFd;
+
+use tracer_format::grammar::key_argument;
+use tracer_format::{Site, Skipped};
+
+use super::Finder;
+use crate::arch::nop;
+use crate::attach::links::AttachOutcome;
+use crate::attach::missing;
+use crate::attach::prepared::{Prepared, in_file};
+use crate::error::Result;
+use crate::find::binary::{self, Binary};
+use crate::find::discover::{FoundFile, Scan};
+use crate::kernel::link::Place;
+use crate::site::plan::{Plan, PlannedSite};
+
+impl Finder {
+    /// Tells the program of the sites that were found; those that would do harm, to the program or to the other sites, are left out.
+    pub(crate) fn prepare(
+        &mut self,
+        mut found: Vec<FoundFile>,
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<Vec<Prepared>> {
+        self.spare(&mut found, skip);
+        let mut room = self.program.room() as usize;
+        found.retain(|FoundFile { binary, .. }| match self.shares.take(binary, room) {
+            Ok(()) => {
+                room -= binary.sites.len();
+                true
+            }
+            Err(reason) => {
+                skip(Skipped { count: binary.sites.len() as u64, ..in_file(binary, reason) });
+                false
+            }
+        });
+        let mut prepared = Vec::with_capacity(found.len());
+        for FoundFile { binary, .. } in found {
+            let (mut places, mut sites) = (Vec::new(), Vec::new());
+            for site in &binary.sites {
+                if self.is_harmful(site, &binary, skip) {
+                    continue;
+                }
+                // With -p, all that is recorded runs already.
+                if site.semaphore_is_shadowed && self.options.pids.is_empty() {
+                    skip(missing::at(site, &binary, missing::SHADOWED.to_owned()));
+                }
+                let (plan, spec) = Plan::new(&site.arguments, &site.strings);
+                let id = self.program.add_site(&spec)?;
+                places.push(Place { offset: site.offset, semaphore_offset: site.semaphore_offset, site: id });
+                sites.push(PlannedSite { plan, site: self.definition(site, &binary) });
+            }
+            self.unwaiting(&binary, &places).into_iter().for_each(&mut *skip);
+            if !places.is_empty() {
+                prepared.push(Prepared { binary, places, sites });
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// What is said of sites in a file whose arguments are in memory that is not waited for, though this kernel could.
+    fn unwaiting(&self, binary: &Binary, places: &[Place]) -> Option<Skipped> {
+        let (reason, _) = self.program.unwaiting().filter(|(_, is_limit)| !is_limit)?;
+        let count = places.iter().filter(|place| self.program.sites.is_of_memory(place.site)).count() as u64;
+        (count > 0).then(|| Skipped { count, ..in_file(binary, reason) })
+    }
+
+    /// Attaches to files, and says which sites are not recorded, or not whole.
+    pub(crate) fn attach(&mut self, prepared: &mut [Prepared], skip: &mut dyn FnMut(Skipped)) {
+        let (mut binaries, mut outcomes) = (Vec::new(), Vec::new());
+        for Prepared { binary, places, .. } in prepared.iter() {
+            binaries.push(((binary.dev, binary.ino), binary.file.as_fd(), &places[..]));
+        }
+        self.links.attach(&binaries, &mut |index, attached| outcomes.push((index, attached)));
+        if let Some(detacher) = self.links.take_stuck() {
+            skip(missing::undetached("", detacher));
+        }
+        for (index, attached) in outcomes {
+            let prepared = &mut prepared[index];
+            let skipped = match attached {
+                Ok(AttachOutcome { refusals, watched }) => {
+                    // It may have been written to since it was read.
+                    self.is_unsure |= !watched.is_some_and(|facts| self.discovery.is_sure(&facts));
+                    prepared.refuse(&refusals)
+                }
+                Err(reason) => prepared.refuse_all(reason),
+            };
+            skipped.into_iter().chain(prepared.folded()).for_each(&mut *skip);
+        }
+    }
+
+    /// Attaches to what was found while recording.
+    pub(super) fn attach_later(
+        &mut self,
+        scan: Scan,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        scan.skipped.into_iter().for_each(&mut *skip);
+        let found = scan.found;
+        scan.outdated.into_iter().for_each(|file| self.detach_old(file, true, skip));
+        let mut prepared = self.prepare(found, skip)?;
+        prepared.iter().for_each(|prepared| announce(&prepared.sites));
+        self.attach(&mut prepared, skip);
+        Ok(())
+    }
+
+    fn is_harmful(&self, site: &binary::Site, binary: &Binary, skip: &mut dyn FnMut(Skipped)) -> bool {
+        let hazard = nop::hazard(site.nop).filter(|hazard| hazard.applies_to(self.kernel.0, self.kernel.1));
+        let Some(hazard) = hazard else { return false };
+        skip(missing::at(site, binary, format!("{hazard}; left out")));
+        true
+    }
+
+    fn definition(&self, site: &binary::Site, binary: &Binary) -> Site {
+        Site {
+            provider: site.provider.clone(),
+            probe: site.probe.clone(),
+            program: binary.program.clone(),
+            path: binary.path.to_string_lossy().into_owned(),
+            build_id: binary.build_id.clone(),
+            offset: site.offset,
+            semaphore_offset: site.semaphore_offset,
+            spec: site.spec.clone(),
+            args: site.arguments.iter().map(|argument| argument.kind).collect(),
+            key_arg: key_argument(&self.options.keys, &site.provider, &site.probe),
+            announced: true,
+            found_ns: 0,
+        }
+    }
+}
