@@ -39,11 +39,19 @@ fn check(folder: &Folder, recording: Recording, targets: &mut [Target]) {
         assert_eq!(target.fire(100), (1, 100));
     }
     let summary = recording.stop();
-    assert_eq!(summary.status.code(), Some(0), "{}", stderr(&summary));
-    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    let said = stderr(&summary);
+    // A loaded machine may take longer to tell than the recorder waits.
+    let is_late = said.contains("its events may come twice: timed out");
+    let code = if is_late { 3 } else { 0 };
+    assert_eq!(summary.status.code(), Some(code), "{said}");
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), code);
     for target in targets {
-        let values = of_process(&log, target.pid()).into_iter().map(|(_, value)| value);
-        assert!(values.eq((0..100).map(|n: u32| n.to_string())), "{log}");
+        let mut values: Vec<String> =
+            of_process(&log, target.pid()).into_iter().map(|(_, value)| value).collect();
+        if is_late {
+            values.dedup();
+        }
+        assert!(values.into_iter().eq((0..100).map(|n: u32| n.to_string())), "{log}");
     }
 }
 

@@ -122,6 +122,13 @@ pub(crate) fn live() -> File {
     file
 }
 
+/// Whether all that a recorder says it has not recorded is what it did not look at in time, as on a loaded machine.
+pub(crate) fn is_only_late(said: &str) -> bool {
+    let mut missing = said.lines().filter(|line| line.contains("not recorded: "));
+    let late = ["started while the recorder was stopped or busy", "and were not looked at any more"];
+    missing.all(|line| late.iter().any(|reason| line.contains(reason)))
+}
+
 /// A recording at work.
 pub(crate) struct Recording {
     pub(crate) child: Child,
