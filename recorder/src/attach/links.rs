@@ -132,7 +132,9 @@ impl Links {
     /// A helper that attaches to these files, watches them and sends what comes of it.
     fn attacher(&self, files: &[(FileId, BorrowedFd<'_>, &[Place])]) -> io::Result<Helper> {
         let mut kept: Vec<BorrowedFd<'_>> = files.iter().map(|(_, file, _)| *file).collect();
-        kept.extend(self.program.attachable());
+        let mut places = files.iter().flat_map(|(.., places)| places.iter());
+        let is_of_memory = places.any(|place| self.program.sites.is_of_memory(place.site));
+        kept.extend(self.program.variants.attachable(link::is_multi(&self.program, self.mode), is_of_memory));
         kept.extend(self.written.iter().map(|written| written.as_fd()));
         let pids = self.filtered();
         let attach_all = |channel: Channel| {

@@ -46,9 +46,9 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, tell: &mut dyn 
         }
     };
     tell(Check::ok(name, format!("verified and loaded, with {} ring buffers", bench.program.cpus())));
-    finding::unwaiting(bench.program.unwaiting()).into_iter().for_each(&mut *tell);
+    finding::unwaiting(bench.program.variants.unwaiting()).into_iter().for_each(&mut *tell);
     tell(finding::processes(bench.processes(child)));
-    let multi = match &bench.program.multi {
+    let multi = match &bench.program.variants.multi {
         Ok(_) => bench.harmless(AttachMode::Multi),
         Err(error) => Err(Error::Unsupported {
             doing: "attach many probes at once",
@@ -57,7 +57,7 @@ pub(super) fn run(machine: &System, child: &dyn Fn() -> Command, tell: &mut dyn 
         }),
     };
     let perf = bench.harmless(AttachMode::Perf);
-    let mode = if bench.program.multi.is_ok() { AttachMode::Multi } else { AttachMode::Perf };
+    let mode = if bench.program.variants.multi.is_ok() { AttachMode::Multi } else { AttachMode::Perf };
     finding::harmless("uprobe_multi", multi, mode == AttachMode::Multi).into_iter().for_each(&mut *tell);
     finding::harmless("perf", perf, mode == AttachMode::Perf).into_iter().for_each(&mut *tell);
     for target in LONG {

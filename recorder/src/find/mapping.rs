@@ -63,7 +63,8 @@ impl Mapping {
 /// # Errors
 /// If the process is gone or belongs to another user.
 pub(crate) fn read(folder: &Path) -> io::Result<(Vec<Mapping>, bool)> {
-    let mut text = Vec::new();
+    // As much as the kernel gives at a time.
+    let mut text = Vec::with_capacity(4096);
     fs::File::open(folder.join("maps"))?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
     let mut places: HashMap<((u64, u64), PathBuf), usize> = HashMap::new();
     let mut files: Vec<Mapping> = Vec::new();

@@ -3,6 +3,7 @@
 //! A process chooses its own name and command line, and it may be gone between two reads; what cannot be read is empty.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use tracer_format::limits::MAX_COMMAND_WORDS;
@@ -14,7 +15,7 @@ use crate::host::user;
 /// word with a NUL behind it, from its folder in `/proc`: its memory, which may not answer.
 #[must_use]
 pub fn read(pid: u32, command: &mut dyn FnMut(&Path) -> Vec<u8>) -> Option<Process> {
-    let stat = parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+    let stat = parse_stat(&read_file(format!("/proc/{pid}/stat")).ok()?)?;
     let folder = folder(pid);
     let executable = fs::read_link(folder.join("exe")).map(|path| undeleted(&path)).unwrap_or_default();
     let program = executable.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -35,7 +36,7 @@ pub fn read(pid: u32, command: &mut dyn FnMut(&Path) -> Vec<u8>) -> Option<Proce
 ///
 /// # Errors
 /// If `/proc` cannot be read.
-pub fn pids() -> std::io::Result<Vec<u32>> {
+pub fn pids() -> io::Result<Vec<u32>> {
     let mut pids: Vec<u32> =
         fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
@@ -54,11 +55,11 @@ pub(crate) struct Status {
 
 /// What the id stands for, which may be that of a thread; `None` if there is none. Needs no privilege.
 pub(crate) fn status(id: u32) -> Option<Status> {
-    let text = fs::read(format!("/proc/{id}/status")).ok()?;
+    let text = read_file(format!("/proc/{id}/status")).ok()?;
     let text = String::from_utf8_lossy(&text);
     let field =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let stat = parse_stat(&fs::read(format!("/proc/{id}/stat")).ok()?)?;
+    let stat = parse_stat(&read_file(format!("/proc/{id}/stat")).ok()?)?;
     Some(Status {
         process: field("Tgid")?.parse().ok()?,
         name: stat.name,
@@ -79,11 +80,11 @@ pub(crate) struct Owner {
 
 /// Whose process `pid` is; this user's own if it is gone. Touches none of its files and none of its memory.
 pub(crate) fn owner(pid: u32) -> Owner {
-    let text = fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let text = read_file(format!("/proc/{pid}/status")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let uids = text.lines().find_map(|line| line.strip_prefix("Uid:"));
     let user = uids.and_then(|uids| uids.split_ascii_whitespace().next()?.parse().ok());
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    let stat = read_file(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
     let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path)).ok();
     let name = executable.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let (start, own_name) = stat.map_or((0, String::new()), |stat| (stat.start_ticks, stat.name));
@@ -92,7 +93,7 @@ pub(crate) fn owner(pid: u32) -> Owner {
 
 /// When process `pid` started, clock ticks; `None` if it is gone.
 pub(crate) fn start(pid: u32) -> Option<u64> {
-    Some(parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.start_ticks)
+    Some(parse_stat(&read_file(format!("/proc/{pid}/stat")).ok()?)?.start_ticks)
 }
 
 /// Of the kernel's `include/linux/sched.h`: made by the kernel.
@@ -103,7 +104,7 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 #[must_use]
 pub(crate) fn folder(pid: u32) -> PathBuf {
     let own = PathBuf::from(format!("/proc/{pid}"));
-    let is_over = || fs::read(own.join("stat")).ok().and_then(|stat| Some(parse_stat(&stat)?.state == b'Z'));
+    let is_over = || read_file(own.join("stat")).ok().and_then(|stat| Some(parse_stat(&stat)?.state == b'Z'));
     if fs::read_link(own.join("exe")).is_ok() || is_over() != Some(true) {
         return own;
     }
@@ -116,14 +117,14 @@ pub(crate) fn folder(pid: u32) -> PathBuf {
 ///
 /// # Errors
 /// If the process is gone, is a kernel thread (no executable), or belongs to another user.
-pub fn executable(pid: u32) -> std::io::Result<PathBuf> {
+pub fn executable(pid: u32) -> io::Result<PathBuf> {
     fs::read_link(folder(pid).join("exe")).map(|path| undeleted(&path))
 }
 
 /// Whether the main thread of `pid` has ended, but others run.
 #[must_use]
 pub(crate) fn has_lost_main_thread(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    let stat = read_file(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
     let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     stat.is_some_and(|stat| stat.state == b'Z') && threads() > 1
 }
@@ -133,6 +134,13 @@ pub(crate) fn has_lost_main_thread(pid: u32) -> bool {
 pub(crate) fn undeleted(path: &Path) -> PathBuf {
     let text = path.to_str().and_then(|text| text.strip_suffix(" (deleted)"));
     text.map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
+/// What is in a file of `/proc`: these tell no size, and most are read in one call, where room for it is there.
+pub(crate) fn read_file(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(4096);
+    fs::File::open(path)?.take(u64::MAX).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 struct Stat {

@@ -34,6 +34,7 @@ fn instructions(object: &Object, name: &str) -> Result<Vec<bpf_insn>> {
 }
 
 /// A program that is ready to be loaded.
+#[derive(Debug)]
 pub(crate) struct Code {
     pub(crate) name: &'static str,
     pub(crate) kind: ProgramType,

@@ -75,7 +75,7 @@ pub fn attach(program: &Program, mode: AttachMode, path: &Path, places: &[Place]
 /// # Errors
 /// [`Error::Unsupported`] if it has not.
 pub(crate) fn check_mode(program: &Program, mode: AttachMode) -> Result<()> {
-    match (mode, &program.multi) {
+    match (mode, &program.variants.multi) {
         (AttachMode::Multi, Err(error)) => {
             let source =
                 error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
@@ -87,6 +87,11 @@ pub(crate) fn check_mode(program: &Program, mode: AttachMode) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether many sites are attached to at once in this mode.
+pub(crate) fn is_multi(program: &Program, mode: AttachMode) -> bool {
+    mode != AttachMode::Perf && program.variants.multi.is_ok()
 }
 
 /// Attaches as [`attach`] does, but for process `pid` alone where one is given: in all others there is no breakpoint, and
@@ -104,13 +109,17 @@ pub(crate) fn attach_filtered(
     let c_path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| attach_error(path, io::ErrorKind::InvalidInput.into()))?;
     check_mode(program, mode)?;
-    let (mode, plain, of_memory) = match program.multi.as_ref().ok().filter(|_| mode != AttachMode::Perf) {
-        Some(fd) => (AttachMode::Multi, fd.as_fd(), &program.multi_of_memory),
-        None => (AttachMode::Perf, program.single.as_fd(), &program.single_of_memory),
+    let (mode, plain) = match program.variants.multi.as_ref().ok().filter(|_| mode != AttachMode::Perf) {
+        Some(fd) => (AttachMode::Multi, fd.as_fd()),
+        None => (AttachMode::Perf, program.variants.single().map_err(|source| attach_error(path, source))?),
     };
-    let is_of_memory = |place: &Place| of_memory.is_some() && program.sites.is_of_memory(place.site);
+    let is_of_memory = |place: &Place| program.sites.is_of_memory(place.site);
     let (in_memory, others): (Vec<Place>, Vec<Place>) = places.iter().copied().partition(is_of_memory);
-    let groups = [(plain, others), (of_memory.as_ref().map_or(plain, OwnedFd::as_fd), in_memory)];
+    let of_memory = match in_memory.is_empty() {
+        true => plain,
+        false => program.variants.of_memory(mode == AttachMode::Multi).unwrap_or(plain),
+    };
+    let groups = [(plain, others), (of_memory, in_memory)];
     let mut fds = Vec::new();
     for (program, places) in groups.into_iter().filter(|(_, places)| !places.is_empty()) {
         let attached = match mode {
@@ -143,7 +152,7 @@ fn attach_error(path: &Path, source: io::Error) -> Error {
 pub(crate) fn can_filter(program: &Program, mode: AttachMode) -> bool {
     /// The first kernel that asks whether two threads are of one process: `uprobe_prog_run` of kernel/trace/bpf_trace.c.
     const BY_PROCESS: (u32, u32) = (6, 12);
-    mode != AttachMode::Perf && program.multi.is_ok() && host::kernel_version() >= BY_PROCESS
+    is_multi(program, mode) && host::kernel_version() >= BY_PROCESS
 }
 
 fn attach_multi(

@@ -3,11 +3,13 @@
 //! Attaching is in `link.rs`, reading the rings in [`drain`](crate::drain).
 
 mod admitted;
+mod deferred;
 mod load;
+mod variants;
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use aya_obj::Object;
@@ -17,15 +19,16 @@ use crate::abi::{
 };
 use crate::arch::machine;
 use crate::error::{Error, Result};
-use crate::kernel::bpf::{self, AttachType, MAPPABLE, Map, MapLayout, MapType, ProgramType, bytes_of};
+use crate::kernel::bpf::{self, MAPPABLE, Map, MapLayout, MapType, bytes_of};
 use crate::kernel::btf;
-use crate::kernel::code::{Code, refused, relocate};
+use crate::kernel::code::{refused, relocate};
 use crate::kernel::constants;
 use crate::kernel::sites::{MAX_SITES, Sites};
 use tracer_format::SiteId;
 
 pub use self::load::load_empty;
-use self::load::{load_multi, load_waiting, load_watchers};
+use self::load::load_watchers;
+use self::variants::Variants;
 
 /// The object, aligned as the ELF parser wants it.
 #[repr(C, align(8))]
@@ -78,22 +81,11 @@ const MIN_LOSERS: u32 = 4096;
 /// Most processes that can be admitted at a time; the kernel's greatest number of processes by default.
 pub(crate) const MAX_ADMITTED: u32 = 32 * 1024;
 
-/// What comes of it when memory is not waited for.
-const UNWAITING: &str = "arguments in memory that a program has not touched yet are unreadable";
-
 /// The loaded program with its maps.
 #[derive(Debug)]
 pub struct Program {
-    /// For attaching many sites of a file at once; `Err` when the kernel is too old for it.
-    pub(crate) multi: std::result::Result<OwnedFd, io::Error>,
-    /// For attaching through perf events.
-    pub(crate) single: OwnedFd,
-    /// The same two for sites with arguments in memory, which wait for memory that a process has not touched yet. Without, such
-    /// arguments are unreadable.
-    pub(crate) multi_of_memory: Option<OwnedFd>,
-    pub(crate) single_of_memory: Option<OwnedFd>,
-    /// Why these are missing.
-    pub(crate) unwaiting: Option<Error>,
+    /// The program at sites, in its variants.
+    pub(crate) variants: Variants,
     pub(crate) rings: Vec<Map>,
     pub(crate) lanes: Map,
     pub(crate) sites: Arc<Sites>,
@@ -111,12 +103,6 @@ pub struct Program {
 }
 
 impl Program {
-    /// The descriptors that attaching needs.
-    pub(crate) fn attachable(&self) -> Vec<BorrowedFd<'_>> {
-        let of_memory = [&self.multi_of_memory, &self.single_of_memory].into_iter().flatten();
-        self.multi.as_ref().ok().into_iter().chain([&self.single]).chain(of_memory).map(AsFd::as_fd).collect()
-    }
-
     /// Creates the maps and loads the program.
     ///
     /// # Errors
@@ -171,24 +157,13 @@ impl Program {
             (".rodata", &constants),
         ];
         relocate(&mut object, &by_name)?;
-        let site = Code::of(&object, "site", ProgramType::Kprobe)?;
-        let single = site.load(AttachType::None)?;
-        let multi = load_multi(&site)?;
-        let of_memory = Code::of(&object, "site_of_memory", ProgramType::Kprobe)?;
-        let (multi_of_memory, single_of_memory, unwaiting) = match load_waiting(&of_memory, multi.is_ok()) {
-            Ok((multi, single)) => (multi, Some(single), None),
-            Err(error) => (None, None, Some(error)),
-        };
+        let variants = Variants::load(&object)?;
         let watchers = match kernel {
             Ok(_) => Ok(load_watchers(&object)?),
             Err(error) => Err(error),
         };
         Ok(Self {
-            multi,
-            single,
-            multi_of_memory,
-            single_of_memory,
-            unwaiting,
+            variants,
             rings,
             lanes,
             sites,
@@ -200,14 +175,6 @@ impl Program {
             admitted,
             _others: [outer, scratch, sink, constants],
         })
-    }
-
-    /// Why memory that a process has not touched yet is not waited for, if it is not; and whether that is a limit of this kernel rather
-    /// than a fault.
-    pub(crate) fn unwaiting(&self) -> Option<(String, bool)> {
-        let error = self.unwaiting.as_ref()?;
-        let is_limit = matches!(error, Error::Unsupported { .. });
-        Some((format!("{UNWAITING}: {error}"), is_limit))
     }
 
     /// Adds a site, and says what the program does there; gives its number, for attaching. To be called by one thread at a
@@ -273,9 +240,8 @@ impl Program {
     /// [`Error::System`] when the kernel does not tell.
     pub(crate) fn run_time(&self) -> Result<(u64, u64)> {
         let mut sum = (0, 0);
-        let of_memory = self.multi_of_memory.iter().chain(&self.single_of_memory);
-        for program in self.multi.iter().chain([&self.single]).chain(of_memory) {
-            let (time_ns, runs) = bpf::run_time(program.as_fd())
+        for program in self.variants.loaded() {
+            let (time_ns, runs) = bpf::run_time(program)
                 .map_err(|source| Error::System { doing: "read the run time of a BPF program", source })?;
             sum = (sum.0 + time_ns, sum.1 + runs);
         }
@@ -341,14 +307,32 @@ mod tests {
     fn a_program_that_may_wait_and_is_refused_is_said_and_costs_no_other() {
         let options = ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false };
         let mut object = Object::parse(&OBJECT.0).expect("the object parses");
-        assert_eq!(Program::load(&options).expect("loaded").unwaiting(), None);
+        assert_eq!(Program::load(&options).expect("loaded").variants.unwaiting(), None);
         let key = object.programs["site_of_memory"].function_key();
         // It ends without an end, which no kernel takes.
         object.functions.get_mut(&key).expect("it is there").instructions.truncate(1);
         let program = Program::of(object, &options).expect("loaded");
-        let (text, is_limit) = program.unwaiting().expect("said");
-        assert!(text.starts_with(UNWAITING) && text.contains("site_of_memory") && !is_limit, "{text}");
-        assert!(program.multi_of_memory.is_none() && program.single_of_memory.is_none());
+        let (text, is_limit) = program.variants.unwaiting().expect("said");
+        assert!(
+            text.starts_with(variants::UNWAITING) && text.contains("site_of_memory") && !is_limit,
+            "{text}"
+        );
+        assert!([true, false].into_iter().all(|is_multi| program.variants.of_memory(is_multi).is_none()));
+    }
+
+    #[test]
+    #[ignore = "needs root and eBPF"]
+    fn what_attaching_needs_is_loaded_before_a_helper_attaches() {
+        let options = ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false };
+        let program = Program::load(&options).expect("loaded");
+        for (is_multi, is_of_memory, count) in
+            [(true, false, 1), (false, false, 1), (true, true, 2), (false, true, 2)]
+        {
+            // A kernel without links for many sites has none of the first kind.
+            let missing = usize::from(is_multi && program.variants.multi.is_err());
+            let given = program.variants.attachable(is_multi, is_of_memory).len();
+            assert_eq!(given + missing, count, "{is_multi} {is_of_memory}");
+        }
     }
 
     #[test]

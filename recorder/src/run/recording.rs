@@ -119,7 +119,7 @@ impl<'o> Recording<'o> {
         let mut prepared = self.finder.prepare(std::mem::take(&mut self.found), &mut skip)?;
         self.finder.attach(&mut prepared, &mut skip);
         if self.program.sites.has_of_memory()
-            && let Some((text, true)) = self.program.unwaiting()
+            && let Some((text, true)) = self.program.variants.unwaiting()
         {
             // Each of them shows in the trace.
             notify(Notice::Problem(&text));

@@ -61,9 +61,12 @@ impl Finder {
 
     /// What is said of sites in a file whose arguments are in memory that is not waited for, though this kernel could.
     fn unwaiting(&self, binary: &Binary, places: &[Place]) -> Option<Skipped> {
-        let (reason, _) = self.program.unwaiting().filter(|(_, is_limit)| !is_limit)?;
         let count = places.iter().filter(|place| self.program.sites.is_of_memory(place.site)).count() as u64;
-        (count > 0).then(|| Skipped { count, ..in_file(binary, reason) })
+        let (reason, _) = (count > 0)
+            .then(|| self.program.variants.unwaiting())
+            .flatten()
+            .filter(|(_, is_limit)| !is_limit)?;
+        Some(Skipped { count, ..in_file(binary, reason) })
     }
 
     /// Attaches to files, and says which sites are not recorded, or not whole.

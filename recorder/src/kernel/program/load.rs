@@ -26,12 +26,6 @@ pub(super) fn load_multi(site: &Code) -> Result<io::Result<OwnedFd>> {
     }
 }
 
-/// Loads the program that waits for memory, for attaching many sites at once too if `is_multi`.
-pub(super) fn load_waiting(code: &Code, is_multi: bool) -> Result<(Option<OwnedFd>, OwnedFd)> {
-    let multi = is_multi.then(|| code.load_waiting(AttachType::UprobeMulti)).transpose()?;
-    Ok((multi, code.load_waiting(AttachType::None)?))
-}
-
 /// Loads a program that does nothing: the floor of what a firing can cost. For benchmarks.
 ///
 /// # Errors
