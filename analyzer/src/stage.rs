@@ -13,6 +13,7 @@ mod lasting;
 mod learn;
 mod preset;
 mod roles;
+mod vocabulary;
 mod words;
 
 pub use choose::choose;

@@ -7,7 +7,7 @@ use tracer_format::{Definitions, Site};
 use super::definition::{ProbeName, Stage};
 use super::draft::Draft;
 use super::key::Key;
-use super::words::Vocabulary;
+use super::vocabulary::Vocabulary;
 
 /// The stages that the names of the probes tell, in the order of the probes that begin them.
 ///
