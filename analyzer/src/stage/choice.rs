@@ -5,6 +5,7 @@ mod chosen;
 mod clash;
 mod decision;
 mod distinct;
+mod follow;
 mod gather;
 mod parts;
 mod sample;

@@ -6,6 +6,7 @@ use tracer_format::{Definitions, Trace};
 
 use super::candidate::Candidate;
 use super::decision::{Decision, Refusal, decide, keep_number};
+use super::follow::follow;
 use super::gather::{Gathered, Heard, gather, gather_heard};
 use super::sample::Sample;
 use super::widening::widen;
@@ -52,8 +53,23 @@ pub struct Refused {
 pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -> Chosen {
     let facts = facts(drafts, &trace.definitions);
     let open = without_key(drafts, &facts);
-    let gathered = gather(trace, &selection.of_every_probe(), &open);
-    settle((drafts, &facts), &open, &gathered)
+    let selection = selection.of_every_probe();
+    let mut gathered = gather(trace, &selection, &open);
+    let mut decisions = decide_all(&gathered);
+    let far: Vec<usize> = (0..open.len()).filter(|&at| may_reach_far(&decisions[at])).collect();
+    if !far.is_empty() {
+        let stages: Vec<&Stage> = far.iter().map(|&at| open[at]).collect();
+        let followed = follow(trace, &selection, &stages);
+        // It looks at the same events and more.
+        gathered.lives = followed.lives;
+        for (at, fired) in far.into_iter().zip(followed.fired) {
+            let decision = decide(&Sample { fired: &fired, lives: &gathered.lives });
+            if decision.key.is_ok() {
+                (gathered.fired[at], decisions[at]) = (fired, decision);
+            }
+        }
+    }
+    settle((drafts, &facts), &open, &gathered, decisions)
 }
 
 /// The same, from what has been heard of a recording so far.
@@ -66,7 +82,18 @@ pub fn choose_keys_heard<'a>(
     let facts = facts(drafts, definitions);
     let open = without_key(drafts, &facts);
     let gathered = gather_heard(definitions, &open, heard);
-    settle((drafts, &facts), &open, &gathered)
+    let decisions = decide_all(&gathered);
+    settle((drafts, &facts), &open, &gathered, decisions)
+}
+
+/// Decides on each stage that a sample was gathered of.
+fn decide_all(gathered: &Gathered) -> Vec<Decision> {
+    gathered.fired.iter().map(|fired| decide(&Sample { fired, lives: &gathered.lives })).collect()
+}
+
+/// Whether the ends of a stage may be farther from its begins than its sample reaches.
+fn may_reach_far(decision: &Decision) -> bool {
+    matches!(decision.key, Err(Refusal::NotInPairs | Refusal::Unfit(_)))
 }
 
 /// Those whose key is to be chosen.
@@ -75,17 +102,23 @@ fn without_key<'a>(drafts: &'a [Draft], facts: &[SiteFacts]) -> Vec<&'a Stage> {
     drafts.iter().zip(facts).filter(is_open).map(|(draft, _)| &draft.stage).collect()
 }
 
-/// Chooses the keys of `open`, which are those of `drafts` without one, from their samples.
-fn settle((drafts, facts): (&[Draft], &[SiteFacts]), open: &[&Stage], gathered: &Gathered) -> Chosen {
+/// Chooses the keys of `open`, which are those of `drafts` without one, from their samples and what each by itself decides.
+fn settle(
+    (drafts, facts): (&[Draft], &[SiteFacts]),
+    open: &[&Stage],
+    gathered: &Gathered,
+    alone: Vec<Decision>,
+) -> Chosen {
     let sample = |at: usize| Sample { fired: &gathered.fired[at], lives: &gathered.lives };
     let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, stage) in open.iter().enumerate() {
         providers.entry(&stage.begins[0].provider).or_default().push(at);
     }
+    let mut alone: Vec<Option<Decision>> = alone.into_iter().map(Some).collect();
     let mut decisions: BTreeMap<&str, Decision> = BTreeMap::new();
     for of_provider in providers.values() {
         let mut decided: Vec<(Sample<'_>, Decision)> =
-            of_provider.iter().map(|&at| (sample(at), decide(&sample(at)))).collect();
+            of_provider.iter().filter_map(|&at| Some((sample(at), alone[at].take()?))).collect();
         widen(&mut decided);
         decided.iter_mut().for_each(|(sample, decision)| keep_number(sample, decision));
         let decided = decided.into_iter().map(|(_, decision)| decision);

@@ -22,6 +22,11 @@ impl Distinct {
         (number, true)
     }
 
+    /// Whether `key` is one of them.
+    pub(super) fn has(&self, key: [i64; 3]) -> bool {
+        self.index.find(self.index.hasher().hash(&key), |number| self.keys[number] == key).is_some()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.keys.len()

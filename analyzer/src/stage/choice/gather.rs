@@ -53,12 +53,28 @@ pub(super) fn gather_heard<'a>(
         }
     }
     gatherer.gap();
-    Gathered { fired: gatherer.best, lives: gatherer.lives }
+    Gathered { fired: gatherer.best, lives: gatherer.source.lives }
 }
 
 /// Reads the selected events of `trace` until there are enough of every stage.
 pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]) -> Gathered {
     let mut gatherer = Gatherer::new(&trace.definitions, stages);
+    walk(trace, selection, &mut gatherer);
+    Gathered { fired: gatherer.best, lives: gatherer.source.lives }
+}
+
+/// What takes events for a sample, one after the other.
+pub(super) trait Gather {
+    fn event(&mut self, columns: &Columns, row: usize);
+
+    /// Events are missing here, or nothing more comes.
+    fn gap(&mut self);
+
+    fn has_enough(&self) -> bool;
+}
+
+/// Hands the selected events of `trace` to `gather` until it has enough.
+pub(super) fn walk(trace: &Trace<'_>, selection: &Selection, gather: &mut impl Gather) {
     // It ends with an error when there is enough; one of reading is met again by the pass over the whole.
     let _ = trace.walk(
         |block| selection.wants(block),
@@ -66,34 +82,38 @@ pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]
         |batch| {
             match batch {
                 Batch::Events { columns, rows } => selection.rows(trace, columns, rows, |rows| {
-                    rows.for_each(|row| gatherer.event(columns, row));
+                    rows.for_each(|row| gather.event(columns, row));
                     Ok(())
                 })?,
                 Batch::Gap(gap) if !selection.wants_gap(&gap) => {}
-                Batch::Gap(_) | Batch::Damaged(_) => gatherer.gap(),
+                Batch::Gap(_) | Batch::Damaged(_) => gather.gap(),
             }
-            if gatherer.has_enough() { Err(()) } else { Ok(()) }
+            if gather.has_enough() { Err(()) } else { Ok(()) }
         },
     );
-    gatherer.gap();
-    Gathered { fired: gatherer.best, lives: gatherer.lives }
+    gather.gap();
 }
 
-struct Gatherer<'a> {
+/// Reads events as what a key is chosen from.
+pub(super) struct Source<'a> {
     definitions: &'a Definitions,
     /// For each site: the stages that it ends or begins, an end first.
     uses: SiteUses<(usize, bool)>,
-    lives: Vec<Life>,
+    pub(super) lives: Vec<Life>,
+    pub(super) looked_at: u64,
+}
+
+struct Gatherer<'a> {
+    source: Source<'a>,
     /// Events of each stage since the last loss, and the most that were without loss.
     current: Vec<Vec<Fired>>,
     best: Vec<Vec<Fired>>,
-    looked_at: u64,
     /// Events of a stage that are enough.
     enough: usize,
 }
 
-impl<'a> Gatherer<'a> {
-    fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
+impl<'a> Source<'a> {
+    pub(super) fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
         let roles = Roles::new(stages.iter().copied());
         let uses = |_: &Site, roles: &[Role]| {
             let of = |role: &Role| {
@@ -112,20 +132,12 @@ impl<'a> Gatherer<'a> {
             definitions,
             uses: SiteUses::new(&definitions.sites, &roles, uses),
             lives: definitions.processes.iter().map(life).collect(),
-            current: vec![Vec::new(); stages.len()],
-            best: vec![Vec::new(); stages.len()],
             looked_at: 0,
-            enough: (MOST_OF_ALL / stages.len().max(1)).min(MOST),
         }
     }
 
-    fn has_enough(&self) -> bool {
-        let enough =
-            |(current, best): (&Vec<Fired>, &Vec<Fired>)| current.len().max(best.len()) >= self.enough;
-        self.looked_at >= LOOKED_AT || self.current.iter().zip(&self.best).all(enough)
-    }
-
-    fn event(&mut self, columns: &Columns, row: usize) {
+    /// Calls `found` with each stage that the event ends or begins, an end first.
+    pub(super) fn read(&mut self, columns: &Columns, row: usize, mut found: impl FnMut(usize, Fired)) {
         self.looked_at += 1;
         let thread = columns.thread[row];
         let process = self.definitions.thread(thread).map_or(ProcessId::NONE, |thread| thread.process);
@@ -139,11 +151,37 @@ impl<'a> Gatherer<'a> {
         };
         let parent = self.definitions.process(process).map_or(0, |process| process.parent_pid);
         let (arity, args) = arguments(columns, row, &site.args);
-        for &(stage, is_end) in uses {
-            if self.current[stage].len() < self.enough {
-                self.current[stage].push(Fired { is_end, thread, process, parent, arity, args });
-            }
+        uses.iter().for_each(|&(stage, is_end)| {
+            found(stage, Fired { is_end, thread, process, parent, arity, args });
+        });
+    }
+}
+
+impl<'a> Gatherer<'a> {
+    fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
+        Self {
+            source: Source::new(definitions, stages),
+            current: vec![Vec::new(); stages.len()],
+            best: vec![Vec::new(); stages.len()],
+            enough: (MOST_OF_ALL / stages.len().max(1)).min(MOST),
         }
+    }
+}
+
+impl Gather for Gatherer<'_> {
+    fn has_enough(&self) -> bool {
+        let enough =
+            |(current, best): (&Vec<Fired>, &Vec<Fired>)| current.len().max(best.len()) >= self.enough;
+        self.source.looked_at >= LOOKED_AT || self.current.iter().zip(&self.best).all(enough)
+    }
+
+    fn event(&mut self, columns: &Columns, row: usize) {
+        let (current, enough) = (&mut self.current, self.enough);
+        self.source.read(columns, row, |stage, fired| {
+            if current[stage].len() < enough {
+                current[stage].push(fired);
+            }
+        });
     }
 
     /// Events are missing here: what stands before is not paired with what comes.
