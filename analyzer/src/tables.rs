@@ -6,7 +6,7 @@
 //! # Table `events`, sorted by `ts_ns`
 //! | column | type | meaning |
 //! |---|---|---|
-//! | `ts_ns` | int64 | CLOCK_MONOTONIC |
+//! | `ts_ns` | int64 | CLOCK_MONOTONIC; 2^63-1 if it is later than that, which the outcome counts |
 //! | `ts` | timestamp(us, UTC), nullable | wall time; null if the trace has no clock anchors of the host |
 //! | `host` | string | node name; empty if unknown |
 //! | `pid`, `tid`, `cpu` | int32 | process, thread, processor |
@@ -58,6 +58,7 @@ mod column_set;
 mod csv;
 mod encoding;
 mod events;
+mod late;
 mod lists;
 mod metadata;
 mod names;
@@ -117,10 +118,11 @@ pub fn write(
     format: Format,
     out: &mut impl Write,
 ) -> Result<Outcome> {
-    match rows {
+    let outcome = match rows {
         Rows::Events => write_events(trace, selection, format, out),
         Rows::Spans(stages) => write_spans(trace, selection, stages, format, out),
-    }
+    };
+    Ok(Outcome { late: late::count(trace, selection), ..outcome? })
 }
 
 fn write_events(

@@ -275,6 +275,34 @@ fn keys_that_are_texts_are_shown_as_texts() {
     assert!(csv.ends_with(",open,[7],\"x,\"\"y\"\",7\",,true\r\n"), "{csv}");
 }
 
+#[test]
+fn times_that_no_column_has_room_for_are_counted() {
+    let last = i64::MAX.cast_unsigned();
+    let log = made::log_of(&format!("5:beg_a:1 {last}:end_a:1 {}:beg_a:2 {}:end_a:2", last + 1, u64::MAX));
+    let bytes = trace_of(&log);
+    let trace = Trace::open(&bytes).unwrap();
+    let stages = ["a = p:beg_a -> p:end_a".parse().unwrap()];
+    for (rows, columns) in [(Rows::Events, 1), (Rows::Spans(&stages), 4)] {
+        let mut csv = Vec::new();
+        let outcome = write(&trace, &Selection::all(), rows, Format::Csv, &mut csv).unwrap();
+        let said = "2 events after 2^63-1 ns, the last time that fits into a table, have that one there";
+        assert_eq!((outcome.late, outcome.is_lossy()), (2, true));
+        assert_eq!(outcome.loss_text().as_deref(), Some(said));
+        let csv = String::from_utf8(csv).unwrap();
+        let fields = csv.lines().flat_map(|line| line.split(',').take(columns));
+        assert_eq!(fields.filter(|field| **field == last.to_string()).count(), 3, "{csv}");
+    }
+    // Those alone that are selected.
+    let filter = Filter { probes: vec!["p:beg_a".parse().unwrap()], ..Filter::default() };
+    let selection = Selection::new(&filter, &trace).unwrap();
+    let outcome = write(&trace, &selection, Rows::Events, Format::Arrow, &mut Vec::new()).unwrap();
+    assert_eq!((outcome.events, outcome.late), (2, 1));
+    let in_time = trace_of(DOCUMENTED_LOG);
+    let trace = Trace::open(&in_time).unwrap();
+    let outcome = write(&trace, &Selection::all(), Rows::Events, Format::Csv, &mut Vec::new()).unwrap();
+    assert_eq!((outcome.late, outcome.is_lossy()), (0, false));
+}
+
 /// A trace of `count` events, each with its number and a string of `string_bytes` bytes.
 fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();

@@ -21,6 +21,8 @@ pub struct Outcome {
     pub incomplete: bool,
     /// What was not recorded, of what was selected.
     pub skipped: Vec<Skipped>,
+    /// Events of a time that does not fit into a table: it has the last one that does.
+    pub late: u64,
 }
 
 impl Outcome {
@@ -35,6 +37,7 @@ impl Outcome {
             damage: trace.damage.clone(),
             incomplete: !trace.complete,
             skipped: selection.skipped(&trace.definitions),
+            late: 0,
         }
     }
 
@@ -46,12 +49,13 @@ impl Outcome {
         self.damage.extend_from_slice(&other.damage);
         self.incomplete |= other.incomplete;
         self.skipped.extend_from_slice(&other.skipped);
+        self.late += other.late;
     }
 
     /// Whether something is missing.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
-        self.has_holes() || !self.skipped.is_empty()
+        self.has_holes() || !self.skipped.is_empty() || self.late > 0
     }
 
     /// Whether events may be missing among those that are there.
@@ -73,6 +77,12 @@ impl Outcome {
         if let [first, rest @ ..] = &self.skipped[..] {
             let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
             parts.push(format!("not recorded: {}{more}", skipped_text(first)));
+        }
+        if self.late > 0 {
+            let events = counted(self.late, "event");
+            parts.push(format!(
+                "{events} after 2^63-1 ns, the last time that fits into a table, have that one there"
+            ));
         }
         if parts.is_empty() { None } else { Some(parts.join("; ")) }
     }

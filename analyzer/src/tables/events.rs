@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use tracer_format::{ArgKind, CUT_MARK, Columns, Trace};
 
 use super::BATCH_ROWS;
+use super::late;
 use super::lists::{NumberLists, StringLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
@@ -134,8 +135,7 @@ impl EventRows {
         let room = BATCH_ROWS.saturating_sub(self.ts_ns.len());
         let end = self.push_values(columns, rows.start..rows.end.min(rows.start.saturating_add(room)));
         let taken = rows.start..end;
-        let nanos = |&time_ns: &u64| i64::try_from(time_ns).unwrap_or(i64::MAX);
-        self.ts_ns.extend(columns.time_ns[taken.clone()].iter().map(nanos));
+        self.ts_ns.extend(columns.time_ns[taken.clone()].iter().map(|&time_ns| late::nanos(time_ns)));
         self.cpu.extend(columns.cpu[taken.clone()].iter().map(|&cpu| i32::from(cpu)));
         for &thread in &columns.thread[taken.clone()] {
             let cells = self.threads[thread.index()];

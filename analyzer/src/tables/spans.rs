@@ -12,6 +12,7 @@ use tracer_format::{Columns, Trace};
 
 use super::BATCH_ROWS;
 use super::encoding::TableWriter;
+use super::late;
 use super::lists::{NumberLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
@@ -98,7 +99,7 @@ impl SpanRows {
     }
 
     pub(super) fn push(&mut self, span: &Span) {
-        let nanos = |point: Option<Point>| point.map(|at| i64::try_from(at.time_ns).unwrap_or(i64::MAX));
+        let nanos = |point: Option<Point>| point.map(|at| late::nanos(at.time_ns));
         let pid = |point: Option<Point>| self.pids.get(point?.thread.index()).copied().flatten();
         let (begin_pid, end_pid) = (pid(span.begin), pid(span.end));
         let (first, rest) = span.key.words().split_first().unwrap_or((&0, &[]));

@@ -8,6 +8,7 @@ use crate::analysis::diagnosis::{Watch, diagnose};
 use crate::analysis::{Analysis, analyze};
 use crate::select::Outcome;
 use crate::stage::choice::Chosen;
+use crate::tables::late;
 use crate::{Result, Selection};
 
 /// What a pass over a trace found.
@@ -36,7 +37,8 @@ pub fn measure(trace: &Trace<'_>, chosen: Chosen) -> Result<MeasuredTrace> {
     let selection = Selection::all();
     let watch = Watch::new(&chosen.stages, &trace.definitions, selection.time_range(trace));
     let mut sinks = (watch, Sketch::new(chosen.stages.len()));
-    let analysis = analyze(trace, &selection, &chosen.stages, &mut sinks)?;
+    let mut analysis = analyze(trace, &selection, &chosen.stages, &mut sinks)?;
+    analysis.outcome.late = late::count(trace, &selection);
     let (watch, sketch) = sinks;
     let positions = positions(chosen.stages.len(), &diagnose(watch, &analysis, 0));
     Ok(MeasuredTrace { chosen, analysis, sketch, positions })
