@@ -13,8 +13,6 @@ mod lasting;
 mod learn;
 mod preset;
 mod roles;
-mod vocabulary;
-mod words;
 
 pub use choose::choose;
 pub use definition::{ProbeName, Stage};
@@ -24,6 +22,6 @@ pub(crate) use key::number_of;
 pub use key::{Key, KeyPart, KeyValue, MAX_WORDS, Scope};
 pub use lasting::Lasting;
 pub use learn::learn;
+pub(crate) use learn::{is_word_of_names, pieces};
 pub use preset::{PRESETS, Preset};
 pub(crate) use roles::{Role, Roles, SiteUses};
-pub(crate) use words::{is_word_of_names, pieces};

@@ -5,7 +5,6 @@ mod chosen;
 mod clash;
 mod decision;
 mod distinct;
-mod follow;
 mod gather;
 mod parts;
 mod sample;

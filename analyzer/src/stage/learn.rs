@@ -1,5 +1,8 @@
 //! Stages that the names of probes tell.
 
+mod vocabulary;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tracer_format::{Definitions, Site};
@@ -7,7 +10,9 @@ use tracer_format::{Definitions, Site};
 use super::definition::{ProbeName, Stage};
 use super::draft::Draft;
 use super::key::Key;
-use super::vocabulary::Vocabulary;
+use vocabulary::Vocabulary;
+
+pub(crate) use words::{is_word_of_names, pieces};
 
 /// The stages that the names of the probes tell, in the order of the probes that begin them.
 ///

@@ -6,8 +6,7 @@ use tracer_format::{Definitions, Trace};
 
 use super::candidate::Candidate;
 use super::decision::{Decision, Refusal, decide, keep_number};
-use super::follow::follow;
-use super::gather::{Gathered, Heard, gather, gather_heard};
+use super::gather::{Gathered, Heard, follow, gather, gather_heard};
 use super::sample::Sample;
 use super::widening::widen;
 use crate::select::Selection;

@@ -1,9 +1,13 @@
 //! Gathers samples: the first events of each stage that have no loss among them.
 
+mod follow;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
 use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace};
+
+pub(super) use follow::follow;
 
 use super::sample::{ARGS, Fired, Life};
 use crate::select::Selection;
@@ -64,7 +68,7 @@ pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]
 }
 
 /// What takes events for a sample, one after the other.
-pub(super) trait Gather {
+trait Gather {
     fn event(&mut self, columns: &Columns, row: usize);
 
     /// Events are missing here, or nothing more comes.
@@ -74,7 +78,7 @@ pub(super) trait Gather {
 }
 
 /// Hands the selected events of `trace` to `gather` until it has enough.
-pub(super) fn walk(trace: &Trace<'_>, selection: &Selection, gather: &mut impl Gather) {
+fn walk(trace: &Trace<'_>, selection: &Selection, gather: &mut impl Gather) {
     // It ends with an error when there is enough; one of reading is met again by the pass over the whole.
     let _ = trace.walk(
         |block| selection.wants(block),
@@ -95,16 +99,16 @@ pub(super) fn walk(trace: &Trace<'_>, selection: &Selection, gather: &mut impl G
 }
 
 /// Reads events as what a key is chosen from.
-pub(super) struct Source<'a> {
+struct EventReader<'a> {
     definitions: &'a Definitions,
     /// For each site: the stages that it ends or begins, an end first.
     uses: SiteUses<(usize, bool)>,
-    pub(super) lives: Vec<Life>,
-    pub(super) looked_at: u64,
+    lives: Vec<Life>,
+    looked_at: u64,
 }
 
 struct Gatherer<'a> {
-    source: Source<'a>,
+    source: EventReader<'a>,
     /// Events of each stage since the last loss, and the most that were without loss.
     current: Vec<Vec<Fired>>,
     best: Vec<Vec<Fired>>,
@@ -112,8 +116,8 @@ struct Gatherer<'a> {
     enough: usize,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
+impl<'a> EventReader<'a> {
+    fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
         let roles = Roles::new(stages.iter().copied());
         let uses = |_: &Site, roles: &[Role]| {
             let of = |role: &Role| {
@@ -137,7 +141,7 @@ impl<'a> Source<'a> {
     }
 
     /// Calls `found` with each stage that the event ends or begins, an end first.
-    pub(super) fn read(&mut self, columns: &Columns, row: usize, mut found: impl FnMut(usize, Fired)) {
+    fn read(&mut self, columns: &Columns, row: usize, mut found: impl FnMut(usize, Fired)) {
         self.looked_at += 1;
         let thread = columns.thread[row];
         let process = self.definitions.thread(thread).map_or(ProcessId::NONE, |thread| thread.process);
@@ -160,7 +164,7 @@ impl<'a> Source<'a> {
 impl<'a> Gatherer<'a> {
     fn new(definitions: &'a Definitions, stages: &[&Stage]) -> Self {
         Self {
-            source: Source::new(definitions, stages),
+            source: EventReader::new(definitions, stages),
             current: vec![Vec::new(); stages.len()],
             best: vec![Vec::new(); stages.len()],
             enough: (MOST_OF_ALL / stages.len().max(1)).min(MOST),

@@ -3,10 +3,10 @@
 
 use tracer_format::{Columns, Trace};
 
-use super::distinct::Distinct;
-use super::gather::{Gather, Gathered, Source, walk};
-use super::sample::{ARGS, Fired};
-use super::trial::{FEW, IDENTITY};
+use super::super::distinct::Distinct;
+use super::super::sample::{ARGS, Fired};
+use super::super::trial::{FEW, IDENTITY};
+use super::{EventReader, Gather, Gathered, walk};
 use crate::select::Selection;
 use crate::stage::Stage;
 
@@ -19,11 +19,11 @@ const KEPT: usize = 4;
 
 /// Follows begins of `stages` through the selected events of `trace`. A stage has no events where less than half of its begins
 /// end: what has the same values as few of them has them by chance.
-pub(super) fn follow(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]) -> Gathered {
+pub(in super::super) fn follow(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]) -> Gathered {
     let followed = (FOLLOWED_OF_ALL / stages.len().max(1)).min(FOLLOWED);
     let mut follower = Follower {
-        source: Source::new(&trace.definitions, stages),
-        stages: stages.iter().map(|_| Following::new(followed)).collect(),
+        source: EventReader::new(&trace.definitions, stages),
+        stages: stages.iter().map(|_| Followed::new(followed)).collect(),
     };
     walk(trace, selection, &mut follower);
     let fired = follower.stages.into_iter().map(|stage| stage.best).collect();
@@ -31,8 +31,8 @@ pub(super) fn follow(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]
 }
 
 struct Follower<'a> {
-    source: Source<'a>,
-    stages: Vec<Following>,
+    source: EventReader<'a>,
+    stages: Vec<Followed>,
 }
 
 impl Gather for Follower<'_> {
@@ -42,7 +42,7 @@ impl Gather for Follower<'_> {
     }
 
     fn gap(&mut self) {
-        self.stages.iter_mut().for_each(Following::start_again);
+        self.stages.iter_mut().for_each(Followed::start_again);
     }
 
     fn has_enough(&self) -> bool {
@@ -51,7 +51,7 @@ impl Gather for Follower<'_> {
 }
 
 /// The begins of one stage that are followed, and what came with their values.
-struct Following {
+struct Followed {
     /// Begins that are to be followed.
     wanted: usize,
     fired: Vec<Fired>,
@@ -64,7 +64,7 @@ struct Following {
     is_done: bool,
 }
 
-impl Following {
+impl Followed {
     fn new(wanted: usize) -> Self {
         Self {
             wanted,
