@@ -24,7 +24,12 @@ fn main() {
         .zip(&sites)
         .map(|(site, found)| Place { offset: found.offset, semaphore_offset: 0, site: SiteId(site) })
         .collect();
-    let program = Program::load(&ProgramOptions { lane_slots: 4096, ring_bytes: 4096, only_admitted: false });
+    let program = Program::load(&ProgramOptions {
+        lane_slots: 4096,
+        ring_bytes: 4096,
+        only_admitted: false,
+        one_by_one: false,
+    });
     let program = program.expect("root and eBPF");
     fire();
     println!("{:<34} {:>8} {:>10} {:>10}", "mode", "sites", "attach ms", "detach ms");

@@ -63,7 +63,12 @@ fn cpu_ns() -> i64 {
 
 fn measure(hits: u32, rounds: u32) {
     let path = std::env::current_exe().expect("a path");
-    let options = ProgramOptions { lane_slots: 128 << 10, ring_bytes: 4 << 20, only_admitted: false };
+    let options = ProgramOptions {
+        lane_slots: 128 << 10,
+        ring_bytes: 4 << 20,
+        only_admitted: false,
+        one_by_one: false,
+    };
     let program = Program::load(&options).expect("root and eBPF");
     let empty = program::load_empty().expect("root and eBPF");
     let links = attach_all(&program, empty.as_fd(), &path);

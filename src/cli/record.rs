@@ -27,8 +27,8 @@ pub(crate) struct RecordArgs {
     /// buffer_tracker:*]
     #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE")]
     pub(crate) events: Vec<Request>,
-    /// Record this process only (may be given more than once)
-    #[arg(short, long = "pid", value_name = "PID", value_parser = process_id)]
+    /// Record these processes only: PID, PID,PID (may be given more than once)
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = process_id)]
     pub(crate) pids: Vec<u32>,
     /// Record processes of this program only, globs allowed; or, with a slash, the probes of this program or library,
     /// whether it runs already or not (may be given more than once)
@@ -170,8 +170,8 @@ pub(crate) struct ListArgs {
     pub(crate) presets: Option<Option<String>>,
     /// Program or shared library to look into, also a name in PATH, instead of running processes
     pub(crate) file: Option<PathBuf>,
-    /// Only these processes
-    #[arg(short, long = "pid", value_name = "PID", value_parser = process_id, conflicts_with = "file")]
+    /// Only these processes: PID, PID,PID
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = process_id, conflicts_with = "file")]
     pub(crate) pids: Vec<u32>,
     /// Only these programs, globs allowed; or, with a slash, this program or library
     #[arg(short = 'x', long = "program", value_name = "PROGRAM|./FILE", conflicts_with = "file", value_parser = program())]

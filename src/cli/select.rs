@@ -13,8 +13,8 @@ pub(crate) struct FilterArgs {
     /// Only these probes, globs allowed; PROVIDER alone for all of its probes
     #[arg(short = 'e', long = "event", value_name = "PROVIDER:PROBE")]
     pub(crate) events: Vec<Request>,
-    /// Only these processes
-    #[arg(short, long = "pid", value_name = "PID", value_parser = process_id)]
+    /// Only these processes: PID, PID,PID
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = process_id)]
     pub(crate) pids: Vec<u32>,
     /// Only these programs, globs allowed
     #[arg(short = 'x', long = "program", value_name = "PROGRAM")]

@@ -8,6 +8,7 @@ use tracer_analyzer::select::clock;
 use tracer_analyzer::stage::Preset;
 use tracer_analyzer::{Outcome, Selection};
 use tracer_format::log::escape;
+use tracer_recorder::find::unmatched;
 use tracer_recorder::{SiteTotal, Summary};
 
 use super::files::Opened;
@@ -44,7 +45,10 @@ pub(super) fn say(args: &RecordArgs, summary: &Summary, opened: &Opened) {
     // What was skipped has been said.
     if summary.sites.is_empty() && summary.skipped.is_empty() {
         let others = if args.all { "" } else { "; -a records every process" };
-        say!("no matching probe was found: the command and its children have none{others}; see tracer list");
+        let there = escape(&unmatched::of_command(&args.command)).into_owned();
+        say!(
+            "no matching probe was found: the command and its children have none{there}{others}; see tracer list"
+        );
     }
     if let Some(name) = args.stages.preset.as_ref().filter(|_| args.events.is_empty())
         && !args.command.is_empty()

@@ -38,6 +38,15 @@ fn what_matches_nothing_is_refused_before_the_recording_begins() {
         (&["-e", "target:hit", "-e", "nosuch:probe"], "no probe matches nosuch:probe in any running process"),
         (&["-e", "target:hti", "--", "./unmatched-target"], "no probe matches target:hti in the command"),
         (
+            &["-x", "unmatched-target"],
+            "no probe matches buffer_tracker:* in these processes; there is target:hit",
+        ),
+        (
+            &["-x", "./unmatched-target"],
+            "-x ./unmatched-target: no probe matches buffer_tracker:*; there is target:hit",
+        ),
+        (&["-p", &format!("{own},{ended}")], &format!("-p {ended}: there is no such process")),
+        (
             &[hit[0], hit[1], "-x", "unmatched-tagret"],
             "-x unmatched-tagret: no process runs such a program; the nearest",
         ),
@@ -61,6 +70,10 @@ fn what_matches_nothing_is_refused_before_the_recording_begins() {
         assert_eq!(lines.count(), 1, "{args:?}: {said}");
         assert!(!folder.path("run.trace").exists(), "{args:?}");
     }
+    // A command may start others that have one, so it is run; then what it has itself is named.
+    let output = folder.tracer(&["record", "-o", "run.trace", "--", "./unmatched-target"]);
+    let expected = "the command and its children have none; there is target:hit; -a records every process";
+    assert!(output.status.success() && stderr(&output).contains(expected), "{}", stderr(&output));
     let listed = folder.tracer(&["list", "-p", &tid]);
     assert_eq!(listed.status.code(), Some(1), "{}", stderr(&listed));
 }

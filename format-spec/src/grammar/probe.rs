@@ -199,7 +199,14 @@ fn argument_position(text: &str) -> Result<u8, String> {
 fn probe(name: &str) -> Result<ProbePattern, String> {
     let (provider, probe) = name.trim().split_once(':').unwrap_or((name.trim(), "*"));
     if probe.contains(':') {
-        return Err("it has more than one ':'".to_owned());
+        return Err(match () {
+            () if provider == "usdt" => {
+                "what bpftrace calls usdt:PATH:PROVIDER:PROBE is -x PATH -e PROVIDER:PROBE"
+            }
+            () if probe.contains(',') => "it has more than one ':'; -e is given for each probe",
+            () => "it has more than one ':'",
+        }
+        .to_owned());
     }
     Ok(ProbePattern { provider: glob(provider)?, probe: glob(probe)? })
 }
@@ -282,6 +289,8 @@ mod tests {
             (":probe", "a name is empty (use * for any)"),
             ("provider:", "a name is empty (use * for any)"),
             ("a:b:c", "it has more than one ':'"),
+            ("a:b,a:c", "it has more than one ':'; -e is given for each probe"),
+            ("usdt:/bin/a:b:c", "what bpftrace calls usdt:PATH:PROVIDER:PROBE is -x PATH -e PROVIDER:PROBE"),
             ("a:[", "bad glob: invalid range pattern"),
             ("a:b(str", "the argument list does not end with ')'"),
             ("a:b(arg0:u32)", "type 'u32' is unknown, only str can be asked for"),

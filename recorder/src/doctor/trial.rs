@@ -89,7 +89,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let options = ProgramOptions { lane_slots: 16 << 10, ring_bytes: 256 << 10, only_admitted: false };
+        let options = ProgramOptions {
+            lane_slots: 16 << 10,
+            ring_bytes: 256 << 10,
+            only_admitted: false,
+            one_by_one: false,
+        };
         let program = Program::load(&options)?;
         let mut plans = Vec::new();
         for target in HARMLESS.iter().chain(LONG) {

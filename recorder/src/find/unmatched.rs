@@ -1,6 +1,7 @@
 //! Names that match nothing: refused before a recording begins, with the nearest names that there are.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tracer_format::grammar::{KeyArgument, ProbePattern, ProgramPattern, Request, nearest};
@@ -8,7 +9,7 @@ use tracer_format::log::escape;
 
 use crate::error::{Error, Result};
 use crate::find::binary::Site;
-use crate::find::discover::{self, FoundFile};
+use crate::find::discover::{self, Discovery, Filter, FoundFile};
 use crate::host::process;
 
 /// Refuses process ids of which none can be recorded: `-p`.
@@ -83,9 +84,10 @@ pub fn files(files: &[PathBuf], requests: &[Request]) -> Result<()> {
             (0, _) => "it has no USDT probes".to_owned(),
             (_, [first]) => {
                 let nearest = nearest(&first.probe.to_string(), names.iter().map(String::as_str));
+                let nearest = if nearest.is_empty() { there(&names) } else { nearest };
                 format!("no probe matches {}{}", escape(&wanted[0]), escape(&nearest))
             }
-            _ => format!("no probe matches any of {}", escape(&wanted.join(", "))),
+            _ => format!("no probe matches any of {}{}", escape(&wanted.join(", ")), escape(&there(&names))),
         };
         return Err(Error::Request(format!("-x {shown}: {what}")));
     }
@@ -94,12 +96,13 @@ pub fn files(files: &[PathBuf], requests: &[Request]) -> Result<()> {
 
 /// Refuses requests that no site matches: `-e`. `all` gives the names of all probes where was looked for them.
 pub(crate) fn probes(
-    requests: &[Request],
+    filter: &Filter,
     found: &[FoundFile],
     scope: Scope,
     all: impl FnOnce() -> Vec<FoundFile>,
 ) -> Result<()> {
-    let unmatched: Vec<&ProbePattern> = requests
+    let unmatched: Vec<&ProbePattern> = filter
+        .requests
         .iter()
         .map(|request| &request.probe)
         .filter(|probe| matching(probe, found).next().is_none())
@@ -116,8 +119,13 @@ pub(crate) fn probes(
     let Some(first) = wrong.first() else { return Ok(()) };
     let names = names(&all);
     let wanted: Vec<String> = wrong.iter().map(|probe| escape(&probe.to_string()).into_owned()).collect();
-    let nearest = nearest(&first.to_string(), names.iter().map(String::as_str));
+    let is_restricted = scope != Scope::Running || !filter.pids.is_empty() || !filter.programs.is_empty();
+    let nearest = match nearest(&first.to_string(), names.iter().map(String::as_str)) {
+        none if none.is_empty() && is_restricted => there(&names),
+        nearest => nearest,
+    };
     let place = match scope {
+        Scope::Running if is_restricted => "in these processes",
         Scope::Running => "in any running process",
         Scope::Files => "in the files of -x",
         Scope::Command => "in the command and its libraries, which have other probes of this provider",
@@ -174,6 +182,30 @@ fn has_argument(
     };
     Err(Error::Request(format!("{}: {provider}:{probe} has {has}", text())))
 }
+
+/// What to say of the probes that a command and its libraries have, where none of them was asked for: `; there are app:begin and app:end`.
+#[must_use]
+pub fn of_command(command: &[OsString]) -> String {
+    let requests = "*".parse().into_iter().collect();
+    let mut discovery = Discovery::new(Filter { requests, ..Filter::default() });
+    discovery.command(command).map(|scan| there(&names(&scan.found))).unwrap_or_default()
+}
+
+/// What to say where nothing is like what was asked for: the probes that there are, or nothing if there are none.
+fn there(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match &names[..] {
+        [] => String::new(),
+        [one] => format!("; there is {one}"),
+        [first @ .., last] if names.len() <= MAX_SHOWN => {
+            format!("; there are {} and {last}", first.join(", "))
+        }
+        _ => format!("; there are {} and {} more", names[..MAX_SHOWN].join(", "), names.len() - MAX_SHOWN),
+    }
+}
+
+/// Probes that are named.
+const MAX_SHOWN: usize = 4;
 
 fn sites(found: &[FoundFile]) -> impl Iterator<Item = &Site> {
     found.iter().flat_map(|found| &found.binary.sites)
@@ -235,19 +267,30 @@ mod tests {
     #[test]
     fn a_probe_that_is_not_there_is_refused_with_the_nearest() {
         let all = [("ruby", "cmethod__entry", 2), ("ruby", "gc__mark__begin", 0), ("db", "query", 1)];
-        let check = |requests: &[&str], scope| {
+        let check_of = |programs: &[ProgramPattern], requests: &[&str], scope| {
             let requests: Vec<Request> = requests.iter().map(|text| text.parse().unwrap()).collect();
             let mut here = found(&all);
             here[0].binary.sites.retain(|site| {
                 requests.iter().any(|request| request.probe.matches(&site.provider, &site.probe))
             });
-            said(probes(&requests, &here, scope, || found(&all)))
+            let filter = Filter { requests, programs: programs.to_vec(), ..Filter::default() };
+            said(probes(&filter, &here, scope, || found(&all)))
         };
+        let check = |requests: &[&str], scope| check_of(&[], requests, scope);
         assert_eq!(check(&["ruby:gc*", "db"], Scope::Running), "");
         let refused = check(&["db", "ruby:cmethod__enter"], Scope::Running);
         let expected = "no probe matches ruby:cmethod__enter in any running process; the nearest";
         assert!(refused.starts_with(expected) && refused.contains("ruby:cmethod__entry"), "{refused}");
         assert!(refused.ends_with("; see tracer list for what there is, or give --wait"), "{refused}");
+        // Of all that runs there is too much to name.
+        assert!(
+            check(&["buffer_tracker"], Scope::Running)
+                .starts_with("no probe matches buffer_tracker:* in any running process; see")
+        );
+        let refused = check_of(&["db".parse().unwrap()], &["buffer_tracker"], Scope::Running);
+        let expected = "no probe matches buffer_tracker:* in these processes; there are db:query, ruby:cmethod__entry and \
+                        ruby:gc__mark__begin; see";
+        assert!(refused.starts_with(expected), "{refused}");
         // What a command starts may have it.
         assert_eq!(check(&["other:probe"], Scope::Command), "");
         assert!(

@@ -51,6 +51,8 @@ pub struct ProgramOptions {
     pub ring_bytes: u32,
     /// Whether only the processes given to [`Program::admit`] are recorded.
     pub only_admitted: bool,
+    /// Whether sites are attached one by one, through perf events, where the kernel could attach many at once, too.
+    pub one_by_one: bool,
 }
 
 /// Fewest and most slots of a lane.
@@ -157,7 +159,7 @@ impl Program {
             (".rodata", &constants),
         ];
         relocate(&mut object, &by_name)?;
-        let variants = Variants::load(&object)?;
+        let variants = Variants::load(&object, options.one_by_one)?;
         let watchers = match kernel {
             Ok(_) => Ok(load_watchers(&object)?),
             Err(error) => Err(error),
@@ -305,7 +307,8 @@ mod tests {
     #[test]
     #[ignore = "needs root and eBPF"]
     fn a_program_that_may_wait_and_is_refused_is_said_and_costs_no_other() {
-        let options = ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false };
+        let options =
+            ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false, one_by_one: false };
         let mut object = Object::parse(&OBJECT.0).expect("the object parses");
         assert_eq!(Program::load(&options).expect("loaded").variants.unwaiting(), None);
         let key = object.programs["site_of_memory"].function_key();
@@ -323,7 +326,8 @@ mod tests {
     #[test]
     #[ignore = "needs root and eBPF"]
     fn what_attaching_needs_is_loaded_before_a_helper_attaches() {
-        let options = ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false };
+        let options =
+            ProgramOptions { lane_slots: 4096, ring_bytes: 65536, only_admitted: false, one_by_one: false };
         let program = Program::load(&options).expect("loaded");
         for (is_multi, is_of_memory, count) in
             [(true, false, 1), (false, false, 1), (true, true, 2), (false, true, 2)]

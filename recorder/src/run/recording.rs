@@ -19,7 +19,7 @@ use crate::find::look::lookers::Lookers;
 use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::descriptors::make_room;
-use crate::kernel::link;
+use crate::kernel::link::{self, AttachMode};
 use crate::kernel::mapped::Mapped;
 use crate::kernel::program::{Program, ProgramOptions};
 use crate::run::command::Running;
@@ -99,7 +99,7 @@ impl<'o> Recording<'o> {
         }
         let pids = scan.pids.clone();
         if !options.wait || scope == Scope::Files {
-            unmatched::probes(&options.filter.requests, &scan.found, scope, || all_probes(options))?;
+            unmatched::probes(&options.filter, &scan.found, scope, || all_probes(options))?;
         }
         let key_scope = if options.wait && scope == Scope::Running { Scope::Command } else { scope };
         unmatched::arguments(&options.filter.requests, &options.keys, &scan.found, key_scope)?;
@@ -301,6 +301,7 @@ fn load(options: &RecordOptions) -> Result<Program> {
         lane_slots: options.ring_bytes / 32,
         ring_bytes: options.ring_bytes,
         only_admitted: options.only_admitted(),
+        one_by_one: options.attach == AttachMode::Perf,
     })?;
     options.filter.pids.iter().try_for_each(|&pid| program.admit(pid))?;
     Ok(program)

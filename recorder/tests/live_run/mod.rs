@@ -106,6 +106,7 @@ impl Recording {
             lane_slots: settings.lane_slots,
             ring_bytes: settings.ring_bytes,
             only_admitted: settings.only_admitted,
+            one_by_one: false,
         });
         let program = program.unwrap();
         let (mut plans, mut places) = (Vec::new(), Vec::new());

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use crate::error::Result;
 use crate::kernel::bpf::{AttachType, Waits};
@@ -48,13 +47,4 @@ impl Deferred {
             Waits::ForMemory => self.code.load_waiting(self.attach),
         }
     }
-}
-
-/// Loads a program in the background. Without a thread it is loaded when it is needed.
-pub(super) fn load_beside(program: &Arc<Deferred>) {
-    let program = Arc::clone(program);
-    let load = move || {
-        program.load();
-    };
-    let _ = thread::Builder::new().name("tracer-loader".to_owned()).spawn(load);
 }
