@@ -1,5 +1,6 @@
 //! What can go wrong while recording: one variant for each reaction a caller can have.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
@@ -33,9 +34,14 @@ pub enum Error {
         /// What is wrong with it.
         damage: String,
     },
-    /// The command after `--` is not there.
-    #[error("command {}: not found in PATH, expected a program that can be run", escape(.0))]
-    Command(String),
+    /// The command after `--` cannot be run.
+    #[error("command {}: {reason}", escape(name))]
+    Command {
+        /// Its name, as it was given.
+        name: String,
+        /// Why it cannot be run.
+        reason: String,
+    },
     /// There is no such user.
     #[error("user {}: not known to this system, expected a name or a number", escape(.0))]
     User(String),
@@ -115,6 +121,13 @@ pub enum Error {
         /// What the kernel says.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// The command of this name cannot be run.
+    pub(crate) fn command(name: &OsStr, reason: String) -> Self {
+        Self::Command { name: name.to_string_lossy().into_owned(), reason }
+    }
 }
 
 /// What is wrong with an ELF file; it is reported once and the file is skipped.

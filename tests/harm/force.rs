@@ -22,6 +22,7 @@ fn a_recording_that_does_not_begin_leaves_the_old_file() {
     target.answer();
     folder.copy_program(TRACER, "tracer");
     folder.write("forbidden", "");
+    folder.write_program("script", b"#!/no/such/interpreter\n");
     let everyone = |name: &str, mode| {
         std::fs::set_permissions(folder.path(name), PermissionsExt::from_mode(mode)).expect("set");
     };
@@ -32,7 +33,11 @@ fn a_recording_that_does_not_begin_leaves_the_old_file() {
         (&["env"], "--ring-size 5000", "--ring-size 5000: expected a power of two"),
         (&["env"], "--stage x", "--stage: stage \"x\": expected"),
         (&["env"], "-e nosuch:probe --duration 1s", "no probe matches nosuch:probe"),
-        (&["env"], "-- ./missing", "./missing: not found in PATH"),
+        (&["env"], "-- ./missing", "./missing: no such file"),
+        (&["env"], "-- missing", "missing: not found in PATH"),
+        (&["env"], "-- ./forbidden", "./forbidden: permission denied: it is not executable"),
+        (&["env"], "-- /", "/: a folder, expected a program"),
+        (&["env"], "-- ./script", "./script: its interpreter /no/such/interpreter: no such file"),
         (&["env"], "-e target:hit -a -- ./forbidden", "forbidden"),
         (&["env"], "--user nosuch -- true", "user nosuch: not known"),
         (&nobody, "-e target:hit", "permission denied (needs root, or CAP_BPF and CAP_PERFMON)"),

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::target::until;
-use crate::tool::{Folder, Recording, TRACER, compile_c, events, live, stderr, stdout};
+use crate::tool::{Folder, Recording, TRACER, answer, compile_c, events, live, stderr, stdout};
 
 /// Fires ten times, first thing, and ends.
 const TICKS: &str = r#"
@@ -25,7 +25,7 @@ fn with_ticks(name: &str) -> Folder {
 
 /// Number of events of a trace.
 fn count(folder: &Folder) -> usize {
-    events(&stdout(&folder.tracer(&["replay", "run.trace"]), 0)).len()
+    events(&answer(&folder.tracer(&["replay", "run.trace"]))).len()
 }
 
 fn record(folder: &Folder, command: &[&str]) -> std::process::Output {
@@ -257,9 +257,10 @@ fn without_the_right_to_hold_it_says_so_once_and_harms_nothing() {
     let script = "for n in $(seq 50); do ./parent ./ticks; done";
     command.args(["record", "-o", "run.trace", "-e", "held:*", "--", "sh", "-c", script]);
     let output = command.current_dir(folder.path("")).output().expect("setpriv runs");
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let said = stderr(&output);
     assert_eq!(said.matches("needs CAP_SYS_ADMIN").count(), 1, "{said}");
+    assert_eq!(said.matches("ms after a process that ran had mapped it").count(), 1, "{said}");
     // How many depends on how soon the file is found.
     assert!(count(&folder) > 0, "{said}");
 }

@@ -12,6 +12,7 @@ mod exception;
 mod hold;
 mod identity;
 mod interpreters;
+mod late;
 mod launch;
 mod libvirt;
 mod many;

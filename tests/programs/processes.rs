@@ -155,18 +155,28 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
         all.extend(["--", "sh", "-c", &script]);
         let output = folder.tracer(&all);
         assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-        let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+        let is_late = stderr(&output).contains("not recorded: ") && is_only_late(&stderr(&output));
+        let log = stdout(&folder.tracer(&["replay", "run.trace"]), if is_late { 3 } else { 0 });
         let mut numbers: Vec<String> = events(&log)
             .iter()
             .map(|event| event.4.split(' ').next().expect("a number").to_owned())
             .collect();
         numbers.sort();
-        numbers
+        (numbers, is_late)
     };
+    // On a loaded machine a recording may say that it was late: another one is made.
+    let mut whole = 0;
     for _ in 0..5 {
-        assert_eq!(run(&[]), ["1", "1", "2", "2", "3", "3", "4", "4"]);
+        let (numbers, is_late) = run(&[]);
+        whole += usize::from(!is_late);
+        let expected = ["1", "1", "2", "2", "3", "3", "4", "4"];
+        assert!(
+            numbers == expected || is_late && numbers.iter().all(|it| expected.contains(&&it[..])),
+            "{numbers:?}"
+        );
     }
-    let all = run(&["-a"]);
+    assert!(whole > 0, "one of five is not late");
+    let (all, _) = run(&["-a"]);
     beside.kill().and_then(|()| beside.wait()).expect("ended");
     assert!(all.iter().any(|number| number == "1000"), "{all:?}");
 }

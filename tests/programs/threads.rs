@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::tool::{Folder, stdout};
+use crate::tool::{Folder, answer};
 
 /// An event of one thread.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Fired {
 pub(crate) fn threads(folder: &Folder, provider: &str, pids: &[u32]) -> BTreeMap<String, Vec<Fired>> {
     let filter = format!("{provider}:*");
     let args = ["export", "--force", "run.trace", "-e", &filter, "-o", "events.csv"];
-    stdout(&of_processes(folder, &args, pids), 0);
+    answer(&of_processes(folder, &args, pids));
     let table = std::fs::read_to_string(folder.path("events.csv")).expect("read");
     let mut lines = table.lines();
     let head: Vec<&str> = lines.next().expect("a head").split(',').collect();

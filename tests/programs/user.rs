@@ -86,7 +86,7 @@ fn a_command_that_the_user_may_not_run_is_an_error() {
     let output = folder.tracer(&["record", "--user", "nobody", "--", program]);
     assert_eq!(output.status.code(), Some(1));
     let errors = stderr(&output);
-    assert!(errors.contains("cannot start the command: Permission denied"), "{errors}");
+    assert!(errors.contains("permission denied, for the user that it is to run as"), "{errors}");
 }
 
 /// What a command can learn of its caller, and do to it.

@@ -70,6 +70,29 @@ fn without_privilege_it_says_what_is_missing_and_what_to_do() {
 }
 
 #[test]
+#[ignore = "needs root and eBPF"]
+fn without_proc_nothing_else_is_blamed() {
+    let _alone = live();
+    let folder = Folder::new("doctor-proc");
+    let run = |args: &str| {
+        let script = format!("mount -t tmpfs none /proc && exec \"$0\" {args}");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, TRACER]).current_dir(folder.path(""));
+        command.output().expect("unshare runs")
+    };
+    let output = run("doctor");
+    let text = stdout(&output, 1);
+    assert_eq!(checks(&text, "proc ")[0].0, "problem", "{text}");
+    assert!(!text.contains("capabilit") || text.matches("problem").count() == 1, "{text}");
+    for args in ["record -e 'a:*' --wait --duration 1s", "record -e 'a:*' -- true"] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let expected = "cannot see processes in /proc: nothing is mounted there (mount -t proc proc /proc)";
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn the_json_form_has_the_same_checks() {
     let folder = Folder::new("doctor-json");
     let output = folder.tracer(&["doctor", "--format", "json"]);

@@ -23,6 +23,8 @@ const RARE_SHARE: u32 = 1000;
 pub(super) struct Agenda {
     /// Processes, the earliest first.
     looks: BTreeSet<(Instant, u32)>,
+    /// Those among them that are looked at because of what was seen a moment before.
+    doubted: BTreeSet<u32>,
     /// When each of them is looked at.
     by_process: HashMap<u32, BTreeSet<Instant>>,
     /// When all processes are looked at.
@@ -40,6 +42,7 @@ impl Agenda {
         let now = Instant::now();
         Self {
             looks: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             by_process: HashMap::new(),
             // Programs that began since the last look were not held yet.
             scan_at: if is_told { now + RARE_INTERVAL } else { now },
@@ -73,6 +76,17 @@ impl Agenda {
         self.looks.insert((at, pid));
     }
 
+    /// Looks at process `pid` after that time, and at the end if that comes first.
+    pub(super) fn look_again(&mut self, pid: u32, after: Duration) {
+        self.doubted.insert(pid);
+        self.look(pid, after);
+    }
+
+    /// Processes that were to be looked at again and have not been.
+    pub(super) fn take_doubted(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.doubted)
+    }
+
     /// Looks at all processes after that time, or before.
     pub(super) fn scan(&mut self, after: Duration) {
         self.scan_at = self.scan_at.min(Instant::now() + after);
@@ -87,6 +101,7 @@ impl Agenda {
     pub(super) fn take_look(&mut self, now: Instant) -> Option<u32> {
         let (at, pid) = *self.looks.first().filter(|(at, _)| *at <= now)?;
         self.looks.pop_first();
+        self.doubted.remove(&pid);
         if let Some(times) = self.by_process.get_mut(&pid) {
             times.remove(&at);
             if times.is_empty() {
@@ -132,6 +147,7 @@ impl Agenda {
 
     /// All processes were looked at, which took so long.
     pub(super) fn scanned(&mut self, took: Duration) {
+        self.doubted.clear();
         let interval =
             if self.is_told { RARE_INTERVAL.max(took * RARE_SHARE) } else { INTERVAL.max(took * SHARE) };
         self.scan_at = Instant::now() + interval;

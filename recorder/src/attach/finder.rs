@@ -2,10 +2,11 @@
 
 mod attaching;
 mod begin;
+mod left;
 mod unheld;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use tracer_format::Skipped;
 use tracer_format::grammar::KeyArgument;
 
 use crate::attach::agenda::Agenda;
+use crate::attach::finder::attaching::Since;
+use crate::attach::finder::left::{BegunProcesses, RecentFiles};
 use crate::attach::finder::unheld::UnheldPrograms;
 use crate::attach::hold::{Holder, Told};
 use crate::attach::links::Links;
@@ -58,6 +61,12 @@ pub(crate) struct Finder {
     /// Holds programs until they are looked at, if the kernel allows it.
     holder: Option<Arc<Holder>>,
     unheld: UnheldPrograms,
+    begun: BegunProcesses,
+    recent: RecentFiles,
+    /// Whether the program sees other pids than this process: it is in a PID namespace.
+    is_inside: bool,
+    /// How many files were not found any more that processes had mapped which have ended, and the path of one.
+    lost: Option<(u64, PathBuf)>,
     /// When a process that maps the same files was last looked at, by their identity.
     looked: HashMap<u64, Instant>,
     /// Whether it is told of what processes map.
@@ -84,6 +93,8 @@ pub(crate) enum Tip {
 const MAX_REMEMBERED: usize = 4096;
 /// How long the end waits until all that was told is looked at.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
+/// Files of one process that are looked at on their own, of those that are told at a time.
+const MAX_SINGLE_FILES: usize = 16;
 /// A loader maps a file bit by bit: what it has mapped is looked at again after this time.
 const SETTLING: Duration = Duration::from_millis(50);
 /// After this time it shows in the facts of a file when it was written to once more.
@@ -104,6 +115,10 @@ impl Finder {
             shares: Shares::default(),
             holder: None,
             unheld: UnheldPrograms::default(),
+            begun: BegunProcesses::default(),
+            recent: RecentFiles::default(),
+            is_inside: host::is_in_pid_namespace(),
+            lost: None,
             looked: HashMap::new(),
             is_told: false,
             written,
@@ -123,7 +138,12 @@ impl Finder {
         self.is_told = mapped.is_some();
         let Some(files) = mapped.and_then(Mapped::take) else { return self.scan() };
         let mut scan = Scan::default();
-        files.iter().filter_map(|file| self.look_at_mapped(file)).for_each(|found| scan.extend(found));
+        for file in files {
+            if let Some(found) = self.look_at_mapped(&file) {
+                scan.extend(found);
+                scan.extend(self.discovery.scan_process(file.pid));
+            }
+        }
         scan
     }
 
@@ -162,28 +182,36 @@ impl Finder {
             let now = Instant::now();
             let is_late = tips.is_closed() && *last_until.get_or_insert(now + LAST_LOOKS) <= now;
             if is_late {
-                let mut left = 0;
-                while tips.pop().is_some() {
-                    left += 1;
-                }
-                if left > 0 {
-                    skip(missing::unseen(left));
-                }
+                self.leave(tips, skip);
             } else {
                 // Before what is told, as the look before the recording began may have left something.
                 self.look_when_due(&mut agenda, announce, skip)?;
             }
-            match tips.pop_until(agenda.next()) {
+            let next = self.unheld.next().into_iter().fold(agenda.next(), Instant::min);
+            match tips.pop_until(next) {
                 Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
                 Popped::Closed if !is_late && agenda.is_look_due(now) => {}
                 Popped::Closed => {
-                    self.unheld.take_all().into_iter().for_each(&mut *skip);
+                    if !is_late {
+                        self.look_at_doubted(&mut agenda, announce, skip)?;
+                    }
+                    self.lost().into_iter().for_each(&mut *skip);
+                    let begun = &self.begun;
+                    let left = self.unheld.take_all(&|pid| begun.are_wanted(pid) == Some(true));
+                    left.into_iter().for_each(&mut *skip);
                     self.discovery.close().into_iter().for_each(skip);
                     return Ok(());
                 }
-                Popped::Empty => {}
+                // All that was told by then is looked at: it may say of what waits that it is to be counted, or not to be named.
+                Popped::Empty => self.take_due().into_iter().for_each(&mut *skip),
             }
         }
+    }
+
+    /// What is to be named by now.
+    fn take_due(&mut self) -> Vec<Skipped> {
+        let begun = &self.begun;
+        self.unheld.take_due(Instant::now(), &|pid| begun.are_wanted(pid) == Some(true))
     }
 
     /// Looks at what a tip tells of.
@@ -201,30 +229,32 @@ impl Finder {
                 }
             }
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
-            Tip::Told(Told::Released(count)) => {
-                self.unheld.counted(monotonic_ns());
-                skip(missing::released(count));
-                self.widen(announce, skip)?;
-            }
-            Tip::Told(Told::Unseen) => {
-                skip(missing::released(1));
+            Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => {
+                self.count(&told, skip);
                 self.widen(announce, skip)?;
             }
             Tip::Told(Told::Skipped(skipped)) => skip(skipped),
             Tip::Seen(Sighting::Mapped(files)) => {
-                // All that it has mapped by then is seen by one look.
-                let mut seen = HashSet::new();
+                // A process that maps very many is looked at as a whole.
+                let mut looks: HashMap<u32, usize> = HashMap::new();
                 for file in files {
-                    if seen.contains(&file.pid) {
+                    self.unheld.mapped(&file);
+                    let count = looks.entry(file.pid).or_default();
+                    if *count == MAX_SINGLE_FILES {
                         continue;
                     }
-                    let Some(scan) = self.look_at_mapped(&file) else { continue };
-                    seen.insert(file.pid);
+                    let looked = if process::is_gone(file.pid) { None } else { self.look_at_mapped(&file) };
+                    let is_found = looked.as_ref().is_some_and(|scan| !scan.found.is_empty());
+                    if !is_found && process::is_gone(file.pid) {
+                        self.look_at_left(&file, announce, skip)?;
+                    }
+                    let Some(scan) = looked else { continue };
+                    *count += 1;
                     if !scan.found.is_empty() {
                         self.unheld.seen(file.pid, monotonic_ns());
                     }
-                    self.attach_later(scan, announce, skip)?;
-                    agenda.look(file.pid, SETTLING);
+                    self.attach_late(scan, Since::of(file.pid, file.time_ns), announce, skip)?;
+                    agenda.look_again(file.pid, SETTLING);
                 }
             }
             Tip::Seen(Sighting::Written(files)) => {
@@ -284,15 +314,14 @@ impl Finder {
             agenda.scan(SETTLED);
         }
         let now = Instant::now();
-        self.unheld.take_due(now).into_iter().for_each(&mut *skip);
         // One, then what is told: a process may make many.
         if let Some(pid) = agenda.take_look(now) {
             let scan = self.discovery.scan_process(pid);
-            self.attach_later(scan, announce, skip)?;
+            self.attach_late(scan, Since::default(), announce, skip)?;
         }
         if agenda.take_named(now) {
             let scan = self.discovery.scan_named();
-            self.attach_later(scan, announce, skip)?;
+            self.attach_late(scan, Since::default(), announce, skip)?;
         }
         if agenda.is_scan_due(now) || self.links.is_crowded() || self.discovery.is_crowded() {
             self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
@@ -306,7 +335,7 @@ impl Finder {
                 self.holder.iter().for_each(|holder| holder.familiar.forget());
             }
             let is_parted = !scan.outdated.is_empty();
-            self.attach_later(scan, announce, skip)?;
+            self.attach_late(scan, Since::default(), announce, skip)?;
             agenda.scanned(now.elapsed());
             if is_parted {
                 // What was the same as a file that changed is found by the next look.
@@ -317,7 +346,31 @@ impl Finder {
             // The end of a translator is not told, and neither is an answer that came late.
             agenda.scan_often();
         }
-        self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look(pid, SETTLING));
+        self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look_again(pid, SETTLING));
+        Ok(())
+    }
+
+    /// Looks once more, at the end, at processes that did not show their files as they should a moment before.
+    fn look_at_doubted(
+        &mut self,
+        agenda: &mut Agenda,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        // A file that was mapped just now may be mapped once more.
+        for _ in 0..2 {
+            let mut doubted = agenda.take_doubted();
+            doubted.retain(|pid| process::start(*pid).is_some());
+            if doubted.is_empty() {
+                break;
+            }
+            std::thread::sleep(SETTLING);
+            for pid in doubted {
+                let scan = self.discovery.scan_process(pid);
+                self.attach_late(scan, Since::default(), announce, skip)?;
+            }
+            self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look_again(pid, SETTLING));
+        }
         Ok(())
     }
 

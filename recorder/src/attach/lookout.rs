@@ -12,7 +12,7 @@ use crate::find::facts::FileId;
 use crate::kernel::mapped::{Mapped, MappedFile};
 
 /// How long news are gathered before they are told: a program maps several files when it begins.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What is told.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ impl Lookout {
 
     /// Hands on news until [`Lookout::stop`].
     pub(crate) fn listen(&self, hand: &mut dyn FnMut(Sighting)) {
+        let mut is_stopped = false;
         loop {
             let mut ready = vec![PollFd::new(&self.stop, PollFlags::IN)];
             ready.extend(self.mapped.iter().map(|mapped| PollFd::new(mapped, PollFlags::IN)));
@@ -60,9 +61,11 @@ impl Lookout {
                 Some(None) => hand(Sighting::Missed),
                 None => {}
             }
-            if wait(&mut [PollFd::new(&self.stop, PollFlags::IN)], Some(GATHER)) {
+            // What is told until then is handed on as well.
+            if is_stopped {
                 return;
             }
+            is_stopped = wait(&mut [PollFd::new(&self.stop, PollFlags::IN)], Some(GATHER));
         }
     }
 

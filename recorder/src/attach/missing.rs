@@ -1,6 +1,7 @@
 //! What is not recorded, or not whole, and why: the words for the user and the trace.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tracer_format::{Skipped, SkippedKind};
 
@@ -23,6 +24,36 @@ pub(super) fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skippe
         probe: site.probe.clone(),
         offset: site.offset,
         ..in_file(binary, reason)
+    }
+}
+
+/// A file that a process had mapped before it was attached to: from when, 0 if that is not known, to when, CLOCK_MONOTONIC.
+pub(super) fn late(binary: &Binary, (from_ns, until_ns): (u64, u64)) -> Skipped {
+    Skipped { from_ns, until_ns, ..in_file(binary, late_reason(from_ns, until_ns)) }
+}
+
+/// The words for it.
+pub(super) fn late_reason(from_ns: u64, until_ns: u64) -> String {
+    if from_ns == 0 {
+        return "attached to after a process that ran had mapped it, nothing tells when: what it fired before may be missing".to_owned();
+    }
+    let after = Duration::from_nanos(until_ns.saturating_sub(from_ns)).as_secs_f64() * 1e3;
+    format!(
+        "attached to {after:.1} ms after a process that ran had mapped it: what it fired meanwhile may be missing"
+    )
+}
+
+/// Files that processes had mapped which ended before these were looked at, and that nothing leads to any more; one of them was at this
+/// path.
+pub(super) fn lost(count: u64, path: &Path) -> Skipped {
+    let path = path.to_string_lossy();
+    Skipped {
+        kind: SkippedKind::Files,
+        count,
+        reason: format!(
+            "such as {path}, mapped by processes that ended before they were looked at, and gone since: what these fired may be missing"
+        ),
+        ..Skipped::default()
     }
 }
 

@@ -61,6 +61,15 @@ impl System {
         }
     }
 
+    /// What is said where the files that tell of processes are not there: nothing else could be told from it.
+    pub(super) fn without_processes(&self) -> Option<Check> {
+        if self.root.join("proc/self/status").exists() {
+            return None;
+        }
+        let found = "not mounted at /proc: no process, program or capability can be seen, and nothing can be recorded";
+        Some(Check::new(Verdict::Problem, "proc", found).advise("mount -t proc proc /proc"))
+    }
+
     /// All checks that need no privilege.
     pub(super) fn checks(&self) -> Vec<Check> {
         vec![
@@ -313,6 +322,21 @@ mod tests {
             assert!(some.found.starts_with("without CAP_SYS_PTRACE:"), "{}", some.found);
         }
         assert_eq!(of("0000008000080000").found, "without CAP_PERFMON: nothing can be recorded");
+    }
+
+    #[test]
+    fn without_proc_nothing_is_said_of_capabilities() {
+        let folder = |name: &str| {
+            let root = std::env::temp_dir().join(format!("tracer-doctor-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(root.join("proc/self")).expect("made");
+            System { root, release: "6.6.0".into(), architecture: "x86_64".into() }
+        };
+        let machine = folder("proc");
+        let check = machine.without_processes().expect("a problem");
+        assert_eq!((check.verdict, &check.name[..]), (Verdict::Problem, "proc"));
+        std::fs::write(machine.root.join("proc/self/status"), "CapEff:\t0\n").expect("written");
+        assert_eq!(machine.without_processes(), None);
+        let _ = std::fs::remove_dir_all(machine.root);
     }
 
     #[test]

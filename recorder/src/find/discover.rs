@@ -4,12 +4,14 @@
 //! are found as well. Processes come and go meanwhile and some cannot be read: neither ends a scan. A second scan looks
 //! only into files that are new or were changed.
 
+mod left;
+mod named;
 mod pass;
 mod said;
+mod telling;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -21,14 +23,18 @@ use tracer_format::log::escape;
 
 use crate::error::{Error, Result};
 use crate::find::binary::Binary;
+use crate::find::discover::named::patiently;
 use crate::find::discover::pass::Pass;
 use crate::find::discover::said::Said;
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::KnownFiles;
 use crate::find::launch;
 use crate::find::look::lookers::{Lookers, Silence, Starting};
-use crate::find::look::{Found, MappedFiles, Query, Reading, Start};
+use crate::find::look::{Found, MappedFiles, Query, Start};
 use crate::host::process;
+
+pub(crate) use crate::find::discover::left::LeftFile;
+pub use crate::find::discover::named::file;
 
 /// How often what waits for an answer is asked for again, where nothing looks again later.
 const MAX_ROUNDS: usize = 8;
@@ -219,13 +225,21 @@ impl Discovery {
         pass.finish()
     }
 
-    /// Looks at a process that maps a file there, unless it is one that is known.
+    /// Looks at the file that a process maps there, unless it is one that is known. How the process maps it is seen by a look at the
+    /// process in a moment.
     pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> Option<Scan> {
         let link = process::folder(pid).join(format!("map_files/{start:x}-{end:x}"));
-        let asked = self.lookers.ask::<Found>(pid, &Query::Facts(vec![(link, None)]), None);
-        // It may map it no more, or this process may not follow the link: then all that it maps is looked at.
-        let is_known = matches!(asked, Ok((Ok((facts, _)), _)) if self.known.recall(&facts).is_some());
-        (!is_known).then(|| self.scan_process(pid))
+        match self.lookers.ask::<Found>(pid, &Query::Facts(vec![(link.clone(), None)]), None) {
+            Ok((Ok((facts, _)), _)) if self.known.recall(&facts).is_some() => None,
+            // At once: what the process fires until it is attached to is missing.
+            Ok((Ok((facts, _)), _)) => {
+                let mut pass = Pass::new(self);
+                pass.mapped(pid, &link, &facts);
+                Some(pass.finish())
+            }
+            // It may map it no more, or this process may not follow the link: then all that it maps is looked at.
+            _ => Some(self.scan_process(pid)),
+        }
     }
 
     /// Looks at the files that the user named, and at no process.
@@ -249,13 +263,12 @@ impl Discovery {
     /// filter's pids and programs do not count.
     ///
     /// # Errors
-    /// [`Error::Command`] if there is no such program in `PATH`, [`Error::File`] if it cannot be read.
+    /// [`Error::Command`] if it cannot be run, [`Error::File`] if it cannot be read.
     pub fn command(&mut self, command: &[OsString]) -> Result<Scan> {
         let Some((name, arguments)) = command.split_first() else {
-            return Err(Error::Command(String::new()));
+            return Err(Error::Request("command: none was given".to_owned()));
         };
-        let missing = || Error::Command(name.to_string_lossy().into_owned());
-        let path = launch::find_program(name).ok_or_else(missing)?;
+        let path = launch::find_command(name).map_err(|reason| Error::command(name, reason))?;
         let start = || Start::Command(path.clone(), arguments.to_vec());
         let asked = patiently(&mut self.lookers, &mut |lookers| lookers.launch(start(), None));
         Ok(self.files(
@@ -347,52 +360,15 @@ impl Discovery {
         self.known.forget(file);
     }
 
+    /// Whether processes of all programs are wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.filter.programs.is_empty()
+    }
+
     /// Whether processes of the program at `path` are wanted.
     pub(crate) fn wants(&self, path: &Path) -> bool {
         self.filter.wants(&path.file_name().unwrap_or_default().to_string_lossy())
     }
-}
-
-/// Asks again, after a short time, what is not answered at once.
-///
-/// # Errors
-/// If there is no answer.
-fn patiently<A>(
-    lookers: &mut Lookers,
-    ask: &mut dyn FnMut(&mut Lookers) -> std::result::Result<A, Silence>,
-) -> io::Result<A> {
-    for _ in 0..MAX_ROUNDS {
-        match ask(lookers) {
-            Ok(answer) => return Ok(answer),
-            Err(Silence::Waiting) => lookers.settle(),
-            Err(Silence::Silent) => break,
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))
-}
-
-/// Reads the requested sites of one file that the user named, and says what was left out, if anything. A name that is no file
-/// is looked for in `PATH`.
-///
-/// # Errors
-/// If the file cannot be opened, is no ELF file, or is damaged. No matching probe is no error: the list is empty.
-pub fn file(path: &Path, requests: &[Request]) -> Result<(Option<Binary>, Option<String>)> {
-    let is_there = rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
-    let program = if is_there { None } else { launch::find_program(path.as_os_str()) };
-    let path = program.as_deref().unwrap_or(path);
-    let mut lookers = Lookers::new(requests.to_vec());
-    let asked = patiently(&mut lookers, &mut |lookers| {
-        lookers.ask::<io::Result<Reading>>(0, &Query::Read(path.to_owned()), None)
-    });
-    let refused = |source| Error::File { path: path.to_owned(), source };
-    let (reading, place) = asked.map_err(refused)?;
-    let Reading { facts, contents, .. } = reading.map_err(refused)?;
-    let contents =
-        contents.map_err(|unread| Error::Binary { path: path.to_owned(), damage: unread.reason })?;
-    let contents = contents.ok_or_else(|| Error::NotElf(path.to_owned()))?;
-    let problem = contents.problem.as_ref().map(|problem| format!("{}: {problem}", shown(path)));
-    let place = place.ok_or_else(|| refused(io::ErrorKind::InvalidData.into()))?;
-    Ok((Binary::of(File::from(place), &facts, path, contents), problem))
 }
 
 pub(super) fn shown(path: &Path) -> String {

@@ -97,6 +97,11 @@ impl KnownFiles {
         std::mem::take(&mut self.parted)
     }
 
+    /// Whether a file with this inode, on any device, was looked at.
+    pub(crate) fn has_inode(&self, inode: u64) -> bool {
+        self.files.keys().any(|(_, known)| *known == inode)
+    }
+
     pub(crate) fn has_probes(&self, file: FileId) -> bool {
         self.files.get(&file).is_some_and(|known| known.probed.is_some())
     }

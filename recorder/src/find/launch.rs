@@ -5,6 +5,7 @@
 
 mod library;
 mod loader;
+mod refusal;
 
 use std::collections::{HashSet, VecDeque};
 use std::env;
@@ -21,6 +22,8 @@ use crate::find::launch::library::{Budget, Search, Settings};
 use crate::find::launch::loader::LoaderCall;
 use crate::find::root::{self, Root};
 use crate::host::helper::board;
+
+pub(crate) use refusal::{explained, find_command};
 
 /// Programs that run one another: scripts whose interpreters are scripts, loaders of loaders.
 const MAX_PROGRAMS: usize = 8;
@@ -255,12 +258,22 @@ pub(crate) fn find_script(name: &OsStr) -> Option<PathBuf> {
 
 fn find_in(folders: &OsStr, name: &OsStr, root: &Root) -> Option<PathBuf> {
     let is_program = |path: &PathBuf| root.is_program(path);
+    places(folders, name).into_iter().find(is_program)
+}
+
+/// Where the program that the user named may be.
+fn candidates(name: &OsStr) -> Vec<PathBuf> {
+    places(&env::var_os("PATH").unwrap_or_default(), name)
+}
+
+/// Where a program of this name may be: that very path, or one in each of the folders.
+fn places(folders: &OsStr, name: &OsStr) -> Vec<PathBuf> {
     if name.as_bytes().contains(&b'/') {
-        return Some(PathBuf::from(name)).filter(is_program);
+        return vec![PathBuf::from(name)];
     }
     let usual = OsStr::new("/usr/local/bin:/usr/bin:/bin");
     let folders = if folders.is_empty() { usual } else { folders };
-    env::split_paths(folders).map(|folder| folder.join(name)).find(is_program)
+    env::split_paths(folders).map(|folder| folder.join(name)).collect()
 }
 
 /// What a file of process `pid` holds; nothing if it is gone.

@@ -35,10 +35,13 @@ pub fn read(pid: u32, command: &mut dyn FnMut(&Path) -> Vec<u8>) -> Option<Proce
 /// Process ids that exist, in ascending order.
 ///
 /// # Errors
-/// If `/proc` cannot be read.
+/// If `/proc` cannot be read, or shows no processes, not even this one.
 pub fn pids() -> io::Result<Vec<u32>> {
     let mut pids: Vec<u32> =
         fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    if pids.is_empty() {
+        return Err(io::Error::other("nothing is mounted there (mount -t proc proc /proc)"));
+    }
     pids.sort_unstable();
     Ok(pids)
 }
@@ -78,8 +81,15 @@ pub(crate) struct Owner {
     pub(crate) program: String,
 }
 
+/// Stands for processes that have ended, whatever they were: what they left is looked at as if one user had it, so that it takes
+/// nothing from others.
+pub(crate) const ENDED: u32 = u32::MAX;
+
 /// Whose process `pid` is; this user's own if it is gone. Touches none of its files and none of its memory.
 pub(crate) fn owner(pid: u32) -> Owner {
+    if pid == ENDED {
+        return Owner { user: u32::MAX, start: 0, program: "a process that has ended".to_owned() };
+    }
     let text = read_file(format!("/proc/{pid}/status")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let uids = text.lines().find_map(|line| line.strip_prefix("Uid:"));
@@ -119,6 +129,11 @@ pub(crate) fn folder(pid: u32) -> PathBuf {
 /// If the process is gone, is a kernel thread (no executable), or belongs to another user.
 pub fn executable(pid: u32) -> io::Result<PathBuf> {
     fs::read_link(folder(pid).join("exe")).map(|path| undeleted(&path))
+}
+
+/// Whether process `pid` has ended, as far as this one may see.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    executable(pid).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether the main thread of `pid` has ended, but others run.

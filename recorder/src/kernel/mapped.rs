@@ -7,8 +7,11 @@
     reason = "on the 64-bit machines that record, usize holds any position"
 )]
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya_obj::generated::perf_event_attr;
@@ -29,12 +32,17 @@ const RECORD_LOST: u32 = 2;
 const RECORD_MMAP2: u32 = 10;
 
 /// A file that a process has mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MappedFile {
     /// The process.
     pub(crate) pid: u32,
     /// Addresses of its first byte and behind its last.
     pub(crate) range: (u64, u64),
+    /// When: CLOCK_MONOTONIC, ns.
+    pub(crate) time_ns: u64,
+    /// Path and inode of the file.
+    pub(crate) path: PathBuf,
+    pub(crate) inode: u64,
 }
 
 /// Tells what processes map, until it is dropped.
@@ -108,13 +116,10 @@ impl Records {
         let mut tail = self.position(DATA_TAIL).load(Ordering::Relaxed);
         let mut is_whole = true;
         while tail < head {
-            let [first, ids, start, length] = std::array::from_fn(|index| self.word(tail, index));
+            let first = self.word(tail, 0);
             let (kind, size) = (first as u32, first >> 48);
             match kind {
-                // Without an inode it is no file but code that was just made; without a pid, of a process outside of this container.
-                RECORD_MMAP2 if self.word(tail, 6) != 0 && ids as u32 != 0 => {
-                    files.push(MappedFile { pid: ids as u32, range: (start, start.wrapping_add(length)) });
-                }
+                RECORD_MMAP2 => files.extend(self.mapped(tail, size as usize / 8)),
                 RECORD_LOST => is_whole = false,
                 _ => {}
             }
@@ -124,6 +129,27 @@ impl Records {
         // Release: the records are read before the kernel may write here again.
         self.position(DATA_TAIL).store(tail, Ordering::Release);
         is_whole
+    }
+
+    /// The file that the record of `words` words at `position` tells of.
+    fn mapped(&self, position: u64, words: usize) -> Option<MappedFile> {
+        /// The first word of the path, with NUL behind it, and how many there are at least besides it: the last has the time.
+        const PATH: usize = 9;
+        let [_, ids, start, length, _, _, inode] = std::array::from_fn(|index| self.word(position, index));
+        let pid = ids as u32;
+        // Without an inode it is no file but code that was just made; without a pid, of a process outside of this container.
+        if inode == 0 || pid == 0 || words <= PATH {
+            return None;
+        }
+        let path = (PATH..words - 1).flat_map(|index| self.word(position, index).to_le_bytes());
+        let path: Vec<u8> = path.take_while(|byte| *byte != 0).collect();
+        Some(MappedFile {
+            pid,
+            range: (start, start.wrapping_add(length)),
+            time_ns: self.word(position, words - 1),
+            path: OsString::from_vec(path).into(),
+            inode,
+        })
     }
 
     /// Word `index` of the record at `position`; it may run into the begin of the ring.
@@ -145,6 +171,7 @@ impl Records {
 fn open_event(cpu: i32) -> io::Result<OwnedFd> {
     const SOFTWARE: u32 = 1;
     const DUMMY: u64 = 9;
+    const SAMPLE_TIME: u64 = 1 << 2;
     const FD_CLOEXEC: libc::c_ulong = 8;
     const ANY: libc::pid_t = -1;
     const NO_GROUP: libc::c_int = -1;
@@ -155,6 +182,10 @@ fn open_event(cpu: i32) -> io::Result<OwnedFd> {
     attr.size = bpf::bytes_of::<perf_event_attr>();
     attr.set_mmap(1);
     attr.set_mmap2(1);
+    attr.sample_type = SAMPLE_TIME;
+    attr.set_sample_id_all(1);
+    attr.set_use_clockid(1);
+    attr.clockid = libc::CLOCK_MONOTONIC;
     attr.set_exclude_kernel(1);
     attr.set_exclude_hv(1);
     // Every record makes it readable.

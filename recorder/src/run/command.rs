@@ -39,7 +39,11 @@ impl Running {
                 spawn(Command::new(launch::SHELL).arg(script).args(arguments), user)
             }
             spawned => spawned,
-        }?;
+        };
+        let child = child.map_err(|error| match error {
+            Error::System { doing: START, source } => Error::command(name, launch::explained(name, &source)),
+            error => error,
+        })?;
         let end = signal::child_end(child.id());
         let end = end.map_err(|source| Error::System { doing: "watch the command", source })?;
         drain.watch(end.as_fd())?;

@@ -19,6 +19,7 @@ use crate::find::look::lookers::Lookers;
 use crate::find::unmatched::{self, Scope};
 use crate::host;
 use crate::host::descriptors::make_room;
+use crate::host::process;
 use crate::kernel::link::{self, AttachMode};
 use crate::kernel::mapped::Mapped;
 use crate::kernel::program::{Program, ProgramOptions};
@@ -69,6 +70,7 @@ impl<'o> Recording<'o> {
     fn prepare(options: &'o RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Self> {
         let signals = Signals::catch().map_err(|source| Error::System { doing: "catch signals", source })?;
         make_room();
+        process::pids().map_err(|source| Error::System { doing: "see processes in /proc", source })?;
         let mut skipped = Vec::new();
         look_outside(options, notify)?;
         options.priority.shortfall().iter().for_each(|text| notify(Notice::Problem(text)));

@@ -1,5 +1,6 @@
 //! Files with probes that were found become sites that are attached.
 
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 
 use tracer_format::grammar::key_argument;
@@ -13,8 +14,27 @@ use crate::attach::prepared::{Prepared, in_file};
 use crate::error::Result;
 use crate::find::binary::{self, Binary};
 use crate::find::discover::{FoundFile, Scan};
+use crate::find::facts::FileId;
+use crate::host::monotonic_ns;
 use crate::kernel::link::Place;
 use crate::site::plan::{Plan, PlannedSite};
+
+/// Since when a process has had what is found now.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Since {
+    /// 0: any that maps it.
+    pub(super) pid: u32,
+    /// CLOCK_MONOTONIC; 0 if it is not known.
+    pub(super) ns: u64,
+    /// Whether it is not known yet that this process is recorded.
+    pub(super) is_of_unknown: bool,
+}
+
+impl Since {
+    pub(super) fn of(pid: u32, ns: u64) -> Self {
+        Self { pid, ns, is_of_unknown: false }
+    }
+}
 
 impl Finder {
     /// Tells the program of the sites that were found; those that would do harm, to the program or to the other sites, are left out.
@@ -93,20 +113,58 @@ impl Finder {
         }
     }
 
-    /// Attaches to what was found while recording.
+    /// Attaches to what was found while recording, before a process runs it.
     pub(super) fn attach_later(
         &mut self,
         scan: Scan,
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
+        self.attach_found(scan, announce, skip).map(drop)
+    }
+
+    /// Attaches to what was found while recording, and says of what a process runs already how late that is.
+    pub(super) fn attach_late(
+        &mut self,
+        scan: Scan,
+        since: Since,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        // Of those it is said that they were written to.
+        let outdated: HashSet<FileId> = scan.outdated.iter().copied().collect();
+        let by_process = |found: &FoundFile| {
+            let file = (found.binary.dev, found.binary.ino);
+            let pid = Some(since.pid).filter(|pid| *pid != 0).or(found.pids.first().copied())?;
+            (!outdated.contains(&file)).then_some((file, pid))
+        };
+        let late: HashMap<FileId, u32> = scan.found.iter().filter_map(by_process).collect();
+        let attached = self.attach_found(scan, announce, skip)?;
+        let now_ns = monotonic_ns();
+        for Prepared { binary, sites, .. } in &attached {
+            let count = sites.iter().filter(|site| site.site.announced).count() as u64;
+            let Some(pid) = late.get(&(binary.dev, binary.ino)).filter(|_| count > 0) else { continue };
+            let mapped_ns = if since.ns == 0 { now_ns } else { since.ns };
+            let late = missing::late(binary, (since.ns, now_ns));
+            let is_sure = !since.is_of_unknown;
+            self.unheld.add_late((mapped_ns, is_sure), Skipped { pid: *pid, count, ..late });
+        }
+        Ok(())
+    }
+
+    fn attach_found(
+        &mut self,
+        scan: Scan,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<Vec<Prepared>> {
         scan.skipped.into_iter().for_each(&mut *skip);
         let found = scan.found;
         scan.outdated.into_iter().for_each(|file| self.detach_old(file, true, skip));
         let mut prepared = self.prepare(found, skip)?;
         prepared.iter().for_each(|prepared| announce(&prepared.sites));
         self.attach(&mut prepared, skip);
-        Ok(())
+        Ok(prepared)
     }
 
     fn is_harmful(&self, site: &binary::Site, binary: &Binary, skip: &mut dyn FnMut(Skipped)) -> bool {

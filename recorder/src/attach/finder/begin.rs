@@ -2,13 +2,16 @@
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracer_format::Skipped;
 
 use crate::attach::agenda::Agenda;
+use crate::attach::finder::attaching::Since;
+use crate::attach::finder::left::Begun;
 use crate::attach::finder::{Finder, MAX_REMEMBERED};
-use crate::attach::hold::{AboutToRun, Held, is_translator};
+use crate::attach::hold::{AboutToRun, Held, Holder, is_translator};
 use crate::attach::missing;
 use crate::attach::spared::Translator;
 use crate::drain::Started;
@@ -52,7 +55,9 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let pid = started.pid;
-        let is_held = self.holder.as_ref().is_none_or(|holder| holder.has_asked(pid, started.time_ns));
+        let has_asked = |holder: &Arc<Holder>| holder.has_asked(pid, started.time_ns);
+        // Of another pid than this process sees nothing can be told.
+        let is_held = self.is_inside || self.holder.as_ref().is_none_or(has_asked);
         if let Some(holder) = self.holder.as_ref().filter(|_| !is_held) {
             // On something that was mounted just now, where no process tells of it: the next one there is held.
             holder.look_at_mounts(pid);
@@ -62,16 +67,24 @@ impl Finder {
         }
         // One that has ended is not among the wanted any more.
         let parent = started.parent_pid;
-        let is_over =
-            process::executable(pid).is_err() && (self.is_wanted(parent) || parent == std::process::id());
+        let is_of_wanted = self.is_wanted(parent)
+            || parent == std::process::id()
+            || self.begun.are_wanted(parent).unwrap_or(false);
+        let is_over = process::executable(pid).is_err() && is_of_wanted;
         let is_looked_at = self.is_wanted(pid) || is_over;
+        let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
+        let is_wanted = is_looked_at && self.discovery.wants(&path);
+        self.begun.add(pid, Begun { parent, is_wanted });
+        if !is_wanted {
+            self.unheld.forget(pid, started.time_ns);
+        }
         let look =
             if is_looked_at { self.look_at_program(started, agenda, announce, skip)? } else { Look::Known };
         let is_new = self.unheld.was_seen(pid, started.time_ns) || look == Look::New;
         let is_missed = is_new || is_over && (look == Look::Gone || started.is_nameless());
-        if !is_held && is_missed {
-            let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
-            agenda.look(pid, self.unheld.add(started.time_ns, missing::unheld(pid, &path)));
+        if !is_held {
+            let unheld = is_missed.then(|| missing::unheld(pid, &path));
+            self.unheld.add(pid, started.time_ns, unheld);
         }
         Ok(())
     }
@@ -99,7 +112,11 @@ impl Finder {
         self.looked.insert(identity, now);
         let scan = self.discovery.files(launch);
         let is_new = !scan.found.is_empty();
-        self.attach_later(scan, announce, skip)?;
+        if self.holder.is_some() {
+            self.attach_later(scan, announce, skip)?;
+        } else {
+            self.attach_late(scan, Since::of(pid, started.time_ns), announce, skip)?;
+        }
         AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
         Ok(if is_new { Look::New } else { Look::Known })
     }

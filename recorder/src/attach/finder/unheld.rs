@@ -1,42 +1,95 @@
-//! Programs that ran before they were looked at: each is named, except those that the responder let go on and counts as a whole.
+//! What was attached to only after a process ran it: programs that were not held, and files that a running process mapped. Each is
+//! named, except those programs that the responder let go on and counts as a whole, and the files of programs that are named.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tracer_format::Skipped;
 
-/// How long the count of the responder is waited for, which may come after the news of a program that is in it.
+use crate::attach::missing;
+use crate::kernel::mapped::MappedFile;
+
+/// How long the count of the responder is waited for, which may come after the news of a program that is in it, and the news of a
+/// program, which may come after those of the files that it maps. What a program maps later than that is not part of its begin.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Programs that nobody has been told of yet.
+/// What nobody has been told of yet.
 #[derive(Debug, Default)]
 pub(super) struct UnheldPrograms {
-    /// Each with the time by which it is named.
-    waiting: Vec<(Instant, Skipped)>,
+    waiting: Vec<Unsaid>,
     /// What began before is in the last count: CLOCK_MONOTONIC, ns.
     counted_ns: u64,
     /// Processes that mapped a file which was not known, and when that was: the news of their begin may come after it.
     seen: HashMap<u32, u64>,
+    /// Programs that were not held, by process, and when they began.
+    begun: HashMap<u32, u64>,
+}
+
+/// A line that is said by then.
+#[derive(Debug)]
+struct Unsaid {
+    until: Instant,
+    /// When the file was mapped, if it is of one.
+    mapped_ns: Option<u64>,
+    /// Whether its process is known to be recorded.
+    is_sure: bool,
+    skipped: Skipped,
+}
+
+impl Unsaid {
+    fn said(self, is_wanted: &dyn Fn(u32) -> bool) -> Option<Skipped> {
+        (self.is_sure || is_wanted(self.skipped.pid)).then_some(self.skipped)
+    }
 }
 
 /// Processes that are remembered at a time.
 const MAX_SEEN: usize = 4096;
 
 impl UnheldPrograms {
-    /// Adds a program that began at `time_ns`; gives how long to wait before [`take_due`](Self::take_due).
-    pub(super) fn add(&mut self, time_ns: u64, skipped: Skipped) -> Duration {
-        if time_ns > self.counted_ns {
-            self.waiting.push((Instant::now() + PATIENCE, skipped));
+    /// Adds a program that was not held and began at `time_ns`; `skipped` says so, if something of it may be missing.
+    pub(super) fn add(&mut self, pid: u32, time_ns: u64, skipped: Option<Skipped>) {
+        remember(&mut self.begun, pid, time_ns);
+        self.forget(pid, time_ns);
+        if let Some(skipped) = skipped.filter(|_| time_ns > self.counted_ns) {
+            let until = Instant::now() + PATIENCE;
+            self.waiting.push(Unsaid { until, mapped_ns: None, is_sure: true, skipped });
         }
-        PATIENCE
+    }
+
+    /// Forgets the files that a program mapped which began at `time_ns`.
+    pub(super) fn forget(&mut self, pid: u32, time_ns: u64) {
+        self.waiting.retain(|it| {
+            it.skipped.pid != pid || it.mapped_ns.is_none_or(|mapped| !is_of_begin(time_ns, mapped))
+        });
+    }
+
+    /// Adds a file that a process mapped at that time, before it was attached to, and whether that process is known to be recorded.
+    pub(super) fn add_late(&mut self, (mapped_ns, is_sure): (u64, bool), skipped: Skipped) {
+        if self.begun.get(&skipped.pid).is_none_or(|begun| !is_of_begin(*begun, mapped_ns)) {
+            let until = Instant::now() + PATIENCE;
+            self.waiting.push(Unsaid { until, mapped_ns: Some(mapped_ns), is_sure, skipped });
+        }
+    }
+
+    /// A process has mapped a file: a look that was not because of that may have found it before this was told.
+    pub(super) fn mapped(&mut self, file: &MappedFile) {
+        let is_same = |it: &&mut Unsaid| {
+            let skipped = &it.skipped;
+            it.mapped_ns.is_some()
+                && (skipped.from_ns, skipped.pid) == (0, file.pid)
+                && Path::new(&skipped.path) == file.path
+        };
+        for unsaid in self.waiting.iter_mut().filter(is_same) {
+            unsaid.mapped_ns = Some(file.time_ns);
+            unsaid.skipped.from_ns = file.time_ns;
+            unsaid.skipped.reason = missing::late_reason(file.time_ns, unsaid.skipped.until_ns);
+        }
     }
 
     /// Process `pid` has mapped a file with probes that was not known, before `now_ns`.
     pub(super) fn seen(&mut self, pid: u32, now_ns: u64) {
-        if self.seen.len() >= MAX_SEEN {
-            self.seen.clear();
-        }
-        self.seen.insert(pid, now_ns);
+        remember(&mut self.seen, pid, now_ns);
     }
 
     /// Whether process `pid` had mapped such a file when it was told that it began at `time_ns`; that is forgotten.
@@ -46,39 +99,104 @@ impl UnheldPrograms {
 
     /// The responder has counted what it let go on, until now.
     pub(super) fn counted(&mut self, now_ns: u64) {
-        self.waiting.clear();
+        self.waiting.retain(|it| it.mapped_ns.is_some());
         self.counted_ns = now_ns;
     }
 
-    /// Programs to be named by then.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Skipped> {
-        let due = self.waiting.partition_point(|(at, _)| *at <= now);
-        self.waiting.drain(..due).map(|(_, skipped)| skipped).collect()
+    /// When something is to be named.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.waiting.first().map(|first| first.until)
     }
 
-    /// All programs that are left, at the end.
-    pub(super) fn take_all(&mut self) -> Vec<Skipped> {
-        std::mem::take(&mut self.waiting).into_iter().map(|(_, skipped)| skipped).collect()
+    /// What is to be named by then; `is_wanted` tells of processes that were not known to be recorded.
+    pub(super) fn take_due(&mut self, now: Instant, is_wanted: &dyn Fn(u32) -> bool) -> Vec<Skipped> {
+        let due = self.waiting.partition_point(|it| it.until <= now);
+        self.waiting.drain(..due).filter_map(|it| it.said(is_wanted)).collect()
     }
+
+    /// All that is left, at the end.
+    pub(super) fn take_all(&mut self, is_wanted: &dyn Fn(u32) -> bool) -> Vec<Skipped> {
+        std::mem::take(&mut self.waiting).into_iter().filter_map(|it| it.said(is_wanted)).collect()
+    }
+}
+
+/// Whether a file was mapped when the program had just begun.
+fn is_of_begin(begun_ns: u64, mapped_ns: u64) -> bool {
+    mapped_ns.checked_sub(begun_ns).is_some_and(|after| Duration::from_nanos(after) < PATIENCE)
+}
+
+fn remember(times: &mut HashMap<u32, u64>, pid: u32, time_ns: u64) {
+    if times.len() >= MAX_SEEN {
+        times.clear();
+    }
+    times.insert(pid, time_ns);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn program(pid: u32) -> Skipped {
+        Skipped { pid, ..Skipped::default() }
+    }
+
     #[test]
     fn programs_are_named_unless_they_are_in_a_count() {
-        let program = |pid| Skipped { pid, ..Skipped::default() };
         let mut unheld = UnheldPrograms::default();
-        let wait = unheld.add(5, program(1));
-        assert!(unheld.take_due(Instant::now()).is_empty());
-        assert_eq!(unheld.take_due(Instant::now() + wait), [program(1)]);
-        unheld.add(6, program(2));
+        unheld.add(1, 5, Some(program(1)));
+        assert!(unheld.take_due(Instant::now(), &|_| false).is_empty());
+        let next = unheld.next().expect("it waits");
+        assert_eq!(unheld.take_due(next, &|_| false), [program(1)]);
+        unheld.add(2, 6, Some(program(2)));
         unheld.counted(10);
-        unheld.add(9, program(3));
-        unheld.add(11, program(4));
-        assert_eq!(unheld.take_all(), [program(4)]);
-        assert!(unheld.take_all().is_empty());
+        unheld.add(3, 9, Some(program(3)));
+        unheld.add(4, 11, Some(program(4)));
+        assert_eq!(unheld.take_all(&|_| false), [program(4)]);
+        assert!(unheld.take_all(&|_| false).is_empty() && unheld.next().is_none());
+    }
+
+    #[test]
+    fn files_are_named_unless_they_are_of_a_program_that_was_not_held() {
+        let second = 1_000_000_000;
+        let mut unheld = UnheldPrograms::default();
+        // Told before its program, and after it.
+        unheld.add_late((6, true), program(1));
+        unheld.add(1, 5, Some(program(1)));
+        unheld.add_late((7, true), program(1));
+        assert_eq!(unheld.take_all(&|_| false).len(), 1);
+        // By a program that was held, by the one before it, and long after the begin.
+        for (pid, mapped_ns) in [(2, 6), (1, 4), (1, 3 * second)] {
+            unheld.add_late((mapped_ns, true), program(pid));
+            unheld.counted(4 * second);
+            assert_eq!(unheld.take_all(&|_| false), [program(pid)], "{mapped_ns}");
+        }
+        // One that is in a count.
+        unheld.add_late((4 * second, true), program(3));
+        unheld.add(3, 4 * second, None);
+        assert!(unheld.take_all(&|_| false).is_empty());
+        // Whether these are recorded is told later.
+        unheld.add_late((6, false), program(4));
+        unheld.add_late((6, false), program(5));
+        assert_eq!(unheld.take_all(&|pid| pid == 4), [program(4)]);
+    }
+
+    #[test]
+    fn a_file_that_was_found_by_chance_gets_its_time_when_that_is_told() {
+        let mut unheld = UnheldPrograms::default();
+        let found = Skipped { path: "/lib/a.so".into(), until_ns: 3_500_000, ..program(1) };
+        unheld.add_late((3_500_000, true), found);
+        let file = |pid, path: &str| MappedFile {
+            pid,
+            range: (0, 1),
+            time_ns: 1_000_000,
+            path: path.into(),
+            inode: 5,
+        };
+        [file(2, "/lib/a.so"), file(1, "/lib/b.so")].iter().for_each(|other| unheld.mapped(other));
+        unheld.mapped(&file(1, "/lib/a.so"));
+        let said = unheld.take_all(&|_| false);
+        assert_eq!(said[0].from_ns, 1_000_000);
+        assert!(said[0].reason.starts_with("attached to 2.5 ms after"), "{}", said[0].reason);
     }
 
     #[test]

@@ -6,11 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use tracer_format::log::skipped_text;
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::binary::{Binary, Contents};
-use crate::find::discover::said::{Saying, listed};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::Standing;
@@ -32,13 +30,13 @@ pub(super) struct Pass<'a> {
     /// that was found there.
     mapped: HashMap<(Identity, FileId, PathBuf), FileId>,
     /// The process that is looked at.
-    pid: u32,
+    pub(super) pid: u32,
     /// Files looked at in this pass.
     pub(super) seen: HashSet<FileId>,
     /// Positions in `scan.found`.
     positions: HashMap<FileId, usize>,
     /// Processes that may not be looked into, and might have been recorded: their ids and names.
-    forbidden: Vec<(u32, String)>,
+    pub(super) forbidden: Vec<(u32, String)>,
     /// Whether it is the first pass over all processes.
     first: bool,
     /// The files that the user named, once they were looked for in this pass.
@@ -109,7 +107,7 @@ impl<'a> Pass<'a> {
             Ok(path) => process::undeleted(&path),
             Err(error) => return self.tell_no_executable(pid, &error),
         };
-        if !self.discovery.filter.wants(&executable.file_name().unwrap_or_default().to_string_lossy()) {
+        if !self.discovery.wants(&executable) {
             return;
         }
         let question = Query::Process(folder.clone(), executable.clone());
@@ -138,15 +136,35 @@ impl<'a> Pass<'a> {
         }
         files.retain(|(file, _)| self.discovery.known.has_probes(*file));
         let distinct: BTreeSet<FileId> = files.iter().map(|(file, _)| *file).collect();
-        for file in distinct {
-            self.scan.pids.insert(pid);
-            self.scan.mapped.insert(file);
-            if let Some(position) = self.positions.get(&file) {
-                self.scan.found[*position].pids.push(pid);
-            }
-        }
+        distinct.into_iter().for_each(|file| self.note_mapped(pid, file));
         if is_whole {
             files.into_iter().for_each(|(file, parts)| self.check_view(pid, file, parts));
+        }
+    }
+
+    /// Looks at one file that a process maps, behind its link in `map_files`.
+    pub(super) fn mapped(&mut self, pid: u32, link: &Path, facts: &Facts) {
+        self.pid = pid;
+        let named = |path: &Path| fs::read_link(path).map(|path| process::undeleted(&path));
+        let (Ok(executable), Ok(path)) = (named(&process::folder(pid).join("exe")), named(link)) else {
+            return;
+        };
+        if !self.discovery.wants(&executable) {
+            return;
+        }
+        // What keeps it from being read is told by the look at the process.
+        let file = self.file(pid, (link, &path), facts).ok();
+        if let Some(file) = file.filter(|file| self.discovery.known.has_probes(*file)) {
+            self.note_mapped(pid, file);
+        }
+    }
+
+    /// Notes that a process maps a file with requested probes.
+    fn note_mapped(&mut self, pid: u32, file: FileId) {
+        self.scan.pids.insert(pid);
+        self.scan.mapped.insert(file);
+        if let Some(position) = self.positions.get(&file) {
+            self.scan.found[*position].pids.push(pid);
         }
     }
 
@@ -268,7 +286,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads the file behind a link unless it is known; the second path is its name for the user.
-    fn file(&mut self, pid: u32, (link, path): (&Path, &Path), facts: &Facts) -> io::Result<FileId> {
+    pub(super) fn file(
+        &mut self,
+        pid: u32,
+        (link, path): (&Path, &Path),
+        facts: &Facts,
+    ) -> io::Result<FileId> {
         if let Some(file) = self.without_reading(facts) {
             return Ok(file);
         }
@@ -285,7 +308,7 @@ impl<'a> Pass<'a> {
         }
         match reader.read() {
             Some((Ok(reading), place)) => drop(self.take(reading, place, path)),
-            Some((Err(error), _)) => self.skip_file(path, error.to_string()),
+            Some((Err(error), _)) => self.skip_known(facts, path, error.to_string()),
             None => {}
         }
     }
@@ -300,7 +323,7 @@ impl<'a> Pass<'a> {
             let what = "cannot tell whether it is the same file as another one, its events may come twice";
             let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
             let needs = if is_denied { " (needs CAP_SYS_ADMIN)" } else { "" };
-            self.skip_file(path, format!("{what}: {error}{needs}"));
+            self.skip_known(&facts, path, format!("{what}: {error}{needs}"));
         }
         let id = facts.id();
         let original = if let Standing::Seen(original) = standing { original } else { id };
@@ -324,14 +347,20 @@ impl<'a> Pass<'a> {
             Ok(contents) => {
                 let contents = contents?;
                 if let Some(problem) = &contents.problem {
-                    self.skip_file(path, problem.clone());
+                    self.skip_known(facts, path, problem.clone());
                 }
                 if contents.sites.is_empty() {
                     return None;
                 }
                 match place {
                     Some(place) => return Binary::of(File::from(place), facts, path, contents),
-                    None => self.skip_file(path, "no descriptor is left for it (see ulimit -n)".to_owned()),
+                    None => {
+                        self.skip_known(
+                            facts,
+                            path,
+                            "no descriptor is left for it (see ulimit -n)".to_owned(),
+                        );
+                    }
                 }
             }
             // There may be hundreds of them, and one is enough to know.
@@ -340,54 +369,8 @@ impl<'a> Pass<'a> {
                     self.skip_file(path, format!("{reason} (further ones are skipped without a word)"));
                 }
             }
-            Err(Unread { reason, .. }) => self.skip_file(path, reason),
+            Err(Unread { reason, .. }) => self.skip_known(facts, path, reason),
         }
         None
-    }
-
-    pub(super) fn skip_file(&mut self, path: &Path, reason: String) {
-        let path = path.to_string_lossy().into_owned();
-        self.skip(Skipped { kind: SkippedKind::Files, count: 1, path, reason, ..Skipped::default() });
-    }
-
-    pub(super) fn skip_process(&mut self, pid: u32, reason: String) {
-        let count = u64::from(pid != 0);
-        self.skip(Skipped { kind: SkippedKind::Processes, count, pid, reason, ..Skipped::default() });
-    }
-
-    /// Notes what was not noted before.
-    fn skip(&mut self, skipped: Skipped) {
-        if self.is_news(self.pid, skipped_text(&skipped)) {
-            self.scan.skipped.push(skipped);
-        }
-    }
-
-    /// Whether a problem of process `pid` is to be told: it was not before, and there are not too many.
-    fn is_news(&mut self, pid: u32, text: String) -> bool {
-        match self.discovery.told.judge(text, || process::owner(pid).user) {
-            Saying::Tell => return true,
-            Saying::Known => {}
-            Saying::Cut(reason) => {
-                self.scan.skipped.push(Skipped { kind: SkippedKind::Files, reason, ..Skipped::default() });
-            }
-        }
-        false
-    }
-
-    pub(super) fn finish(mut self) -> Scan {
-        self.pid = 0;
-        self.scan.outdated = self.discovery.known.take_outdated();
-        for path in self.discovery.known.take_parted() {
-            let reason = "a file that was the same changed, so it is attached to again: what it fires meanwhile is missing";
-            self.skip_file(Path::new(&path), reason.to_owned());
-        }
-        self.discovery.lookers.take_skipped().into_iter().for_each(|skipped| self.skip(skipped));
-        let mut forbidden = std::mem::take(&mut self.forbidden);
-        forbidden.retain(|(pid, name)| self.is_news(*pid, format!("forbidden {pid} {name}")));
-        if let Some(processes) = listed(&forbidden) {
-            let note = format!("{processes} cannot be looked into: permission denied (needs CAP_SYS_PTRACE)");
-            self.scan.notes.push(note);
-        }
-        self.scan
     }
 }

@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use tracer_format::log::escape;
 use tracer_format::{Skipped, SkippedKind};
 
+use crate::find::facts::Facts;
+
 /// Problems that are named, of the processes of one user other than root.
 const MAX_OF_USER: usize = 1000;
 /// Problems that are named, in all.
@@ -17,6 +19,8 @@ const MAX_COUNTED: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Said {
     texts: HashSet<String>,
+    /// Files and what is wrong with each, by its hash: a file may be seen through several paths.
+    of_file: HashSet<(Facts, u64)>,
     of_user: HashMap<u32, usize>,
     /// What was not named, by user, each counted once by its hash.
     unnamed: BTreeMap<u32, HashSet<u64>>,
@@ -36,6 +40,12 @@ pub(super) enum Saying {
 }
 
 impl Said {
+    /// Whether this was said of a file under another path. It was, from now on.
+    pub(super) fn knows(&mut self, facts: &Facts, reason: &str) -> bool {
+        let problem = (*facts, self.hasher.hash_one(reason));
+        self.of_file.contains(&problem) || self.of_file.len() < MAX && !self.of_file.insert(problem)
+    }
+
     /// What is to be done with a problem of the processes of a user.
     pub(super) fn judge(&mut self, text: String, user: impl FnOnce() -> u32) -> Saying {
         if self.texts.contains(&text) {

@@ -1,0 +1,72 @@
+//! Libraries that a running program loads: attached to after they were mapped, which is said, with how long it took.
+
+use std::process::Command;
+
+use crate::target::{Target, until};
+use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
+
+/// For each line it loads the library that it names, and has it fire.
+const LOADS: &str = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **words) {
+    char line[4096];
+    while (fgets(line, sizeof line, count > 1 ? fopen(words[1], "r") : stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        void *library = dlopen(line, RTLD_NOW);
+        int (*work)(int) = library ? (int (*)(int))dlsym(library, "work") : 0;
+        printf("%d\n", work ? work(1) : -1);
+        fflush(stdout);
+        if (count > 1) return 0;
+    }
+}
+"#;
+
+const LIBRARY: &str = r#"
+#include <sys/sdt.h>
+int work(int n) { STAP_PROBE1(late, call, n); return n; }
+"#;
+
+const SAID: &str = " ms after a process that ran had mapped it: what it fired meanwhile may be missing";
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_library_that_is_loaded_later_is_named_with_how_late_it_was_attached_to() {
+    let _alone = live();
+    let folder = Folder::new("late");
+    let library = compile_c(&folder, "liblate.so", LIBRARY, &["-O2", "-shared", "-fPIC"]);
+    let program = compile_c(&folder, "loads", LOADS, &["-O2"]);
+    let [mut first, mut second] = [(); 2].map(|()| Target::start(&mut Command::new(&program)));
+    let recording = Recording::start(&folder, &["-o", "run.trace", "-e", "late:*", "--wait", "--print"]);
+    let count = || events(&std::fs::read_to_string(folder.path("printed")).expect("there")).len();
+    until("it is attached to", || first.ask(library.display()) == "1" && count() > 0);
+    let before = count();
+    assert_eq!(second.ask(library.display()), "1", "attached to already: nothing of it is missing");
+    until("it is recorded", || count() > before);
+    let said = stderr(&recording.stop());
+    let pid = first.pid();
+    let named = format!("1 site in {} (process {pid}): attached to ", library.display());
+    assert_eq!(said.matches(SAID).count(), 1, "{said}");
+    assert!(said.contains(&named), "{said}");
+    let info = stdout(&folder.tracer(&["info", "run.trace"]), 3);
+    assert!(info.contains(&named) && info.contains(SAID), "{info}");
+    stdout(&folder.tracer(&["replay", "run.trace"]), 3);
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_command_that_loads_a_library_is_not_wrong_in_silence() {
+    let _alone = live();
+    let folder = Folder::new("late-command");
+    let library = compile_c(&folder, "liblate.so", LIBRARY, &["-O2", "-shared", "-fPIC"]);
+    compile_c(&folder, "loads", LOADS, &["-O2"]);
+    folder.write("list", library.display().to_string());
+    let script = "for i in $(seq 200); do ./loads list >&2; done";
+    let output = folder.tracer(&["record", "-o", "run.trace", "-e", "late:*", "--", "sh", "-c", script]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains(SAID) && !said.contains("never fired"), "{said}");
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
+    assert!(!events(&log).is_empty(), "the later ones are recorded");
+}
