@@ -9,14 +9,13 @@ mod out;
 mod pairer;
 mod remembered;
 mod sink;
-mod slots;
 mod source;
 mod span;
 
 pub use found::Found;
 pub(crate) use found::{HandOffRow, SpanRow};
 pub(crate) use key_text::KeyTexts;
-pub use pairer::{Pairer, WAITING_SLOTS};
+pub use pairer::{Pairer, WAITING_KEYS};
 pub use remembered::RECENT_KEYS;
 pub use sink::Sink;
 pub(crate) use span::difference_ns;

@@ -283,9 +283,54 @@ fn loss_marks_the_figures_it_may_touch() {
     assert_eq!(analysis.outcome.loss_text().unwrap(), "7 events lost while recording, in 1 gap");
 }
 
+/// What a key did is remembered while it waits among more keys than are remembered whole: from stage to stage, inside of a stage, and with
+/// several begins that wait for as many ends.
+#[test]
+fn a_key_goes_on_where_it_was() {
+    use tracer_analyzer::pair::RECENT_KEYS;
+    let events = [
+        "1:end_a:9 1:beg_all:7 2:beg_a:7",
+        "5:end_a:7",
+        "6:beg_b:7",
+        "8:end_b:7 8:end_a:9 8:beg_a:5",
+        "9:end_all:7 9:beg_a:5",
+        "10:end_a:5 10:end_a:5",
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for (at, events) in events.iter().enumerate() {
+        words.extend(events.split(' ').map(str::to_owned));
+        // Then so many others at the time of the last.
+        let (time, _) = events[events.rfind(' ').map_or(0, |at| at + 1)..].split_once(':').unwrap();
+        let key = |key: usize| 100 + at * 2 * RECENT_KEYS + key;
+        let other = |key: usize| ["beg", "end"].map(|side| format!("{time}:{side}_all:{key}"));
+        words.extend((0..=RECENT_KEYS).map(key).flat_map(other));
+    }
+    let (analysis, lines) = analyzed(&log_of(&words.join(" ")), &[]);
+    let mut of_few: Vec<&str> = lines.iter().map(String::as_str).collect();
+    of_few.retain(|line| [" 7 ", " 9 ", " 5 "].iter().any(|key| line.contains(key)));
+    assert_eq!(
+        of_few,
+        [
+            "a 7 complete 3",
+            "b 7 complete 2",
+            "a -> b 7 1",
+            "a 9 orphan_end",
+            "a 9 repeated_end",
+            "all 7 complete 8 reordered",
+            "all begin -> a 7 1",
+            "b -> all end 7 1",
+            "a 5 repeated_begin",
+            "a 5 repeated_begin",
+            "a 5 repeated_end",
+            "a 5 repeated_end",
+        ]
+    );
+    assert_eq!(analysis.stages.iter().map(|stage| stage.given_up).sum::<u64>(), 0);
+}
+
 #[test]
 fn memory_is_bounded_and_what_is_given_up_is_counted() {
-    use tracer_analyzer::pair::{RECENT_KEYS, WAITING_SLOTS};
+    use tracer_analyzer::pair::{RECENT_KEYS, WAITING_KEYS};
     // Key 0 begins first and ends last, after more keys than are remembered whole: it still waits.
     let keys = RECENT_KEYS + 10;
     let mut events = "1:beg_a:0".to_owned();
@@ -302,7 +347,7 @@ fn memory_is_bounded_and_what_is_given_up_is_counted() {
     given.push("a = p:beg_a -> p:end_a".to_owned());
     let given: Vec<&str> = given.iter().map(String::as_str).collect();
     // And half as many are remembered whole.
-    let keys = RECENT_KEYS / 2 + WAITING_SLOTS / 64 + 3;
+    let keys = RECENT_KEYS / 2 + WAITING_KEYS / 64 + 3;
     let mut events: Vec<String> = (0..keys).map(|key| format!("{key}:beg_a:{key}")).collect();
     events.push(format!("{keys}:end_a:0 {keys}:end_a:4"));
     let (analysis, lines) = analyzed(&log_of(&events.join(" ")), &given);

@@ -26,7 +26,7 @@ use hand_off::{hand_offs, keep_before};
 pub(super) struct Keyed {
     stages: Vec<u32>,
     scope: Scope,
-    slots: Remembered<Chains, Cell>,
+    slots: Remembered<Chains>,
     /// Latest begin of a complete span, for each stage.
     last_begin_ns: Vec<u64>,
 }
@@ -65,7 +65,7 @@ impl Keyed {
     }
 
     /// See [`Remembered::look`].
-    pub(super) fn look(&mut self, places: &[(usize, usize)], next: usize) {
+    pub(super) fn look(&self, places: &[usize], next: usize) {
         self.slots.look(places, next);
     }
 
@@ -143,7 +143,7 @@ fn retire(
             }
         }
     }
-    let waiting = 1 << CellState::Begun as u8 | 1 << CellState::Ended as u8;
+    let waiting = 1 << CellState::Begun as u8 | 1 << CellState::Ended as u8 | 1 << CellState::Tangled as u8;
     Ok(states & waiting != 0 || may_be_handed_on(states))
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::out::{KeyRef, Out, Seen};
-use super::remembered::{Leaving, Remembered, Room};
+use super::remembered::{Leaving, Packed, Remembered, Room};
 use super::sink::Sink;
 use super::span::{Census, Class, Point, Side};
 use crate::stage::Scope;
@@ -20,7 +20,7 @@ const MAX_UNWOUND: usize = 64;
 pub(super) struct Nested {
     stage: u32,
     flat: bool,
-    stacks: Remembered<Stack, ()>,
+    stacks: Remembered<Stack>,
     pool: Pool,
     /// Times in which events were lost, so far.
     losses: u32,
@@ -33,6 +33,23 @@ struct Stack {
     top: u32,
     /// Times in which events had been lost when the stack was last looked at.
     losses: u32,
+}
+
+impl Packed for Stack {
+    type Entry = ();
+
+    fn words(_: usize) -> usize {
+        1
+    }
+
+    fn pack(&self, _: &[()], words: &mut [u64]) {
+        words[0] = u64::from(self.top) | u64::from(self.losses) << 32;
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    fn unpack(words: &[u64], _: &mut [()]) -> Self {
+        Self { top: words[0] as u32, losses: (words[0] >> 32) as u32 }
+    }
 }
 
 /// A begin that is open.

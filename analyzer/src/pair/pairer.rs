@@ -9,7 +9,7 @@
 //! # Memory
 //! The latest [`RECENT_KEYS`] keys are remembered whole, fewer of more than 32 stages: for so long a second end counts as repeated,
 //! and an inverted pair waits for an end that would make it an orphan end and a complete span. Older keys are remembered
-//! while a begin or an end waits for the other, or a complete stage for the next, up to [`WAITING_SLOTS`] entries; beyond
+//! while a begin or an end waits for the other, or a complete stage for the next, up to [`WAITING_KEYS`]; beyond
 //! that the oldest are given up, counted, and become open or orphan ends.
 
 use std::collections::HashMap;
@@ -29,8 +29,9 @@ use super::span::{Census, Class, Point, Side, UnderWay};
 use crate::select::LossTimes;
 use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, SiteUses, Stage};
 
-/// Entries, a stage and a key each, that may wait for what is missing, over all stages.
-pub const WAITING_SLOTS: usize = 1 << 19;
+/// Keys that may wait for what is missing, over all stages that have keys of their own, about 40 bytes each. Where several have
+/// a key together, and for stages that nest, it is half of that: there is more to know.
+pub const WAITING_KEYS: usize = 5 << 18;
 /// The same of the latest keys, where the stages are so many that this is less than
 /// [`RECENT_KEYS`] for each.
 const RECENT_SLOTS: usize = 1 << 17;
@@ -93,7 +94,8 @@ impl Pairer {
     pub fn new(stages: &[Stage]) -> Self {
         let members = groups(stages);
         let of_each = |slots: usize| slots / stages.len().max(1);
-        let room = Room { recent: of_each(RECENT_SLOTS).min(RECENT_KEYS), waiting: of_each(WAITING_SLOTS) };
+        let room = |waiting| Room { recent: of_each(RECENT_SLOTS).min(RECENT_KEYS), waiting };
+        let (alone, together) = (room(of_each(WAITING_KEYS)), room(of_each(WAITING_KEYS / 2)));
         let group = |members: &Vec<usize>| {
             let first = &stages[members[0]];
             let (key, words) = (&first.key, first.key.words());
@@ -101,8 +103,14 @@ impl Pairer {
             if first.lasting.is_some() {
                 Group::Lasting(numbers().next().unwrap_or_default(), key.scope)
             } else if key.scope == Scope::Tid {
-                Group::Nested(Nested::new(numbers().next().unwrap_or_default(), words, !first.nested, room))
+                Group::Nested(Nested::new(
+                    numbers().next().unwrap_or_default(),
+                    words,
+                    !first.nested,
+                    together,
+                ))
             } else {
+                let room = if members.len() == 1 { alone } else { together };
                 Group::Keyed(Keyed::new(numbers().collect(), key.scope, words, room))
             }
         };
@@ -235,20 +243,20 @@ impl Pairer {
     }
 
     /// Where very many keys are open, each is far away in memory: looks at those of `rows` all at once.
-    fn look_ahead(&mut self, columns: &Columns, rows: Range<usize>) {
-        for (number, group) in self.groups.iter_mut().enumerate() {
+    fn look_ahead(&self, columns: &Columns, rows: Range<usize>) {
+        for (number, group) in self.groups.iter().enumerate() {
             let Group::Keyed(keyed) = group else { continue };
             if !keyed.is_large() {
                 continue;
             }
-            let (mut places, mut found) = ([(0, 0); AHEAD], 0);
+            let (mut places, mut found) = ([0; AHEAD], 0);
             for row in rows.clone() {
                 for used in self.uses.of(columns.site[row]).iter().filter(|used| used.group == number) {
                     let mut words = [0; MAX_WORDS];
                     let key = used.source.read(columns, row, &self.identities, &mut words);
                     let position = key.and_then(|key| keyed.glance(key));
                     if let (Some(position), Some(place)) = (position, places.get_mut(found)) {
-                        (*place, found) = ((position, used.local), found + 1);
+                        (*place, found) = (position, found + 1);
                     }
                 }
             }

@@ -1,8 +1,14 @@
 //! What is known of keys, in bounded memory: the latest keys whole, older ones while something may still come.
 
+mod slots;
+mod waiting;
+
 use std::hint::black_box;
 
-use super::slots::Slots;
+use slots::Slots;
+use waiting::WaitingKeys;
+
+pub(super) use waiting::Packed;
 
 /// Keys that are remembered whole, at most; fewer if there are very many stages, to bound memory.
 pub const RECENT_KEYS: usize = 4096;
@@ -18,11 +24,15 @@ pub(super) struct Room {
     pub(super) waiting: usize,
 }
 
-/// Slots of keys, each a head and entries: all of the latest, and of older ones those that wait.
+/// Slots of keys, each a head and entries: all of the latest, and of older ones those that wait, packed.
 #[derive(Debug)]
-pub(super) struct Remembered<H, E> {
-    recent: Slots<H, E>,
-    waiting: Slots<H, E>,
+pub(super) struct Remembered<H: Packed> {
+    width: usize,
+    recent: Slots<H, H::Entry>,
+    waiting: WaitingKeys,
+    /// What was packed of the key that an event has come for.
+    woken: Vec<u64>,
+    entries: Vec<H::Entry>,
 }
 
 /// What happens to a slot that makes place for another.
@@ -34,11 +44,17 @@ pub(super) enum Leaving {
     Waiting,
 }
 
-impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
+impl<H: Packed> Remembered<H> {
     /// For keys of `parts` numbers with a head and `width` entries each.
     pub(super) fn new(parts: usize, width: usize, room: Room) -> Self {
-        let slots = |capacity| Slots::new(parts, width, capacity);
-        Self { recent: slots(room.recent), waiting: slots(room.waiting) }
+        let words = H::words(width);
+        Self {
+            width,
+            recent: Slots::new(parts, width, room.recent),
+            waiting: WaitingKeys::new(parts, words, room.waiting),
+            woken: vec![0; words],
+            entries: vec![H::Entry::default(); width],
+        }
     }
 
     /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether
@@ -47,13 +63,13 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
     pub(super) fn slot<X>(
         &mut self,
         key: &[i64],
-        leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
-    ) -> Result<(&mut H, &mut [E]), X> {
-        let (slots, position) = match self.recent.find(key) {
-            Some(position) => (&mut self.recent, position),
+        leave: impl FnMut(Leaving, &[i64], &mut H, &mut [H::Entry]) -> Result<bool, X>,
+    ) -> Result<(&mut H, &mut [H::Entry]), X> {
+        let position = match self.recent.find(key) {
+            Some(position) => position,
             None => self.older_or_new(key, leave)?,
         };
-        let (_, head, entries) = slots.slot(position);
+        let (_, head, entries) = self.recent.slot(position);
         Ok((head, entries))
     }
 
@@ -63,71 +79,82 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
     }
 
     /// Looks where `key` may wait: so memory is on its way for many keys at once, instead of waited for with each. Gives the
-    /// position of a slot, to be looked at later.
+    /// place, to be looked at later.
     #[inline]
     pub(super) fn glance(&self, key: &[i64]) -> Option<usize> {
         self.waiting.glance(key)
     }
 
-    /// Looks at slots that [`glance`](Self::glance) gave, and where so many of the latest keys go that make place next.
-    pub(super) fn look(&mut self, places: &[(usize, usize)], next: usize) {
+    /// Looks at places that [`glance`](Self::glance) gave, and where so many of the latest keys go that make place next.
+    pub(super) fn look(&self, places: &[usize], next: usize) {
         let mut sum = 0;
-        for &(position, entry) in places {
-            let (key, _, entries) = self.waiting.slot(position);
-            sum ^= key[0];
-            black_box(&entries[entry]);
+        for &place in places {
+            sum ^= self.waiting.key(place)[0] ^ self.waiting.words(place)[0].cast_signed();
         }
-        for slots in [&self.recent, &self.waiting].into_iter().filter(|slots| slots.is_full()) {
-            let oldest = (0..next).map(|next| (slots.oldest() + next) % slots.len());
-            for position in oldest {
-                sum ^= i64::from(self.waiting.glance(slots.key(position)).is_some());
+        if self.recent.is_full() {
+            for next in 0..next {
+                let position = (self.recent.oldest() + next) % self.recent.len();
+                sum ^= i64::from(self.waiting.glance(self.recent.key(position)).is_some());
             }
         }
         black_box(sum);
     }
 
-    /// The slot of a key that is not among the latest.
+    /// The slot of a key that is not among the latest: it is now, whether it has waited or is new.
     fn older_or_new<X>(
         &mut self,
         key: &[i64],
-        mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
-    ) -> Result<(&mut Slots<H, E>, usize), X> {
-        if let Some(position) = self.waiting.find(key) {
-            return Ok((&mut self.waiting, position));
+        mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [H::Entry]) -> Result<bool, X>,
+    ) -> Result<usize, X> {
+        let place = self.waiting.find(key);
+        if let Some(place) = place {
+            self.woken.copy_from_slice(self.waiting.words(place));
+            self.waiting.remove(place);
         }
         if self.recent.is_full() {
             self.retire(&mut leave)?;
         }
         let position = self.recent.insert(key);
-        Ok((&mut self.recent, position))
+        if place.is_some() {
+            let (_, head, entries) = self.recent.slot(position);
+            *head = H::unpack(&self.woken, entries);
+        }
+        Ok(position)
     }
 
     fn retire<X>(
         &mut self,
-        leave: &mut impl FnMut(Leaving, &[i64], &mut H, &mut [E]) -> Result<bool, X>,
+        leave: &mut impl FnMut(Leaving, &[i64], &mut H, &mut [H::Entry]) -> Result<bool, X>,
     ) -> Result<(), X> {
         let position = self.recent.oldest();
         let (key, head, entries) = self.recent.slot(position);
         if !leave(Leaving::Recent, key, head, entries)? {
             return Ok(());
         }
-        if self.waiting.is_full() {
-            let oldest = self.waiting.oldest();
-            let (key, head, entries) = self.waiting.slot(oldest);
-            leave(Leaving::Waiting, key, head, entries)?;
+        if self.waiting.is_full()
+            && let Some(oldest) = self.waiting.oldest()
+        {
+            let mut head = H::unpack(self.waiting.words(oldest), &mut self.entries);
+            leave(Leaving::Waiting, self.waiting.key(oldest), &mut head, &mut self.entries)?;
+            self.waiting.remove(oldest);
         }
-        self.recent.copy_to(position, &mut self.waiting);
+        let (key, head, entries) = self.recent.slot(position);
+        head.pack(entries, self.waiting.add(key));
         Ok(())
     }
 
     /// Calls `found` with the latest slots, the newest first, and with `most` of the older ones; tells whether there are more.
-    pub(super) fn latest(&self, most: usize, mut found: impl FnMut(&H, &[E])) -> bool {
-        for (slots, most) in [(&self.recent, usize::MAX), (&self.waiting, most)] {
-            let newest_first = (0..slots.oldest()).rev().chain((slots.oldest()..slots.len()).rev());
-            newest_first.take(most).for_each(|position| {
-                let (head, entries) = slots.look(position);
-                found(head, entries);
-            });
+    pub(super) fn latest(&self, most: usize, mut found: impl FnMut(&H, &[H::Entry])) -> bool {
+        let recent = &self.recent;
+        let newest_first = (0..recent.oldest()).rev().chain((recent.oldest()..recent.len()).rev());
+        newest_first.for_each(|position| {
+            let (head, entries) = recent.look(position);
+            found(head, entries);
+        });
+        let mut entries = vec![H::Entry::default(); self.width];
+        for place in self.waiting.in_use().rev().take(most) {
+            let head = H::unpack(self.waiting.words(place), &mut entries);
+            found(&head, &entries);
         }
         self.waiting.len() > most
     }
@@ -135,13 +162,16 @@ impl<H: Copy + Default, E: Copy + Default> Remembered<H, E> {
     /// Calls `found` with all slots, oldest first.
     pub(super) fn for_each<X>(
         &mut self,
-        mut found: impl FnMut(&[i64], &mut H, &mut [E]) -> Result<(), X>,
+        mut found: impl FnMut(&[i64], &mut H, &mut [H::Entry]) -> Result<(), X>,
     ) -> Result<(), X> {
-        for slots in [&mut self.waiting, &mut self.recent] {
-            for position in (slots.oldest()..slots.len()).chain(0..slots.oldest()) {
-                let (key, head, entries) = slots.slot(position);
-                found(key, head, entries)?;
-            }
+        for place in self.waiting.in_use() {
+            let mut head = H::unpack(self.waiting.words(place), &mut self.entries);
+            found(self.waiting.key(place), &mut head, &mut self.entries)?;
+        }
+        let recent = &mut self.recent;
+        for position in (recent.oldest()..recent.len()).chain(0..recent.oldest()) {
+            let (key, head, entries) = recent.slot(position);
+            found(key, head, entries)?;
         }
         Ok(())
     }

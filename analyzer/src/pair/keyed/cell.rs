@@ -51,6 +51,14 @@ pub(super) enum CellState {
     Tangled,
 }
 
+impl CellState {
+    const ALL: [Self; 7] =
+        [Self::Unseen, Self::Begun, Self::Ended, Self::Swapped, Self::Complete, Self::Closed, Self::Tangled];
+}
+
+/// Words of a cell.
+pub(super) const CELL_WORDS: usize = 8;
+
 impl Cell {
     /// Whether an event is here that may still find its partner.
     pub(super) fn waits(&self) -> bool {
@@ -68,6 +76,88 @@ impl Cell {
 
     pub(super) fn end(&self) -> Point {
         Point { time_ns: self.end_ns, thread: self.end_thread }
+    }
+
+    /// All of it.
+    pub(super) fn to_words(self) -> [u64; CELL_WORDS] {
+        let two = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let four = |low: [u16; 2], high: [u16; 2]| {
+            let both = |[low, high]: [u16; 2]| u32::from(low) | u32::from(high) << 16;
+            two(both(low), both(high))
+        };
+        [
+            self.begin_ns,
+            self.end_ns,
+            self.first_ns,
+            self.before_ns,
+            two(self.begin_thread.0, self.end_thread.0),
+            two(self.first_thread.0, self.before_thread.0),
+            u64::from(self.depth) | four([0, 0], [self.first, self.before]),
+            four([self.ended_by, self.below], [self.longest, self.state as u16]),
+        ]
+    }
+
+    /// The cell that gave these words.
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of a word")]
+    pub(super) fn from_words(words: [u64; CELL_WORDS]) -> Self {
+        let [begin_ns, end_ns, first_ns, before_ns, ends, others, counts, rest] = words;
+        let thread = |word: u64, at: u32| ThreadId((word >> (32 * at)) as u32);
+        let part = |word: u64, at: u32| (word >> (16 * at)) as u16;
+        Self {
+            begin_ns,
+            end_ns,
+            first_ns,
+            before_ns,
+            begin_thread: thread(ends, 0),
+            end_thread: thread(ends, 1),
+            first_thread: thread(others, 0),
+            before_thread: thread(others, 1),
+            depth: counts as u32,
+            first: part(counts, 2),
+            before: part(counts, 3),
+            ended_by: part(rest, 0),
+            below: part(rest, 1),
+            longest: part(rest, 2),
+            state: Self::state(part(rest, 3)),
+        }
+    }
+
+    /// Where the state stands in the first word of an end; below it, above the thread, are that many bits for a count.
+    const STATE: u32 = 61;
+    const MOST_DEPTH: u32 = (1 << (Self::STATE - 32)) - 1;
+
+    /// A cell of a key with one stage, which waits for another end: what is known of the one that was seen. The time comes second.
+    pub(super) fn to_end(self) -> [u64; 2] {
+        let (Point { time_ns, thread }, count) = match self.state {
+            CellState::Begun => (self.begin(), 0),
+            CellState::Tangled => (self.begin(), self.depth.min(Self::MOST_DEPTH)),
+            _ => (self.end(), self.ended_by.into()),
+        };
+        [u64::from(thread.0) | u64::from(count) << 32 | (self.state as u64) << Self::STATE, time_ns]
+    }
+
+    /// The cell that gave these words.
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of a word")]
+    pub(super) fn from_end([rest, time_ns]: [u64; 2]) -> Self {
+        let point = Point { time_ns, thread: ThreadId(rest as u32) };
+        let mut cell = Self { state: Self::state((rest >> Self::STATE) as u16), ..Self::default() };
+        let count = (rest >> 32) as u32 & Self::MOST_DEPTH;
+        match cell.state {
+            CellState::Begun => cell.set_begin(point),
+            CellState::Tangled => {
+                cell.set_begin(point);
+                cell.depth = count;
+            }
+            _ => {
+                cell.set_end(point);
+                cell.ended_by = count as u16;
+            }
+        }
+        cell
+    }
+
+    fn state(number: u16) -> CellState {
+        CellState::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }
 
     /// Begins a span.

@@ -3,13 +3,48 @@
 //! Each cell of a slot is in one of two chains or in none. The complete ones stand in the order of their begins, and know
 //! which of those that began before ended last.
 
-use super::cell::Cell;
+use super::cell::{CELL_WORDS, Cell, CellState};
+use crate::pair::remembered::Packed;
 
 /// Tops of the two chains: positions plus one of their last cells; 0 if there is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Chains {
     complete: u16,
     open: u16,
+}
+
+/// Of one stage, no more is known than the end that waits; of several, all is kept.
+impl Packed for Chains {
+    type Entry = Cell;
+
+    fn words(width: usize) -> usize {
+        if width == 1 { 2 } else { 1 + CELL_WORDS * width }
+    }
+
+    fn pack(&self, cells: &[Cell], words: &mut [u64]) {
+        const IN_USE: u64 = 1 << 63;
+        if let [cell] = cells {
+            words.copy_from_slice(&cell.to_end());
+            // Its state is one that waits.
+            return;
+        }
+        words[0] = IN_USE | u64::from(self.complete) | u64::from(self.open) << 16;
+        for (cell, words) in cells.iter().zip(words[1..].as_chunks_mut().0) {
+            *words = cell.to_words();
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of a word")]
+    fn unpack(words: &[u64], cells: &mut [Cell]) -> Self {
+        if let (&[rest, time_ns], [cell]) = (words, &mut *cells) {
+            *cell = Cell::from_end([rest, time_ns]);
+            return Self { complete: 0, open: u16::from(cell.state != CellState::Ended) };
+        }
+        for (cell, words) in cells.iter_mut().zip(words[1..].as_chunks().0) {
+            *cell = Cell::from_words(*words);
+        }
+        Self { complete: words[0] as u16, open: (words[0] >> 16) as u16 }
+    }
 }
 
 /// What is known of a key: a cell for each stage of its group.
@@ -143,5 +178,56 @@ impl Slot<'_> {
             (next, kept) = (kept, above);
         }
         self.chains.complete = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_format::ThreadId;
+
+    use super::*;
+    use crate::pair::span::Point;
+
+    fn cell(at: u32, state: CellState) -> Cell {
+        let point = |time_ns| Point { time_ns, thread: ThreadId(u32::MAX - at) };
+        let mut cell = Cell::default();
+        (cell.state, cell.depth, cell.ended_by, cell.below, cell.longest) = (state, 7, u16::MAX, 3, 2);
+        cell.set_begin(point(u64::MAX - u64::from(at)));
+        cell.set_end(point(11));
+        cell.set_before(4, point(12));
+        cell.offer_first(5, point(u64::MAX));
+        cell
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let states = [CellState::Unseen, CellState::Begun, CellState::Complete, CellState::Tangled];
+        let cells = states.map(|state| cell(state as u32, state));
+        let chains = Chains { complete: 3, open: u16::MAX };
+        let mut words = vec![0; Chains::words(cells.len())];
+        chains.pack(&cells, &mut words);
+        let mut found = [Cell::default(); 4];
+        let unpacked = Chains::unpack(&words, &mut found);
+        assert_eq!((unpacked.complete, unpacked.open), (3, u16::MAX));
+        assert_eq!(format!("{found:?}"), format!("{cells:?}"));
+        assert_ne!(words[0], 0);
+    }
+
+    #[test]
+    fn of_one_stage_the_end_that_waits_is_kept() {
+        let states = [(CellState::Begun, 1, 0), (CellState::Tangled, 1, 7), (CellState::Ended, 0, 0)];
+        for (state, open, depth) in states {
+            let waits = cell(9, state);
+            let mut words = [0; 2];
+            Chains::default().pack(&[waits], &mut words);
+            assert_ne!(words[0], 0);
+            let mut found = [cell(1, CellState::Closed)];
+            let unpacked = Chains::unpack(&words, &mut found);
+            assert_eq!((unpacked.complete, unpacked.open), (0, open));
+            let point = |cell: &Cell| if open == 1 { cell.begin() } else { cell.end() };
+            assert_eq!((found[0].state, point(&found[0])), (state, point(&waits)));
+            assert_eq!((found[0].depth, found[0].below), (depth, 0));
+            assert_eq!(found[0].ended_by, if open == 1 { 0 } else { u16::MAX });
+        }
     }
 }

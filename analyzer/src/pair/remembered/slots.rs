@@ -79,12 +79,6 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         position
     }
 
-    /// Where the slot of a key may be; see [`KeyWindow::glance`].
-    #[inline]
-    pub(crate) fn glance(&self, key: &[i64]) -> Option<usize> {
-        self.index.glance(key)
-    }
-
     /// Position of the oldest slot; positions after it, around the ring, are ever younger.
     pub(crate) fn oldest(&self) -> usize {
         self.oldest
@@ -104,14 +98,6 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     /// The head and the entries of a slot, to look at.
     pub(crate) fn look(&self, position: usize) -> (&H, &[E]) {
         (&self.heads[position], &self.entries[position * self.width..][..self.width])
-    }
-
-    /// Copies the slot at `position` into `other`, where it has none.
-    pub(crate) fn copy_to(&self, position: usize, other: &mut Self) {
-        let to = other.insert(self.key(position));
-        let (_, head, entries) = other.slot(to);
-        *head = self.heads[position];
-        entries.copy_from_slice(&self.entries[position * self.width..][..self.width]);
     }
 }
 
