@@ -184,7 +184,8 @@ fn alternatives_text(probes: &[ProbeName]) -> String {
         if !text.is_empty() {
             text.push('|');
         }
-        if provider == Some(&probe.provider) {
+        // A probe with a colon in its name would be read as a provider and its probe.
+        if provider == Some(&probe.provider) && !probe.probe.contains(':') {
             text.push_str(&probe.probe);
         } else {
             text.push_str(&probe.to_string());
@@ -216,6 +217,7 @@ mod tests {
             "method = a:b|c|d:c -> a:b|c by ppid,arg0=arg1",
             "flat = a:b -> a:c by tid flat",
             "unwound = a:b -> a:c by tid unwinding arg3",
+            "odd = a:b -> a:c|a:d:e|f|a:g:h by seq",
             "told = a:b|c lasting arg1 us by tid flat",
             "told = a:b lasting arg0 ns by pid,arg1",
         ] {
