@@ -104,6 +104,21 @@ pub(super) fn undetached(path: &str, detacher: u32) -> Skipped {
     }
 }
 
+/// What was attached to for some processes alone, and is for all from now on: from when to when it was not, CLOCK_MONOTONIC.
+pub(super) fn widened((from_ns, until_ns): (u64, u64)) -> Skipped {
+    let after = Duration::from_nanos(until_ns.saturating_sub(from_ns)).as_secs_f64() * 1e3;
+    Skipped {
+        kind: SkippedKind::Sites,
+        from_ns,
+        until_ns,
+        reason: format!(
+            "attached to again, for {after:.1} ms to none, as a process that was named may run another program from a thread of its own: \
+             what fired meanwhile is missing"
+        ),
+        ..Skipped::default()
+    }
+}
+
 /// A file that is left out as long as a translator runs it.
 pub(super) fn spared(path: &Path, translator: &Path, pid: u32) -> Skipped {
     let translator = translator.to_string_lossy();

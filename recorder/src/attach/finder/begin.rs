@@ -20,7 +20,7 @@ use crate::find::discover::FoundFile;
 use crate::find::facts::Facts;
 use crate::find::look::Start;
 use crate::find::look::lookers::Silence;
-use crate::host::process;
+use crate::host::{monotonic_ns, process};
 use crate::site::plan::PlannedSite;
 
 /// When a process is looked at again after it began to run a program: its loader maps libraries meanwhile.
@@ -174,6 +174,7 @@ impl Finder {
         announce: &mut dyn FnMut(&[PlannedSite]),
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
+        let from_ns = monotonic_ns();
         let files = self.links.widen();
         if files.is_empty() {
             return Ok(());
@@ -181,7 +182,9 @@ impl Finder {
         files.into_iter().for_each(|file| self.discovery.forget(file));
         self.holder.iter().for_each(|holder| holder.familiar.forget());
         let scan = self.scan();
-        self.attach_later(scan, announce, skip)
+        self.attach_later(scan, announce, skip)?;
+        skip(missing::widened((from_ns, monotonic_ns())));
+        Ok(())
     }
 
     /// Detaches from what a translator is about to run.
