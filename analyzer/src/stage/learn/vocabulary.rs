@@ -21,12 +21,14 @@ struct Reading<'p> {
     /// Position of that word in the name, and among [`WORDS`].
     at: usize,
     word: usize,
+    /// Words behind it.
+    behind: usize,
     /// Names that have another word there, which may end what it begins.
     ends: Vec<(&'static str, &'p str)>,
 }
 
-/// Of two readings of a name, the higher one is right: by how surely its ends are ends, by the names that begin with its word, by
-/// that word, by its position.
+/// Of two readings of a name, the higher one is right: by how surely its ends are ends, by the names that begin with its word in its
+/// place, by that word, by its position.
 type Rank = (i8, usize, Reverse<usize>, usize);
 
 impl<'p> Vocabulary<'p> {
@@ -37,11 +39,17 @@ impl<'p> Vocabulary<'p> {
         }
         let mut all: Vec<Reading<'p>> =
             names.values().flatten().flat_map(|name| readings(name, &names)).collect();
-        let mut begun = [0; WORDS.len()];
-        all.iter().for_each(|reading| begun[reading.word] += 1);
+        let mut begun: BTreeMap<(usize, WordPlace), usize> = BTreeMap::new();
+        for reading in &all {
+            reading
+                .places()
+                .into_iter()
+                .for_each(|place| *begun.entry((reading.word, place)).or_default() += 1);
+        }
         let rank = |reading: &Reading<'_>| -> Rank {
             let surety = reading.ends.iter().map(|(end, _)| surety(end)).max().unwrap_or_default();
-            (surety, begun[reading.word], Reverse(reading.word), reading.at)
+            let alike = reading.places().map(|place| begun[&(reading.word, place)]).into_iter().max();
+            (surety, alike.unwrap_or_default(), Reverse(reading.word), reading.at)
         };
         let mut telling: BTreeMap<&str, (Rank, usize)> = BTreeMap::new();
         for reading in &all {
@@ -67,7 +75,18 @@ impl<'p> Vocabulary<'p> {
     }
 }
 
+/// Where a word stands in a name.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum WordPlace {
+    FromStart(usize),
+    FromEnd(usize),
+}
+
 impl<'p> Reading<'p> {
+    fn places(&self) -> [WordPlace; 2] {
+        [WordPlace::FromStart(self.at), WordPlace::FromEnd(self.behind)]
+    }
+
     fn names(&self) -> impl Iterator<Item = &'p str> {
         self.ends.iter().map(|(_, end)| *end).chain([self.begin])
     }
@@ -78,7 +97,10 @@ fn readings<'p>(name: &'p str, names: &BTreeMap<String, Vec<&'p str>>) -> Vec<Re
     let words = words(name);
     let word_at = |at: usize| Some((at, WORDS.iter().position(|(begin, _)| *begin == words[at])?));
     let begins = (0..words.len()).rev().filter_map(word_at).take(MOST_BEGINS);
-    let reading = |(at, word)| Reading { begin: name, at, word, ends: ends(name, (at, word), &words, names) };
+    let reading = |(at, word)| {
+        let behind = words.len() - 1 - at;
+        Reading { begin: name, at, word, behind, ends: ends(name, (at, word), &words, names) }
+    };
     begins.map(reading).filter(|reading| !reading.ends.is_empty()).collect()
 }
 
@@ -279,6 +301,7 @@ mod tests {
         named_after(&plain, ("begin", "end"), &["start", "stop"], str::to_owned);
         named_after(&plain, ("begin", "end"), &["enter", "exit"], str::to_owned);
         named_after(&plain, ("enter", "exit"), &["start", "stop"], str::to_owned);
+        named_after(&plain, ("start", "stop"), &["job", "start", "stop"], str::to_owned);
     }
 
     #[test]
