@@ -794,6 +794,9 @@ DECEPTIVE = re.compile(
     "[\\\\\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
+# Joiners that belong to the spelling: between letters of scripts that join, and between emoji.
+LETTERS, EMOJI = "\u0620-\u064a\u066e-\u06d3\u06fa-\u074f\u0900-\u0dff", "\u2190-\u2bff\U0001f000-\U0001faff"
+JOINER = re.compile(f"(?<=[{LETTERS}])[\u200c\u200d](?=[{LETTERS}])|(?<=[{EMOJI}\ufe0f])\u200d(?=[{EMOJI}])")
 SHORT_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -804,7 +807,8 @@ def escape_character(character):
 
 def escape(text, special=""):
     """Escapes what could drive or deceive a terminal, and the characters `special`."""
-    escaped = DECEPTIVE.sub(lambda found: escape_character(found[0]), text)
+    is_spelling = lambda found: JOINER.match(text, found.start())
+    escaped = DECEPTIVE.sub(lambda found: found[0] if is_spelling(found) else escape_character(found[0]), text)
     for character in special:
         escaped = escaped.replace(character, escape_character(character))
     return escaped

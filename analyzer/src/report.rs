@@ -5,9 +5,11 @@ mod markdown;
 mod model;
 pub(crate) mod skipped;
 mod text;
+mod width;
 mod wrap;
 
 pub use figure::{counted, duration, latency, listed};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};
 pub use text::{text, text_within};
+pub use width::{columns, short_names};

@@ -37,7 +37,9 @@ fn stage(name: &str, from: &str, to: &str) -> Stage {
 /// The names of the tags of a page, without those that only close.
 fn tags(page: &str) -> Vec<&str> {
     let names = page.split('<').skip(1).filter(|tag| !tag.starts_with(['/', '!']));
-    names.map(|tag| tag.split([' ', '>', '/']).next().unwrap()).collect()
+    let names = names.map(|tag| tag.split([' ', '>', '/']).next().unwrap());
+    // Directions are set apart in a name that has any.
+    names.filter(|&name| name != "bdi").collect()
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn names_stay_text_wherever_they_stand() {
     let page = page_of(&trace_of(&log), &[stage(hostile, "beg_a", "end_a")], hostile);
     let known = page_of(&trace_of(&log_of(&events)), &[stage("a", "beg_a", "end_a")], "a");
     assert_eq!(tags(&page), tags(&known), "the names make no tag");
-    assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;&quot;&#39;`{{\\u{202e}\u{5d0}"));
+    assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;&quot;&#39;`{{\\u{202e}&#8296;\u{5d0}"));
     assert!(!page.contains('\u{202e}') && !page.contains('\u{1b}'));
     assert!(page.matches("<script>").count() == 1 && !page.contains("onerror=alert(2)>"));
 }

@@ -2,11 +2,11 @@
 
 use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::text::Line;
-use tracer_analyzer::report::{counted, duration, latency};
+use tracer_analyzer::report::{columns, counted, duration, latency};
 use tracer_analyzer::screen::live::{Board, BoardRow, Worst};
 use tracer_analyzer::screen::plot::Letters;
 
-use super::fold::{cut, fitted, joined, width};
+use super::fold::{cut, fitted, joined, names};
 use super::table::{self, is_wait, rate};
 use super::view::View;
 
@@ -132,7 +132,7 @@ fn title(board: &Board, view: &View, frame: &Frame, room: usize) -> String {
                 parts.push("ended".to_owned());
             }
             parts.push(format!("lost {}", board.lost));
-            parts.push(format!("{} events/s", rate(board.rate)));
+            parts.extend(board.rate.map(|_| format!("{} events/s", rate(board.rate))));
             parts.push(counted(board.events, "event"));
         }
         None if board.has_ended => parts.push("no events; ended".to_owned()),
@@ -176,7 +176,7 @@ fn table(
     view.first = view.first.min(rows.len().saturating_sub(shown));
     let visible: Vec<&BoardRow> = rows.iter().skip(view.first).take(shown).copied().collect();
     let (head, body) = table::lines(board, &visible, room, frame.letters, view.prefers_all);
-    let pad = room.saturating_sub(width(&head));
+    let pad = room.saturating_sub(columns(&head));
     let mut lines = vec![styles.head(format!("{head}{:pad$}", ""))];
     lines.extend(body.into_iter().zip(&visible).map(|(text, row)| styles.row(text, row)));
     lines
@@ -187,22 +187,25 @@ fn worst(board: &Board, room: usize, height: usize, letters: Letters) -> Vec<Str
     let Some(Worst { key, took_ns, steps }) = board.worst.as_ref().filter(|_| height > 0) else {
         return Vec::new();
     };
+    let key = fitted(key, room / 3, letters);
     let head = format!("slowest in {} s: {key}, {}", board.seconds, duration(*took_ns));
     if height < steps.len() + 1 {
         let mut longest: Vec<&(String, i64)> = steps.iter().collect();
         longest.sort_by_key(|(_, took_ns)| std::cmp::Reverse(*took_ns));
-        let named = longest.iter().map(|(name, took_ns)| format!("{name} {}", latency(*took_ns)));
+        let short = names(longest.iter().map(|(name, _)| &name[..]), room / 2, letters);
+        let named =
+            short.iter().zip(&longest).map(|(name, (_, took_ns))| format!("{name} {}", latency(*took_ns)));
         let parts: Vec<String> = std::iter::once(head).chain(named).collect();
         return vec![joined(&parts, ", ", room, letters)];
     }
-    let names: Vec<String> = steps.iter().map(|(name, _)| fitted(name, room / 2, letters)).collect();
-    let wide = names.iter().map(|name| width(name)).max().unwrap_or_default();
+    let names = names(steps.iter().map(|(name, _)| &name[..]), room / 2, letters);
+    let wide = names.iter().map(|name| columns(name)).max().unwrap_or_default();
     let full = if letters == Letters::Unicode { "█" } else { "#" };
     let step = |((_, step_ns), name): (&(String, i64), &String)| {
         let share = (*step_ns).max(0) as f64 / (*took_ns).max(1) as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to BAR")]
         let bar = full.repeat((share.min(1.0) * BAR as f64).round() as usize);
-        let pad = wide.saturating_sub(width(name));
+        let pad = wide.saturating_sub(columns(name));
         cut(format!("  {name}{:pad$} {:>10}  {bar}", "", latency(*step_ns)), room, letters)
     };
     std::iter::once(fitted(&head, room, letters)).chain(steps.iter().zip(&names).map(step)).collect()

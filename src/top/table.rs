@@ -1,10 +1,10 @@
 //! The table of stages, in the columns that there is room for.
 
-use tracer_analyzer::report::latency;
+use tracer_analyzer::report::{columns as columns_of, latency};
 use tracer_analyzer::screen::live::{Board, BoardRow, RowKind};
 use tracer_analyzer::screen::plot::Letters;
 
-use super::fold::{fitted, width};
+use super::fold::{fitted, names};
 
 /// Columns that a name has at least, unless all are shorter; more in a wide terminal.
 const LEAST_NAME: usize = 12;
@@ -67,8 +67,9 @@ impl Column {
     }
 }
 
-/// How many a second.
-pub(super) fn rate(rate: f64) -> String {
+/// How many a second, if that can be told.
+pub(super) fn rate(rate: Option<f64>) -> String {
+    let Some(rate) = rate else { return "-".to_owned() };
     match rate {
         0.0..10.0 => format!("{rate:.1}"),
         10.0..100_000.0 => format!("{rate:.0}"),
@@ -92,7 +93,7 @@ pub(super) fn lines(
         })
         .collect();
     let mark = |row: &BoardRow| if row.touched { "*" } else { "" };
-    let whole = |row: &BoardRow| width(&fitted(&row.name, room, letters)) + mark(row).len();
+    let whole = |row: &BoardRow| columns_of(&fitted(&row.name, room, letters)) + mark(row).len();
     let wanted = rows.iter().map(|row| whole(row)).max().unwrap_or(0).max("stage".len());
     let taken = |columns: &[Filled]| columns.iter().map(|it| 1 + wide(it)).sum::<usize>();
     let left_out = if prefers_all { LEFT_OUT_OF_ALL } else { LEFT_OUT };
@@ -103,8 +104,10 @@ pub(super) fn lines(
         columns.retain(|(other, ..)| *other != column);
     }
     let name_room = room.saturating_sub(taken(&columns)).min(wanted);
+    let marked = usize::from(rows.iter().any(|row| row.touched));
+    let names = names(rows.iter().map(|row| &row.name[..]), name_room.saturating_sub(marked), letters);
     let line = |name: String, cell: &dyn Fn(&Filled) -> String| {
-        let pad = name_room.saturating_sub(width(&name));
+        let pad = name_room.saturating_sub(columns_of(&name));
         let mut line = format!("{name}{:pad$}", "");
         for column in &columns {
             line.push_str(&format!(" {:>wide$}", cell(column), wide = wide(column)));
@@ -112,11 +115,11 @@ pub(super) fn lines(
         line
     };
     let head = line(fitted("stage", name_room, letters), &|(_, head, _)| head.clone());
-    let body = rows.iter().enumerate().map(|(at, row)| {
-        let mark = mark(row);
-        let name = fitted(&row.name, name_room.saturating_sub(mark.len()), letters) + mark;
-        line(name, &|(_, _, cells)| cells[at].clone())
-    });
+    let body = rows
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(at, (row, name))| line(name + mark(row), &|(_, _, cells)| cells[at].clone()));
     (head, body.collect())
 }
 

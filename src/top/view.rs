@@ -43,7 +43,7 @@ impl Sort {
             Self::Path => Ordering::Equal,
             Self::P99 => p99(b).cmp(&p99(a)),
             Self::P50 => p50(b).cmp(&p50(a)),
-            Self::Rate => b.rate.total_cmp(&a.rate),
+            Self::Rate => b.rate.unwrap_or(0.0).total_cmp(&a.rate.unwrap_or(0.0)),
             Self::UnderWay => b.under_way.cmp(&a.under_way),
             Self::Name => a.name.cmp(&b.name),
         }

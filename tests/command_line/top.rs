@@ -39,6 +39,24 @@ fn the_last_table_has_what_analyze_says() {
 }
 
 #[test]
+fn rates_are_of_the_time_that_there_was() {
+    let folder = Folder::new("top-rate");
+    let title = |log: &str| {
+        folder.write("short.txt", log);
+        assert!(folder.tracer(&["import", "short.txt", "-fo", "short.trace"]).status.success());
+        let shown = folder.tracer(&["top", "--batch", "--speed", "100000", "short.trace"]);
+        let text = stdout(&shown, 0);
+        text.lines().next().expect("a title").to_owned()
+    };
+    let one = "[1000000000] [PID: 7] app app:beg_work | Seq: 1\n";
+    assert!(!title(one).contains("events/s"), "{}", title(one));
+    let three = format!(
+        "{one}[1001000000] [PID: 7] app app:end_work | Seq: 1\n[1002000000] [PID: 7] app app:beg_work | Seq: 2\n"
+    );
+    assert!(title(&three).contains("  1500 events/s  3 events"), "{}", title(&three));
+}
+
+#[test]
 fn what_comes_through_a_pipe_is_shown_and_what_is_filtered_is_not() {
     let folder = Folder::new("top-pipe");
     trace(&folder, "work");

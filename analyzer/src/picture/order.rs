@@ -1,6 +1,6 @@
 //! The order of processes from the top: as buffers pass them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use tracer_format::{Definitions, ThreadId};
@@ -48,9 +48,12 @@ impl EdgeThreads {
                 *known = place.min(*known);
             }
         }
+        let mut sites: HashMap<&str, usize> = HashMap::new();
+        for (number, site) in definitions.sites.iter().enumerate() {
+            sites.entry(&site.program).or_insert(number);
+        }
         let site = |process: usize| {
-            let program = &definitions.processes[process].program;
-            definitions.sites.iter().position(|site| site.program == *program).unwrap_or(usize::MAX)
+            sites.get(&definitions.processes[process].program[..]).copied().unwrap_or(usize::MAX)
         };
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_cached_key(|&process| (along[process], site(process), process));

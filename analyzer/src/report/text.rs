@@ -1,6 +1,7 @@
 //! A report for the terminal.
 
 use super::model::{Align, Part, Report, Table};
+use super::width::columns;
 use super::wrap::wrapped;
 
 /// Renders `report`, as wide as it is.
@@ -9,8 +10,8 @@ pub fn text(report: &Report) -> String {
     text_within(report, usize::MAX)
 }
 
-/// Renders `report` in lines of `width` letters: columns that may be left out are, and texts are broken between words. No number is
-/// cut: what does not fit all the same is wider.
+/// Renders `report` in lines of `width` columns of a terminal: columns of a table that may be left out are, texts are broken between
+/// words, and a name that is too long has lines of its own, above its figures. No number is cut: what does not fit all the same is wider.
 #[must_use]
 pub fn text_within(report: &Report, width: usize) -> String {
     let mut blocks: Vec<String> = Vec::new();
@@ -33,11 +34,11 @@ fn lines(lines: &[String], width: usize) -> String {
 }
 
 fn facts_text(facts: &[(String, String)], width: usize) -> String {
-    let indent = facts.iter().map(|(name, _)| letters(name)).max().unwrap_or(0);
+    let indent = facts.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
     let fact = |(name, fact): &(String, String)| {
         let text = wrapped(fact, width.saturating_sub(indent + 2), 0);
         let text = text.replace('\n', &format!("\n{:indent$}  ", ""));
-        format!("{name:<indent$}  {text}\n")
+        format!("{}  {text}\n", padded(name, indent, Align::Left))
     };
     facts.iter().map(fact).collect()
 }
@@ -45,7 +46,7 @@ fn facts_text(facts: &[(String, String)], width: usize) -> String {
 /// The table with a line end after each row.
 fn table_text(table: &Table, width: usize) -> String {
     let mut shown: Vec<usize> = (0..table.columns.len()).collect();
-    let widths: Vec<usize> = shown.iter().map(|&column| column_width(table, column)).collect();
+    let mut widths: Vec<usize> = shown.iter().map(|&column| column_width(table, column)).collect();
     // A text at the end may be broken; so much of it stays in a line.
     let last_width = |column: usize| {
         let is_text = column + 1 == table.columns.len() && table.columns[column].1 == Align::Left;
@@ -57,20 +58,28 @@ fn table_text(table: &Table, width: usize) -> String {
             shown.retain(|&column| table.columns[column].0 != *optional);
         }
     }
+    if shown.len() > 1 {
+        let others = needs(&shown[1..]);
+        widths[0] = name_width(table, width.saturating_sub(others).max(MIN_TEXT));
+    }
     let head: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
     let mut out = String::new();
     for row in std::iter::once(&head).chain(&table.rows) {
         let mut line = String::new();
+        if columns(&row[0]) > widths[0] {
+            out += &wrapped(&row[0], width, 2);
+            out.push('\n');
+        }
         for &column in &shown {
-            let (cell, column_width) = (&row[column], widths[column]);
+            let (cell, column_width) = (&row[column][..], widths[column]);
+            let cell = if column == 0 && columns(cell) > column_width { "" } else { cell };
             line += &match table.columns[column].1 {
                 Align::Left if column + 1 == table.columns.len() => {
-                    let indent = letters(&line);
+                    let indent = columns(&line);
                     let text = wrapped(cell, width.saturating_sub(indent).max(MIN_TEXT), 0);
                     text.replace('\n', &format!("\n{:indent$}", ""))
                 }
-                Align::Left => format!("{cell:<column_width$}  "),
-                Align::Right => format!("{cell:>column_width$}  "),
+                align => padded(cell, column_width, align) + "  ",
             };
         }
         out += line.trim_end();
@@ -82,13 +91,21 @@ fn table_text(table: &Table, width: usize) -> String {
 /// Letters of a text at the end of a row that stand in one line, if it has so many.
 const MIN_TEXT: usize = 24;
 
-fn column_width(table: &Table, column: usize) -> usize {
-    let cells = table.rows.iter().map(|row| letters(&row[column]));
-    cells.chain([letters(&table.columns[column].0)]).max().unwrap_or(0)
+/// Columns that the first column takes: as many as the longest of its cells that has room, so that others stand above their row.
+fn name_width(table: &Table, room: usize) -> usize {
+    let cells = table.rows.iter().map(|row| columns(&row[0])).filter(|&width| width <= room);
+    cells.chain([columns(&table.columns[0].0)]).max().unwrap_or(0)
 }
 
-fn letters(text: &str) -> usize {
-    text.chars().count()
+/// A cell with spaces up to `width` columns.
+fn padded(cell: &str, width: usize, align: Align) -> String {
+    let spaces = " ".repeat(width.saturating_sub(columns(cell)));
+    if align == Align::Left { format!("{cell}{spaces}") } else { format!("{spaces}{cell}") }
+}
+
+fn column_width(table: &Table, column: usize) -> usize {
+    let cells = table.rows.iter().map(|row| columns(&row[column]));
+    cells.chain([columns(&table.columns[column].0)]).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -110,6 +127,22 @@ mod tests {
         let expected =
             "a       p90       max  why\nx  2.000 ms  3.000 ms  one two three four five six seven\n";
         assert_eq!((text(&table()), text_within(&table(), 56)), (expected.to_owned(), expected.to_owned()));
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns_and_long_names_a_line_of_their_own() {
+        let mut table =
+            Table::new("T", &[("stage", Align::Left), ("kind", Align::Left), ("max", Align::Right)]);
+        let names = ["处理", "a stage with a name that is too long for any table", "writing"];
+        table.rows =
+            names.map(|name| vec![name.to_owned(), "work".to_owned(), "3.000 ms".to_owned()]).to_vec();
+        let report = Report { parts: vec![Part::Table(table)], ..Report::default() };
+        let expected = "stage    kind       max\n\
+                        处理     work  3.000 ms\n\
+                        a stage with a name that is too long for\n  any table\n\
+                        \u{20}        work  3.000 ms\n\
+                        writing  work  3.000 ms\n";
+        assert_eq!(text_within(&report, 40), expected);
     }
 
     #[test]

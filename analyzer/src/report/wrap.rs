@@ -1,11 +1,13 @@
 //! Lines no wider than there is room for; a number and its unit stay together.
 
-/// `text` in lines of at most `width` letters, as far as its words allow; those after the first begin with `indent` spaces.
+use super::width::columns;
+
+/// `text` in lines of at most `width` columns, as far as its words allow; those after the first begin with `indent` spaces.
 pub(super) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let (mut used, mut begins_line) = (0, true);
     for word in words(text) {
-        let len = word.chars().count();
+        let len = columns(word);
         let spaces = if begins_line { 0 } else { 1 };
         if !begins_line && used + spaces + len > width {
             out.push('\n');

@@ -6,7 +6,7 @@ use crate::analysis::Latency;
 use crate::analysis::diagnosis::{
     Diagnosis, Examples, Fan, Finding, FindingKind, LimitKind, PathStep, Resource, ResourceKind,
 };
-use crate::report::{Align, Table, counted, duration, latency};
+use crate::report::{Align, Table, counted, duration, latency, listed};
 
 /// Findings that are shown.
 const SHOWN: usize = 12;
@@ -181,14 +181,29 @@ fn parts(fan: &Fan, steps: &[PathStep]) -> String {
     escape(&format!("{name} by {key}: {of}{}", spread.unwrap_or_default())).into_owned()
 }
 
+/// The stages that threads work at.
+fn work(diagnosis: &Diagnosis, resource: &Resource) -> String {
+    let route = &diagnosis.route;
+    let steps = (resource.first..=resource.last).filter(|&step| route.is_work(step));
+    listed(steps.map(|step| &route.steps[step].name[..]))
+}
+
 /// What those do that buffers can wait for while they have none: buffers are late to be taken, or there are none.
 fn idle(diagnosis: &Diagnosis) -> Vec<String> {
+    // Two processes of one program are told apart by what they do.
+    let is_alone = |resource: &Resource| {
+        let alike = |other: &&Resource| other.kind != ResourceKind::Lock && other.program == resource.program;
+        diagnosis.limit.resources.iter().filter(alike).count() == 1
+    };
     let line = |resource: &Resource| {
         let (busy, delayed) = (resource.busy?, resource.delayed?);
         let starved = (1.0 - busy - delayed).max(0.0);
         let name = match resource.kind {
             ResourceKind::Lock => format!("{} (one at a time)", diagnosis.route.steps[resource.first].name),
-            ResourceKind::Threads | ResourceKind::End => resource.program.clone(),
+            ResourceKind::Threads | ResourceKind::End if is_alone(resource) => resource.program.clone(),
+            ResourceKind::Threads | ResourceKind::End => {
+                format!("{} ({})", resource.program, work(diagnosis, resource))
+            }
         };
         let [busy, delayed, starved] =
             [busy, delayed, starved].map(|share| format!("{:.0} %", 100.0 * share));

@@ -12,7 +12,10 @@ pub fn escape(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
-    text.chars().for_each(|c| push_char(&mut out, c));
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        push_in(&mut out, c, rest.as_str());
+    }
     Cow::Owned(out)
 }
 
@@ -23,18 +26,22 @@ pub fn escape_line(line: &str) -> Cow<'_, str> {
         return Cow::Borrowed(line);
     }
     let mut out = String::with_capacity(line.len() + 8);
-    line.chars().for_each(|c| if c == '\\' { out.push(c) } else { push_char(&mut out, c) });
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        if c == '\\' { out.push(c) } else { push_in(&mut out, c, rest.as_str()) }
+    }
     Cow::Owned(out)
 }
 
 /// Escapes a name for a place where the characters `special` have a meaning; they become `\xNN`.
 pub(super) fn escape_also(text: &str, special: &[char]) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
         if special.contains(&c) {
             push_hex(&mut out, u32::from(c));
         } else {
-            push_char(&mut out, c);
+            push_in(&mut out, c, rest.as_str());
         }
     }
     out
@@ -44,11 +51,12 @@ pub(super) fn escape_also(text: &str, special: &[char]) -> String {
 pub(super) fn push_quoted(out: &mut String, bytes: &[u8]) {
     out.push('"');
     for part in bytes.utf8_chunks() {
-        for c in part.valid().chars() {
+        let mut rest = part.valid().chars();
+        while let Some(c) = rest.next() {
             if c == '"' {
                 out.push_str("\\\"");
             } else {
-                push_char(out, c);
+                push_in(out, c, rest.as_str());
             }
         }
         part.invalid().iter().for_each(|&byte| push_hex(out, byte.into()));
@@ -74,6 +82,30 @@ pub(super) fn split_cut(quoted: &str) -> (&str, bool) {
         Some(string) if (string.len() - string.trim_end_matches('\\').len()) % 2 == 0 => (string, true),
         _ => (quoted, false),
     }
+}
+
+/// Appends a character that stands behind `out` and before `rest`: a joiner where it belongs to the spelling stays what it is.
+fn push_in(out: &mut String, c: char, rest: &str) {
+    if matches!(c, ZWNJ | ZWJ)
+        && let (Some(before), Some(after)) = (out.chars().next_back(), rest.chars().next())
+        && joins(c, before, after)
+    {
+        out.push(c);
+    } else {
+        push_char(out, c);
+    }
+}
+
+const ZWNJ: char = '\u{200c}';
+const ZWJ: char = '\u{200d}';
+
+/// Whether a joiner between these two changes what is seen: in one picture of several emoji, and in scripts whose letters
+/// join, from Arabic to those of India. Anywhere else it would make two names that look alike.
+fn joins(joiner: char, before: char, after: char) -> bool {
+    let is_joining = |c| matches!(c, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6fa}'..='\u{74f}' | '\u{900}'..='\u{dff}');
+    let is_emoji = |c| matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
+    is_joining(before) && is_joining(after)
+        || joiner == ZWJ && (is_emoji(before) || before == '\u{fe0f}') && is_emoji(after)
 }
 
 fn push_char(out: &mut String, c: char) {
@@ -159,6 +191,27 @@ mod tests {
         assert_eq!(escape("a\x1b[2J\x07\n"), "a\\x1b[2J\\x07\\n");
         assert_eq!(escape_line("a\x1b\\n\n\u{9b}"), "a\\x1b\\n\\n\\u{9b}");
         assert_eq!(escape("\u{9b}1m\u{202e}back\\"), "\\u{9b}1m\\u{202e}back\\\\");
+    }
+
+    #[test]
+    fn joiners_stay_where_they_belong_to_the_spelling() {
+        let spelled = ["👩‍💻dev", "👨‍👩‍👧‍👦", "🏳️‍🌈", "👩🏽‍🚒", "می‌خواهم", "क्‍ष"];
+        for name in spelled {
+            assert_eq!((&*escape(name), &*escape_line(name)), (name, name));
+            assert_eq!(escape_also(name, &[' ']), name);
+        }
+        let hidden = [
+            "beg\u{200d}_a",
+            "👩\u{200d}",
+            "\u{200d}💻",
+            "👩\u{200c}💻",
+            "👩\u{200d}\u{200d}💻",
+            "م\u{200c}a",
+        ];
+        for name in hidden {
+            assert_ne!(escape(name), name);
+        }
+        assert_eq!(escape(hidden[0]), "beg\\u{200d}_a");
     }
 
     #[test]

@@ -124,6 +124,7 @@ pub const TRACES: &[Many] = &[
     Many { what: "processes", count: 30_000, make: processes },
     Many { what: "processes that fired nothing", count: 48_000, make: silent_processes },
     Many { what: "programs", count: 30_000, make: programs },
+    Many { what: "programs, each with a probe of its own", count: 20_000, make: programs_with_probes },
     Many { what: "threads", count: 60_000, make: threads },
     Many { what: "threads of which each nests", count: 30_000, make: nesting_threads },
     Many { what: "starts of one program", count: 20_000, make: restarts },
@@ -205,6 +206,18 @@ fn programs(it: &mut Making, count: u32) {
     for pid in 0..count {
         let thread = it.process(2 + pid, &format!("p{pid}"), 0);
         it.spans(thread, begin, end, 1);
+    }
+}
+
+fn programs_with_probes(it: &mut Making, count: u32) {
+    it.few_spans();
+    for pid in 0..count {
+        let program = format!("p{pid}");
+        let thread = it.process(2 + pid, &program, 0);
+        let (provider, probe, args) = ("a".to_owned(), "hit".to_owned(), vec![ArgKind::Unsigned(8)]);
+        let site = Site { provider, program, probe, args, ..Site::default() };
+        let site = it.writer.site(Site { announced: true, ..site }).expect("written");
+        it.fire(thread, site, 1);
     }
 }
 

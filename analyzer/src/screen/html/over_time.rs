@@ -27,7 +27,7 @@ pub(super) fn shades(recording: &Recording<'_>, limits: Limits) -> Vec<Shade> {
     let stalls = findings.iter().filter(|finding| finding.kind == FindingKind::Stall).filter_map(|finding| {
         let (at_ns, len_ns) = (finding.at_ns?, finding.len_ns?);
         let time_ns = (at_ns, at_ns.saturating_add_signed(len_ns));
-        Some(Shade { class: "stall", time_ns, text: limits.text(&finding.text) })
+        Some(Shade { class: "stall", time_ns, text: limits.plain_text(&finding.text) })
     });
     let gaps = recording.trace.gaps.iter().map(|gap| Shade {
         class: "gap",
@@ -148,8 +148,10 @@ fn number(value: f64) -> String {
         0
     } else if value >= 10.0 {
         1
-    } else {
+    } else if value >= 1.0 {
         2
+    } else {
+        3
     };
     format!("{value:.digits$}")
 }

@@ -13,8 +13,8 @@ const ROW: f64 = 54.0;
 const TOP: f64 = 52.0;
 /// Width of a box.
 const BOX: f64 = 200.0;
-/// Letters of a name that fit into a box.
-const LETTERS: usize = 28;
+/// Columns of a name that fit into a box.
+const LETTERS: usize = 26;
 
 /// The picture; nothing without steps.
 pub(super) fn picture(path: &Diagnosis, recording: &Recording<'_>, limits: Limits) -> String {
@@ -33,10 +33,10 @@ pub(super) fn picture(path: &Diagnosis, recording: &Recording<'_>, limits: Limit
     let mut out = format!(
         r#"<svg class="map" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="The path of a buffer; the table of its steps follows"><defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>"#
     );
-    for (lane, name) in lanes.iter().enumerate() {
+    let heads = limits.short_names(lanes.iter().map(|name| &name[..]), LETTERS);
+    for (lane, name) in heads.iter().enumerate() {
         let (x, left) = (center(lane), center(lane) - LANE / 2.0 + 4.0);
         let (lane_width, lane_height) = (LANE - 8.0, height - 4.0);
-        let name = limits.short_name(name, LETTERS);
         put(
             &mut out,
             format_args!(
@@ -46,13 +46,18 @@ pub(super) fn picture(path: &Diagnosis, recording: &Recording<'_>, limits: Limit
     }
     let hottest = (0..path.shares.median.len())
         .max_by(|&a, &b| path.shares.median[a].total_cmp(&path.shares.median[b]));
+    let names = limits.short_names(path.route.steps.iter().map(|step| &step.name[..]), LETTERS);
     // Arrows lie below the labels of the steps around them.
     for is_work in [false, true] {
         for step in (0..path.steps.len()).filter(|&step| path.route.is_work(step) == is_work) {
             let share = path.shares.median.get(step).copied().unwrap_or_default();
             let y = TOP + ROW * step as f64;
             let drawn = DrawnStep {
-                name: limits.short_name(&path.route.steps[step].name, LETTERS + 2),
+                name: if is_work {
+                    names[step].clone()
+                } else {
+                    limits.plain_name(&path.route.steps[step].name)
+                },
                 times: times(&path.steps[step]),
                 share: format!("{:.0} %", 100.0 * share),
                 from: (at[step], y),

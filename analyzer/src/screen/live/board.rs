@@ -9,6 +9,9 @@ use crate::analysis::{Summary, hand_off_name};
 use crate::pair::{Census, Edge, Side, UnderWay, difference_ns};
 use crate::report::counted;
 
+/// Seconds before which a recording that goes on has no rates.
+const SOON_S: f64 = 0.1;
+
 /// What is shown of a recording at a moment. Names are not escaped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Board {
@@ -18,8 +21,8 @@ pub struct Board {
     pub seconds: u64,
     /// Events so far.
     pub events: u64,
-    /// Events a second, in the last seconds.
-    pub rate: f64,
+    /// Events a second, in the last seconds; `None` until there is a time that they are of.
+    pub rate: Option<f64>,
     /// Events lost so far.
     pub lost: u64,
     /// Stages and waits, in the order in which they are passed.
@@ -48,8 +51,8 @@ pub struct BoardRow {
     pub name: String,
     /// What it is.
     pub kind: RowKind,
-    /// How many a second, in the last seconds.
-    pub rate: f64,
+    /// How many a second, in the last seconds; `None` until there is a time that they are of.
+    pub rate: Option<f64>,
     /// Latencies of the last seconds; `None` if there are none.
     pub recent: Option<Summary>,
     /// Latencies since the begin.
@@ -87,12 +90,14 @@ impl Watching {
             return Board { seconds, notes: self.notes(), has_ended, ..Board::default() };
         };
         let length_s = length_s(self.given.seconds, first_ns, now_ns);
+        // A moment after the first event, a rate would be beyond all measure.
+        let length_s = length_s.filter(|&length_s| length_s >= SOON_S || self.has_ended);
         let events: u64 = self.events.until(now_ns).sum();
         Board {
             time_ns,
             seconds: self.given.seconds,
             events: self.outcome.events,
-            rate: events as f64 / length_s,
+            rate: length_s.map(|length_s| events as f64 / length_s),
             lost: self.outcome.lost,
             rows: self.rows(now_ns, length_s),
             worst: self.worst(now_ns),
@@ -101,7 +106,7 @@ impl Watching {
         }
     }
 
-    fn rows(&self, now_ns: u64, length_s: f64) -> Vec<BoardRow> {
+    fn rows(&self, now_ns: u64, length_s: Option<f64>) -> Vec<BoardRow> {
         let (figures, stages, census) = (&self.figures, &self.chosen.stages, self.pairer.census());
         let positions = positions(figures);
         let place = |edge: Edge| positions[edge.stage as usize][edge.side as usize];
@@ -112,7 +117,7 @@ impl Watching {
             BoardRow {
                 name,
                 kind,
-                rate: recent.count() as f64 / length_s,
+                rate: length_s.map(|length_s| recent.count() as f64 / length_s),
                 recent: recent.summary(),
                 all: figure.all.summary(),
                 count: figure.all.count(),

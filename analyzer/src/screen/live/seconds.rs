@@ -42,11 +42,11 @@ impl<T: Default> Seconds<T> {
     }
 }
 
-/// How long the seconds that [`Seconds::until`] gives last, s: from the first event on, if that is later.
-pub(super) fn length_s(kept: u64, first_ns: u64, now_ns: u64) -> f64 {
+/// How long the seconds that [`Seconds::until`] gives last, s: from the first event on, if that is later; `None` if that is now.
+pub(super) fn length_s(kept: u64, first_ns: u64, now_ns: u64) -> Option<f64> {
     let from_ns = (now_ns / SECOND_NS).saturating_sub(kept) * SECOND_NS;
-    // A moment after the first event, a rate would be beyond all measure.
-    (now_ns.saturating_sub(from_ns.max(first_ns)) as f64 / 1e9).max(0.1)
+    let length_ns = now_ns.saturating_sub(from_ns.max(first_ns));
+    (length_ns > 0).then(|| length_ns as f64 / 1e9)
 }
 
 #[cfg(test)]
@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(seconds.at(999), None, "three seconds ago");
         let until = |now_ns| seconds.until(now_ns).copied().collect::<Vec<_>>();
         assert_eq!((until(3_000_000_002), until(4_500_000_000)), (vec![1, 1], vec![1]));
-        assert_eq!((length_s(2, 0, 4_500_000_000), length_s(2, 4_000_000_000, 4_500_000_000)), (2.5, 0.5));
+        let length_s = |first_ns| length_s(2, first_ns, 4_500_000_000);
+        assert_eq!([0, 4_000_000_000, 4_500_000_000].map(length_s), [Some(2.5), Some(0.5), None]);
     }
 }

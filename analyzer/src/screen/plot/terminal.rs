@@ -7,7 +7,7 @@ use super::over_time::{Trend, Trends};
 use super::scale::LogScale;
 use super::tracks::{Track, TrackKind, tracks};
 use crate::analysis::{Analysis, Band, Summary};
-use crate::report::{duration, latency};
+use crate::report::{duration, latency, short_names};
 
 /// Letters of a line that a plot needs.
 pub const MIN_WIDTH: usize = 40;
@@ -28,6 +28,12 @@ pub enum Letters {
 }
 
 impl Letters {
+    /// Stands for what is left out of a text.
+    #[must_use]
+    pub fn dots(self) -> &'static str {
+        if self == Self::Unicode { "…" } else { "..." }
+    }
+
     /// Heights of a bar, from none to full.
     fn heights(self) -> &'static [char] {
         match self {
@@ -53,10 +59,18 @@ pub fn text(analysis: &Analysis, trends: &Trends, width: usize, letters: Letters
     let columns = if width >= MARGIN + 64 { 64 } else { 32 };
     let all = tracks(analysis, trends);
     let mut out = String::new();
-    for track in all.iter().take(MOST) {
+    let shown = &all[..all.len().min(MOST)];
+    let ends: Vec<String> = shown.iter().map(title_end).collect();
+    let names: Vec<String> = shown.iter().map(|track| escape(&track.name).into_owned()).collect();
+    let room = width.saturating_sub(ends.iter().map(String::len).max().unwrap_or_default());
+    let titles = short_names(&names, room, letters.dots())
+        .into_iter()
+        .zip(ends)
+        .map(|(name, end)| format!("{name}{end}\n"));
+    for (track, title) in shown.iter().zip(titles) {
         let Some(summary) = track.latency.summary() else { continue };
         out.push('\n');
-        out.push_str(&title(track, width));
+        out.push_str(&title);
         out.push_str(&distribution(track, &summary, columns, letters));
         if let Some(trend) = track.trend {
             out.push_str(&over_time(track.kind, trend, columns, letters));
@@ -68,17 +82,10 @@ pub fn text(analysis: &Analysis, trends: &Trends, width: usize, letters: Letters
     out
 }
 
-fn title(track: &Track<'_>, width: usize) -> String {
-    let count = track.latency.count();
+/// What stands above the plots of a track, behind its name.
+fn title_end(track: &Track<'_>) -> String {
     let mark = if track.touched { "*" } else { "" };
-    let end = format!(", {} {count}{mark}", track.kind.name());
-    let room = width.saturating_sub(end.len());
-    let name = escape(&track.name);
-    if name.chars().count() <= room {
-        return format!("{name}{end}\n");
-    }
-    let cut: String = name.chars().take(room.saturating_sub(3)).collect();
-    format!("{cut}...{end}\n")
+    format!(", {} {}{mark}", track.kind.name(), track.latency.count())
 }
 
 /// A histogram on a logarithmic axis, with the places of percentiles below, and the values of the axis.
