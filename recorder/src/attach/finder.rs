@@ -27,7 +27,7 @@ use crate::attach::written::Written;
 use crate::drain::Started;
 use crate::drain::queue::{Popped, Queue};
 use crate::error::Result;
-use crate::find::discover::{Discovery, Scan};
+use crate::find::discover::{Discovery, Looked, Scan};
 use crate::find::facts::FileId;
 use crate::host::{self, monotonic_ns, process};
 use crate::kernel::link::AttachMode;
@@ -139,7 +139,7 @@ impl Finder {
         let Some(files) = mapped.and_then(Mapped::take) else { return self.scan() };
         let mut scan = Scan::default();
         for file in files {
-            if let Some(found) = self.look_at_mapped(&file) {
+            if let Some((found, _)) = self.look_at_mapped(&file) {
                 scan.extend(found);
                 scan.extend(self.discovery.scan_process(file.pid));
             }
@@ -244,12 +244,12 @@ impl Finder {
                         continue;
                     }
                     let looked = if process::is_gone(file.pid) { None } else { self.look_at_mapped(&file) };
-                    let is_found = looked.as_ref().is_some_and(|scan| !scan.found.is_empty());
+                    let is_found = looked.as_ref().is_some_and(|(scan, _)| !scan.found.is_empty());
                     if !is_found && process::is_gone(file.pid) {
                         self.look_at_left(&file, announce, skip)?;
                     }
-                    let Some(scan) = looked else { continue };
-                    *count += 1;
+                    let Some((scan, what)) = looked else { continue };
+                    *count = if what == Looked::Process { MAX_SINGLE_FILES } else { *count + 1 };
                     if !scan.found.is_empty() {
                         self.unheld.seen(file.pid, monotonic_ns());
                     }
@@ -358,6 +358,7 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         // A file that was mapped just now may be mapped once more.
+        let until = Instant::now() + LAST_LOOKS;
         for _ in 0..2 {
             let mut doubted = agenda.take_doubted();
             doubted.retain(|pid| process::start(*pid).is_some());
@@ -366,6 +367,9 @@ impl Finder {
             }
             std::thread::sleep(SETTLING);
             for pid in doubted {
+                if Instant::now() > until {
+                    return Ok(());
+                }
                 let scan = self.discovery.scan_process(pid);
                 self.attach_late(scan, Since::default(), announce, skip)?;
             }
@@ -375,7 +379,7 @@ impl Finder {
     }
 
     /// Looks at a process that has mapped a file, unless it is one that is known.
-    fn look_at_mapped(&mut self, file: &MappedFile) -> Option<Scan> {
+    fn look_at_mapped(&mut self, file: &MappedFile) -> Option<(Scan, Looked)> {
         if self.is_wanted(file.pid) { self.discovery.scan_mapped(file.pid, file.range) } else { None }
     }
 

@@ -111,6 +111,15 @@ impl Scan {
     }
 }
 
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// A file that a process maps.
+    File,
+    /// All that it maps.
+    Process,
+}
+
 /// Looks for probes again and again, and remembers what it has seen.
 #[derive(Debug)]
 pub struct Discovery {
@@ -226,8 +235,8 @@ impl Discovery {
     }
 
     /// Looks at the file that a process maps there, unless it is one that is known. How the process maps it is seen by a look at the
-    /// process in a moment.
-    pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> Option<Scan> {
+    /// process in a moment, or by this one already, if the file does not show: tells which.
+    pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> Option<(Scan, Looked)> {
         let link = process::folder(pid).join(format!("map_files/{start:x}-{end:x}"));
         match self.lookers.ask::<Found>(pid, &Query::Facts(vec![(link.clone(), None)]), None) {
             Ok((Ok((facts, _)), _)) if self.known.recall(&facts).is_some() => None,
@@ -235,10 +244,10 @@ impl Discovery {
             Ok((Ok((facts, _)), _)) => {
                 let mut pass = Pass::new(self);
                 pass.mapped(pid, &link, &facts);
-                Some(pass.finish())
+                Some((pass.finish(), Looked::File))
             }
             // It may map it no more, or this process may not follow the link: then all that it maps is looked at.
-            _ => Some(self.scan_process(pid)),
+            _ => Some((self.scan_process(pid), Looked::Process)),
         }
     }
 
