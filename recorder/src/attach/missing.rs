@@ -16,6 +16,9 @@ pub(super) const SHADOWED: &str = "the linker put its semaphore in a page that i
 const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
                       mounted just before): what it fired first may be missing";
 
+/// What to do where a file was attached to late.
+const FIRST: &str = "-x with its path attaches to it first";
+
 /// A site of a file that is not recorded, or not whole.
 pub(super) fn at(site: &binary::Site, binary: &Binary, reason: String) -> Skipped {
     Skipped {
@@ -35,11 +38,13 @@ pub(super) fn late(binary: &Binary, (from_ns, until_ns): (u64, u64)) -> Skipped 
 /// The words for it.
 pub(super) fn late_reason(from_ns: u64, until_ns: u64) -> String {
     if from_ns == 0 {
-        return "attached to after a process that ran had mapped it, nothing tells when: what it fired before may be missing".to_owned();
+        return format!(
+            "attached to after a process that ran had mapped it, nothing tells when: what it fired before may be missing ({FIRST})"
+        );
     }
     let after = Duration::from_nanos(until_ns.saturating_sub(from_ns)).as_secs_f64() * 1e3;
     format!(
-        "attached to {after:.1} ms after a process that ran had mapped it: what it fired meanwhile may be missing"
+        "attached to {after:.1} ms after a process that ran had mapped it: what it fired meanwhile may be missing ({FIRST})"
     )
 }
 
