@@ -22,7 +22,7 @@ declare -A begun=()
 begin() {
   is_chosen "$1" || return 0
   log=$work/$1.log
-  (renice -n 10 "$BASHPID" >/dev/null && set -euo pipefail && "$2") >"$log" 2>&1 </dev/null &
+  (set -euo pipefail && "$2") >"$log" 2>&1 </dev/null &
   begun[$1]=$!
 }
 
