@@ -1,4 +1,5 @@
-//! Libraries that a running program loads: attached to after they were mapped, which is said, with how long it took.
+//! Libraries that a running program loads: attached to after they were mapped, which is said, with how long it took; or before, if
+//! they lie beside those that it needs.
 
 use std::process::Command;
 
@@ -69,4 +70,24 @@ fn a_command_that_loads_a_library_is_not_wrong_in_silence() {
     assert!(said.contains(SAID) && !said.contains("never fired"), "{said}");
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 3);
     assert!(!events(&log).is_empty(), "the later ones are recorded");
+}
+
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_library_beside_those_of_its_program_is_recorded_from_its_first_probe() {
+    let _alone = live();
+    let folder = Folder::new("beside");
+    std::fs::create_dir_all(folder.path("app/lib/inner")).expect("folders");
+    let shared = ["-O2", "-shared", "-fPIC"];
+    let library = compile_c(&folder, "app/lib/inner/liblate.so", LIBRARY, &shared);
+    compile_c(&folder, "app/lib/libneeded.so", "int needed(void) { return 1; }", &shared);
+    let libraries = format!("-L{}", folder.path("app/lib").display());
+    let link = ["-O2", "-Wl,--no-as-needed,-rpath,$ORIGIN/lib", &libraries, "-lneeded"];
+    compile_c(&folder, "app/loads", LOADS, &link);
+    folder.write("list", library.display().to_string());
+    let args = ["record", "-o", "run.trace", "-e", "late:*", "--", "app/loads", "list"];
+    let said = stderr(&folder.tracer(&args));
+    assert!(!said.contains("not recorded: "), "{said}");
+    let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
+    assert_eq!(events(&log).len(), 1, "{said}");
 }

@@ -3,6 +3,7 @@
 //! A script leads to its interpreter, one without `#!` to the shell, and a loader that was started by name to the program that
 //! it was given.
 
+mod beside;
 mod library;
 mod loader;
 mod refusal;
@@ -140,8 +141,8 @@ impl Launch {
         hash(&(facts.ok(), &self.settings, arguments, self.identity))
     }
 
-    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries. False if
-    /// there are too many places to look for libraries, which a program may have made so.
+    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries; then those with
+    /// probes that it may load later. False if there are too many places to look for libraries, which a program may have made so.
     pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) -> bool {
         let budget = Budget::new();
         let mut seen = HashSet::new();
@@ -167,7 +168,9 @@ impl Launch {
         }
         for (dynamic, given, path) in programs {
             let settings = settings.overridden(&given);
-            Search::new(&root, &settings, dynamic::origin(&path), &budget).libraries(&dynamic, &mut once);
+            let search = Search::new(&root, &settings, dynamic::origin(&path), &budget);
+            let folders = search.libraries(&dynamic, &mut once);
+            beside::libraries(&root, &folders, &search.shared_folders(), &mut once);
         }
         budget.is_whole()
     }

@@ -1,6 +1,7 @@
 //! Files by the paths of a process, which may have another root folder and other mounts than the recorder, and works in a
 //! folder of its own.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -54,6 +55,27 @@ impl Root {
         facts.is_ok_and(|facts| {
             FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile && facts.st_mode & 0o111 != 0
         })
+    }
+
+    /// What tells the folder at `path` from others: device and inode. `None` if there is none.
+    pub(crate) fn folder_id(&self, path: &Path) -> Option<(u64, u64)> {
+        let facts = fstat(self.place(path).ok()?).ok()?;
+        let is_folder = FileType::from_raw_mode(facts.st_mode) == FileType::Directory;
+        is_folder.then_some((facts.st_dev, facts.st_ino))
+    }
+
+    /// The first `max` entries of the folder at `path`, in the order that it has them, and whether each is a folder.
+    ///
+    /// # Errors
+    /// If there is none, or it may not be read.
+    pub(crate) fn entries(&self, path: &Path, max: usize) -> io::Result<Vec<(OsString, bool)>> {
+        let place = self.place(path)?;
+        let entries = fs::read_dir(format!("/proc/self/fd/{}", place.as_raw_fd()))?;
+        let seen = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry.ok()?;
+            Some((entry.file_name(), entry.file_type().is_ok_and(|kind| kind.is_dir())))
+        };
+        Ok(entries.map_while(seen).take(max).collect())
     }
 
     fn place(&self, path: &Path) -> io::Result<OwnedFd> {

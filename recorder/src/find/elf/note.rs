@@ -52,6 +52,11 @@ pub struct Notes {
     pub damaged: Vec<Damage>,
 }
 
+/// Whether a file has a section for them.
+pub(crate) fn has_section(elf: &Elf<'_>) -> bool {
+    elf.sections(SECTION).next().is_some()
+}
+
 /// All notes of a file, with addresses as linked now.
 ///
 /// They are in the section that `sys/sdt.h` names; where a linker script merged it with others, in another section of notes;

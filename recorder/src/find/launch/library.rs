@@ -119,7 +119,7 @@ impl Budget {
     }
 
     /// Takes a step for a name or path of so many bytes; false if there is none left.
-    fn step(&self, len: usize) -> bool {
+    pub(super) fn step(&self, len: usize) -> bool {
         const LOOK_AT_CLOCK: usize = 256;
         let before = self.steps.get();
         self.steps.set(before + 1 + len / STEP_BYTES);
@@ -193,30 +193,42 @@ impl<'a> Search<'a> {
         Search { root, folders, added, cache, last, budget }
     }
 
-    /// Hands shared libraries that a program needs, directly and indirectly, nearest first, to `found`.
-    pub(crate) fn libraries(&self, program: &Dynamic, found: &mut dyn FnMut(PathBuf, File)) {
+    /// Hands shared libraries that a program needs, directly and indirectly, nearest first, to `found`. Gives the folders that the
+    /// program, these libraries and the environment name.
+    pub(crate) fn libraries(&self, program: &Dynamic, found: &mut dyn FnMut(PathBuf, File)) -> Vec<PathBuf> {
         let mut asked: HashSet<OsString> = HashSet::new();
         let added = Dynamic { needed: self.added.clone(), ..program.clone() };
         let mut queue = VecDeque::new();
         self.enqueue(&added, &Rc::default(), &mut queue);
         self.enqueue(program, &Rc::default(), &mut queue);
+        let mut named = Vec::new();
+        name_folders(program, &mut named);
         let mut count = 0;
         while let Some(wanted) = queue.pop_front() {
             if count >= MAX_FILES {
-                return self.budget.is_over.set(true);
+                self.budget.is_over.set(true);
             }
             if self.budget.is_over() {
-                return;
+                break;
             }
             if !asked.insert(wanted.name.clone()) {
                 continue;
             }
             for (path, file, library) in self.variants(&wanted, program) {
                 self.enqueue(&library, &wanted.chain, &mut queue);
+                name_folders(&library, &mut named);
                 found(path, file);
                 count += 1;
             }
         }
+        named.extend(self.folders.iter().cloned());
+        named
+    }
+
+    /// Folders that all programs share.
+    pub(crate) fn shared_folders(&self) -> Vec<PathBuf> {
+        let cached: HashSet<&Path> = self.cache.values().flatten().filter_map(|path| path.parent()).collect();
+        cached.into_iter().map(Path::to_owned).chain(self.last.iter().cloned()).collect()
     }
 
     /// Adds what a file needs, as far as the budget goes.
@@ -269,6 +281,12 @@ impl<'a> Search<'a> {
             .or_else(|| first(&self.last))
             .unwrap_or_default()
     }
+}
+
+/// Adds the folders that a file names to search in.
+fn name_folders(file: &Dynamic, named: &mut Vec<PathBuf>) {
+    let room = dynamic::MAX_FOLDERS.saturating_sub(named.len());
+    named.extend(file.rpath.iter().chain(&file.runpath).take(room).cloned());
 }
 
 fn words(list: &[u8], separators: &[u8]) -> Vec<PathBuf> {

@@ -1,0 +1,115 @@
+//! Libraries with probes that lie beside those of a program. Nothing tells which a program loads only while it runs (`dlopen`); but a
+//! program that looks for its libraries in folders of its own, as launchers of runtimes do, most likely finds the others there too:
+//! `java` has `$ORIGIN/../lib` and loads `server/libjvm.so` from it.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::find::elf::{Elf, note};
+use crate::find::launch::library::Budget;
+use crate::find::root::Root;
+
+/// Entries of folders that are looked at for one program.
+const MAX_ENTRIES: usize = 1024;
+
+/// Looks in `folders`, and in the folders in them, for shared libraries with probes, and hands them to `found`. The folders `apart`,
+/// which all programs share, are left out.
+pub(super) fn libraries(
+    root: &Root,
+    folders: &[PathBuf],
+    apart: &[PathBuf],
+    found: &mut dyn FnMut(PathBuf, File),
+) {
+    let budget = Budget::new();
+    let is_affordable = |path: &Path| budget.step(path.as_os_str().len());
+    let mut seen: HashSet<(u64, u64)> = apart.iter().filter_map(|folder| root.folder_id(folder)).collect();
+    let mut room = MAX_ENTRIES;
+    let mut paths = HashSet::new();
+    for folder in folders.iter().filter(|folder| paths.insert(*folder)) {
+        let mut inner = Vec::new();
+        let mut look = |folder: &Path, inner: Option<&mut Vec<PathBuf>>| {
+            if !is_affordable(folder) || !root.folder_id(folder).is_some_and(|id| seen.insert(id)) {
+                return;
+            }
+            let entries = root.entries(folder, room).unwrap_or_default();
+            room -= entries.len();
+            let (folders, files): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|(_, is_folder)| *is_folder);
+            for (name, _) in files.into_iter().filter(|(name, _)| is_library(name.as_bytes())) {
+                let path = folder.join(name);
+                let file = is_affordable(&path).then(|| root.open(&path).ok()).flatten();
+                if let Some(file) = file.filter(has_probes) {
+                    found(path, file);
+                }
+            }
+            if let Some(inner) = inner {
+                inner.extend(folders.into_iter().map(|(name, _)| folder.join(name)));
+            }
+        };
+        look(folder, Some(&mut inner));
+        inner.iter().for_each(|folder| look(folder, None));
+    }
+}
+
+/// Whether a file has a name as shared libraries have it: `libjvm.so`, `libruby.so.3.1`.
+fn is_library(name: &[u8]) -> bool {
+    name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
+}
+
+fn has_probes(file: &File) -> bool {
+    Elf::read(file).ok().flatten().is_some_and(|elf| note::has_section(&elf))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn libraries_with_probes_are_found_in_a_folder_and_one_below_and_not_in_shared_ones() {
+        let top = std::env::temp_dir().join(format!("tracer-beside-{}", std::process::id()));
+        for folder in ["lib/inner/deeper", "shared"] {
+            fs::create_dir_all(top.join(folder)).unwrap();
+        }
+        let (source, library) = (top.join("library.c"), top.join("library.so"));
+        fs::write(&source, r#"asm(".pushsection .note.stapsdt, \"\", @note\n.long 0\n.popsection");"#)
+            .unwrap();
+        let made = Command::new("cc").arg("-shared").arg(&source).arg("-o").arg(&library).status();
+        assert!(made.unwrap().success());
+        for name in ["lib/inner/a.so", "lib/b.so.1", "lib/program", "lib/inner/deeper/c.so", "shared/d.so"] {
+            fs::copy(&library, top.join(name)).unwrap();
+        }
+        fs::write(top.join("lib/text.so"), "no library").unwrap();
+        let found = |folders: &[&str]| {
+            let folders: Vec<PathBuf> = folders.iter().map(|folder| top.join(folder)).collect();
+            let (mut found, apart) = (Vec::new(), [top.join("shared")]);
+            libraries(&Root::own(), &folders, &apart, &mut |path, _| found.push(path));
+            found
+        };
+        // The same folder under another name is the same.
+        assert_eq!(
+            found(&["lib", "shared/../lib", "lib", "none"]),
+            [top.join("lib/b.so.1"), top.join("lib/inner/a.so")]
+        );
+        assert!(found(&["lib/../shared"]).is_empty());
+        for number in 0..2 * MAX_ENTRIES {
+            fs::write(top.join(format!("shared/{number}")), "").unwrap();
+        }
+        let entries = Root::own().entries(&top.join("shared"), MAX_ENTRIES).unwrap();
+        assert_eq!(entries.len(), MAX_ENTRIES);
+        fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn names_of_libraries_are_known() {
+        for (name, expected) in
+            [("libjvm.so", true), ("libruby.so.3.1", true), ("libjvm.debuginfo", false), ("a.sox", false)]
+        {
+            assert_eq!(is_library(name.as_bytes()), expected, "{name}");
+        }
+    }
+}
