@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::find::elf::dynamic::{self, Dynamic};
 use crate::find::launch::library::{Budget, Search, Settings};
 use crate::find::launch::loader::LoaderCall;
+use crate::find::look::call::path_of;
 use crate::find::root::{self, Root};
 use crate::host::helper::board;
 
@@ -74,8 +76,15 @@ impl Launch {
     pub(crate) fn of_process(pid: u32, path: &Path) -> Option<Self> {
         let root = Root::of_process(pid);
         let path = root.inside(path);
-        let file =
-            root::open(&PathBuf::from(format!("/proc/{pid}/exe"))).or_else(|_| root.open(&path)).ok()?;
+        let (path, file) = match root::open(&PathBuf::from(format!("/proc/{pid}/exe"))) {
+            Ok(file) => (path, file),
+            Err(_) => {
+                let file = root.open(&path).ok()?;
+                // By the working folder of another process.
+                let is_by_other = path.starts_with("/proc");
+                (if is_by_other { root.inside(&path_of(file.as_fd())) } else { path }, file)
+            }
+        };
         let arguments = process_words(pid, "cmdline");
         let arguments = words(&arguments).skip(1).take(MAX_ARGUMENTS);
         let arguments = arguments.map(|word| OsStr::from_bytes(word).to_owned()).collect();
@@ -380,6 +389,12 @@ mod tests {
             let paths = paths(&command);
             assert!(paths[1] == shell && has_c_library(&paths), "{paths:?}");
         }
+    }
+
+    #[test]
+    fn a_program_that_was_found_by_the_folder_of_another_process_is_named_by_its_own() {
+        let launch = Launch::of_process(u32::MAX, Path::new("/proc/self/cwd/./src/lib.rs")).unwrap();
+        assert_eq!(launch.path(), env::current_dir().unwrap().join("src/lib.rs"));
     }
 
     #[test]
