@@ -102,6 +102,26 @@ fn a_wrong_line_leaves_nothing_behind() {
 }
 
 #[test]
+fn another_kind_of_file_is_no_log_whether_it_has_a_line_end_or_not() {
+    let trace = trace_of("");
+    for (file, expected) in [
+        (&b"\x1f\x8b\x08\0\0"[..], "line 1: found a file compressed by gzip, expected a log"),
+        (b"\x28\xb5\x2f\xfd\n\n", "line 1: found a file compressed by zstd, expected a log"),
+        (&trace, "line 1: found a trace, expected a log"),
+        (b"\0\0\0\0", "line 1: found \"\\x00\\x00\\x00\\x00\", expected"),
+        (b"nonsense", "line 1: found \"nonsense\", expected"),
+        (b"\xff\xfe[\0 \0", "line 1: found "),
+    ] {
+        let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+        let error = import(file, &mut writer).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
+    let imported = import(b"\xef\xbb\xbf[ 1] [PID: 1] a b:c | Se", &mut writer).unwrap();
+    assert!(imported.unfinished && imported.events == 0);
+}
+
+#[test]
 fn filters_leave_out_lines() {
     let bytes = trace_of(DOCUMENTED_LOG);
     let events: Vec<&str> = DOCUMENTED_LOG.lines().filter(|line| line.contains("[PID:")).collect();

@@ -75,7 +75,10 @@ pub enum NotATrace {
         len: u64,
     },
     /// The first bytes are not the magic.
-    #[error("not a trace: it begins with {found:02x?}, a trace begins with {expected:02x?}")]
+    #[error(
+        "not a trace: it begins with {found:02x?}, a trace begins with {expected:02x?}{}",
+        packed_by(found).map_or_else(String::new, |by| format!("; it is compressed by {by}: unpack it first"))
+    )]
     Magic {
         /// First eight bytes.
         found: [u8; 8],
@@ -90,6 +93,19 @@ pub enum NotATrace {
         /// Checksum stored.
         stored: u32,
     },
+}
+
+/// The program that a file was compressed by, as its first bytes tell.
+#[must_use]
+pub fn packed_by(begin: &[u8]) -> Option<&'static str> {
+    const MAGICS: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+    ];
+    MAGICS.iter().find(|(magic, _)| begin.starts_with(magic)).map(|(_, by)| *by)
 }
 
 /// What is wrong with a range of bytes inside a trace.

@@ -50,7 +50,7 @@ mod read;
 mod write;
 
 pub use encode::{BlockDecoder, LEVEL};
-pub use error::{Damage, Error, NotATrace, Result};
+pub use error::{Damage, Error, NotATrace, Result, packed_by};
 pub use layout::{StoredClock, StoredGap, block, header, index};
 pub use model::{
     Arg, ArgKind, CUT_MARK, ClockAnchor, Columns, Cost, Definition, Definitions, Event, Exit, Firing, Gap,

@@ -190,8 +190,11 @@ pub(crate) fn finish(buffer: io::BufWriter<Output>) -> io::Result<()> {
     buffer.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
 }
 
-/// The error of a target that takes no more.
+/// The error of a target that takes no more, or of what was to be written.
 pub(crate) fn cannot_write(error: tracer_analyzer::Error, path: &Path) -> anyhow::Error {
+    if let tracer_analyzer::Error::Missing(_) = error {
+        return error.into();
+    }
     let name = if is_standard(path) { "standard output".to_owned() } else { input::name(path) };
     anyhow::Error::new(error).context(format!("cannot write {name}"))
 }

@@ -1,5 +1,7 @@
 //! The stages that a user gives: `--stage`, `--stages FILE.toml`, `--preset NAME`.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use tracer_analyzer::Selection;
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
@@ -11,11 +13,16 @@ use super::input::name;
 use super::presets;
 use crate::cli::StageArgs;
 
-/// The stages that the user gave, else those of the trace, with keys.
+/// The stages that the user gave, else those of the trace at `path`, with keys.
 ///
 /// # Errors
 /// If a stage of the command line names a probe that the trace does not have; a file may hold stages of other traces.
-pub(crate) fn of(args: &StageArgs, trace: &Trace<'_>, selection: &Selection) -> anyhow::Result<Chosen> {
+pub(crate) fn of(
+    args: &StageArgs,
+    path: &Path,
+    trace: &Trace<'_>,
+    selection: &Selection,
+) -> anyhow::Result<Chosen> {
     known(&args.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;
     let mut given = given(args)?;
     if let Some(preset) = &args.preset {
@@ -25,7 +32,22 @@ pub(crate) fn of(args: &StageArgs, trace: &Trace<'_>, selection: &Selection) -> 
             bail!("--preset {preset}: the trace has none of the probes of its stages");
         }
     }
-    Ok(choose_keys(trace, selection, &stage::choose(&given, &trace.definitions)?))
+    Ok(choose_keys(trace, selection, &chosen(args, &given, path, trace)?))
+}
+
+/// Those of `given`, else those of the trace at `path`; an error names the file that it is about.
+pub(crate) fn chosen(
+    args: &StageArgs,
+    given: &[Draft],
+    path: &Path,
+    trace: &Trace<'_>,
+) -> anyhow::Result<Vec<Draft>> {
+    let file = if given.is_empty() { Some(path) } else { args.stages_file.as_deref() };
+    let chosen = stage::choose(given, &trace.definitions);
+    match file {
+        Some(file) => chosen.with_context(|| name(file)),
+        None => Ok(chosen?),
+    }
 }
 
 /// Refuses a stage that no probe begins, or none ends.

@@ -17,6 +17,15 @@ pub(crate) fn open<'a>(input: &'a Input, path: &Path) -> anyhow::Result<Trace<'a
     Trace::open(input.bytes()).with_context(|| name(path))
 }
 
+/// An error of the trace at `path` names it; one of the output, or of the command line, does not.
+pub(crate) fn about(path: &Path) -> impl Fn(tracer_analyzer::Error) -> anyhow::Error {
+    use tracer_analyzer::Error;
+    move |error| match error {
+        error @ (Error::Format(_) | Error::Missing(_)) => anyhow::Error::new(error).context(name(path)),
+        error => error.into(),
+    }
+}
+
 /// Says what is missing, if anything is.
 pub(crate) fn done(path: &Path, outcome: &Outcome) -> Done {
     match outcome.loss_text() {

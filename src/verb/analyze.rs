@@ -25,13 +25,13 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let selection = Selection::new(&(&args.filter).into(), &trace)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace).map_err(trace::about(&args.file))?;
     let conditions = budget::given(&args.budget)?;
     if conditions.is_empty() && args.budget.junit.is_some() {
         return Err(Mistake("--junit needs a condition: --fail-if or --budget".to_owned()).into());
     }
     let junit = budget::junit(&args.budget, args.force, std::slice::from_ref(&args.file))?;
-    let chosen = stages::of(&args.stages, &trace, &selection)?;
+    let chosen = stages::of(&args.stages, &args.file, &trace, &selection)?;
     known(&conditions, &chosen.stages, &chosen.refused)?;
     if let Some(path) = &args.stages_out {
         let inputs: Vec<&Path> =
@@ -59,12 +59,13 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     let detail = if args.all { Detail::All } else { Detail::Usual };
     let plots = over_time.map(|over_time| {
         let trends = over_time.finish(&analysis);
-        plot::text(&analysis, &trends, room().unwrap_or(LEAST), letters())
+        plot::text(&analysis, &trends, room().unwrap_or(USUAL), letters())
     });
     let report = match args.format {
         ReportFormat::Text => {
             let report = &screen::report(&analysis, detail);
-            report::text_within(report, room().unwrap_or(LEAST).max(LEAST)) + &plots.unwrap_or_default()
+            report::text_within(report, room().unwrap_or(USUAL).max(plot::MIN_WIDTH))
+                + &plots.unwrap_or_default()
         }
         ReportFormat::Json => screen::json(&analysis),
         ReportFormat::Markdown => report::markdown(&screen::report(&analysis, detail)),
@@ -75,5 +76,5 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<Done> {
     Ok(budget::done(analysis.budget.iter())?.and(done))
 }
 
-/// Letters of a line of a report, at least, and where standard output is no terminal.
-const LEAST: usize = 80;
+/// Letters of a line where standard output is no terminal.
+const USUAL: usize = 80;

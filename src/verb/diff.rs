@@ -13,7 +13,7 @@ use tracer_analyzer::analysis::compare::{
 use tracer_analyzer::analysis::diagnosis::{Watch, diagnose};
 use tracer_analyzer::report::{self, counted, listed};
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
-use tracer_analyzer::stage::{self, Draft, Stage};
+use tracer_analyzer::stage::{Draft, Stage};
 use tracer_analyzer::{Selection, screen};
 use tracer_format::log::escape;
 
@@ -165,8 +165,8 @@ fn analyze(
 ) -> anyhow::Result<(Run, Done)> {
     let input = Input::open(path)?;
     let trace = trace::open(&input, path)?;
-    let selection = Selection::new(&filter.into(), &trace)?;
-    let mut drafts = stage::choose(&stages::given(given)?, &trace.definitions)?;
+    let selection = Selection::new(&filter.into(), &trace).map_err(trace::about(path))?;
+    let mut drafts = stages::chosen(given, &stages::given(given)?, path, &trace)?;
     // A later trace may lack a stage, which is a verdict.
     if keys.is_none() {
         stages::known(&given.stages, &trace.definitions.sites).map_err(anyhow::Error::msg)?;

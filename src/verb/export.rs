@@ -30,15 +30,19 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<Done> {
     let input = Input::open(file)?;
     let trace = trace::open(&input, file)?;
     let (outcome, refused) = match format {
-        ExportFormat::Ctf => (to_folder(args, &target, &trace)?, Vec::new()),
+        ExportFormat::Ctf => (to_folder(args, (file, &target), &trace)?, Vec::new()),
         format => write(args, (file, &target), format, &trace)?,
     };
     Ok(trace::done(file, &outcome).and(trace::refused(file, &refused)))
 }
 
 /// Writes the trace as CTF, which is a folder.
-fn to_folder(args: &ExportArgs, target: &TargetArgs, trace: &Trace<'_>) -> anyhow::Result<Outcome> {
-    let selection = Selection::new(&(&args.filter).into(), trace)?;
+fn to_folder(
+    args: &ExportArgs,
+    (file, target): (&Path, &TargetArgs),
+    trace: &Trace<'_>,
+) -> anyhow::Result<Outcome> {
+    let selection = Selection::new(&(&args.filter).into(), trace).map_err(trace::about(file))?;
     let TargetArgs { output: path, force } = target;
     let mut folder = CtfFolder(NewFolder::create(path, *force, ctf::is_file)?);
     let written = ctf::export(trace, &selection, &mut folder);
@@ -71,11 +75,11 @@ fn write(
     format: ExportFormat,
     trace: &Trace<'_>,
 ) -> anyhow::Result<(Outcome, Vec<Refused>)> {
-    let selection = Selection::new(&(&args.filter).into(), trace)?;
+    let selection = Selection::new(&(&args.filter).into(), trace).map_err(trace::about(file))?;
     let has_spans =
         matches!(format, ExportFormat::Chrome | ExportFormat::Perfetto) || args.table == TableArg::Spans;
     let Chosen { stages, refused, .. } =
-        if has_spans { stages::of(&args.stages, trace, &selection)? } else { Chosen::default() };
+        if has_spans { stages::of(&args.stages, file, trace, &selection)? } else { Chosen::default() };
     let rows = match args.table {
         TableArg::Events => Rows::Events,
         TableArg::Spans => Rows::Spans(&stages),

@@ -79,8 +79,8 @@ fn accept(listener: &TcpListener, served: &Arc<Served>, fetched: &Sender<()>) {
 fn export(args: &OpenArgs) -> anyhow::Result<(File, Done)> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let selection = Selection::new(&(&args.filter).into(), &trace)?;
-    let Chosen { stages, refused, .. } = stages::of(&args.stages, &trace, &selection)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace).map_err(trace::about(&args.file))?;
+    let Chosen { stages, refused, .. } = stages::of(&args.stages, &args.file, &trace, &selection)?;
     let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
     let outcome = perfetto::export(&trace, &selection, &stages, args.drawn.drawn(), &mut out)?;
     let done = trace::done(&args.file, &outcome).and(trace::refused(&args.file, &refused));

@@ -23,7 +23,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
     }
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let selection = Selection::new(&filter, &trace)?;
+    let selection = Selection::new(&filter, &trace).map_err(trace::about(&args.file))?;
     // Without names of stages, it has those of probes.
     let drafts = || choose(&[], &trace.definitions).unwrap_or_default();
     let medians = is_life.then(|| Medians::around(&trace, &selection, &drafts())).transpose()?;
@@ -34,7 +34,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Done> {
         (Some(speed), _) => analyzer_replay::replay_paced(&trace, &selection, speed, &mut out)?,
         (None, Some(shape)) => {
             let mut out = io::BufWriter::with_capacity(1 << 18, out);
-            analyzer_replay::replay_shaped(&trace, &selection, shape, &mut out)?
+            analyzer_replay::replay_shaped(&trace, &selection, shape, &mut out)
+                .map_err(trace::about(&args.file))?
         }
         (None, None) => analyzer_replay::replay(&trace, &selection, &mut out)?,
     };

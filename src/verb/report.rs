@@ -33,7 +33,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<Done> {
     };
     let input = Input::open(file)?;
     let trace = trace::open(&input, file)?;
-    let (analysis, trends) = analyzed(args, &trace)?;
+    let (analysis, trends) = analyzed(args, file, &trace)?;
     let about = info::report(&trace, None);
     let name_shown = shown(file);
     let recording =
@@ -49,9 +49,9 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<Done> {
 }
 
 /// What the trace says, and how that goes over time.
-fn analyzed(args: &ReportArgs, trace: &Trace<'_>) -> anyhow::Result<(Analysis, Trends)> {
-    let selection = Selection::new(&(&args.filter).into(), trace)?;
-    let chosen = stages::of(&args.stages, trace, &selection)?;
+fn analyzed(args: &ReportArgs, file: &Path, trace: &Trace<'_>) -> anyhow::Result<(Analysis, Trends)> {
+    let selection = Selection::new(&(&args.filter).into(), trace).map_err(trace::about(file))?;
+    let chosen = stages::of(&args.stages, file, trace, &selection)?;
     let time_ns = selection.time_range(trace);
     let watch = Watch::new(&chosen.stages, &trace.definitions, time_ns);
     let over_time = OverTime::new(chosen.stages.len(), time_ns);

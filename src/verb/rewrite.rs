@@ -39,7 +39,7 @@ pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
 pub(crate) fn cut(args: &CutArgs) -> anyhow::Result<Done> {
     let input = Input::open(&args.file)?;
     let trace = trace::open(&input, &args.file)?;
-    let selection = Selection::new(&(&args.filter).into(), &trace)?;
+    let selection = Selection::new(&(&args.filter).into(), &trace).map_err(trace::about(&args.file))?;
     let id = identity((&trace.trace_ids, format!("{:?}", args.filter)));
     let inputs = [file::Input { trace: &trace, selection }];
     let options = options(id, input.bytes().len());

@@ -128,9 +128,28 @@ fn plots_are_of_letters_that_the_locale_has() {
     assert!(plots("C", "40").is_ascii() && plots("C", "40").contains("work, stage 1\n"));
     assert!(plots("de_DE.UTF-8", "100").contains('█'));
     let plain = stdout(&folder.tracer(&["analyze", &trace]), 0);
-    assert!(plots("C", "40").starts_with(&plain), "plots stand below the report");
+    assert!(plots("C", "80").starts_with(&plain), "plots stand below the report");
     let output = folder.tracer(&["analyze", "--plot", "--format", "json", &trace]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn a_report_is_as_narrow_as_its_terminal() {
+    let folder = Folder::new("narrow");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/sample-traces/data");
+    for (sample, columns) in
+        [("pipeline", 40), ("nested", 40), ("documented-log", 40), ("pipeline", 60), ("lossy", 80)]
+    {
+        for more in [&["--plot"][..], &["--group-by", "program"], &["--group-by", "tid"]] {
+            let mut command =
+                folder.command(&[&["analyze", &format!("{samples}/{sample}.trace")], more].concat());
+            let output =
+                command.env("LC_ALL", "C").env("COLUMNS", columns.to_string()).output().expect("tracer runs");
+            let shown = String::from_utf8(output.stdout).expect("UTF-8");
+            let wide: Vec<&str> = shown.lines().filter(|line| line.len() > columns).collect();
+            assert!(wide.is_empty() && shown.lines().count() > 8, "{sample} {more:?}: {wide:#?}");
+        }
+    }
 }
 
 #[test]

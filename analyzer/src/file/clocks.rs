@@ -89,12 +89,21 @@ struct Offset {
     slept_ns: i128,
 }
 
-/// The first trace that is of the same boot of the same host as that at `at`.
+/// The first trace that is of the same boot of the same host as that at `at`, by whose clock its times are.
 fn first_of_boot(traces: &[&Trace<'_>], at: usize) -> usize {
     let boot = |trace: &Trace<'_>| trace.definitions.hosts.first().map(|host| host.boot_id.clone());
-    let own = boot(traces[at]).filter(|id| !id.is_empty());
+    let own = boot(traces[at]).filter(|id| !id.is_empty() && !is_moved(traces[at]));
+    let boot = |trace: &Trace<'_>| boot(trace).filter(|_| !is_moved(trace));
     let same = |other: &&Trace<'_>| std::ptr::eq(*other, traces[at]) || own.is_some() && boot(other) == own;
     traces.iter().position(same).unwrap_or(at)
+}
+
+/// Whether the times of a trace are later than its clock's, as those of a merge are with traces from before that clock began: no clock is
+/// ahead of that which counts the sleep as well.
+fn is_moved(trace: &Trace<'_>) -> bool {
+    let ahead = |anchor: &ClockAnchor| anchor.monotonic_ns.saturating_sub(anchor.boottime_ns);
+    // 0 where it was not read.
+    anchors(trace).iter().any(|anchor| anchor.boottime_ns > 0 && u128::from(ahead(anchor)) > READ_NS)
 }
 
 /// The anchors of all traces of the boot that the trace at `at` is of, ascending.

@@ -317,6 +317,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_merged_is_merged_with_more_of_its_boot() {
+        let files = [recorded("new", &[2], &[(1, 1, 101)]), recorded("old", &[1002], &[(1000, 1000, 90)])];
+        let (_, both) = merged(&[&files[0], &files[1]]);
+        // By the calendar the events were at 92, 102 and 105 s, of which the one at 102 s is in both.
+        let more = recorded("new", &[2, 5], &[(1, 1, 101), (6, 6, 106)]);
+        for order in [[&both, &more], [&more, &both]] {
+            let (copied, all) = merged(&order);
+            let found = events(&all);
+            let apart: Vec<u64> = found.iter().map(|event| event.0 - found[0].0).collect();
+            assert_eq!((apart, copied.repeated), (vec![0, 10, 13], 1));
+        }
+    }
+
+    #[test]
     fn every_anchor_of_other_hosts_is_followed() {
         let base = recorded("base", &[10, 100], &[(0, 0, 1000)]);
         let step = |slept| ClockStep { input: 1, at_ns: 30 * SECOND, by_ns: 60_000_000_000, slept };

@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use tracer_format::log::{EventLine, FoundLine, Key, Line, LostLine, ParseError, Value, parse};
-use tracer_format::{ArgKind, Firing, Gap, Host, HostId, Process, Site, SiteId, Thread, ThreadId, Writer};
+use tracer_format::{
+    ArgKind, Firing, Gap, Host, HostId, Process, Site, SiteId, Thread, ThreadId, Writer, header, packed_by,
+};
 
 use crate::{Error, Result};
 use namesakes::Namesakes;
@@ -38,6 +40,7 @@ pub struct Imported {
 /// [`Error::Log`] for the first line that is none of the log's; nothing was written then.
 /// [`Error::Format`] if the writer fails.
 pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> {
+    check_begin(log)?;
     let (log, rest) = log.split_at(log.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
     let unfinished = !rest.trim_ascii().is_empty();
     let mut plan = Plan::default();
@@ -75,6 +78,29 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
         }
     }
     Ok(imported)
+}
+
+/// Refuses what is another kind of file, whether it has a line or not.
+fn check_begin(log: &[u8]) -> Result<()> {
+    let wrong = |found: String| {
+        Err(Error::Log(ParseError {
+            line: 1,
+            found,
+            expected: "a log that tracer replay printed".to_owned(),
+        }))
+    };
+    if let Some(by) = packed_by(log) {
+        return wrong(format!("a file compressed by {by}"));
+    }
+    if log.starts_with(&header::MAGIC) {
+        return wrong("a trace".to_owned());
+    }
+    // What has no line end may be the begin of a line that is cut off.
+    let is_begin = |line: &[u8]| line.is_empty() || line.starts_with(b"[");
+    if log.contains(&b'\n') || is_begin(log.strip_prefix(b"\xef\xbb\xbf").unwrap_or(log).trim_ascii()) {
+        return Ok(());
+    }
+    parse(log).next().map_or(Ok(()), |line| Ok(line.map(drop)?))
 }
 
 /// A trace has no probe without a name, though a line may.

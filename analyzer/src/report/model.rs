@@ -44,6 +44,8 @@ pub struct Table {
     pub below: Vec<String>,
     /// Names of columns that are left out where there is no room, the first first.
     pub optional: Vec<&'static str>,
+    /// The same, where even a short name does not fit beside the others.
+    pub narrow: Vec<&'static str>,
 }
 
 impl Report {
@@ -68,6 +70,7 @@ impl Report {
         for part in &mut self.parts {
             if let Part::Table(table) = part {
                 table.optional.clear();
+                table.narrow.clear();
             }
         }
     }

@@ -53,9 +53,12 @@ fn table_text(table: &Table, width: usize) -> String {
         if is_text { widths[column].min(MIN_TEXT) } else { widths[column] }
     };
     let needs = |shown: &[usize]| shown.iter().map(|&column| last_width(column) + 2).sum::<usize>();
-    for optional in &table.optional {
-        if needs(&shown) > width.saturating_add(2) {
-            shown.retain(|&column| table.columns[column].0 != *optional);
+    // A long name may stand above its figures.
+    let above = widths[0].saturating_sub(MIN_TEXT);
+    let left_out = table.optional.iter().map(|name| (name, 0));
+    for (name, spared) in left_out.chain(table.narrow.iter().map(|name| (name, above))) {
+        if needs(&shown) - spared > width.saturating_add(2) {
+            shown.retain(|&column| table.columns[column].0 != *name);
         }
     }
     if shown.len() > 1 {
@@ -88,8 +91,8 @@ fn table_text(table: &Table, width: usize) -> String {
     out + &lines(&table.below, width)
 }
 
-/// Letters of a text at the end of a row that stand in one line, if it has so many.
-const MIN_TEXT: usize = 24;
+/// Letters of a name, and of a text at the end of a row, that stand in one line, if it has so many.
+const MIN_TEXT: usize = 20;
 
 /// Columns that the first column takes: as many as the longest of its cells that has room, so that others stand above their row.
 fn name_width(table: &Table, room: usize) -> usize {
@@ -117,6 +120,7 @@ mod tests {
             [("a", Align::Left), ("p90", Align::Right), ("max", Align::Right), ("why", Align::Left)];
         let mut table = Table::new("T", &columns);
         table.optional = vec!["p90"];
+        table.narrow = vec!["max"];
         let row = ["x", "2.000 ms", "3.000 ms", "one two three four five six seven"];
         table.rows = vec![row.map(str::to_owned).to_vec()];
         Report { parts: vec![Part::Table(table)], ..Report::default() }
@@ -151,7 +155,10 @@ mod tests {
         assert_eq!(text_within(&table(), 50), broken);
         let without = "a       max  why\nx  3.000 ms  one two three four five six\n             seven\n";
         assert_eq!(text_within(&table(), 40), without);
+        let narrow = "a  why\nx  one two three four\n   five six seven\n";
+        assert_eq!(text_within(&table(), 24), narrow);
         // Numbers are never cut.
-        assert!(text_within(&table(), 1).contains("3.000 ms"));
+        let Part::Table(table) = &table().parts[0] else { unreachable!("it is one") };
+        assert!(table_text(&Table { narrow: Vec::new(), ..table.clone() }, 1).contains("3.000 ms"));
     }
 }

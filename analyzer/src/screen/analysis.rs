@@ -228,6 +228,7 @@ fn class_table(reports: &[&StageReport]) -> Table {
     let has_reordered = reports.iter().any(|report| report.reordered > 0);
     columns.extend([("reordered", Align::Right)].into_iter().filter(|_| has_reordered));
     let mut table = Table::new("Not complete", &columns);
+    table.narrow = vec!["inverted by", "reordered"];
     for report in reports {
         let counts: Vec<u64> = classes.iter().map(|&class| report.classes.of(class)).collect();
         if counts.iter().all(|&count| count == 0) && report.reordered == 0 {
@@ -262,7 +263,8 @@ fn latency_table(title: &'static str, what: &'static str, count: &'static str) -
     let mut columns = vec![(what, Align::Left)];
     columns
         .extend([count, "min", "mean", "p50", "p90", "p99", "p99.9", "max"].map(|name| (name, Align::Right)));
-    Table { optional: vec!["min", "p99.9", "mean"], ..Table::new(title, &columns) }
+    let (optional, narrow) = (vec!["min", "p99.9", "mean"], vec!["p90", "max", "spans", "count"]);
+    Table { optional, narrow, ..Table::new(title, &columns) }
 }
 
 fn latency_cells(name: &str, distribution: &Latency, touched: bool) -> Vec<String> {

@@ -27,6 +27,7 @@ fn table(by: GroupBy, groups: &GroupTable, stage: &str) -> Table {
     table.columns.extend(right);
     table.columns.push((format!("{} by {by}", escape(stage)), Align::Left));
     table.optional = vec!["p90"];
+    table.narrow = vec!["max", "time", "p50"];
     let sum_ns = groups.sum_ns();
     let mut row = |latency: &Latency, value: String| {
         if latency.count() > 0 {

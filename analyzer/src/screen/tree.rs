@@ -41,6 +41,7 @@ pub(super) fn table(tree: &Tree, stages: &[StageReport], start_ns: u64) -> Table
     columns.push(("over time", Align::Left));
     let mut table = Table::new("Threads", &columns);
     table.optional = vec!["over time"];
+    table.narrow = vec!["max", "own", "spans", "time"];
     let least_ns = least_shown(tree);
     let mut left_out: Vec<&str> = Vec::new();
     for node in &tree.nodes {
@@ -104,6 +105,7 @@ pub(super) fn slowest(tree: &Tree, stages: &[StageReport], start_ns: u64) -> Tab
         [("slowest", left), ("thread", right), ("at", right), ("took", right), ("time", left), ("why", left)];
     let mut table = Table::new("Slowest", &columns);
     table.optional = vec!["time", "at"];
+    table.narrow = vec!["thread"];
     let mut inside: Vec<u32> = Vec::new();
     for &(stage, _) in tree.slowest.iter().flat_map(|slow| &slow.parts) {
         if !inside.contains(&stage) {

@@ -114,6 +114,7 @@ pub(super) fn steps(diagnosis: &Diagnosis) -> Table {
     columns.push(("over time", Align::Left));
     let mut table = Table::new("Path", &columns);
     table.optional = vec!["over time", "p90"];
+    table.narrow = vec!["slowest", "median", "max", ""];
     let shares = diagnosis.shares.median.iter().zip(&diagnosis.shares.slowest);
     let usual_ns = diagnosis.total.summary().map_or(1.0, |summary| summary.p50 as f64);
     let over_time = |at: usize| {

@@ -107,6 +107,7 @@ mod tests {
         assert_eq!(error(b""), "file is empty, a trace needs at least 32 bytes");
         assert_eq!(error(&MAGIC), "file is 8 bytes long, a trace needs at least 32");
         assert!(error(b"hello").starts_with("not a trace: it begins with [68, 65, 6c, 6c, 6f"));
+        assert!(error(b"\x1f\x8b\x08").ends_with("; it is compressed by gzip: unpack it first"));
         let mut damaged = FileHeader::new(7).as_bytes().to_vec();
         damaged[17] ^= 1;
         assert!(error(&damaged).starts_with("file header is damaged: checksum 0x"));

@@ -7,6 +7,7 @@ use crate::arch::nop;
 use crate::find::binary::{Binary, Site};
 use crate::site::argument::{Argument, Location, kind_name};
 use tracer_format::log::escape;
+use unicode_width::UnicodeWidthStr;
 
 /// Process ids that are written out for one file; of more, only the count is.
 const MAX_PIDS: usize = 8;
@@ -37,10 +38,14 @@ pub fn write(out: &mut impl Write, binary: &Binary, pids: &[u32]) -> io::Result<
     }
     let path = binary.path.to_string_lossy();
     writeln!(out, "{}{}", escape(&path), processes(pids))?;
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    // Wide letters take two columns of a terminal, marks above others none.
+    let width = |column: usize| lines.iter().map(|line| line[column].width()).max().unwrap_or(0);
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
     for line in &lines {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = line.iter().zip(widths).map(|(cell, width)| {
+            let spaces = width - cell.width();
+            format!("{cell}{:spaces$}", "")
+        });
         writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     writeln!(out)
@@ -135,6 +140,20 @@ mod tests {
 
 ";
         assert_eq!(table("/usr/bin/app", sites, &[7, 42]), expected);
+    }
+
+    #[test]
+    fn columns_line_up_whatever_letters_names_have() {
+        let names =
+            ["\u{5904}\u{7406}", "e\u{301}te\u{301}", "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}", "plain"];
+        let text = table("/bin/app", names.map(|name| site(name, &[], NopForm::Nop, 0)).into(), &[]);
+        let before_sites = |line: &str| {
+            let at = line.find("1   ").or_else(|| line.find("SITES")).expect("the second column");
+            line[..at].width()
+        };
+        let columns: Vec<usize> =
+            text.lines().skip(1).filter(|line| !line.is_empty()).map(before_sites).collect();
+        assert_eq!(columns, [13; 5], "{text}");
     }
 
     #[test]

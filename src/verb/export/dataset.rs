@@ -69,7 +69,7 @@ fn add(
         Ok(true) => return Ok(Ok((Presence::WasThere, Done::All))),
         Err(error) => return Ok(Err(error)),
     }
-    let chosen = stages::of(&args.stages, &trace, &Selection::all())?;
+    let chosen = stages::of(&args.stages, path, &trace, &Selection::all())?;
     let refused = chosen.refused.clone();
     let measured = match measure(&trace, chosen).with_context(|| name(path)) {
         Ok(measured) => measured,
