@@ -27,7 +27,7 @@ use crate::host::monotonic_ns;
 use crate::kernel::program::Program;
 
 pub use batch::{Batch, Part};
-pub use started::Started;
+pub use started::{Forked, Started};
 
 /// Words of one batch at most: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
@@ -64,6 +64,8 @@ pub struct Drain {
     malformed: u64,
     /// Processes that began to run another program, for the caller to take.
     pub started: Vec<Started>,
+    /// Those that were forked, likewise.
+    pub forked: Vec<Forked>,
     lanes: Lanes,
     losses: LossReader,
     looked_at: Option<Instant>,
@@ -118,6 +120,7 @@ impl Drain {
             waiting: Part::default(),
             malformed: 0,
             started: Vec::new(),
+            forked: Vec::new(),
             losses: LossReader::new(lanes.clone(), program.sites.clone()),
             lanes,
             looked_at: None,
@@ -250,6 +253,7 @@ impl Drain {
             }
             if cpu == cpus {
                 self.started.extend(part.events(ahead).filter_map(|event| Started::of(&event)));
+                self.forked.extend(part.events(ahead).filter_map(|event| Forked::of(&event)));
             }
             moved += part.size_words();
             batch.add(part);
@@ -284,6 +288,7 @@ impl Drain {
         }
         self.malformed += self.waiting.parse_ring(begin);
         self.started.extend(self.waiting.events(ahead).filter_map(|event| Started::of(&event)));
+        self.forked.extend(self.waiting.events(ahead).filter_map(|event| Forked::of(&event)));
     }
 
     /// Reads the lost events that [`Drain::collect`] has not looked at yet. For the end of a recording, after detaching.

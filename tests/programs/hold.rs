@@ -43,7 +43,9 @@ fn every_way_to_start_a_program_is_recorded_from_its_first_probe() {
         format!("import subprocess; subprocess.run(['{ticks}'], start_new_session=True, check=True)");
     let at_terminal = format!("script -qec {ticks} /dev/null");
     let by_shell = format!("set -m; {ticks}; {ticks} & wait");
-    let ways: [(&[&str], usize); 8] = [
+    let [by_proc, by_dev] =
+        ["/proc/self/fd", "/dev/fd"].map(|folder| format!("exec 4<{ticks}; exec {folder}/4"));
+    let ways: [(&[&str], usize); 10] = [
         (&[ticks], 10),
         (&["runuser", "-u", "nobody", "--", ticks], 10),
         (&["setsid", "-w", ticks], 10),
@@ -52,6 +54,8 @@ fn every_way_to_start_a_program_is_recorded_from_its_first_probe() {
         (&["bash", "-c", &by_shell], 20),
         (&["unshare", "--mount", ticks], 10),
         (&["env", "-i", ticks], 10),
+        (&["sh", "-c", &by_proc], 10),
+        (&["sh", "-c", &by_dev], 10),
     ];
     for (way, expected) in ways {
         let output = record(&folder, way);

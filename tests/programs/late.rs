@@ -91,3 +91,63 @@ fn a_library_beside_those_of_its_program_is_recorded_from_its_first_probe() {
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     assert_eq!(events(&log).len(), 1, "{said}");
 }
+
+/// Loads the library that its second word names and has it fire, as its first word says: from memory; in a child, which is forked
+/// and runs no other program; or for a moment only.
+const BRIEFLY: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    int is_forked = !strcmp(words[1], "forked");
+    if (is_forked && fork() != 0) return wait(0) > 0 ? 0 : 2;
+    char path[64];
+    if (!strcmp(words[1], "memory")) {
+        int from = open(words[2], O_RDONLY), to = memfd_create("late", 0);
+        while (sendfile(to, from, 0, 1 << 20) > 0) {}
+        snprintf(path, sizeof path, "/proc/self/fd/%d", to);
+        words[2] = path;
+    }
+    void *library = dlopen(words[2], RTLD_NOW);
+    int (*work)(int) = library ? (int (*)(int))dlsym(library, "work") : 0;
+    if (!work || work(1) != 1) return 1;
+    if (is_forked) _exit(0);
+    if (!strcmp(words[1], "closed")) dlclose(library), sleep(1);
+    return 0;
+}
+"#;
+
+/// No file and no process leads to them any more when they are looked at.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_library_that_is_loaded_for_a_moment_is_not_missed_in_silence() {
+    let _alone = live();
+    let folder = Folder::new("briefly");
+    compile_c(&folder, "briefly", BRIEFLY, &["-O2"]);
+    compile_c(&folder, "liblate.so", LIBRARY, &["-O2", "-shared", "-fPIC"]);
+    for (how, said) in [("memory", "1 file: such as /memfd:late"), ("forked", SAID), ("closed", SAID)] {
+        for round in 0..5 {
+            // Another file each time; the last of them is gone at the end.
+            let script = format!(
+                "cp liblate.so {how}{round}.so && ./briefly {how} ./{how}{round}.so && rm {how}{round}.so"
+            );
+            let args = ["record", "-f", "-o", "run.trace", "-e", "late:*", "--", "sh", "-c", &script];
+            let output = folder.tracer(&args);
+            let log = folder.tracer(&["replay", "run.trace"]);
+            let is_recorded = events(&String::from_utf8_lossy(&log.stdout)).len() == 1;
+            assert!(is_recorded || output.status.code() == Some(3), "{how}: {}", stderr(&output));
+            let gone = "mapped by processes that ended";
+            assert!(
+                is_recorded || [said, SAID, gone].iter().any(|it| stderr(&output).contains(it)),
+                "{how}: {}",
+                stderr(&output)
+            );
+        }
+    }
+}

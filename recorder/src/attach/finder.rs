@@ -6,7 +6,7 @@ mod left;
 mod unheld;
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use tracer_format::grammar::KeyArgument;
 
 use crate::attach::agenda::Agenda;
 use crate::attach::finder::attaching::Since;
-use crate::attach::finder::left::{BegunProcesses, RecentFiles};
+use crate::attach::finder::left::{BegunProcesses, LostFiles, RecentFiles};
 use crate::attach::finder::unheld::UnheldPrograms;
 use crate::attach::hold::{Holder, Told};
 use crate::attach::links::Links;
@@ -24,8 +24,8 @@ use crate::attach::missing;
 use crate::attach::share::Shares;
 use crate::attach::spared::Spared;
 use crate::attach::written::Written;
-use crate::drain::Started;
 use crate::drain::queue::{Popped, Queue};
+use crate::drain::{Forked, Started};
 use crate::error::Result;
 use crate::find::discover::{Discovery, Looked, Scan};
 use crate::find::facts::FileId;
@@ -65,8 +65,7 @@ pub(crate) struct Finder {
     recent: RecentFiles,
     /// Whether the program sees other pids than this process: it is in a PID namespace.
     is_inside: bool,
-    /// How many files were not found any more that processes had mapped which have ended, and the path of one.
-    lost: Option<(u64, PathBuf)>,
+    lost: LostFiles,
     /// When a process that maps the same files was last looked at, by their identity.
     looked: HashMap<u64, Instant>,
     /// Whether it is told of what processes map.
@@ -83,6 +82,8 @@ pub(crate) struct Finder {
 pub(crate) enum Tip {
     /// They began to run a program.
     Started(Vec<Started>),
+    /// They were forked.
+    Forked(Vec<Forked>),
     /// One of them waits to run a program, or did so for too long.
     Told(Told),
     /// They mapped files.
@@ -118,7 +119,7 @@ impl Finder {
             begun: BegunProcesses::default(),
             recent: RecentFiles::default(),
             is_inside: host::is_in_pid_namespace(),
-            lost: None,
+            lost: LostFiles::default(),
             looked: HashMap::new(),
             is_told: false,
             written,
@@ -195,9 +196,9 @@ impl Finder {
                     if !is_late {
                         self.look_at_doubted(&mut agenda, announce, skip)?;
                     }
-                    self.lost().into_iter().for_each(&mut *skip);
+                    self.lost.take().into_iter().for_each(&mut *skip);
                     let begun = &self.begun;
-                    let left = self.unheld.take_all(&|pid| begun.are_wanted(pid) == Some(true));
+                    let left = self.unheld.take_all(&|pid| begun.are_wanted(pid));
                     left.into_iter().for_each(&mut *skip);
                     self.discovery.close().into_iter().for_each(skip);
                     return Ok(());
@@ -211,7 +212,7 @@ impl Finder {
     /// What is to be named by now.
     fn take_due(&mut self) -> Vec<Skipped> {
         let begun = &self.begun;
-        self.unheld.take_due(Instant::now(), &|pid| begun.are_wanted(pid) == Some(true))
+        self.unheld.take_due(Instant::now(), &|pid| begun.are_wanted(pid))
     }
 
     /// Looks at what a tip tells of.
@@ -228,6 +229,7 @@ impl Finder {
                     self.look_at_started(&started, agenda, announce, skip)?;
                 }
             }
+            Tip::Forked(forked) => self.note_forked(&forked),
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
             Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => {
                 self.count(&told, skip);
@@ -245,7 +247,9 @@ impl Finder {
                     }
                     let looked = if process::is_gone(file.pid) { None } else { self.look_at_mapped(&file) };
                     let is_found = looked.as_ref().is_some_and(|(scan, _)| !scan.found.is_empty());
-                    if !is_found && process::is_gone(file.pid) {
+                    // It may map it no more, and run on.
+                    let is_whole = looked.as_ref().is_some_and(|(_, what)| *what == Looked::Process);
+                    if !is_found && (is_whole || process::is_gone(file.pid)) {
                         self.look_at_left(&file, announce, skip)?;
                     }
                     let Some((scan, what)) = looked else { continue };

@@ -1,10 +1,10 @@
-//! Processes that began to run another program, as the ring of processes tells.
+//! Processes that began to run another program, and those that were forked, as the ring of processes tells.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::abi::KIND_EXEC;
+use crate::abi::{KIND_EXEC, KIND_FORK};
 use crate::kernel::raw::Raw;
 
 /// A process that began to run another program.
@@ -18,6 +18,22 @@ pub struct Started {
     pub parent_pid: u32,
     /// Path of the program as the process gave it, maybe relative to its folder; empty if unknown.
     pub path: PathBuf,
+}
+
+/// A process that was forked, and runs what its parent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forked {
+    /// The process.
+    pub pid: u32,
+    /// Its parent.
+    pub parent_pid: u32,
+}
+
+impl Forked {
+    /// The process that an event of the ring of processes tells of, if it is such an event.
+    pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
+        (event.kind == KIND_FORK).then(|| Self { pid: event.pid, parent_pid: parent(event) })
+    }
 }
 
 impl Started {
@@ -37,8 +53,12 @@ impl Started {
         Some(Self {
             pid: event.pid,
             time_ns: event.time_ns,
-            parent_pid: event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0)),
+            parent_pid: parent(event),
             path: PathBuf::from(OsString::from_vec(path)),
         })
     }
+}
+
+fn parent(event: &Raw<'_>) -> u32 {
+    event.words.get(1).map_or(0, |parent| u32::try_from(*parent).unwrap_or(0))
 }

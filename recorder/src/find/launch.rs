@@ -179,7 +179,7 @@ impl Launch {
             let settings = settings.overridden(&given);
             let search = Search::new(&root, &settings, dynamic::origin(&path), &budget);
             let folders = search.libraries(&dynamic, &mut once);
-            beside::libraries(&root, &folders, &search.shared_folders(), &mut once);
+            beside::libraries(&root, dynamic.machine, &folders, &search.shared_folders(), &mut once);
         }
         budget.is_whole()
     }
@@ -393,7 +393,8 @@ mod tests {
 
     #[test]
     fn a_program_that_was_found_by_the_folder_of_another_process_is_named_by_its_own() {
-        let launch = Launch::of_process(u32::MAX, Path::new("/proc/self/cwd/./src/lib.rs")).unwrap();
+        let path = format!("/proc/{}/cwd/./src/lib.rs", std::process::id());
+        let launch = Launch::of_process(u32::MAX, Path::new(&path)).unwrap();
         assert_eq!(launch.path(), env::current_dir().unwrap().join("src/lib.rs"));
     }
 

@@ -20,24 +20,26 @@ pub(crate) struct Root {
     prefix: PathBuf,
     /// What relative paths begin with.
     working: PathBuf,
+    /// What `/proc/self` is to the process; `None` for this process.
+    itself: Option<PathBuf>,
 }
 
 impl Root {
     /// Paths as this process sees them.
     pub(crate) fn own() -> Self {
-        Self { folder: None, prefix: PathBuf::from("/"), working: PathBuf::new() }
+        Self { folder: None, prefix: PathBuf::from("/"), working: PathBuf::new(), itself: None }
     }
 
     /// Paths as process `pid` sees them, as far as that can be said: those of this process if it is gone.
     pub(crate) fn of_process(pid: u32) -> Self {
         let link = |name: &str| PathBuf::from(format!("/proc/{pid}/{name}"));
-        let working = link("cwd");
+        let (working, itself) = (link("cwd"), Some(link("")));
         if is_ours(pid) {
-            return Self { working, ..Self::own() };
+            return Self { working, itself, ..Self::own() };
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, link("root"), flags, Mode::empty()).ok();
-        Self { folder, prefix: fs::read_link(link("root")).unwrap_or_default(), working }
+        Self { folder, prefix: fs::read_link(link("root")).unwrap_or_default(), working, itself }
     }
 
     /// Opens the regular file at `path` for reading, without waiting for anything. Symbolic links lead where they lead the
@@ -81,6 +83,9 @@ impl Root {
     fn place(&self, path: &Path) -> io::Result<OwnedFd> {
         board::at(path);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
+        if let (Some(itself), Some(inside)) = (&self.itself, of_itself(path)) {
+            return Ok(openat(CWD, itself.join(inside), flags, Mode::empty())?);
+        }
         Ok(match &self.folder {
             Some(folder) if path.is_absolute() => {
                 openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?
@@ -93,6 +98,18 @@ impl Root {
     pub(crate) fn inside(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.prefix).map_or_else(|_| path.to_owned(), |inside| Path::new("/").join(inside))
     }
+}
+
+/// Where in its folder of `/proc` a path leads a process that names itself: `/proc/self/fd/3`, `/dev/fd/3`, `/dev/stdin`. To this one
+/// it would be another file.
+pub(crate) fn of_itself(path: &Path) -> Option<PathBuf> {
+    for (number, name) in ["stdin", "stdout", "stderr"].into_iter().enumerate() {
+        if path == Path::new("/dev").join(name) {
+            return Some(format!("fd/{number}").into());
+        }
+    }
+    let inside = |folder: &str, to: &str| Some(Path::new(to).join(path.strip_prefix(folder).ok()?));
+    inside("/proc/self", "").or_else(|| inside("/proc/thread-self", "")).or_else(|| inside("/dev/fd", "fd"))
 }
 
 /// Opens a regular file for reading without waiting for it or waking anything up: every file that a process may have chosen is
@@ -177,8 +194,13 @@ mod tests {
             folder: Some(openat(CWD, &folder, flags, Mode::empty()).unwrap()),
             prefix: folder.clone(),
             working: folder.join("etc"),
+            itself: Some(folder.clone()),
         };
-        for path in ["/etc/file", "/link", "/../../link", "file"] {
+        fs::create_dir_all(folder.join("fd")).unwrap();
+        fs::write(folder.join("fd/0"), "inside").unwrap();
+        for path in
+            ["/etc/file", "/link", "/../../link", "file", "/proc/self/fd/0", "/dev/fd/0", "/dev/stdin"]
+        {
             let mut text = String::new();
             root.open(Path::new(path)).unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text, "inside", "{path}");

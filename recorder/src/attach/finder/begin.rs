@@ -74,7 +74,7 @@ impl Finder {
         let is_looked_at = self.is_wanted(pid) || is_over;
         let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
         let is_wanted = is_looked_at && self.discovery.wants(&path);
-        self.begun.add(pid, Begun { parent, is_wanted });
+        self.note_begun(pid, Begun { parent, is_wanted });
         if !is_wanted {
             self.unheld.forget(pid, started.time_ns);
         }

@@ -2,7 +2,7 @@
 //! end.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tracer_format::Skipped;
@@ -11,6 +11,7 @@ use crate::attach::finder::attaching::Since;
 use crate::attach::finder::{Finder, MAX_REMEMBERED, Tip};
 use crate::attach::hold::Told;
 use crate::attach::missing;
+use crate::drain::Forked;
 use crate::drain::queue::Queue;
 use crate::error::Result;
 use crate::find::discover::LeftFile;
@@ -21,11 +22,15 @@ use crate::site::plan::PlannedSite;
 /// How long a file is taken for the one that was found at its path.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Processes that began to run a program, whether they have ended or not.
+/// Processes that began to run a program or were forked, whether they have ended or not.
 #[derive(Debug, Default)]
-pub(super) struct BegunProcesses(HashMap<u32, Begun>);
+pub(super) struct BegunProcesses {
+    latest: HashMap<u32, Begun>,
+    /// Those before, which are forgotten when there are as many again.
+    earlier: HashMap<u32, Begun>,
+}
 
-/// A process that began to run a program.
+/// A process that began to run a program, or was forked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     pub(super) parent: u32,
@@ -34,19 +39,61 @@ pub(super) struct Begun {
 
 impl BegunProcesses {
     pub(super) fn add(&mut self, pid: u32, begun: Begun) {
-        if self.0.len() >= MAX_REMEMBERED {
-            self.0.clear();
+        if self.latest.len() >= MAX_REMEMBERED {
+            self.earlier = std::mem::take(&mut self.latest);
         }
-        self.0.insert(pid, begun);
+        self.latest.insert(pid, begun);
     }
 
     /// Whether a process is wanted, if that is known.
     pub(super) fn are_wanted(&self, pid: u32) -> Option<bool> {
-        self.0.get(&pid).map(|begun| begun.is_wanted)
+        self.get(pid).map(|begun| begun.is_wanted)
     }
 
     fn parent(&self, pid: u32) -> Option<u32> {
-        self.0.get(&pid).map(|begun| begun.parent)
+        self.get(pid).map(|begun| begun.parent)
+    }
+
+    fn get(&self, pid: u32) -> Option<&Begun> {
+        self.latest.get(&pid).or_else(|| self.earlier.get(&pid))
+    }
+}
+
+/// Files that processes had mapped which ended before these were looked at, and that nothing leads to any more.
+#[derive(Debug, Default)]
+pub(super) struct LostFiles {
+    /// How many, and the path of one.
+    count: u64,
+    path: PathBuf,
+    /// Those of processes of which it is not known yet whether they are recorded, likewise.
+    unknown: HashMap<u32, (u64, PathBuf)>,
+}
+
+impl LostFiles {
+    fn add(&mut self, pid: u32, path: &Path, wanted: Option<bool>) {
+        if wanted.is_none() && self.unknown.len() < MAX_REMEMBERED {
+            self.unknown.entry(pid).or_insert_with(|| (0, path.to_owned())).0 += 1;
+        } else if wanted == Some(true) {
+            self.add_wanted(1, path.to_owned());
+        }
+    }
+
+    fn add_wanted(&mut self, count: u64, path: PathBuf) {
+        self.count += count;
+        self.path = path;
+    }
+
+    /// It is known whether process `pid` is recorded.
+    fn settle(&mut self, pid: u32, is_wanted: bool) {
+        if let Some((count, path)) = self.unknown.remove(&pid).filter(|_| is_wanted) {
+            self.add_wanted(count, path);
+        }
+    }
+
+    /// What is to be said at the end.
+    pub(super) fn take(&mut self) -> Option<Skipped> {
+        let count = std::mem::take(&mut self.count);
+        (count > 0).then(|| missing::lost(count, &self.path))
     }
 }
 
@@ -68,7 +115,23 @@ impl RecentFiles {
 }
 
 impl Finder {
-    /// Looks at a file that a process had mapped which has ended, where its path leads to the same file still.
+    /// Notes that a process began to run a program, or was forked.
+    pub(super) fn note_begun(&mut self, pid: u32, begun: Begun) {
+        self.begun.add(pid, begun);
+        self.lost.settle(pid, begun.is_wanted);
+    }
+
+    /// Notes the processes that were forked by those that are recorded.
+    pub(super) fn note_forked(&mut self, forked: &[Forked]) {
+        for Forked { pid, parent_pid: parent } in forked {
+            // Of processes that the user named children are not recorded.
+            if self.begun.are_wanted(*parent) == Some(true) && !self.options.pids.contains(parent) {
+                self.note_begun(*pid, Begun { parent: *parent, is_wanted: true });
+            }
+        }
+    }
+
+    /// Looks at a file that a process does not map any more, where its path leads to the same file still.
     pub(super) fn look_at_left(
         &mut self,
         file: &MappedFile,
@@ -77,26 +140,24 @@ impl Finder {
     ) -> Result<()> {
         let is_any =
             self.options.pids.is_empty() && !self.options.only_admitted && self.discovery.wants_all();
-        let is_wanted = is_any || self.options.pids.contains(&file.pid);
+        let is_named = self.options.pids.contains(&file.pid);
+        let runs = |executable: PathBuf| self.discovery.wants(&executable);
+        let is_wanted = is_any || is_named || process::executable(file.pid).is_ok_and(runs);
         let wanted = if is_wanted { Some(true) } else { self.begun.are_wanted(file.pid) };
         if wanted == Some(false) || self.recent.has(file) {
             return Ok(());
         }
         let inside = file.path.strip_prefix("/").unwrap_or(&file.path);
-        let by_parent = |parent: u32| process::folder(parent).join("root").join(inside);
-        let paths: Vec<PathBuf> =
-            [file.path.clone()].into_iter().chain(self.begun.parent(file.pid).map(by_parent)).collect();
+        let seen_by = |pid: u32| process::folder(pid).join("root").join(inside);
+        let others = [file.pid].into_iter().chain(self.begun.parent(file.pid)).map(seen_by);
+        let paths: Vec<PathBuf> = [file.path.clone()].into_iter().chain(others).collect();
         match self.discovery.scan_left(&paths, file.inode) {
             LeftFile::Known => self.recent.add(file),
             LeftFile::Seen(scan) => {
                 let since = Since { pid: file.pid, ns: file.time_ns, is_of_unknown: wanted.is_none() };
                 self.attach_late(scan, since, announce, skip)?;
             }
-            LeftFile::Gone if wanted == Some(true) => {
-                let (count, _) = self.lost.get_or_insert_with(|| (0, file.path.clone()));
-                *count += 1;
-            }
-            LeftFile::Gone => {}
+            LeftFile::Gone => self.lost.add(file.pid, &file.path, wanted),
         }
         Ok(())
     }
@@ -118,16 +179,12 @@ impl Finder {
             match tip {
                 Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => self.count(&told, skip),
                 Tip::Told(Told::Skipped(skipped)) => skip(skipped),
+                Tip::Forked(forked) => self.note_forked(&forked),
                 Tip::Told(Told::Held(_)) | Tip::Started(_) | Tip::Seen(_) => left += 1,
             }
         }
         if left > 0 {
             skip(missing::unseen(left));
         }
-    }
-
-    /// The files that nothing led to any more, at the end.
-    pub(super) fn lost(&mut self) -> Option<Skipped> {
-        self.lost.take().map(|(count, path)| missing::lost(count, &path))
     }
 }

@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct UnheldPrograms {
     waiting: Vec<Unsaid>,
+    /// Files of processes of which it is not known yet whether they are recorded.
+    unknown: Vec<Unsaid>,
     /// What began before is in the last count: CLOCK_MONOTONIC, ns.
     counted_ns: u64,
     /// Processes that mapped a file which was not known, and when that was: the news of their begin may come after it.
@@ -38,8 +40,9 @@ struct Unsaid {
 }
 
 impl Unsaid {
-    fn said(self, is_wanted: &dyn Fn(u32) -> bool) -> Option<Skipped> {
-        (self.is_sure || is_wanted(self.skipped.pid)).then_some(self.skipped)
+    /// Whether it is to be said, if that is known.
+    fn is_wanted(&self, is_wanted: &dyn Fn(u32) -> Option<bool>) -> Option<bool> {
+        if self.is_sure { Some(true) } else { is_wanted(self.skipped.pid) }
     }
 }
 
@@ -108,15 +111,29 @@ impl UnheldPrograms {
         self.waiting.first().map(|first| first.until)
     }
 
-    /// What is to be named by then; `is_wanted` tells of processes that were not known to be recorded.
-    pub(super) fn take_due(&mut self, now: Instant, is_wanted: &dyn Fn(u32) -> bool) -> Vec<Skipped> {
+    /// What is to be named by then; `is_wanted` tells of processes that were not known to be recorded. Where it is not known yet, as that
+    /// they were forked is told late, it is named at the end.
+    pub(super) fn take_due(&mut self, now: Instant, is_wanted: &dyn Fn(u32) -> Option<bool>) -> Vec<Skipped> {
         let due = self.waiting.partition_point(|it| it.until <= now);
-        self.waiting.drain(..due).filter_map(|it| it.said(is_wanted)).collect()
+        let (mut named, mut unknown) = (Vec::new(), Vec::new());
+        for unsaid in self.waiting.drain(..due) {
+            match unsaid.is_wanted(is_wanted) {
+                Some(true) => named.push(unsaid.skipped),
+                Some(false) => {}
+                None => unknown.push(unsaid),
+            }
+        }
+        let room = MAX_SEEN.saturating_sub(self.unknown.len());
+        self.unknown.extend(unknown.into_iter().take(room));
+        named
     }
 
     /// All that is left, at the end.
-    pub(super) fn take_all(&mut self, is_wanted: &dyn Fn(u32) -> bool) -> Vec<Skipped> {
-        std::mem::take(&mut self.waiting).into_iter().filter_map(|it| it.said(is_wanted)).collect()
+    pub(super) fn take_all(&mut self, is_wanted: &dyn Fn(u32) -> Option<bool>) -> Vec<Skipped> {
+        let mut left = std::mem::take(&mut self.unknown);
+        left.append(&mut self.waiting);
+        left.retain(|it| it.is_wanted(is_wanted) == Some(true));
+        left.into_iter().map(|it| it.skipped).collect()
     }
 }
 
@@ -144,15 +161,15 @@ mod tests {
     fn programs_are_named_unless_they_are_in_a_count() {
         let mut unheld = UnheldPrograms::default();
         unheld.add(1, 5, Some(program(1)));
-        assert!(unheld.take_due(Instant::now(), &|_| false).is_empty());
+        assert!(unheld.take_due(Instant::now(), &|_| Some(false)).is_empty());
         let next = unheld.next().expect("it waits");
-        assert_eq!(unheld.take_due(next, &|_| false), [program(1)]);
+        assert_eq!(unheld.take_due(next, &|_| Some(false)), [program(1)]);
         unheld.add(2, 6, Some(program(2)));
         unheld.counted(10);
         unheld.add(3, 9, Some(program(3)));
         unheld.add(4, 11, Some(program(4)));
-        assert_eq!(unheld.take_all(&|_| false), [program(4)]);
-        assert!(unheld.take_all(&|_| false).is_empty() && unheld.next().is_none());
+        assert_eq!(unheld.take_all(&|_| Some(false)), [program(4)]);
+        assert!(unheld.take_all(&|_| Some(false)).is_empty() && unheld.next().is_none());
     }
 
     #[test]
@@ -163,21 +180,25 @@ mod tests {
         unheld.add_late((6, true), program(1));
         unheld.add(1, 5, Some(program(1)));
         unheld.add_late((7, true), program(1));
-        assert_eq!(unheld.take_all(&|_| false).len(), 1);
+        assert_eq!(unheld.take_all(&|_| Some(false)).len(), 1);
         // By a program that was held, by the one before it, and long after the begin.
         for (pid, mapped_ns) in [(2, 6), (1, 4), (1, 3 * second)] {
             unheld.add_late((mapped_ns, true), program(pid));
             unheld.counted(4 * second);
-            assert_eq!(unheld.take_all(&|_| false), [program(pid)], "{mapped_ns}");
+            assert_eq!(unheld.take_all(&|_| Some(false)), [program(pid)], "{mapped_ns}");
         }
         // One that is in a count.
         unheld.add_late((4 * second, true), program(3));
         unheld.add(3, 4 * second, None);
-        assert!(unheld.take_all(&|_| false).is_empty());
+        assert!(unheld.take_all(&|_| Some(false)).is_empty());
         // Whether these are recorded is told later.
         unheld.add_late((6, false), program(4));
         unheld.add_late((6, false), program(5));
-        assert_eq!(unheld.take_all(&|pid| pid == 4), [program(4)]);
+        let next = unheld.next().expect("they wait");
+        assert!(unheld.take_due(next + PATIENCE, &|_| None).is_empty());
+        assert_eq!(unheld.take_all(&|pid| Some(pid == 4)), [program(4)]);
+        unheld.add_late((6, false), program(5));
+        assert!(unheld.take_all(&|_| None).is_empty(), "nothing tells that it is recorded");
     }
 
     #[test]
@@ -194,7 +215,7 @@ mod tests {
         };
         [file(2, "/lib/a.so"), file(1, "/lib/b.so")].iter().for_each(|other| unheld.mapped(other));
         unheld.mapped(&file(1, "/lib/a.so"));
-        let said = unheld.take_all(&|_| false);
+        let said = unheld.take_all(&|_| Some(false));
         assert_eq!(said[0].from_ns, 1_000_000);
         assert!(said[0].reason.starts_with("attached to 2.5 ms after"), "{}", said[0].reason);
     }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::arch::machine::Machine;
 use crate::find::elf::{Elf, note};
 use crate::find::launch::library::Budget;
 use crate::find::root::Root;
@@ -14,10 +15,11 @@ use crate::find::root::Root;
 /// Entries of folders that are looked at for one program.
 const MAX_ENTRIES: usize = 1024;
 
-/// Looks in `folders`, and in the folders in them, for shared libraries with probes, and hands them to `found`. The folders `apart`,
-/// which all programs share, are left out.
+/// Looks in `folders`, and in the folders in them, for shared libraries with probes that are made for `machine`, and hands them to
+/// `found`. The folders `apart`, which all programs share, are left out.
 pub(super) fn libraries(
     root: &Root,
+    machine: Machine,
     folders: &[PathBuf],
     apart: &[PathBuf],
     found: &mut dyn FnMut(PathBuf, File),
@@ -40,7 +42,7 @@ pub(super) fn libraries(
             for (name, _) in files.into_iter().filter(|(name, _)| is_library(name.as_bytes())) {
                 let path = folder.join(name);
                 let file = is_affordable(&path).then(|| root.open(&path).ok()).flatten();
-                if let Some(file) = file.filter(has_probes) {
+                if let Some(file) = file.filter(|file| has_probes(file, machine)) {
                     found(path, file);
                 }
             }
@@ -58,8 +60,9 @@ fn is_library(name: &[u8]) -> bool {
     name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
 }
 
-fn has_probes(file: &File) -> bool {
-    Elf::read(file).ok().flatten().is_some_and(|elf| note::has_section(&elf))
+fn has_probes(file: &File, machine: Machine) -> bool {
+    let elf = Elf::read(file).ok().flatten();
+    elf.is_some_and(|elf| elf.machine().is_ok_and(|it| it == machine) && note::has_section(&elf))
 }
 
 #[cfg(test)]
@@ -84,10 +87,14 @@ mod tests {
             fs::copy(&library, top.join(name)).unwrap();
         }
         fs::write(top.join("lib/text.so"), "no library").unwrap();
+        let mut other = fs::read(&library).unwrap();
+        // `e_machine` of ARM64.
+        other[18..20].copy_from_slice(&183_u16.to_le_bytes());
+        fs::write(top.join("lib/other.so"), other).unwrap();
         let found = |folders: &[&str]| {
             let folders: Vec<PathBuf> = folders.iter().map(|folder| top.join(folder)).collect();
             let (mut found, apart) = (Vec::new(), [top.join("shared")]);
-            libraries(&Root::own(), &folders, &apart, &mut |path, _| found.push(path));
+            libraries(&Root::own(), Machine::X86_64, &folders, &apart, &mut |path, _| found.push(path));
             found
         };
         // The same folder under another name is the same.

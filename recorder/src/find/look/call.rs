@@ -107,7 +107,8 @@ impl ExecCall {
             _ => Root::of_process(pid).open(&path),
         };
         let file = file.ok()?;
-        let path = if path.is_absolute() { path } else { path_of(file.as_fd()) };
+        let has_name = path.is_absolute() && root::of_itself(&path).is_none();
+        let path = if has_name { path } else { path_of(file.as_fd()) };
         Some((path, file))
     }
 
