@@ -170,7 +170,7 @@ const DIFF_HELP: &str = "\
     differs between runs of one build; record them in turn, base and new. It is the same only if the 99 % range of the change \
     lies within --min-change, else inconclusive. A p90 or p99 counts if it changed by more than its own noise.\n\n\
     Exit codes: 0 no stage got slower; 1 a stage did; 2 usage; 3 none got slower as far as can be said: events were lost, a \
-    stage is gone or has too few spans, or nothing was compared.";
+    stage is gone or has too few spans, nothing was compared, or a trace with itself.";
 
 /// A share in percent: `10%`, `2.5`.
 #[derive(Debug, Clone, Copy)]

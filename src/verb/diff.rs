@@ -1,5 +1,7 @@
 //! `tracer diff`: runs of two builds stage by stage, with a verdict for CI.
 
+mod sides;
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use crate::cli::{DiffArgs, FilterArgs, Mistake, PercentileArg, ReportFormat, Sta
 use crate::done::Done;
 use crate::file::input::{Input, is_standard, name};
 use crate::file::{budget, stages, trace};
+use sides::Sides;
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     let base = files("--base", &args.base_files, args.base.as_ref())?;
@@ -38,9 +41,10 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     let conditions = budget::given(&args.budget)?;
     let inputs: Vec<PathBuf> = base.iter().chain(&new).cloned().collect();
     let junit = budget::junit(&args.budget, args.force, &inputs)?;
-    let mut keys = None;
-    let (base, base_done) = side(args, &base, &[], &mut keys)?;
-    let (new, new_done) = side(args, &new, &conditions, &mut keys)?;
+    let (mut keys, mut sides) = (None, Sides::default());
+    let (base, base_done) = side(args, &base, &[], (&mut keys, &mut sides))?;
+    sides.begin_new();
+    let (new, new_done) = side(args, &new, &conditions, (&mut keys, &mut sides))?;
     let comparison = compare(base, new, &judgment(args));
     budget::write(&args.budget, junit, &screen::junit::of_comparison(&comparison))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -71,7 +75,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
     let done = if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) };
-    Ok(kept?.and(done))
+    Ok(kept?.and(done).and(sides.done()))
 }
 
 /// Compares a run with those before it, as [`diff`] does unless told otherwise.
@@ -81,13 +85,18 @@ pub(super) fn compared(
     before: &[PathBuf],
     last: &Path,
 ) -> anyhow::Result<(Comparison, Done)> {
-    let (mut keys, mut done, mut base) = (None, Done::All, Vec::new());
+    let (mut keys, mut sides, mut done, mut base) = (None, Sides::default(), Done::All, Vec::new());
     for path in before {
-        let (run, this) = analyze(filter, given, path, before.len(), &mut keys)?;
-        base.push(run);
+        let (run, id, this) = analyze(filter, given, path, before.len(), &mut keys)?;
+        if sides.is_new(path, id) {
+            base.push(run);
+        }
         done = done.and(this);
     }
-    let (new, this) = analyze(filter, given, last, 1, &mut keys)?;
+    sides.begin_new();
+    let (new, id, this) = analyze(filter, given, last, 1, &mut keys)?;
+    sides.is_new(last, id);
+    done = done.and(sides.done());
     let mut comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
     // The page shows no others, and there may be many.
     comparison.hand_offs.retain(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster));
@@ -139,11 +148,14 @@ fn side(
     args: &DiffArgs,
     paths: &[PathBuf],
     conditions: &[Condition],
-    keys: &mut Option<Chosen>,
+    (keys, sides): (&mut Option<Chosen>, &mut Sides),
 ) -> anyhow::Result<(RunSet, Done)> {
     let (mut runs, mut done) = (Vec::new(), Done::All);
     for path in paths {
-        let (mut run, this) = analyze(&args.filter, &args.stages, path, paths.len(), keys)?;
+        let (mut run, id, this) = analyze(&args.filter, &args.stages, path, paths.len(), keys)?;
+        if !sides.is_new(path, id) {
+            continue;
+        }
         // A stage that only the base has is gone, which is an answer.
         let of_base = keys.iter().flat_map(|keys| &keys.stages);
         let stages: Vec<Stage> =
@@ -162,7 +174,7 @@ fn analyze(
     path: &Path,
     runs: usize,
     keys: &mut Option<Chosen>,
-) -> anyhow::Result<(Run, Done)> {
+) -> anyhow::Result<(Run, u64, Done)> {
     let input = Input::open(path)?;
     let trace = trace::open(&input, path)?;
     let selection = Selection::new(&filter.into(), &trace).map_err(trace::about(path))?;
@@ -189,7 +201,12 @@ fn analyze(
     analysis.diagnosis = Some(diagnose(watch, &analysis, 0));
     keys.get_or_insert(chosen);
     let done = trace::done(path, &analysis.outcome).and(trace::refused(path, &analysis.refused));
-    Ok((Run { name: name(path), analysis, collected, machine: Machine::of(&trace.definitions) }, done))
+    let identity = sides::identity(input.bytes());
+    Ok((
+        Run { name: name(path), analysis, collected, machine: Machine::of(&trace.definitions) },
+        identity,
+        done,
+    ))
 }
 
 #[cfg(test)]

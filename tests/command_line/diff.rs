@@ -44,12 +44,20 @@ fn what_cannot_be_compared_is_exit_code_3() {
     let folder = Folder::new("diff-uncertain");
     trace(&folder, "base", "work", 100_000, "");
     trace(&folder, "other", "play", 100_000, "");
+    trace(&folder, "again", "work", 100_001, "");
+    std::fs::copy(folder.path("base"), folder.path("copy")).expect("copied");
     trace(&folder, "lossy", "work", 100_000, "[      5000000000] Lost 7 events on CPU 1 since 4000000000\n");
     for (args, expected) in [
         (&["base", "other"][..], "tracer: 1 stage gone: work\n"),
+        (&["base", "base"], "tracer: base is on both sides: it was compared with itself\n"),
+        (&["base", "copy"], "tracer: copy is on both sides: it was compared with itself\n"),
+        (
+            &["--base", "base", "again", "--new", "copy", "again"],
+            "tracer: again and 1 more are on both sides: they were compared with themselves\n",
+        ),
         (&["base", "lossy"], "tracer: lossy: 7 events lost while recording, in 1 gap\n"),
-        (&["--min-spans", "101", "base", "base"], "tracer: 1 stage with too few spans to judge: work\n"),
-        (&["--by", "p50,p99", "base", "base"], "tracer: 1 stage with too few spans to judge: work\n"),
+        (&["--min-spans", "101", "base", "again"], "tracer: 1 stage with too few spans to judge: work\n"),
+        (&["--by", "p50,p99", "base", "again"], "tracer: 1 stage with too few spans to judge: work\n"),
     ] {
         let output = folder.tracer(&[&["diff"], args].concat());
         stdout(&output, 3);
@@ -76,6 +84,11 @@ fn several_runs_a_side_are_named_by_patterns() {
     let document: serde_json::Value =
         serde_json::from_str(&stdout(&folder.tracer(&listed), 0)).expect("JSON");
     assert_eq!((&document["base"]["runs"], &document["new"]["runs"]), (&2.into(), &1.into()));
+    // The same run is none more, whatever its file is called.
+    std::fs::copy(folder.path("a1.trace"), folder.path("c1.trace")).expect("copied");
+    let output = folder.tracer(&["diff", "--base", "a1.trace", "c1.trace", "--new", "a3.trace"]);
+    assert!(stdout(&output, 0).contains("base: 1 run, 200 events"));
+    assert_eq!(stderr(&output), "tracer: c1.trace is the same trace as a1.trace: taken once\n");
     // Nothing to compare is no success.
     let output = folder.tracer(&["diff", "--base", "a*.trace", "--new", "none*.trace"]);
     assert_eq!(stdout(&output, 3), "");
@@ -91,12 +104,12 @@ fn several_runs_a_side_are_named_by_patterns() {
 fn filters_stages_and_formats_are_those_of_analyze() {
     let folder = Folder::new("diff-options");
     trace(&folder, "base", "work", 100_000, "");
-    let shown = stdout(&folder.tracer(&["diff", "--format", "json", "--seq", "0..49", "base", "base"]), 0);
+    trace(&folder, "new", "work", 100_001, "");
+    let shown = stdout(&folder.tracer(&["diff", "--format", "json", "--seq", "0..49", "base", "new"]), 0);
     let document: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(document["stages"][0]["new"]["complete"], 50);
     let stage = "mine = p:beg_work -> p:end_work";
-    let shown =
-        stdout(&folder.tracer(&["diff", "--format", "markdown", "--stage", stage, "base", "base"]), 0);
+    let shown = stdout(&folder.tracer(&["diff", "--format", "markdown", "--stage", stage, "base", "new"]), 0);
     assert!(shown.contains("| mine | base | 100 |"), "{shown}");
 }
 

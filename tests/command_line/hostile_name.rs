@@ -16,8 +16,8 @@ const PRINTED: [&[&str]; 14] = [
     &["analyze", "--all", "--plot", "run.trace"],
     &["analyze", "--plot", "--stages", "stages.toml", "run.trace"],
     &["analyze", "--format", "markdown", "--stages", "stages.toml", "run.trace"],
-    &["diff", "run.trace", "run.trace"],
-    &["diff", "--format", "markdown", "--stages", "stages.toml", "run.trace", "run.trace"],
+    &["diff", "run.trace", "other.trace"],
+    &["diff", "--format", "markdown", "--stages", "stages.toml", "run.trace", "other.trace"],
     &["info", "--counts", "run.trace"],
     &["verify", "run.trace"],
     &["top", "--batch", "--speed", "100000", "run.trace"],
@@ -50,9 +50,12 @@ fn record(folder: &Folder) {
             begin + 300 + at
         );
     }
-    folder.write("run.txt", log);
-    let made = folder.tracer(&["import", "run.txt", "-o", "run.trace"]);
-    assert!(made.status.success(), "{}", stderr(&made));
+    for file in ["run.trace", "other.trace"] {
+        folder.write("run.txt", &log);
+        let made = folder.tracer(&["import", "run.txt", "-o", file]);
+        assert!(made.status.success(), "{}", stderr(&made));
+        log += &format!("[2000100000] [PID: 9] {long} q:y | Seq: 99\n");
+    }
     for (file, name) in [("stages.toml", long), ("huge.toml", &megabyte[..])] {
         let quoted = serde_json::Value::from(name.replace('=', "-")).to_string().replace('\u{85}', "\\u0085");
         folder.write(file, format!("[stages]\n{quoted} = \"q:y -> q:z by seq\"\n"));
@@ -113,7 +116,8 @@ fn names_drive_no_terminal_whatever_prints_them() {
 fn names_make_no_markup_of_a_page() {
     let folder = Folder::new("hostile-page");
     record(&folder);
-    for more in [&["run.trace"][..], &["--stages", "stages.toml", "run.trace"], &["run.trace", "run.trace"]] {
+    for more in [&["run.trace"][..], &["--stages", "stages.toml", "run.trace"], &["run.trace", "other.trace"]]
+    {
         let page = stdout(&folder.tracer(&[&["report", "-o", "-"], more].concat()), 0);
         assert!(page.len() <= 1_000_000, "{} bytes", page.len());
         assert!(!page.contains("<img") && !page.contains("onerror=alert(2)>"), "{more:?}");

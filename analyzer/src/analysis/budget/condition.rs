@@ -112,6 +112,8 @@ const OPERATORS: [(&str, Operator); 6] = [
     ("<", Operator::Below),
 ];
 
+const OPERATORS_TEXT: &str = "compare with one of > >= < <= == !=";
+
 impl Operator {
     /// Whether `found` is to `limit` as it says.
     #[must_use]
@@ -161,8 +163,18 @@ impl FromStr for Condition {
         let (sign, operator) = OPERATORS
             .iter()
             .find(|(sign, _)| before.ends_with(sign))
-            .ok_or_else(|| wrong("compare with one of > >= < <= == !=".to_owned()))?;
+            .ok_or_else(|| wrong(OPERATORS_TEXT.to_owned()))?;
         let left = before[..before.len() - sign.len()].trim();
+        if let Some((_, quantity)) = left.rsplit_once('.')
+            && let Some(at) = quantity.rfind(['<', '>', '=', '!'])
+        {
+            // Where nothing stands between two signs, they are one that is not known.
+            return Err(wrong(match &quantity[at + 1..] {
+                "" => OPERATORS_TEXT.to_owned(),
+                _ => "it has two comparisons, a condition has one".to_owned(),
+            })
+            .into());
+        }
         let (subject, quantity) = subject(left).map_err(wrong)?;
         let limit = limit(value, quantity).map_err(wrong)?;
         Ok(Self { text: text.trim().to_owned(), subject, quantity, operator: *operator, limit })
@@ -246,6 +258,9 @@ mod tests {
         for (text, problem) in [
             ("awe.p99", "no comparison"),
             ("awe.p99 = 5ms", "compare with one of > >= < <= == !="),
+            ("awe.p99 => 5ms", "compare with one of > >= < <= == !="),
+            ("awe.p99 <> 5ms", "compare with one of > >= < <= == !="),
+            ("awe.p99 > 5ms or loss > 0", "it has two comparisons, a condition has one"),
             ("awe > 5ms", "name a quantity as STAGE.QUANTITY: count,"),
             ("awe.p95 > 5ms", "there is no quantity p95; the nearest are p90, p99 and p999; expected"),
             ("awe.xyz > 5ms", "there is no quantity xyz; there are count, open,"),

@@ -37,9 +37,14 @@ impl NameRule {
         }
         for process in &definitions.processes {
             users_of(&process.executable, &mut add);
+            // In an imported log a program may be a path.
+            users_of(&process.program, &mut add);
             users_of_command(&process.command, &mut add);
         }
-        definitions.sites.iter().for_each(|site| users_of(&site.path, &mut add));
+        for site in &definitions.sites {
+            users_of(&site.path, &mut add);
+            users_of(&site.program, &mut add);
+        }
         for skipped in &definitions.skipped {
             users_of(&skipped.path, &mut add);
             users_of(&skipped.reason, &mut add);
@@ -113,7 +118,7 @@ mod tests {
             command: words("x --log=/Users/carol: -u dave"),
             ..Process::default()
         };
-        let site = Site { path: "/home/ed/y".into(), ..Site::default() };
+        let site = Site { path: "/home/ed/y".into(), program: "/home/grace/y".into(), ..Site::default() };
         let definitions = Definitions {
             hosts: vec![host],
             processes: vec![process],
@@ -121,10 +126,21 @@ mod tests {
             ..Definitions::default()
         };
         let mut names = NameRule::new(&definitions, false);
-        let all = ["on_build7", "Alice", "bobbin", "carol-app", "x.dave", "edit", "home", "example", "build"];
+        let all = [
+            "on_build7",
+            "Alice",
+            "bobbin",
+            "carol-app",
+            "x.dave",
+            "/home/grace/y",
+            "edit",
+            "home",
+            "example",
+            "build",
+        ];
         let hidden: Vec<&str> = all.into_iter().filter(|name| names.hides(name)).collect();
-        assert_eq!(hidden, all[..5]);
-        assert_eq!(names.telling().len(), 5);
+        assert_eq!(hidden, all[..6]);
+        assert_eq!(names.telling().len(), 6);
         assert!(NameRule::new(&definitions, true).hides("build"));
     }
 
