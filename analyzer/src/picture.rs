@@ -60,6 +60,15 @@ pub(crate) fn start_ns(trace: &Trace<'_>, selection: &Selection) -> u64 {
     events.chain(gaps).min().unwrap_or(0)
 }
 
+/// Bytes of a thread's name. A program that runs has no longer one, as file names have not; but in a trace one may be longer, and every
+/// thread repeats it.
+pub const MAX_THREAD_NAME_BYTES: usize = 255;
+
+/// Name of a thread of `program`.
+pub(crate) fn thread_name(program: &str) -> &str {
+    &program[..program.floor_char_boundary(MAX_THREAD_NAME_BYTES)]
+}
+
 /// Name of a begin or end that is part of no complete span of `stage`.
 pub(crate) fn irregular_name(stage: &str, class: Class) -> String {
     format!("{stage}: {}", class.name().replace('_', " "))
@@ -68,4 +77,17 @@ pub(crate) fn irregular_name(stage: &str, class: Class) -> String {
 /// Name of the track with the events that a gap lost.
 pub(crate) fn gap_name(gap: &Gap) -> String {
     if gap.cpu == Gap::ANY_CPU { "lost events".to_owned() } else { format!("lost events on CPU {}", gap.cpu) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_thread_is_bounded() {
+        assert_eq!(thread_name("sink"), "sink");
+        let long = format!("a{}", "\u{e9}".repeat(200));
+        assert_eq!(thread_name(&long), &long[..MAX_THREAD_NAME_BYTES]);
+        assert_eq!(thread_name(&long[1..]).len(), MAX_THREAD_NAME_BYTES - 1);
+    }
 }

@@ -5,11 +5,11 @@ mod dataset;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use tracer_analyzer::picture::{chrome, ctf, perfetto};
+use tracer_analyzer::picture::{MAX_THREAD_NAME_BYTES, chrome, ctf, perfetto};
 use tracer_analyzer::stage::choice::{Chosen, Refused};
 use tracer_analyzer::tables::{self, Format, Rows};
 use tracer_analyzer::{Outcome, Selection};
-use tracer_format::Trace;
+use tracer_format::{Definitions, Process, Thread, Trace};
 
 use crate::cli::{ExportArgs, ExportFormat, FilterArgs, Mistake, TableArg, TargetArgs};
 use crate::done::Done;
@@ -86,7 +86,7 @@ fn write(
     };
     let inputs: Vec<&Path> = args.stages.stages_file.iter().map(PathBuf::as_path).chain([file]).collect();
     let drawn = args.drawn.drawn();
-    warn_if_huge((args, &target.output), format, trace.events(), !stages.is_empty());
+    warn_if_huge((args, &target.output), format, trace, !stages.is_empty());
     let output = Output::create(&target.output, target.force, &inputs)?;
     let mut out = BufWriter::with_capacity(1 << 18, output);
     let outcome = match format {
@@ -108,17 +108,23 @@ fn write(
 /// Bytes of a picture from which on viewers take long to open it, or do not.
 const HUGE_BYTES: u64 = 1 << 28;
 
-/// Says how large the picture of so many events is to become, if that is much.
-fn warn_if_huge((args, output): (&ExportArgs, &Path), format: ExportFormat, events: u64, has_stages: bool) {
-    // As of a pipeline: each event, and the slices and arrows that it is an end of.
-    let (of_event, of_stages) = match format {
-        ExportFormat::Chrome => (150, 270),
-        ExportFormat::Perfetto => (42, 43),
+/// Says how large the picture of a trace is to become, if that is much.
+fn warn_if_huge(
+    (args, output): (&ExportArgs, &Path),
+    format: ExportFormat,
+    trace: &Trace<'_>,
+    has_stages: bool,
+) {
+    // As of a pipeline: each event, and the slices and arrows that it is an end of. Then each thing that is told of a process or thread.
+    let (of_event, of_stages, of_fact) = match format {
+        ExportFormat::Chrome => (150, 270, 95),
+        ExportFormat::Perfetto => (42, 43, 25),
         _ => return,
     };
     let drawn = if args.drawn.no_probes { 0 } else { of_event };
     let bytes_per_event = drawn + if has_stages { of_stages } else { 0 };
-    let bytes = events.saturating_mul(bytes_per_event);
+    let bytes = trace.events().saturating_mul(bytes_per_event);
+    let bytes = bytes.saturating_add(name_bytes(&trace.definitions, of_fact));
     if bytes >= HUGE_BYTES {
         let megabytes = bytes / 1_000_000;
         let less = if args.drawn.no_probes {
@@ -131,6 +137,20 @@ fn warn_if_huge((args, output): (&ExportArgs, &Path), format: ExportFormat, even
             name(output)
         );
     }
+}
+
+/// Bytes of what is told of processes and threads, where each fact has `of_fact` bytes beside the name in it.
+fn name_bytes(definitions: &Definitions, of_fact: u64) -> u64 {
+    let of_process = |process: &Process| {
+        let command: usize = process.command.iter().map(|word| word.len() + 1).sum();
+        3 * of_fact + (process.program.len() + command) as u64
+    };
+    let of_thread = |thread: &Thread| {
+        let name = definitions.process(thread.process).map_or(0, |process| process.program.len());
+        4 * of_fact + name.min(MAX_THREAD_NAME_BYTES) as u64
+    };
+    let processes: u64 = definitions.processes.iter().map(of_process).sum();
+    processes + definitions.threads.iter().map(of_thread).sum::<u64>()
 }
 
 /// A dataset takes whole traces in all of its tables.
@@ -186,4 +206,28 @@ fn format(args: &ExportArgs, output: &Path) -> Result<ExportFormat, Mistake> {
         ));
     }
     Ok(format)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_format::ProcessId;
+
+    use super::*;
+
+    #[test]
+    fn names_count_once_for_each_process_and_thread() {
+        let process = |program: &str, command: &[&str]| Process {
+            program: program.to_owned(),
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            ..Process::default()
+        };
+        let definitions = Definitions {
+            processes: vec![process("sink", &[]), process(&"x".repeat(4096), &["./x", "-v"])],
+            threads: [0, 0, 1].map(|process| Thread { process: ProcessId(process), tid: 1 }).into(),
+            ..Definitions::default()
+        };
+        let facts = 2 * 3 + 3 * 4;
+        assert_eq!(name_bytes(&definitions, 0), 4 + 4096 + 4 + 3 + 4 + 4 + 255);
+        assert_eq!(name_bytes(&definitions, 10) - name_bytes(&definitions, 0), 10 * facts);
+    }
 }

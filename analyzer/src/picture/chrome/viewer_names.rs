@@ -7,6 +7,7 @@ use tracer_format::{Definitions, Trace};
 
 use super::text::push_json;
 use super::{SEPARATOR, WRITE_BYTES, write};
+use crate::picture::thread_name;
 use crate::picture::tracks::{FIRST_RANK, LOSS_RANK, Tracks};
 
 /// Appends to `text` what is to be said, and writes to `out` whenever it is much.
@@ -46,7 +47,7 @@ impl<W: Write> ViewerNames<'_, W> {
     fn threads(&mut self, definitions: &Definitions, tracks: &Tracks) -> io::Result<()> {
         for (thread, &place) in definitions.threads.iter().zip(&tracks.threads) {
             let process = definitions.process(thread.process);
-            let program = process.map_or("?", |process| &process.program);
+            let program = process.map_or("?", |process| thread_name(&process.program));
             self.say("thread_name", place, &json!({ "name": program }))?;
             self.say("thread_sort_index", place, &json!({ "sort_index": 2 * u64::from(place.1) }))?;
         }

@@ -6,6 +6,7 @@ use tracer_format::{Definitions, ProcessId, ThreadId};
 
 use super::packet::{NameUse, push_packet};
 use super::wire::{push_int, push_message, push_text, push_uint};
+use crate::picture::thread_name;
 use crate::picture::tracks::{FIRST_RANK, Tracks};
 
 /// Ids of tracks: processes, threads, their probes, what holds those of a process, then those that are made on the way.
@@ -90,7 +91,7 @@ pub(super) fn push_tracks(
             push_message(out, 4, |out| {
                 push_uint(out, 1, pid.into());
                 push_uint(out, 2, tid.into());
-                push_text(out, 5, process.map_or("?", |process| &process.program));
+                push_text(out, 5, process.map_or("?", |process| thread_name(&process.program)));
             });
         });
         let group = uuids.probes_of_process(thread.process);
