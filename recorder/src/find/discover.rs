@@ -214,7 +214,7 @@ impl Discovery {
                 pids.sort_unstable();
                 pids.dedup();
                 pass.discovery.doubtful.retain(|(pid, _), _| pids.binary_search(pid).is_ok());
-                pids.into_iter().for_each(|pid| pass.process(pid));
+                pass.processes(&pids);
             }
             Err(error) => pass.skip_process(0, format!("cannot list /proc: {error}")),
         }

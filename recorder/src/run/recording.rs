@@ -3,7 +3,9 @@
 //! `finish` sums up. What happens while it runs stands in `pump.rs`.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tracer_format::{Site, Skipped};
@@ -87,8 +89,8 @@ impl<'o> Recording<'o> {
         let mut discovery = Discovery::new(options.filter.clone());
         // Begun before the first look: what is mapped after that is told.
         let mapped = Mapped::open().ok();
-        let mut scan = first_scan(&mut discovery, options)?;
-        let program = Arc::new(load(options)?);
+        let (scan, program) = look_and_load(&mut discovery, options);
+        let (mut scan, program) = (scan?, Arc::new(program?));
         link::check_mode(&program, options.attach)?;
         let watch = watch(&program, options.only_tree(), notify)?;
         let was_waiting = discovery.is_waiting();
@@ -295,6 +297,20 @@ fn look_outside(options: &RecordOptions, notify: &mut dyn FnMut(Notice<'_>)) -> 
         notify(Notice::Problem(text));
     }
     Ok(())
+}
+
+/// Looks for probes while the kernel verifies the program.
+fn look_and_load(discovery: &mut Discovery, options: &RecordOptions) -> (Result<Scan>, Result<Program>) {
+    thread::scope(|scope| {
+        let loading =
+            thread::Builder::new().name("tracer-program".to_owned()).spawn_scoped(scope, || load(options));
+        let scan = first_scan(discovery, options);
+        let program = match loading {
+            Ok(loading) => loading.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => load(options),
+        };
+        (scan, program)
+    })
 }
 
 /// Loads the program, and admits the processes that the user named.

@@ -1,26 +1,23 @@
 //! One pass over some processes: what they map is looked at, each file once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod mapped;
+
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-
-use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::binary::{Binary, Contents};
 use crate::find::discover::{Discovery, FoundFile, Scan};
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::Standing;
 use crate::find::look::lookers::{Lookers, Reader, Reply};
-use crate::find::look::{Found, Query, Reading, Unread, View};
-use crate::find::mapping::{MappedPart, Mapping, view};
+use crate::find::look::{Found, Query, Reading, Unread};
+use crate::find::mapping::Mapping;
 use crate::find::root::Identity;
 use crate::host::helper::wire::Wire;
 use crate::host::process;
-
-/// Processes that are to be looked at twice, at most.
-const MAX_DOUBTFUL: usize = 10_000;
 
 /// One pass over some processes.
 pub(super) struct Pass<'a> {
@@ -99,49 +96,6 @@ impl<'a> Pass<'a> {
         self.discovery.filter.files.is_empty() || self.are_named().contains(&facts.id())
     }
 
-    /// Looks at one process. It may vanish at any moment, which is not worth a word.
-    pub(super) fn process(&mut self, pid: u32) {
-        self.pid = pid;
-        let folder = process::folder(pid);
-        let executable = match fs::read_link(folder.join("exe")) {
-            Ok(path) => process::undeleted(&path),
-            Err(error) => return self.tell_no_executable(pid, &error),
-        };
-        if !self.discovery.wants(&executable) {
-            return;
-        }
-        let question = Query::Process(folder.clone(), executable.clone());
-        let Ok((view, _)) = self.ask::<View>(pid, &question) else { return };
-        if view.is_closed {
-            return self.tell_no_executable(pid, &io::Error::from_raw_os_error(libc::EACCES));
-        }
-        let View { root, own, is_whole, is_cut, mappings, .. } = view;
-        if is_cut {
-            self.skip_process(pid, "maps more than is looked at".to_owned());
-        }
-        // In most cases it is mapped as well, but it comes first.
-        let own = own.and_then(|facts| self.file(pid, (&folder.join("exe"), &executable), &facts)).ok();
-        let mut files: Vec<(FileId, &[MappedPart])> = Vec::new();
-        for mapping in mappings.iter().filter(|mapping| mapping.is_executable()) {
-            let key = (root, mapping.file, mapping.path.clone());
-            let known = self.mapped.get(&key).copied();
-            if let Some(file) = known.or_else(|| self.still_mapped_file(pid, &question, mapping)) {
-                self.mapped.insert(key, file);
-                files.push((file, &mapping.parts));
-            }
-        }
-        if let Some(own) = own.filter(|own| files.iter().all(|(file, _)| file != own)) {
-            let mapped = mappings.iter().find(|mapping| mapping.path == executable);
-            files.push((own, mapped.map_or(&[], |mapping| &mapping.parts)));
-        }
-        files.retain(|(file, _)| self.discovery.known.has_probes(*file));
-        let distinct: BTreeSet<FileId> = files.iter().map(|(file, _)| *file).collect();
-        distinct.into_iter().for_each(|file| self.note_mapped(pid, file));
-        if is_whole {
-            files.into_iter().for_each(|(file, parts)| self.check_view(pid, file, parts));
-        }
-    }
-
     /// Looks at one file that a process maps, behind its link in `map_files`.
     pub(super) fn mapped(&mut self, pid: u32, link: &Path, facts: &Facts) {
         self.pid = pid;
@@ -165,31 +119,6 @@ impl<'a> Pass<'a> {
         self.scan.mapped.insert(file);
         if let Some(position) = self.positions.get(&file) {
             self.scan.found[*position].pids.push(pid);
-        }
-    }
-
-    /// Tells of probes of a file that the kernel cannot reach in a process, once that was seen twice: the loader maps a file
-    /// bit by bit.
-    fn check_view(&mut self, pid: u32, file: FileId, parts: &[MappedPart]) {
-        let doubt = (pid, file);
-        let Some(problem) = view::problem(self.discovery.known.places(file), parts) else {
-            self.discovery.doubtful.remove(&doubt);
-            return;
-        };
-        let Some(start) = process::start(pid) else { return };
-        if self.discovery.doubtful.get(&doubt) == Some(&start) {
-            let path = self.discovery.known.path(file).to_owned();
-            // One process is enough to know.
-            if self.is_news(pid, format!("{file:?} {problem}")) {
-                let reason = problem.to_string();
-                let kind = SkippedKind::Sites;
-                self.scan.skipped.push(Skipped { kind, pid, path, reason, ..Skipped::default() });
-            }
-        } else if self.discovery.doubtful.len() < MAX_DOUBTFUL {
-            self.discovery.doubtful.insert(doubt, start);
-            self.discovery.doubts.insert(pid);
-        } else {
-            self.skip_process(0, "too many do not show their files as they should".to_owned());
         }
     }
 
@@ -219,34 +148,6 @@ impl<'a> Pass<'a> {
         let found = process::status(pid).filter(|found| !found.is_kernel_thread)?;
         let is_cut = found.name.len() >= 15;
         (is_cut || self.discovery.filter.wants(&found.name)).then_some(found.name)
-    }
-
-    /// Whether the process still maps the same file at the same place.
-    fn is_mapped(&mut self, pid: u32, question: &Query, mapping: &Mapping) -> bool {
-        let is_same = |now: &Mapping| now.range == mapping.range && now.file == mapping.file;
-        self.ask::<View>(pid, question).is_ok_and(|(view, _)| view.mappings.iter().any(is_same))
-    }
-
-    /// Looks at the file of a mapping. Once more if that fails though the process maps it: another one with the same pid may, such as
-    /// a child of the same parent, which has the same addresses.
-    fn still_mapped_file(&mut self, pid: u32, question: &Query, mapping: &Mapping) -> Option<FileId> {
-        let mut last = None;
-        for _ in 0..2 {
-            match self.mapped_file(pid, &process::folder(pid), mapping) {
-                Ok(file) => return Some(file),
-                // A device, or one that does not answer.
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::WouldBlock) =>
-                {
-                    return None;
-                }
-                Err(error) if self.is_mapped(pid, question, mapping) => last = Some(error),
-                // The process has ended, or begun another program.
-                Err(_) => return None,
-            }
-        }
-        self.skip_file(&mapping.path, format!("mapped but cannot be opened: {}", last?));
-        None
     }
 
     /// Looks at the file of a mapping: the very file through `map_files`, or, without the privilege for that, the one at

@@ -7,20 +7,25 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tracer_format::grammar::Request;
 use tracer_format::{Skipped, SkippedKind};
 
-use crate::find::facts::Facts;
+use crate::find::look::Query;
 use crate::find::look::debts::Debts;
 use crate::find::look::looker::look;
-use crate::find::look::{LaunchStep, Query, Reading, Start};
 use crate::host::helper::channel::Parcel;
 use crate::host::helper::process::{Helper, LIMIT, NoAnswer};
 use crate::host::helper::wire::{Wire, from_bytes, to_bytes};
 use crate::host::process::{self, Owner};
+
+mod ahead;
+mod starting;
+
+use ahead::Ahead;
+pub(crate) use ahead::MAX_AHEAD;
+pub(crate) use starting::{Reader, Starting};
 
 /// Helpers that wait for an answer at a time: for files of one user, and in all.
 const MAX_SLOW_OF_USER: usize = 4;
@@ -31,8 +36,6 @@ const MAX_UNASKED: usize = 4096;
 const MAX_SILENT_OF_USER: usize = 16;
 /// The same, of all users other than root together: each may keep a process of the kernel's.
 const MAX_SILENT: usize = 256;
-/// What looking at the files of one program that is about to run may wait for.
-const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a file did that no one should be able to make.
 const ENDED: &str = "ended the helper that looked at it";
@@ -42,6 +45,8 @@ const ENDED: &str = "ended the helper that looked at it";
 pub(crate) struct Lookers {
     requests: Vec<Request>,
     idle: Vec<Helper>,
+    /// What is asked soon, and the helpers that work at it.
+    ahead: Ahead,
     slow: Vec<Slow>,
     /// What got no answer.
     silent: HashSet<u64>,
@@ -90,15 +95,15 @@ impl Lookers {
         file: Option<BorrowedFd<'_>>,
     ) -> Result<Reply<A>, Silence> {
         let bytes = to_bytes(question);
-        if let Some(told) = self.told(pid, &bytes) {
-            return told.and_then(answer);
-        }
-        let mut helper = self.helper()?;
-        if helper.send(&bytes, file.as_slice()).is_err() {
-            // It ended since it was last asked.
-            helper = self.started()?;
-            helper.send(&bytes, file.as_slice()).map_err(|_| Silence::Silent)?;
-        }
+        let mut helper = match self.ahead.take(&bytes) {
+            Some(helper) => helper,
+            None => {
+                if let Some(told) = self.told(pid, &bytes) {
+                    return told.and_then(answer);
+                }
+                self.asked(&bytes, file)?
+            }
+        };
         let received = helper.receive();
         self.note_waiting(pid, &mut helper);
         match received {
@@ -117,6 +122,29 @@ impl Lookers {
                 self.give_up(key(pid, &owner, &bytes), &owner, &helper, ENDED);
                 Err(Silence::Silent)
             }
+        }
+    }
+
+    /// A helper that was asked.
+    fn asked(&mut self, question: &[u8], file: Option<BorrowedFd<'_>>) -> Result<Helper, Silence> {
+        let helper = self.helper()?;
+        if helper.send(question, file.as_slice()).is_ok() {
+            return Ok(helper);
+        }
+        // It ended since it was last asked.
+        let helper = self.started()?;
+        helper.send(question, file.as_slice()).map_err(|_| Silence::Silent)?;
+        Ok(helper)
+    }
+
+    /// Lets a helper work at a question that is asked soon, unless one is waited for.
+    pub(crate) fn ask_ahead(&mut self, question: &Query) {
+        let are_quick = self.slow.is_empty() && self.silent.is_empty() && self.debts.is_empty();
+        if are_quick
+            && self.ahead.has_room()
+            && let Some(helper) = self.idle.pop().or_else(|| self.start().ok())
+        {
+            self.ahead.ask(to_bytes(question), helper);
         }
     }
 
@@ -222,82 +250,6 @@ impl Lookers {
         std::mem::take(&mut self.skipped)
     }
 
-    /// Asks for a program that is about to run.
-    pub(crate) fn launch(
-        &mut self,
-        start: Start,
-        file: Option<BorrowedFd<'_>>,
-    ) -> Result<std::io::Result<Starting>, Silence> {
-        let pid = match &start {
-            Start::Command(..) => 0,
-            Start::Process(pid, ..) | Start::Waiting(pid, ..) | Start::Argument(pid, ..) => *pid,
-        };
-        let question = Query::Launch(start);
-        let (launch, _) = self.ask::<std::io::Result<(u64, PathBuf)>>(pid, &question, file)?;
-        // The one that has just answered.
-        let helper = self.idle.pop().ok_or(Silence::Silent)?;
-        Ok(launch.map(|(identity, path)| Starting { identity, path, pid, helper }))
-    }
-
-    /// Hands the files that the program maps to `found`. False if not all places were looked at.
-    pub(crate) fn files(
-        &mut self,
-        prepared: Starting,
-        found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>),
-    ) -> bool {
-        let Starting { pid, mut helper, .. } = prepared;
-        let (mut question, mut waited) = (Query::Files, Duration::ZERO);
-        loop {
-            let step = helper
-                .send(&to_bytes(&question), &[])
-                .map_err(|_| NoAnswer::Gone)
-                .and_then(|()| helper.receive());
-            waited += self.note_waiting(pid, &mut helper);
-            if waited > LAUNCH_PATIENCE {
-                self.skip_slow(pid, &helper);
-                return true;
-            }
-            match step.map(answer::<LaunchStep>) {
-                Ok(Ok((LaunchStep::File(path, facts), _))) => {
-                    let mut reader = Reader { helper: &mut helper, is_silent: false };
-                    found(&path, facts, &mut reader);
-                    if reader.is_silent {
-                        break;
-                    }
-                    question = Query::Next;
-                }
-                Ok(Ok((LaunchStep::End(is_all), _))) => {
-                    self.idle.push(helper);
-                    return is_all;
-                }
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
-        let owner = process::owner(pid);
-        self.give_up(
-            key(pid, &owner, b"files"),
-            &owner,
-            &helper,
-            "did not answer while libraries were looked for",
-        );
-        true
-    }
-
-    /// Notes that libraries are not looked for any more, because it takes too long. What is mapped is looked at later.
-    fn skip_slow(&mut self, pid: u32, helper: &Helper) {
-        let program = process::owner(pid).program;
-        self.skipped.push(Skipped {
-            kind: SkippedKind::Files,
-            count: 1,
-            path: helper.looks_at(),
-            reason: format!(
-                "a file of {program} that answered slowly while libraries were looked for: what those fire first may be missing"
-            ),
-            program,
-            ..Skipped::default()
-        });
-    }
-
     /// Notes that there is no answer.
     fn give_up(&mut self, key: u64, owner: &Owner, helper: &Helper, what: &str) {
         self.silent.insert(key);
@@ -338,8 +290,7 @@ impl Lookers {
     }
 
     fn started(&mut self) -> Result<Helper, Silence> {
-        let requests = &self.requests;
-        Helper::start(c"tracer-looker", &[], |channel| look(channel, requests)).map_err(|error| {
+        self.start().map_err(|error| {
             if !std::mem::replace(&mut self.is_short, true) {
                 let reason = format!("cannot look into files of processes: {error}");
                 self.skipped.push(Skipped { kind: SkippedKind::Files, reason, ..Skipped::default() });
@@ -347,33 +298,10 @@ impl Lookers {
             Silence::Waiting
         })
     }
-}
 
-/// A program that is about to run.
-#[derive(Debug)]
-pub(crate) struct Starting {
-    /// A number that is the same for programs that map the same files.
-    pub(crate) identity: u64,
-    /// Its path, as the process sees it.
-    pub(crate) path: PathBuf,
-    pub(crate) pid: u32,
-    helper: Helper,
-}
-
-/// Reads a file that a helper has found.
-pub(crate) struct Reader<'h> {
-    helper: &'h mut Helper,
-    is_silent: bool,
-}
-
-impl Reader<'_> {
-    /// What is in the file; `None` if it does not answer.
-    pub(crate) fn read(&mut self) -> Option<Reply<std::io::Result<Reading>>> {
-        let sent = self.helper.send(&to_bytes(&Query::This), &[]);
-        let message = sent.map_err(|_| NoAnswer::Gone).and_then(|()| self.helper.receive());
-        let read = message.ok().and_then(|message| answer(message).ok());
-        self.is_silent |= read.is_none();
-        read
+    fn start(&self) -> std::io::Result<Helper> {
+        let requests = &self.requests;
+        Helper::start(c"tracer-looker", &[], |channel| look(channel, requests))
     }
 }
 

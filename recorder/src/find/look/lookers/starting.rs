@@ -1,0 +1,123 @@
+//! Looking at the files of a program that is about to run, one after the other, by one helper.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracer_format::{Skipped, SkippedKind};
+
+use super::{Lookers, Reply, Silence, answer, key};
+use crate::find::facts::Facts;
+use crate::find::look::{LaunchStep, Query, Reading, Start};
+use crate::host::helper::process::{Helper, NoAnswer};
+use crate::host::helper::wire::to_bytes;
+use crate::host::process;
+
+/// What looking at the files of one program that is about to run may wait for.
+const LAUNCH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A program that is about to run.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    /// A number that is the same for programs that map the same files.
+    pub(crate) identity: u64,
+    /// Its path, as the process sees it.
+    pub(crate) path: PathBuf,
+    pub(crate) pid: u32,
+    helper: Helper,
+}
+
+/// Reads a file that a helper has found.
+pub(crate) struct Reader<'h> {
+    helper: &'h mut Helper,
+    is_silent: bool,
+}
+
+impl Reader<'_> {
+    /// What is in the file; `None` if it does not answer.
+    pub(crate) fn read(&mut self) -> Option<Reply<std::io::Result<Reading>>> {
+        let sent = self.helper.send(&to_bytes(&Query::This), &[]);
+        let message = sent.map_err(|_| NoAnswer::Gone).and_then(|()| self.helper.receive());
+        let read = message.ok().and_then(|message| answer(message).ok());
+        self.is_silent |= read.is_none();
+        read
+    }
+}
+
+impl Lookers {
+    /// Asks for a program that is about to run.
+    pub(crate) fn launch(
+        &mut self,
+        start: Start,
+        file: Option<BorrowedFd<'_>>,
+    ) -> Result<std::io::Result<Starting>, Silence> {
+        let pid = match &start {
+            Start::Command(..) => 0,
+            Start::Process(pid, ..) | Start::Waiting(pid, ..) | Start::Argument(pid, ..) => *pid,
+        };
+        let question = Query::Launch(start);
+        let (launch, _) = self.ask::<std::io::Result<(u64, PathBuf)>>(pid, &question, file)?;
+        // The one that has just answered.
+        let helper = self.idle.pop().ok_or(Silence::Silent)?;
+        Ok(launch.map(|(identity, path)| Starting { identity, path, pid, helper }))
+    }
+
+    /// Hands the files that the program maps to `found`. False if not all places were looked at.
+    pub(crate) fn files(
+        &mut self,
+        prepared: Starting,
+        found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>),
+    ) -> bool {
+        let Starting { pid, mut helper, .. } = prepared;
+        let (mut question, mut waited) = (Query::Files, Duration::ZERO);
+        loop {
+            let step = helper
+                .send(&to_bytes(&question), &[])
+                .map_err(|_| NoAnswer::Gone)
+                .and_then(|()| helper.receive());
+            waited += self.note_waiting(pid, &mut helper);
+            if waited > LAUNCH_PATIENCE {
+                self.skip_slow(pid, &helper);
+                return true;
+            }
+            match step.map(answer::<LaunchStep>) {
+                Ok(Ok((LaunchStep::File(path, facts), _))) => {
+                    let mut reader = Reader { helper: &mut helper, is_silent: false };
+                    found(&path, facts, &mut reader);
+                    if reader.is_silent {
+                        break;
+                    }
+                    question = Query::Next;
+                }
+                Ok(Ok((LaunchStep::End(is_all), _))) => {
+                    self.idle.push(helper);
+                    return is_all;
+                }
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        let owner = process::owner(pid);
+        self.give_up(
+            key(pid, &owner, b"files"),
+            &owner,
+            &helper,
+            "did not answer while libraries were looked for",
+        );
+        true
+    }
+
+    /// Notes that libraries are not looked for any more, because it takes too long. What is mapped is looked at later.
+    fn skip_slow(&mut self, pid: u32, helper: &Helper) {
+        let program = process::owner(pid).program;
+        self.skipped.push(Skipped {
+            kind: SkippedKind::Files,
+            count: 1,
+            path: helper.looks_at(),
+            reason: format!(
+                "a file of {program} that answered slowly while libraries were looked for: what those fire first may be missing"
+            ),
+            program,
+            ..Skipped::default()
+        });
+    }
+}
