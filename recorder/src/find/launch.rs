@@ -179,7 +179,9 @@ impl Launch {
             let settings = settings.overridden(&given);
             let search = Search::new(&root, &settings, dynamic::origin(&path), &budget);
             let folders = search.libraries(&dynamic, &mut once);
-            beside::libraries(&root, dynamic.machine, &folders, &search.shared_folders(), &mut once);
+            if !folders.is_empty() {
+                beside::libraries(&root, dynamic.machine, &folders, &search.shared_folders(), &mut once);
+            }
         }
         budget.is_whole()
     }
