@@ -196,6 +196,7 @@ fn begin<'t, W: Write>(
     let found = Outcome::of(input.trace, &input.selection);
     outcome.damage.extend(found.damage);
     outcome.incomplete |= found.incomplete;
+    outcome.several_clocks |= found.several_clocks;
     outcome.skipped.extend(found.skipped);
     let wanted = |site| input.selection.wants_site(site);
     let source = copier.source(&input.trace.definitions, shift.clone(), wanted, writer)?;

@@ -10,6 +10,7 @@ use tracer_format::{Rest, Step, Stream};
 
 use super::WRITE_BYTES;
 use crate::Result;
+use crate::select::clock::has_several_clocks;
 use crate::select::{Filter, Outcome, Selection};
 
 /// Makes lines of what has come so far.
@@ -99,6 +100,7 @@ impl<'f> Live<'f> {
         }
         self.write_lines(out)?;
         self.outcome.incomplete = !self.stream.is_complete();
+        self.outcome.several_clocks = has_several_clocks(self.stream.known());
         self.select()?;
         self.outcome.skipped = self.selection.skipped(&self.stream.known().definitions);
         Ok(self.outcome)

@@ -23,6 +23,24 @@ pub(super) fn anchors_of_hosts(trace: &Known) -> Vec<Vec<ClockAnchor>> {
     of_hosts
 }
 
+/// Differences of wall time up to here say nothing of two clocks, ns.
+const ALIKE_NS: u128 = 1_000_000;
+
+/// Whether the trace is made of parts whose times are of the clocks of different boots, one behind the other in a file: they do not
+/// compare. Those of a merge are on one clock.
+#[must_use]
+pub fn has_several_clocks(trace: &Known) -> bool {
+    if trace.trace_ids.len() < 2 {
+        return false;
+    }
+    let of_hosts = trace.definitions.hosts.iter().zip(anchors_of_hosts(trace));
+    let of_boots = of_hosts.filter(|(host, _)| !host.boot_id.is_empty());
+    let mut boots =
+        of_boots.filter_map(|(host, anchors)| Some((&host.boot_id, anchors.first()?.offset_ns())));
+    let Some((boot, offset_ns)) = boots.next() else { return false };
+    boots.any(|(other, other_ns)| other != boot && other_ns.abs_diff(offset_ns) > ALIKE_NS)
+}
+
 /// Wall time of a moment on the clock of the events, ns since 1970-01-01 UTC; `None` without clock anchors.
 #[must_use]
 pub fn realtime_ns(anchors: &[ClockAnchor], monotonic_ns: u64) -> Option<i64> {
@@ -78,6 +96,8 @@ impl WallClock {
 
 #[cfg(test)]
 mod tests {
+    use tracer_format::{Host, HostId};
+
     use super::*;
 
     #[test]
@@ -85,6 +105,30 @@ mod tests {
         assert_eq!(rfc3339(1_500_000_000), "1970-01-01T00:00:01.500000Z");
         assert_eq!(rfc3339(-1), "1969-12-31T23:59:59.999999Z");
         assert!(rfc3339(i64::MAX).starts_with("2262-04-11"));
+    }
+
+    #[test]
+    fn parts_of_several_boots_are_told_from_a_merge() {
+        let trace = |parts: usize, hosts: &[(&str, i64)]| {
+            let mut trace = Known::default();
+            trace.trace_ids = vec![7; parts];
+            for (number, &(boot_id, realtime_ns)) in (0..).zip(hosts) {
+                trace.definitions.hosts.push(Host { boot_id: boot_id.into(), ..Host::default() });
+                let host = HostId(number);
+                trace.clocks.push(ClockAnchor {
+                    host,
+                    realtime_ns,
+                    monotonic_ns: 5,
+                    ..ClockAnchor::default()
+                });
+            }
+            has_several_clocks(&trace)
+        };
+        const DAY: i64 = 86_400_000_000_000;
+        assert!(trace(2, &[("a", 0), ("b", DAY)]));
+        assert!(!trace(1, &[("a", 0), ("b", DAY)]) && !trace(2, &[("a", 0), ("a", DAY)]));
+        assert!(!trace(2, &[("a", DAY), ("b", DAY)]) && !trace(2, &[("", 0), ("b", DAY)]));
+        assert!(!trace(2, &[]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use tracer_format::log::skipped_text;
 use tracer_format::{DamagedRange, Skipped, Trace};
 
+use super::clock::has_several_clocks;
 use super::filter::Selection;
 use crate::report::counted;
 
@@ -23,6 +24,8 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// Events of a time that does not fit into a table: it has the last one that does.
     pub late: u64,
+    /// Whether the file has parts whose times are of different clocks.
+    pub several_clocks: bool,
 }
 
 impl Outcome {
@@ -38,6 +41,7 @@ impl Outcome {
             incomplete: !trace.complete,
             skipped: selection.skipped(&trace.definitions),
             late: 0,
+            several_clocks: has_several_clocks(trace),
         }
     }
 
@@ -50,12 +54,13 @@ impl Outcome {
         self.incomplete |= other.incomplete;
         self.skipped.extend_from_slice(&other.skipped);
         self.late += other.late;
+        self.several_clocks |= other.several_clocks;
     }
 
     /// Whether something is missing.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
-        self.has_holes() || !self.skipped.is_empty() || self.late > 0
+        self.has_holes() || !self.skipped.is_empty() || self.late > 0 || self.several_clocks
     }
 
     /// Whether events may be missing among those that are there.
@@ -77,6 +82,10 @@ impl Outcome {
         if let [first, rest @ ..] = &self.skipped[..] {
             let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
             parts.push(format!("not recorded: {}{more}", skipped_text(first)));
+        }
+        if self.several_clocks {
+            let text = "its parts are of different boots, whose times do not compare: tracer merge puts traces on one clock";
+            parts.push(text.to_owned());
         }
         if self.late > 0 {
             let events = counted(self.late, "event");

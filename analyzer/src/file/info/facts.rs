@@ -5,7 +5,7 @@ use tracer_format::{Cost, DamagedRange, Gap, Skipped, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
 use crate::report::{Align, Part, Report, Table, counted, duration};
-use crate::select::clock::rfc3339;
+use crate::select::clock::{has_several_clocks, rfc3339};
 
 /// Rows of a table that are shown; JSON has all.
 const SHOWN_ROWS: usize = 50;
@@ -66,6 +66,10 @@ fn head(trace: &Trace<'_>, lines: &mut Facts) {
     }
     if !trace.clocks.is_empty() {
         lines.push(("anchors", format!("{} of MONOTONIC, BOOTTIME, REALTIME, TAI", trace.clocks.len())));
+    }
+    if has_several_clocks(trace) {
+        let text = "of several boots, one in each part of the file: times of two parts do not compare";
+        lines.push(("clocks", text.to_owned()));
     }
 }
 

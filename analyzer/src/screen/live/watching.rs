@@ -10,6 +10,7 @@ use super::held::{Held, HeldPiece, Snapshot, part};
 use super::seconds::Seconds;
 use crate::Result;
 use crate::pair::Pairer;
+use crate::select::clock::has_several_clocks;
 use crate::select::{Filter, Outcome, Selection};
 use crate::stage::choice::{Chosen, Heard, choose_keys_heard};
 use crate::stage::{self, Draft, Stage};
@@ -175,6 +176,7 @@ impl Watching {
     pub fn finish(&mut self, trace: &Known, complete: bool) -> Result<()> {
         self.learn(trace)?;
         self.outcome.incomplete = !complete;
+        self.outcome.several_clocks = has_several_clocks(trace);
         std::mem::take(&mut self.gaps).into_iter().try_for_each(|gap| self.passed(trace, gap))?;
         if !self.beginning.is_over {
             self.choose(trace)?;

@@ -55,7 +55,8 @@ pub fn choose_keys(trace: &Trace<'_>, selection: &Selection, drafts: &[Draft]) -
     let selection = selection.of_every_probe();
     let mut gathered = gather(trace, &selection, &open);
     let mut decisions = decide_all(&gathered);
-    let far: Vec<usize> = (0..open.len()).filter(|&at| may_reach_far(&decisions[at])).collect();
+    let may_reach_far = |&at: &usize| gathered.is_cut[at] && may_reach_far(&decisions[at]);
+    let far: Vec<usize> = (0..open.len()).filter(may_reach_far).collect();
     if !far.is_empty() {
         let stages: Vec<&Stage> = far.iter().map(|&at| open[at]).collect();
         let followed = follow(trace, &selection, &stages);

@@ -27,6 +27,8 @@ pub(super) struct Gathered {
     pub(super) fired: Vec<Vec<Fired>>,
     /// When each process fired.
     pub(super) lives: Vec<Life>,
+    /// Of each stage, whether the trace may have more events than were looked at.
+    pub(super) is_cut: Vec<bool>,
 }
 
 /// A piece of a recording that is still going on.
@@ -57,14 +59,14 @@ pub(super) fn gather_heard<'a>(
         }
     }
     gatherer.gap();
-    Gathered { fired: gatherer.best, lives: gatherer.source.lives }
+    gatherer.finish()
 }
 
 /// Reads the selected events of `trace` until there are enough of every stage.
 pub(super) fn gather(trace: &Trace<'_>, selection: &Selection, stages: &[&Stage]) -> Gathered {
     let mut gatherer = Gatherer::new(&trace.definitions, stages);
     walk(trace, selection, &mut gatherer);
-    Gathered { fired: gatherer.best, lives: gatherer.source.lives }
+    gatherer.finish()
 }
 
 /// What takes events for a sample, one after the other.
@@ -169,6 +171,13 @@ impl<'a> Gatherer<'a> {
             best: vec![Vec::new(); stages.len()],
             enough: (MOST_OF_ALL / stages.len().max(1)).min(MOST),
         }
+    }
+
+    fn finish(mut self) -> Gathered {
+        let is_cut = |fired: &Vec<Fired>| self.source.looked_at >= LOOKED_AT || fired.len() >= self.enough;
+        let is_cut = self.best.iter().map(is_cut).collect();
+        self.best.iter_mut().for_each(Vec::shrink_to_fit);
+        Gathered { fired: self.best, lives: self.source.lives, is_cut }
     }
 }
 

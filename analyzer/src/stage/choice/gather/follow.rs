@@ -27,7 +27,7 @@ pub(in super::super) fn follow(trace: &Trace<'_>, selection: &Selection, stages:
     };
     walk(trace, selection, &mut follower);
     let fired = follower.stages.into_iter().map(|stage| stage.best).collect();
-    Gathered { fired, lives: follower.source.lives }
+    Gathered { fired, lives: follower.source.lives, is_cut: Vec::new() }
 }
 
 struct Follower<'a> {
