@@ -33,6 +33,24 @@ for trace; do
   page "$(basename "$trace" .trace)" "$trace"
 done
 
+# named NAME: a log with stages of such a name.
+named() {
+  local seq
+  for seq in $(seq 40); do
+    printf '[%d] [PID: 7] %s p:beg_%s | Seq: %d\n' $((seq * 1000000)) "$1" "$1" "$seq" $((seq * 1000000 + 50000 + seq * 100)) "$1" "$1" "$seq" |
+      sed '2s/beg_/end_/'
+  done
+}
+
+# Names with markup, and of thousands of letters or marks, stay text, and make no page wider than its window or its paper.
+{
+  named '</script><img/src=x/onerror=alert(1)>"&amp;'
+  named "$(printf 'N%.0s' $(seq 4000))"
+  named "$(printf 'e\xcc\x81\xcc\x82%.0s' $(seq 100))"
+} >"$work/named.log"
+"$tracer" import "$work/named.log" -o "$work/named.trace"
+page named "$work/named.trace"
+
 # lose SECONDS FILE: a live recording of the pipeline at full speed, whose recorder stands still for so long while its small rings
 # run over.
 lose() {

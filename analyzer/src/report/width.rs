@@ -67,7 +67,7 @@ fn without_middle(name: &str, room: usize, dots: &str) -> String {
 }
 
 /// The begin of `name` that takes at most `room` columns.
-fn head(name: &str, room: usize) -> &str {
+pub(super) fn head(name: &str, room: usize) -> &str {
     let mut used = 0;
     let end = name.char_indices().find(|&(_, letter)| {
         used += letter.width().unwrap_or(0);

@@ -1,8 +1,12 @@
 //! Lines no wider than there is room for; a number and its unit stay together.
 
-use super::width::columns;
+use super::width::{columns, head};
 
-/// `text` in lines of at most `width` columns, as far as its words allow; those after the first begin with `indent` spaces.
+/// Columns of a word that is never broken, whatever room there is.
+const WORD: usize = 24;
+
+/// `text` in lines of at most `width` columns, as far as its words allow; those after the first begin with `indent` spaces. A word that is
+/// wider than a line, such as a name of thousands of letters, is broken where the line ends.
 pub(super) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let (mut used, mut begins_line) = (0, true);
@@ -17,8 +21,21 @@ pub(super) fn wrapped(text: &str, width: usize, indent: usize) -> String {
             out.extend(std::iter::repeat_n(' ', spaces));
             used += spaces;
         }
-        out.push_str(word);
-        used += len;
+        let most = width.saturating_sub(indent).max(WORD);
+        let mut rest = word;
+        while columns(rest) > most {
+            let part = head(rest, most);
+            if part.is_empty() {
+                break;
+            }
+            out.push_str(part);
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+            rest = &rest[part.len()..];
+        }
+        out.push_str(rest);
+        used += columns(rest);
         begins_line = false;
     }
     out
@@ -58,6 +75,10 @@ mod tests {
         assert_eq!(wrapped("took 28.89 ms, 2.1 times", 13, 2), "took\n  28.89 ms,\n  2.1 times");
         assert_eq!(wrapped("averylongword b", 4, 0), "averylongword\nb");
         assert_eq!(wrapped("a  b", 80, 0), "a  b");
+        assert_eq!(
+            wrapped(&format!("of {}", "x".repeat(70)), 32, 2),
+            format!("of\n  {0}\n  {0}\n  {1}", "x".repeat(30), "x".repeat(10))
+        );
         assert_eq!(wrapped("", 80, 2), "");
     }
 }
