@@ -188,7 +188,7 @@ impl Finder {
                 // Before what is told, as the look before the recording began may have left something.
                 self.look_when_due(&mut agenda, announce, skip)?;
             }
-            let next = self.unheld.next().into_iter().fold(agenda.next(), Instant::min);
+            let next = self.unheld.next().fold(agenda.next(), Instant::min);
             match tips.pop_until(next) {
                 Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
                 Popped::Closed if !is_late && agenda.is_look_due(now) => {}
@@ -232,7 +232,7 @@ impl Finder {
             Tip::Forked(forked) => self.note_forked(&forked),
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
             Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => {
-                self.count(&told, skip);
+                self.count(&told);
                 self.widen(announce, skip)?;
             }
             Tip::Told(Told::Skipped(skipped)) => skip(skipped),

@@ -149,11 +149,13 @@ pub(super) fn unseen(count: u64) -> Skipped {
     }
 }
 
-/// Processes that were not held for as long as it took.
-pub(super) fn released(count: u64) -> Skipped {
+/// Processes that were not held for as long as it took, from when to when, CLOCK_MONOTONIC.
+pub(super) fn released(count: u64, (from_ns, until_ns): (u64, u64)) -> Skipped {
     Skipped {
         kind: SkippedKind::Processes,
         count,
+        from_ns,
+        until_ns,
         reason: "started while the recorder was stopped or busy, and were not held until it had looked at them: what they \
                  fired first may be missing"
             .to_owned(),

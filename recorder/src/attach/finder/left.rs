@@ -163,12 +163,13 @@ impl Finder {
     }
 
     /// Counts processes that were not held for as long as it took, or could not be looked at.
-    pub(super) fn count(&mut self, told: &Told, skip: &mut dyn FnMut(Skipped)) {
+    pub(super) fn count(&mut self, told: &Told) {
+        let now_ns = monotonic_ns();
         if let Told::Released(count) = told {
-            self.unheld.counted(monotonic_ns());
-            skip(missing::released(*count));
+            self.unheld.counted(now_ns);
+            self.unheld.released.add(*count, now_ns);
         } else {
-            skip(missing::released(1));
+            self.unheld.released.add(1, now_ns);
         }
     }
 
@@ -177,7 +178,7 @@ impl Finder {
         let mut left = 0;
         while let Some(tip) = tips.pop() {
             match tip {
-                Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => self.count(&told, skip),
+                Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => self.count(&told),
                 Tip::Told(Told::Skipped(skipped)) => skip(skipped),
                 Tip::Forked(forked) => self.note_forked(&forked),
                 Tip::Told(Told::Held(_)) | Tip::Started(_) | Tip::Seen(_) => left += 1,

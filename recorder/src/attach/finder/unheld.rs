@@ -13,11 +13,14 @@ use crate::kernel::mapped::MappedFile;
 /// How long the count of the responder is waited for, which may come after the news of a program that is in it, and the news of a
 /// program, which may come after those of the files that it maps. What a program maps later than that is not part of its begin.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long counts of the responder are gathered, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What nobody has been told of yet.
 #[derive(Debug, Default)]
 pub(super) struct UnheldPrograms {
     waiting: Vec<Unsaid>,
+    pub(super) released: Released,
     /// Files of processes of which it is not known yet whether they are recorded.
     unknown: Vec<Unsaid>,
     /// What began before is in the last count: CLOCK_MONOTONIC, ns.
@@ -26,6 +29,37 @@ pub(super) struct UnheldPrograms {
     seen: HashMap<u32, u64>,
     /// Programs that were not held, by process, and when they began.
     begun: HashMap<u32, u64>,
+}
+
+/// Processes that the responder let go on: counted, and said now and then, as there may be many counts in a second.
+#[derive(Debug, Default)]
+pub(super) struct Released {
+    count: u64,
+    /// When the last that were said were counted, and those since then: CLOCK_MONOTONIC, ns.
+    times: (u64, u64),
+    /// When they are said.
+    due: Option<Instant>,
+    /// How long they were gathered for, the last time.
+    pause: Duration,
+}
+
+impl Released {
+    /// Counts more, now.
+    pub(super) fn add(&mut self, count: u64, now_ns: u64) {
+        self.count += count;
+        self.times.1 = now_ns;
+        if self.due.is_none() {
+            self.pause = (self.pause * 2).clamp(PATIENCE, LONGEST_PAUSE);
+            self.due = Some(Instant::now() + self.pause);
+        }
+    }
+
+    fn take(&mut self) -> Option<Skipped> {
+        self.due.take()?;
+        let said = missing::released(std::mem::take(&mut self.count), self.times);
+        self.times.0 = self.times.1;
+        Some(said)
+    }
 }
 
 /// A line that is said by then.
@@ -107,8 +141,8 @@ impl UnheldPrograms {
     }
 
     /// When something is to be named.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.waiting.first().map(|first| first.until)
+    pub(super) fn next(&self) -> impl Iterator<Item = Instant> {
+        self.waiting.first().map(|first| first.until).into_iter().chain(self.released.due)
     }
 
     /// What is to be named by then; `is_wanted` tells of processes that were not known to be recorded. Where it is not known yet, as that
@@ -123,6 +157,9 @@ impl UnheldPrograms {
                 None => unknown.push(unsaid),
             }
         }
+        if self.released.due.is_some_and(|due| due <= now) {
+            named.extend(self.released.take());
+        }
         let room = MAX_SEEN.saturating_sub(self.unknown.len());
         self.unknown.extend(unknown.into_iter().take(room));
         named
@@ -133,7 +170,7 @@ impl UnheldPrograms {
         let mut left = std::mem::take(&mut self.unknown);
         left.append(&mut self.waiting);
         left.retain(|it| it.is_wanted(is_wanted) == Some(true));
-        left.into_iter().map(|it| it.skipped).collect()
+        left.into_iter().map(|it| it.skipped).chain(self.released.take()).collect()
     }
 }
 
@@ -162,14 +199,14 @@ mod tests {
         let mut unheld = UnheldPrograms::default();
         unheld.add(1, 5, Some(program(1)));
         assert!(unheld.take_due(Instant::now(), &|_| Some(false)).is_empty());
-        let next = unheld.next().expect("it waits");
+        let next = unheld.next().next().expect("it waits");
         assert_eq!(unheld.take_due(next, &|_| Some(false)), [program(1)]);
         unheld.add(2, 6, Some(program(2)));
         unheld.counted(10);
         unheld.add(3, 9, Some(program(3)));
         unheld.add(4, 11, Some(program(4)));
         assert_eq!(unheld.take_all(&|_| Some(false)), [program(4)]);
-        assert!(unheld.take_all(&|_| Some(false)).is_empty() && unheld.next().is_none());
+        assert!(unheld.take_all(&|_| Some(false)).is_empty() && unheld.next().next().is_none());
     }
 
     #[test]
@@ -194,11 +231,25 @@ mod tests {
         // Whether these are recorded is told later.
         unheld.add_late((6, false), program(4));
         unheld.add_late((6, false), program(5));
-        let next = unheld.next().expect("they wait");
+        let next = unheld.next().next().expect("they wait");
         assert!(unheld.take_due(next + PATIENCE, &|_| None).is_empty());
         assert_eq!(unheld.take_all(&|pid| Some(pid == 4)), [program(4)]);
         unheld.add_late((6, false), program(5));
         assert!(unheld.take_all(&|_| None).is_empty(), "nothing tells that it is recorded");
+    }
+
+    #[test]
+    fn counts_of_the_responder_are_gathered_and_none_is_left_out() {
+        let mut unheld = UnheldPrograms::default();
+        [(3, 10), (1, 20), (1, 30)].into_iter().for_each(|(count, at)| unheld.released.add(count, at));
+        assert!(unheld.take_due(Instant::now(), &|_| None).is_empty());
+        let due = unheld.next().next().expect("they wait");
+        assert_eq!(unheld.take_due(due, &|_| None), [missing::released(5, (0, 30))]);
+        // As many as before are others.
+        unheld.released.add(5, 40);
+        assert!(unheld.next().next().expect("they wait") > due + PATIENCE, "less often");
+        assert_eq!(unheld.take_all(&|_| None), [missing::released(5, (30, 40))]);
+        assert!(unheld.take_all(&|_| None).is_empty());
     }
 
     #[test]
