@@ -164,7 +164,7 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
         numbers.sort();
         (numbers, is_late)
     };
-    // On a loaded machine a recording may say that it was late: another one is made.
+    // On a loaded machine one may say that it was late.
     let mut whole = 0;
     for _ in 0..5 {
         let (numbers, is_late) = run(&[]);
@@ -175,7 +175,7 @@ fn a_command_is_followed_from_the_first_probe_of_every_child() {
             "{numbers:?}"
         );
     }
-    assert!(whole > 0, "one of five is not late");
+    assert!(whole >= 3, "most of five are not late: {whole}");
     let (all, _) = run(&["-a"]);
     beside.kill().and_then(|()| beside.wait()).expect("ended");
     assert!(all.iter().any(|number| number == "1000"), "{all:?}");
