@@ -30,8 +30,10 @@ use crate::select::LossTimes;
 use crate::stage::{Key, Lasting, MAX_WORDS, Role, Roles, Scope, SiteUses, Stage};
 
 /// Keys that may wait for what is missing, over all stages that have keys of their own, about 40 bytes each. Where several have
-/// a key together, and for stages that nest, it is half of that: there is more to know.
+/// a key together, and for stages that nest, it is half of that: there is more to know. Of more than 64 stages together it is
+/// an eighth: of each key all of them have room, and few are begun.
 pub const WAITING_KEYS: usize = 5 << 18;
+const MANY_STAGES: usize = 64;
 /// The same of the latest keys, where the stages are so many that this is less than
 /// [`RECENT_KEYS`] for each.
 const RECENT_SLOTS: usize = 1 << 17;
@@ -110,7 +112,11 @@ impl Pairer {
                     together,
                 ))
             } else {
-                let room = if members.len() == 1 { alone } else { together };
+                let room = match members.len() {
+                    1 => alone,
+                    2..=MANY_STAGES => together,
+                    _ => room(of_each(WAITING_KEYS / 8)),
+                };
                 Group::Keyed(Keyed::new(numbers().collect(), key.scope, words, room))
             }
         };
