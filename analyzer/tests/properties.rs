@@ -187,6 +187,20 @@ fn the_number_beyond_which_spans_are_slow_is_told() {
     assert!(property == "arg1" && (97_000..98_500).contains(&least), "{property} {value}");
 }
 
+/// As `method` probes tell them: four slow methods stand among quick ones in the first half of the file, and no line has most of
+/// the slow spans.
+#[test]
+fn numbers_that_are_only_names_have_no_beyond() {
+    let mut dice = Dice(12);
+    let made = spans(4000, |_| {
+        let line = 11 * (1 + dice.below(60));
+        let times = if [66, 121, 209, 319].contains(&line) { 4 } else { 1 };
+        Made { begin: format!(" | arg1: {line}"), ..made(times * dice.usual_ns()) }
+    });
+    let found = found(&log(&made), &[BY_NUMBER]);
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn one_lock_that_has_most_of_the_time_is_named() {
     let mut dice = Dice(5);

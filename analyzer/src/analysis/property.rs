@@ -6,6 +6,7 @@ mod collect;
 mod condition;
 mod dominant;
 mod finding;
+mod order;
 mod own;
 mod sampled;
 mod value;

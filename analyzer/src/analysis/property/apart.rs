@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::condition::{Contrast, SpanCondition, bunching, threshold};
+use super::order::is_ordered;
 use super::sampled::SampledSpan;
 use super::value::{Property, PropertyValue};
 
@@ -122,7 +123,8 @@ fn best(property: Property, values: &[PropertyValue], slow: &[bool]) -> Option<T
     tried.filter(tells).max_by(|a, b| a.g.total_cmp(&b.g))
 }
 
-/// The number beyond which the slow spans lie. Addresses have no order that tells anything, and what counts up is the time.
+/// The number beyond which the slow spans lie. Addresses and other names have no order that tells anything, and what counts up is
+/// the time.
 fn beyond(property: Property, values: &[PropertyValue], slow: &[bool]) -> Option<SpanCondition> {
     if !matches!(property, Property::Arg(_) | Property::Pause) {
         return None;
@@ -139,9 +141,14 @@ fn beyond(property: Property, values: &[PropertyValue], slow: &[bool]) -> Option
         return None;
     }
     let pairs = values.iter().zip(slow).filter_map(|(value, &is_slow)| Some((number(value)?, is_slow)));
-    let condition = threshold(pairs.collect());
-    // A long pause makes the next span slow: memory is cold, the processor sleeps. A short one tells no more than that the span
-    // before was slow too, or who called.
-    let is_pause = |condition: &SpanCondition| matches!(condition, SpanCondition::AtLeast(PAUSE_NS..));
-    condition.filter(|condition| property != Property::Pause || is_pause(condition))
+    let mut pairs: Vec<(i64, bool)> = pairs.collect();
+    pairs.sort_unstable();
+    let condition = threshold(&pairs)?;
+    let tells = match (property, condition) {
+        // A long pause makes the next span slow: memory is cold, the processor sleeps. A short one tells no more than that the span
+        // before was slow too, or who called.
+        (Property::Pause, _) => matches!(condition, SpanCondition::AtLeast(PAUSE_NS..)),
+        _ => is_ordered(&pairs, matches!(condition, SpanCondition::AtMost(_))),
+    };
+    tells.then_some(condition)
 }

@@ -102,14 +102,13 @@ fn autocorrelation(values: &[f64], lag: usize) -> f64 {
 }
 
 /// The value that the slow spans are farthest from the others at: from it on, or up to it, there are more of them. `values` are
-/// those of all spans, each with whether it is slow; `None` if there are none.
-pub(super) fn threshold(mut values: Vec<(i64, bool)>) -> Option<SpanCondition> {
+/// those of all spans, each with whether it is slow, in their order; `None` if there are none.
+pub(super) fn threshold(values: &[(i64, bool)]) -> Option<SpanCondition> {
     let slow = values.iter().filter(|(_, is_slow)| *is_slow).count() as f64;
     let others = values.len() as f64 - slow;
     if slow == 0.0 || others == 0.0 {
         return None;
     }
-    values.sort_unstable();
     let (mut below, mut best) = ((0.0, 0.0), (0.0, None));
     for (at, &(value, is_slow)) in values.iter().enumerate() {
         let is_new = at > 0 && values[at - 1].0 < value;
@@ -155,10 +154,9 @@ mod tests {
 
     #[test]
     fn the_threshold_is_where_slow_spans_are_farthest_from_the_others() {
-        let values = (0..100).map(|at| (at, at >= 90));
-        assert_eq!(threshold(values.collect()), Some(SpanCondition::AtLeast(90)));
-        let values = (0..100).map(|at| (at, at < 7));
-        assert_eq!(threshold(values.collect()), Some(SpanCondition::AtMost(6)));
-        assert_eq!(threshold(vec![(3, true), (3, false)]), None);
+        let values = |is_slow: fn(i64) -> bool| (0..100).map(|at| (at, is_slow(at))).collect::<Vec<_>>();
+        assert_eq!(threshold(&values(|at| at >= 90)), Some(SpanCondition::AtLeast(90)));
+        assert_eq!(threshold(&values(|at| at < 7)), Some(SpanCondition::AtMost(6)));
+        assert_eq!(threshold(&[(3, false), (3, true)]), None);
     }
 }
