@@ -85,20 +85,28 @@ pub(crate) struct Owner {
 /// nothing from others.
 pub(crate) const ENDED: u32 = u32::MAX;
 
-/// Whose process `pid` is; this user's own if it is gone. Touches none of its files and none of its memory.
+/// Whose process `pid` is; this user's own if that is 0. One that is gone counts as [`ENDED`]: whoever ends a process in time takes
+/// nothing from others. Touches none of its files and none of its memory.
 pub(crate) fn owner(pid: u32) -> Owner {
-    if pid == ENDED {
-        return Owner { user: u32::MAX, start: 0, program: "a process that has ended".to_owned() };
+    if pid == 0 {
+        return Owner { user: 0, start: 0, program: String::new() };
     }
     let text = read_file(format!("/proc/{pid}/status")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let uids = text.lines().find_map(|line| line.strip_prefix("Uid:"));
     let user = uids.and_then(|uids| uids.split_ascii_whitespace().next()?.parse().ok());
     let stat = read_file(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    let (Some(user), Some(stat)) = (user, stat) else {
+        return Owner { user: ENDED, start: 0, program: "a process that has ended".to_owned() };
+    };
     let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| undeleted(&path)).ok();
     let name = executable.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let (start, own_name) = stat.map_or((0, String::new()), |stat| (stat.start_ticks, stat.name));
-    Owner { user: user.map_or(0, user::behind), start, program: name.unwrap_or(own_name) }
+    Owner { user: user::behind(user), start: stat.start_ticks, program: name.unwrap_or(stat.name) }
+}
+
+/// Words for the processes of a user, as [`owner`] has it.
+pub(crate) fn those_of(user: u32) -> String {
+    if user == ENDED { "processes that have ended".to_owned() } else { format!("processes of user {user}") }
 }
 
 /// When process `pid` started, clock ticks; `None` if it is gone.
@@ -260,6 +268,15 @@ mod tests {
     fn a_process_that_is_not_there_is_none() {
         assert_eq!(read(u32::MAX, &mut command_of), None);
         assert!(executable(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_nobody_s() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let users = [0, std::process::id(), child.id(), ENDED].map(|pid| owner(pid).user);
+        assert_eq!(users, [0, user::behind(uid), ENDED, ENDED]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tracer_format::log::escape;
 use tracer_format::{Skipped, SkippedKind};
 
 use crate::find::facts::Facts;
+use crate::host::process;
 
 /// Problems that are named, of the processes of one user other than root.
 const MAX_OF_USER: usize = 1000;
@@ -68,7 +69,8 @@ impl Said {
             return Saying::Known;
         }
         Saying::Cut(format!(
-            "too many problems of processes of user {user}: further ones are counted, and told at the end"
+            "too many problems of {}: further ones are counted, and told at the end",
+            process::those_of(user)
         ))
     }
 
@@ -81,7 +83,8 @@ impl Said {
             kind: SkippedKind::Files,
             count: problems.len() as u64,
             reason: format!(
-                "of processes of user {user}, with problems that are not named{at_least}: there are too many"
+                "of {}, with problems that are not named{at_least}: there are too many",
+                process::those_of(user)
             ),
             ..Skipped::default()
         };

@@ -238,7 +238,8 @@ impl Lookers {
             kind: SkippedKind::Files,
             count,
             reason: format!(
-                "of processes of user {user}, not looked at: others of that user did not answer, or were slow"
+                "of {}, not looked at: others of these did not answer, or were slow",
+                process::those_of(user)
             ),
             ..Skipped::default()
         }));
@@ -264,7 +265,7 @@ impl Lookers {
         };
         let mut reason = format!("{of}{what}");
         if is_last {
-            reason += &format!("; no further files of user {} are looked at", owner.user);
+            reason += &format!("; no further files of {} are looked at", process::those_of(owner.user));
         }
         if self.silent.len() == MAX_SILENT {
             reason += "; no further files are looked at but those of root";
