@@ -5,12 +5,12 @@
 
 mod agenda;
 mod attempt;
-mod closing;
+pub(crate) mod closing;
 pub(crate) mod finder;
 pub(crate) mod hold;
 mod links;
 pub(crate) mod lookout;
-mod missing;
+pub(crate) mod missing;
 pub(crate) mod prepared;
 mod share;
 mod spared;

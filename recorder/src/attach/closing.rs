@@ -22,13 +22,35 @@ pub(super) struct Detaching {
     closing: Vec<Helper>,
     /// Those that were waited for in vain: nothing waits for them again before the end.
     late: Vec<Helper>,
+    /// One that was killed, unless that was told.
+    killed: Option<u32>,
+}
+
+/// A process that has not detached from all that it was to detach from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undetached {
+    /// It goes on.
+    Late(u32),
+    /// It was killed.
+    Killed(u32),
+}
+
+/// What is known of a helper that closes links.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClosingState {
+    GoesOn,
+    Done,
+    /// It ended before it said so.
+    Killed,
 }
 
 impl Detaching {
     /// Begins to close links.
     pub(super) fn begin(&mut self, links: Vec<Link>) {
         for helpers in [&mut self.closing, &mut self.late] {
-            helpers.retain_mut(|helper| !(helper.has_message() && is_over(helper, &Instant::now)));
+            helpers.retain_mut(|helper| {
+                !helper.has_message() || goes_on(helper, &mut self.killed, &Instant::now)
+            });
         }
         if links.is_empty() {
             return;
@@ -38,31 +60,34 @@ impl Detaching {
     }
 
     /// Waits until all are closed, or none was for `limit`: then gives the first process that still closes some, which goes on until the
-    /// kernel lets it.
-    pub(super) fn wait(&mut self, limit: Duration) -> Option<u32> {
-        retain_late(&mut self.closing, || Instant::now() + limit);
-        let process = self.closing.first().map(Helper::pid);
+    /// kernel lets it. Otherwise one that was killed.
+    pub(super) fn wait(&mut self, limit: Duration) -> Option<Undetached> {
+        let late = self.retain_late(|| Instant::now() + limit);
         self.late.append(&mut self.closing);
-        process
+        late
     }
 
     /// The same at the end, but waits no longer than until then, for all.
-    pub(super) fn wait_until(&mut self, latest: Instant) -> Option<u32> {
+    pub(super) fn wait_until(&mut self, latest: Instant) -> Option<Undetached> {
         self.closing.append(&mut self.late);
-        retain_late(&mut self.closing, || latest);
-        self.closing.first().map(Helper::pid)
+        self.retain_late(|| latest)
     }
-}
 
-/// Waits until these have closed their links, for the next one until `latest`; leaves those that have not.
-fn retain_late(helpers: &mut Vec<Helper>, latest: impl Fn() -> Instant) {
-    // What keeps one may keep the others.
-    let mut is_late = false;
-    helpers.retain_mut(|helper| {
-        let is_over = if is_late { is_over(helper, &Instant::now) } else { is_over(helper, &latest) };
-        is_late |= !is_over;
-        !is_over
-    });
+    /// Waits until helpers have closed their links, for the next one until `latest`; leaves those that have not.
+    fn retain_late(&mut self, latest: impl Fn() -> Instant) -> Option<Undetached> {
+        // What keeps one may keep the others.
+        let (mut is_late, killed) = (false, &mut self.killed);
+        self.closing.retain_mut(|helper| {
+            let goes_on = match is_late {
+                true => goes_on(helper, killed, &Instant::now),
+                false => goes_on(helper, killed, &latest),
+            };
+            is_late |= goes_on;
+            goes_on
+        });
+        let late = self.closing.first().map(|helper| Undetached::Late(helper.pid()));
+        late.or_else(|| self.killed.take().map(Undetached::Killed))
+    }
 }
 
 impl Drop for Detaching {
@@ -71,14 +96,23 @@ impl Drop for Detaching {
     }
 }
 
-/// Waits until a helper has closed its links, for the next of them until `latest`; false if it has not.
-fn is_over(helper: &mut Helper, latest: &dyn Fn() -> Instant) -> bool {
+/// Whether a helper still closes links, after it was waited for until `latest`; notes one that was killed.
+fn goes_on(helper: &mut Helper, killed: &mut Option<u32>, latest: &dyn Fn() -> Instant) -> bool {
+    let state = state(helper, latest);
+    if state == ClosingState::Killed {
+        *killed = Some(helper.pid());
+    }
+    state == ClosingState::GoesOn
+}
+
+/// Waits until a helper has closed its links, for the next of them until `latest`.
+fn state(helper: &mut Helper, latest: &dyn Fn() -> Instant) -> ClosingState {
     loop {
         match helper.receive_until(latest()) {
             Ok((body, _)) if body == GOES_ON => {}
-            // It has ended, or it is gone, and its descriptors with it.
-            Ok(_) | Err(NoAnswer::Gone) => return true,
-            Err(NoAnswer::Slow) => return false,
+            Ok(_) => return ClosingState::Done,
+            Err(NoAnswer::Gone) => return ClosingState::Killed,
+            Err(NoAnswer::Slow) => return ClosingState::GoesOn,
         }
     }
 }
@@ -123,4 +157,33 @@ fn close_when_told(mut channel: Channel, links: &[Link]) {
         }
     });
     let _ = channel.send(&[], &[]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A helper that does `work`, and is waited for.
+    fn closing(work: impl FnOnce(Channel)) -> (Detaching, u32) {
+        let helper = Helper::start(c"test-helper", &[], work).unwrap();
+        let pid = helper.pid();
+        let mut detaching = Detaching::default();
+        detaching.closing.push(helper);
+        (detaching, pid)
+    }
+
+    #[test]
+    fn one_that_was_killed_has_not_detached() {
+        let latest = || Instant::now() + Duration::from_secs(600);
+        let (mut detaching, _) = closing(|channel| channel.send(&[], &[]).unwrap());
+        assert_eq!(detaching.wait_until(latest()), None);
+        let (mut detaching, pid) = closing(|channel| channel.send(GOES_ON, &[]).unwrap());
+        assert_eq!(detaching.wait_until(latest()), Some(Undetached::Killed(pid)));
+        assert_eq!(detaching.wait_until(latest()), None, "it is told once");
+        // One that goes on is told first.
+        let (mut detaching, pid) = closing(|mut channel| drop(channel.receive(None)));
+        detaching.killed = Some(7);
+        assert_eq!(detaching.wait(Duration::ZERO), Some(Undetached::Late(pid)));
+        assert_eq!((detaching.wait(Duration::ZERO), detaching.late.len()), (Some(Undetached::Killed(7)), 1));
+    }
 }

@@ -14,6 +14,7 @@ use tracer_format::Skipped;
 use tracer_format::grammar::KeyArgument;
 
 use crate::attach::agenda::Agenda;
+use crate::attach::closing::Undetached;
 use crate::attach::finder::attaching::Since;
 use crate::attach::finder::left::{BegunProcesses, LostFiles, RecentFiles};
 use crate::attach::finder::unheld::UnheldPrograms;
@@ -128,9 +129,9 @@ impl Finder {
         }
     }
 
-    /// Detaches from everything. Gives the process that does so, if it comes to no end: a thread of a traced program is kept in its
+    /// Detaches from everything. Gives the process that was to do so, if it has not: a thread of a traced program is kept in its
     /// probe, or its memory is locked.
-    pub(crate) fn end(mut self) -> Option<u32> {
+    pub(crate) fn end(mut self) -> Option<Undetached> {
         self.links.end()
     }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit};
 
 use crate::attach::attempt::{self, AttachedSites, Refusal};
-use crate::attach::closing::Detaching;
+use crate::attach::closing::{Detaching, Undetached};
 use crate::attach::written::Written;
 use crate::error::Result;
 use crate::find::facts::{Facts, FileId};
 use crate::host::helper::channel::{Channel, MAX_FDS};
-use crate::host::helper::process::Helper;
+use crate::host::helper::process::{Helper, NoAnswer};
 use crate::host::helper::wire::{from_bytes, to_bytes};
 use crate::host::process;
 use crate::kernel::link::{self, AttachMode, Link, Place};
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why a file is not attached to that a process keeps from it.
 const UNATTACHED: &str = "attaching did not come to an end in 2 s: a file system does not answer, or a process that maps it keeps its \
                           memory locked";
+const KILLED: &str = "the process that attaches (tracer-attacher) was killed";
 /// How long the end waits for links to close.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
@@ -47,8 +48,8 @@ pub(crate) struct Links {
     /// Files that were attached to after the last [`release`](Self::release).
     kept: usize,
     closing: Detaching,
-    /// A process that detaches and was waited for in vain.
-    stuck: Option<u32>,
+    /// A process that was to detach, and has not.
+    stuck: Option<Undetached>,
     /// Tells when a file is written to.
     written: Option<Arc<Written>>,
 }
@@ -183,8 +184,8 @@ impl Links {
         self.stuck = self.closing.wait(PATIENCE).or(self.stuck);
     }
 
-    /// A process that detaches and has come to no end, since this was last asked.
-    pub(crate) fn take_stuck(&mut self) -> Option<u32> {
+    /// A process that was to detach and has not, since this was last asked.
+    pub(crate) fn take_stuck(&mut self) -> Option<Undetached> {
         self.stuck.take()
     }
 
@@ -216,8 +217,8 @@ impl Links {
         files
     }
 
-    /// Detaches from all files. Gives the process that does so, if it comes to no end.
-    pub(crate) fn end(&mut self) -> Option<u32> {
+    /// Detaches from all files. Gives the process that was to do so, if it has not.
+    pub(crate) fn end(&mut self) -> Option<Undetached> {
         self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
         self.closing.wait_until(Instant::now() + LAST_PATIENCE)
     }
@@ -273,7 +274,8 @@ fn send(channel: &Channel, attached: Result<AttachedSites>, watch: Option<Watche
 fn receive(helper: &mut Helper) -> std::result::Result<(AttachedSites, Option<WatchedFile>), String> {
     const BROKEN: &str = "the process that attaches says what it cannot have said";
     const SHORT: &str = "descriptors are short (see ulimit -n)";
-    let mut receive = || helper.receive_within(PATIENCE).map_err(|_| UNATTACHED.to_owned());
+    let why = |answer| if answer == NoAnswer::Gone { KILLED } else { UNATTACHED };
+    let mut receive = || helper.receive_within(PATIENCE).map_err(|answer| why(answer).to_owned());
     // Descriptors may come with any message before or of their own.
     let (body, mut fds) = receive()?;
     let ((forms, refusals), watch) = from_bytes::<AttachAnswer>(&body).ok_or(BROKEN)??;

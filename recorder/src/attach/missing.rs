@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracer_format::{Skipped, SkippedKind};
 
+use crate::attach::closing::Undetached;
 use crate::attach::prepared::in_file;
 use crate::find::binary::{self, Binary};
 
@@ -15,6 +16,10 @@ pub(super) const SHADOWED: &str = "the linker put its semaphore in a page that i
 /// What is said of a program that the kernel did not ask about before it ran.
 const UNHELD: &str = "not held until its probes were attached (a program in memory, on a network or FUSE file system, on one that was \
                       mounted just before): what it fired first may be missing";
+
+/// What the kernel does not undo for a process that is being killed.
+pub(crate) const LEFT_BEHIND: &str = "processes that were traced may keep breakpoints, which cost them one trap each, and raised semaphores, \
+                                      with which they go on as if they were traced";
 
 /// What to do where a file was attached to late.
 const FIRST: &str = "-x with its path attaches to it first";
@@ -93,18 +98,25 @@ pub(super) fn rewritten(path: &Path, pid: u32) -> Skipped {
     }
 }
 
-/// A file, if it is known which, that process `detacher` has not detached from in time.
-pub(super) fn undetached(path: &str, detacher: u32) -> Skipped {
+/// A file, if it is known which, that a process was to detach from and has not.
+pub(super) fn undetached(path: &str, detacher: Undetached) -> Skipped {
     let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let reason = match detacher {
+        Undetached::Late(process) => format!(
+            "detaching did not come to an end in 2 s (a thread stays in its probe, or a process keeps its memory locked) and goes on in \
+             process {process} (tracer-detacher): what fires until then may be recorded twice, or be wrong"
+        ),
+        Undetached::Killed(process) => format!(
+            "process {process} (tracer-detacher) was killed before it had detached: {LEFT_BEHIND}; what they fire may be recorded twice, \
+             or be wrong"
+        ),
+    };
     Skipped {
         kind: SkippedKind::Files,
         count: u64::from(!path.is_empty()),
         program: name,
         path: path.to_owned(),
-        reason: format!(
-            "detaching did not come to an end in 2 s (a thread stays in its probe, or a process keeps its memory locked) and goes on in \
-             process {detacher} (tracer-detacher): what fires until then may be recorded twice, or be wrong"
-        ),
+        reason,
         ..Skipped::default()
     }
 }

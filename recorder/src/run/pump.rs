@@ -16,9 +16,11 @@ use tracer_format::{Site, Skipped};
 
 use self::draining::Draining;
 use self::looking::{Looking, listen, say_skipped, watch_on};
+use crate::attach::closing::Undetached;
 use crate::attach::finder::Finder;
 use crate::attach::hold::Holder;
 use crate::attach::lookout::Lookout;
+use crate::attach::missing::LEFT_BEHIND;
 use crate::drain::queue::Queue;
 use crate::drain::{Batch, Drain};
 use crate::error::{Error, Result};
@@ -190,11 +192,15 @@ impl<'a> Work<'_, 'a> {
 /// Detaches once the trace is written, which is when `is_finished` is closed, or takes long. Gives what is left for the user to know.
 fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) -> Option<String> {
     let _ = is_finished.recv_timeout(DETACH_AFTER);
-    let detacher = attached?.end()?;
-    Some(format!(
-        "detaching goes on in process {detacher} (tracer-detacher), which ends when it is done: there are many sites, or a traced program \
-         stays in its probe or keeps its memory locked; the trace is complete"
-    ))
+    Some(match attached?.end()? {
+        Undetached::Late(process) => format!(
+            "detaching goes on in process {process} (tracer-detacher), which ends when it is done: there are many sites, or a traced \
+             program stays in its probe or keeps its memory locked; the trace is complete"
+        ),
+        Undetached::Killed(process) => format!(
+            "process {process} (tracer-detacher) was killed before it had detached: {LEFT_BEHIND}; the trace is complete"
+        ),
+    })
 }
 
 /// Gives a thread that drains or writes its priority, and takes from it what only others need.
