@@ -16,13 +16,28 @@ pub(crate) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     items: VecDeque<T>,
+    urgent: VecDeque<T>,
+    /// Whether the item that was taken last was urgent.
+    was_urgent: bool,
     is_closed: bool,
+}
+
+impl<T> State<T> {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.urgent.is_empty()
+    }
+
+    /// Urgent items and others by turns, so that many of one kind do not keep back the other.
+    fn take(&mut self) -> Option<T> {
+        self.was_urgent = !self.urgent.is_empty() && (!self.was_urgent || self.items.is_empty());
+        if self.was_urgent { self.urgent.pop_front() } else { self.items.pop_front() }
+    }
 }
 
 /// What [`Queue::pop_until`] gives.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Popped<T> {
-    /// The oldest item.
+    /// The next item.
     Item(T),
     /// There is none yet.
     Empty,
@@ -33,7 +48,12 @@ pub(crate) enum Popped<T> {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            state: Mutex::new(State { items: VecDeque::new(), is_closed: false }),
+            state: Mutex::new(State {
+                items: VecDeque::new(),
+                urgent: VecDeque::new(),
+                was_urgent: false,
+                is_closed: false,
+            }),
             changed: Condvar::new(),
         }
     }
@@ -42,31 +62,40 @@ impl<T> Default for Queue<T> {
 impl<T> Queue<T> {
     /// Adds an item; false, and the item is dropped, if the queue is closed.
     pub(crate) fn push(&self, item: T) -> bool {
+        self.add(item, |state| &mut state.items)
+    }
+
+    /// The same, for an item that is not to wait until all that were added before are taken.
+    pub(crate) fn push_urgent(&self, item: T) -> bool {
+        self.add(item, |state| &mut state.urgent)
+    }
+
+    fn add(&self, item: T, items: impl Fn(&mut State<T>) -> &mut VecDeque<T>) -> bool {
         let mut state = self.lock();
         if state.is_closed {
             return false;
         }
-        state.items.push_back(item);
+        items(&mut state).push_back(item);
         // Not under the lock: the other thread may run at once, and would wait for it.
         drop(state);
         self.changed.notify_one();
         true
     }
 
-    /// Takes the oldest item; waits for one until the queue is closed.
+    /// Takes the next item; waits for one until the queue is closed.
     pub(crate) fn pop(&self) -> Option<T> {
-        let waits = |state: &mut State<T>| state.items.is_empty() && !state.is_closed;
+        let waits = |state: &mut State<T>| state.is_empty() && !state.is_closed;
         let state = self.changed.wait_while(self.lock(), waits);
-        state.unwrap_or_else(PoisonError::into_inner).items.pop_front()
+        state.unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Takes the oldest item; waits for one until `until`, or not at all when that has passed.
+    /// Takes the next item; waits for one until `until`, or not at all when that has passed.
     pub(crate) fn pop_until(&self, until: Instant) -> Popped<T> {
-        let waits = |state: &mut State<T>| state.items.is_empty() && !state.is_closed;
+        let waits = |state: &mut State<T>| state.is_empty() && !state.is_closed;
         let left = until.saturating_duration_since(Instant::now());
         let waited = self.changed.wait_timeout_while(self.lock(), left, waits);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match state.items.pop_front() {
+        match state.take() {
             Some(item) => Popped::Item(item),
             None if state.is_closed => Popped::Closed,
             None => Popped::Empty,
@@ -118,6 +147,16 @@ mod tests {
         assert!(!queue.push(3), "nothing comes in after the end");
         assert_eq!((queue.pop(), queue.pop()), (Some(2), None));
         assert_eq!(queue.pop_until(Instant::now()), Popped::Closed);
+    }
+
+    #[test]
+    fn urgent_items_come_out_in_turn_with_others() {
+        let queue = Queue::default();
+        (1..=3).for_each(|item| assert!(queue.push(item)));
+        (11..=15).for_each(|item| assert!(queue.push_urgent(item)));
+        queue.close();
+        let all: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(all, [11, 1, 12, 2, 13, 3, 14, 15]);
     }
 
     #[test]

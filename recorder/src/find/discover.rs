@@ -292,6 +292,11 @@ impl Discovery {
         if self.wants(path) { self.lookers.launch(start, None).ok()?.ok() } else { None }
     }
 
+    /// Does not look at the files of a program.
+    pub(crate) fn leave(&mut self, launch: Starting) {
+        self.lookers.leave(launch);
+    }
+
     /// The program that a process waits to run, from the open file that the kernel or the process has named.
     pub(crate) fn waiting(
         &mut self,

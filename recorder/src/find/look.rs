@@ -2,7 +2,7 @@
 //! on when there is no answer. What is asked and answered stands here.
 
 pub(crate) mod call;
-mod debts;
+pub(crate) mod debts;
 pub(crate) mod looker;
 pub(crate) mod lookers;
 
@@ -42,6 +42,8 @@ pub(crate) enum Query {
     Launch(Start),
     /// The files that the program of the last [`Query::Launch`] maps: each is told as [`LaunchStep::File`], then comes [`LaunchStep::End`].
     Files,
+    /// Close that program: no files of it are asked for. Has no answer.
+    Leave,
     /// Go on to the next of these files.
     Next,
     /// Read this one first: [`Reading`], as with [`Query::Read`].
@@ -181,6 +183,7 @@ wire_enum!(Query {
     10 = Call(pid),
     11 = Mount(path),
     12 = Place(file),
+    13 = Leave,
 });
 wire_enum!(Start {
     0 = Command(path, arguments),

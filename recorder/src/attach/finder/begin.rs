@@ -104,6 +104,7 @@ impl Finder {
         let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(Look::Gone) };
         let identity = launch.identity;
         if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
+            self.discovery.leave(launch);
             return Ok(Look::Known);
         }
         if self.looked.len() >= MAX_REMEMBERED {

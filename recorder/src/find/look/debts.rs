@@ -11,7 +11,7 @@ const SHARE: u32 = 10;
 
 /// What users other than root have waited for, less what time has forgiven.
 #[derive(Debug, Default)]
-pub(super) struct Debts(HashMap<u32, Debt>);
+pub(crate) struct Debts(HashMap<u32, Debt>);
 
 #[derive(Debug)]
 struct Debt {
@@ -27,12 +27,12 @@ impl Debt {
 }
 
 impl Debts {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Notes that a file of a user was waited for.
-    pub(super) fn add(&mut self, user: u32, waited: Duration, now: Instant) {
+    pub(crate) fn add(&mut self, user: u32, waited: Duration, now: Instant) {
         if user == 0 || waited.is_zero() {
             return;
         }
@@ -42,7 +42,7 @@ impl Debts {
     }
 
     /// Whether files of a user have to wait until those of others were looked at.
-    pub(super) fn is_over(&self, user: u32, now: Instant) -> bool {
+    pub(crate) fn is_over(&self, user: u32, now: Instant) -> bool {
         self.0.get(&user).is_some_and(|debt| debt.left(now) > BURST)
     }
 }

@@ -65,6 +65,10 @@ impl Looker<'_> {
                 self.say(&identity)
             }
             Query::Files => self.files(),
+            Query::Leave => {
+                self.launch = None;
+                Ok(())
+            }
             Query::Call(pid) => self.call(pid, file),
             Query::Mount(path) => self.mount(&path),
             Query::Next | Query::This => Err(io::ErrorKind::InvalidData.into()),

@@ -6,7 +6,7 @@ use tracer_format::{Skipped, SkippedKind};
 
 use super::{News, Step};
 use crate::attach::finder::{Finder, Tip};
-use crate::attach::hold::Holder;
+use crate::attach::hold::{Holder, Told};
 use crate::attach::lookout::Lookout;
 use crate::drain::lane::Lanes;
 use crate::drain::queue::Queue;
@@ -20,8 +20,10 @@ use crate::write::progress::{Ending, Progress};
 pub(super) fn listen(holder: &Holder, tips: &Queue<Tip>, skip: &dyn Fn(Skipped)) {
     capability::keep(capability::LOOKING);
     let result = holder.listen(&mut |told| {
-        // A process that cannot be handed on runs its program.
-        let _ = tips.push(Tip::Told(told));
+        // A process that waits is not to wait for what others have mapped. One that cannot be handed on runs its program.
+        let is_waiting = matches!(told, Told::Held(_));
+        let tip = Tip::Told(told);
+        let _ = if is_waiting { tips.push_urgent(tip) } else { tips.push(tip) };
     });
     if let Err(error) = result {
         let reason = format!(

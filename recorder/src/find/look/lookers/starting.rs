@@ -59,7 +59,20 @@ impl Lookers {
         let (launch, _) = self.ask::<std::io::Result<(u64, PathBuf)>>(pid, &question, file)?;
         // The one that has just answered.
         let helper = self.idle.pop().ok_or(Silence::Silent)?;
-        Ok(launch.map(|(identity, path)| Starting { identity, path, pid, helper }))
+        match launch {
+            Ok((identity, path)) => Ok(Ok(Starting { identity, path, pid, helper })),
+            Err(error) => {
+                self.idle.push(helper);
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// Looks for no files of the program: its helper looks at other things.
+    pub(crate) fn leave(&mut self, prepared: Starting) {
+        // One that has ended is found out when it is asked.
+        let _ = prepared.helper.send(&to_bytes(&Query::Leave), &[]);
+        self.idle.push(prepared.helper);
     }
 
     /// Hands the files that the program maps to `found`. False if not all places were looked at.
@@ -119,5 +132,24 @@ impl Lookers {
             program,
             ..Skipped::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starting a helper takes long where the recorder is large: programs that are known are none that keep it busy.
+    #[test]
+    fn one_helper_looks_at_programs_that_are_known() {
+        let (mut lookers, own) = (Lookers::new(Vec::new()), std::env::current_exe().unwrap());
+        let mut helpers = Vec::new();
+        for path in [own.clone(), PathBuf::from("/there/is/none"), own] {
+            if let Ok(launch) = lookers.launch(Start::Command(path, Vec::new()), None).expect("it answers") {
+                lookers.leave(launch);
+            }
+            helpers.extend(lookers.idle.iter().map(Helper::pid));
+        }
+        assert_eq!(helpers, [helpers[0]; 3]);
     }
 }
