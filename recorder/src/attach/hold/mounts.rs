@@ -11,9 +11,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::find::look::Query;
+use crate::find::look::debts::Debts;
 use crate::find::look::lookers::Lookers;
+use crate::host::process;
 
 /// Types of file systems whose files come from another process or machine; `fuse` stands for `fuse.sshfs` and the like too.
 const SERVED: [&str; 13] = [
@@ -24,6 +27,9 @@ const SERVED: [&str; 13] = [
 const MAX_TABLE_BYTES: u64 = 16 << 20;
 /// Mount namespaces that are remembered at a time.
 const MAX_NAMESPACES: usize = 4096;
+/// How long one look at what another user has mounted may take: programs wait meanwhile, and so does the end. What is not watched
+/// then is not held, which is said where a program runs there.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What has been seen of mount tables.
 #[derive(Debug)]
@@ -32,18 +38,20 @@ pub(super) struct Mounts {
     tables: HashMap<u64, u64>,
     /// The recorder's own namespace.
     ours: u64,
+    /// How long looking at what each user has mounted took.
+    debts: Debts,
 }
 
 impl Mounts {
     pub(super) fn new() -> Self {
-        Self { tables: HashMap::new(), ours: namespace("self").unwrap_or(0) }
+        Self { tables: HashMap::new(), ours: namespace("self").unwrap_or(0), debts: Debts::default() }
     }
 
     /// Looks at the namespaces of all processes.
     pub(super) fn look_everywhere(&mut self, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
         self.look_at_ours(lookers, watch);
         let mut seen = HashSet::from([self.ours]);
-        for pid in crate::host::process::pids().unwrap_or_default() {
+        for pid in process::pids().unwrap_or_default() {
             let process = pid.to_string();
             if namespace(&process).is_some_and(|namespace| seen.insert(namespace)) {
                 self.look_at(&process, lookers, watch);
@@ -64,7 +72,25 @@ impl Mounts {
         }
     }
 
+    /// Looks at the namespace of a process, unless that of its user has taken too long of late.
     fn look_at(&mut self, process: &str, lookers: &mut Lookers, watch: &mut dyn FnMut(OwnedFd)) {
+        // Its own if that is no number.
+        let user = process::owner(process.parse().unwrap_or(0)).user;
+        let begun = Instant::now();
+        if !self.debts.is_over(user, begun) {
+            let until = (user != 0).then_some(begun + PATIENCE);
+            self.look_until(until, process, lookers, watch);
+            self.debts.add(user, begun.elapsed(), Instant::now());
+        }
+    }
+
+    fn look_until(
+        &mut self,
+        until: Option<Instant>,
+        process: &str,
+        lookers: &mut Lookers,
+        watch: &mut dyn FnMut(OwnedFd),
+    ) {
         let folder = Path::new("/proc").join(process);
         let mut table = Vec::new();
         let file = File::open(folder.join("mountinfo"));
@@ -89,6 +115,9 @@ impl Mounts {
             // Below an overlay of another user may be a file system that it serves.
             if mount.is_overlay && is_foreign {
                 continue;
+            }
+            if until.is_some_and(|until| Instant::now() > until) {
+                break;
             }
             let root = folder.join("root");
             let place = mount.place.strip_prefix("/").map_or(root.clone(), |place| root.join(place));
