@@ -10,8 +10,8 @@ use tracer_format::grammar::nearest;
 
 use super::input::name;
 
-/// Bytes that a file with stages, or with a preset, may have.
-const MAX_BYTES: u64 = 1 << 20;
+/// Bytes that a file with stages, or with a preset, may have: the parser keeps up to a hundred times as much.
+const MAX_BYTES: u64 = 1 << 18;
 
 /// The text of a file that holds stages or a preset.
 pub(crate) fn text(path: &Path) -> anyhow::Result<String> {

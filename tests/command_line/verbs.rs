@@ -281,7 +281,7 @@ fn stages_come_from_a_file_too() {
     folder.write("s.toml", " ".repeat((1 << 20) + 1));
     let output = folder.tracer(&["analyze", &trace, "--stages", "s.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).starts_with("tracer: s.toml: larger than 1048576 bytes"), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("tracer: s.toml: larger than 262144 bytes"), "{}", stderr(&output));
 }
 
 #[test]

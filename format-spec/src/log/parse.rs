@@ -205,10 +205,17 @@ fn lost(to_ns: u64, mut text: Text<'_>) -> Result<LostLine, Wrong<'_>> {
     Ok(LostLine { from_ns, to_ns, count, cpu, probe })
 }
 
+/// Characters that stand for one byte, at most: `\x1b`.
+const LONGEST_ESCAPE: usize = 4;
+
 fn name(text: &str) -> Result<String, Wrong<'_>> {
+    const TOO_LONG: &str = "a name of at most 4096 bytes";
+    if text.len() > MAX_NAME_BYTES * LONGEST_ESCAPE {
+        return Err(wrong(text, TOO_LONG));
+    }
     let bytes = unescape(text).ok_or(wrong(text, "a name; a backslash is written \\\\"))?;
     if bytes.len() > MAX_NAME_BYTES {
-        return Err(wrong(text, "a name of at most 4096 bytes"));
+        return Err(wrong(text, TOO_LONG));
     }
     String::from_utf8(bytes).map_err(|_| wrong(text, "a name in UTF-8"))
 }
@@ -236,6 +243,7 @@ fn key<'a>(text: &mut Text<'a>) -> Result<Key, Wrong<'a>> {
 
 fn value<'a>(text: &mut Text<'a>) -> Result<Value, Wrong<'a>> {
     const EXPECTED: &str = "a number, a string in quotes or \"?\"";
+    const TOO_LONG: &str = "a string of at most 4096 bytes";
     if let Some(quoted) = text.0.strip_prefix('"') {
         let mut escaped = false;
         let end = quoted.bytes().position(|byte| {
@@ -245,9 +253,12 @@ fn value<'a>(text: &mut Text<'a>) -> Result<Value, Wrong<'a>> {
         });
         let (string, rest) = quoted.split_at(end.ok_or(wrong(text.0, "a string that ends with a quote"))?);
         let (string, is_cut) = split_cut(string);
+        if string.len() > MAX_STRING_ARGUMENT_BYTES * LONGEST_ESCAPE {
+            return Err(wrong(string, TOO_LONG));
+        }
         let bytes = unescape(string).ok_or(wrong(string, "a string with escapes that the log uses"))?;
         if bytes.len() > MAX_STRING_ARGUMENT_BYTES {
-            return Err(wrong(string, "a string of at most 4096 bytes"));
+            return Err(wrong(string, TOO_LONG));
         }
         text.0 = &rest[1..];
         return Ok(if is_cut { Value::CutStr(bytes) } else { Value::Str(bytes) });
