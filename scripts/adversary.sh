@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What another user (uid 65534) may try against a recorder that is root. For each case a table row says whether the honest program
-# beside it was recorded completely, how long Ctrl-C took, the exit code, and what was said of the case.
+# What another user (uid 65534) may try against a recorder that is root. For each case a table row says how many of their 1000 events
+# two honest programs beside it have in the trace, how long the one that started last took until it had fired, how long Ctrl-C took, the
+# exit code, and what was said of the case.
 # usage: scripts/adversary.sh [--bin FOLDER] [--patience SECONDS] [CASE]...   default: all; quick: those of the gate
 #   --patience  how long Ctrl-C may take: 1 s, more where the machine does other work
 #   CASE        fifo device search many room fuse overlay slow maps rewrite churn twin output squat flood names
@@ -9,14 +10,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
 bin=$root/target/release
 quick='fifo device search many fuse overlay slow maps rewrite twin output squat names'
-all="$quick room churn flood"
+all="$quick room churn flood named hidden borrowed traced sealed dumping storm renaming users gone mounts roots sparse victim frozen setuid binfmt page"
 
 patience=1
 while [[ ${1:-} == --* ]]; do
   case $1 in
     --bin) bin=$2; shift 2 ;;
     --patience) patience=$2; shift 2 ;;
-    *) sed -n '2,6p' "$0"; exit 2 ;;
+    *) sed -n '2,9p' "$0"; exit 2 ;;
   esac
 done
 [[ $(id -u) == 0 ]] || exec sudo --preserve-env "${BASH_SOURCE[0]}" --bin "$bin" --patience "$patience" "$@"
@@ -124,7 +125,7 @@ churn_during() {
 twin_before() {
   mkdir "$work/below"
   cp "$work/honest" "$work/below/honest"
-  honest=$work/below/honest
+  early=$work/below/honest
   # shellcheck disable=SC2016
   local script='mkdir -p up work over; mount -t overlay overlay -o "lowerdir=$0,upperdir=up,workdir=work" over &&
     { over/honest </dev/zero & sleep 3600 | over/honest & while ! [ -e go ]; do sleep 0.05; done
@@ -143,45 +144,76 @@ flood_before() {
   for n in $(seq 4); do begin "$work/crowd"; done
 }
 
+source "$root/scripts/adversary/states.sh"
+
 # said NAME: what is to be said of a case, as a pattern; empty if nothing is missing.
 said() {
   case $1 in
     fuse | overlay) echo 'a file of app that did not answer in 2 s' ;;
     search) echo 'too many places to look for its libraries' ;;
     slow) echo 'answered slowly while libraries were looked for' ;;
+    page) echo 'fired, and not recorded: it waits for memory' ;;
     room) echo 'the files of its owner .uid 65534. may have' ;;
   esac
 }
 
-# one NAME: a case, and its row.
+# honest NUMBER PATH: starts an honest program. Sets pids, to and from of that number.
+honest() {
+  local number=$1 input output
+  mkfifo "$place.in.$number" "$place.out.$number"
+  "$2" <"$place.in.$number" >"$place.out.$number" 2>/dev/null &
+  pids[number]=$!
+  started+=("${pids[number]}")
+  exec {input}>"$place.in.$number" {output}<"$place.out.$number"
+  to[number]=$input from[number]=$output
+  read -r -t "$limit" -u "${from[number]}" _
+}
+
+# fire NUMBER COUNT: has an honest program fire, once it is traced, and waits for that.
+fire() { echo "$2" >&"${to[$1]}" && read -r -t "$limit" -u "${from[$1]}" _; }
+
+# count NUMBER: the events of an honest program in what was recorded.
+count() {
+  local file
+  for file in "$place"/run*.trace; do
+    [[ ! -O $file || -L $file || -p $file ]] || "$bin/tracer" replay "$file" 2>/dev/null
+  done | grep -c "PID: *${pids[$1]}].*target:hit" || true
+}
+
+# milliseconds SINCE: how long ago that was.
+milliseconds() { echo $((($(date +%s%N) - $1) / 1000000)); }
+
+# one NAME: a case, and its row. One honest program runs before, and another one, that is to be attached to, starts while it is recorded.
 one() {
-  name=$1 place=$work/$1 honest=$work/honest
+  name=$1 place=$work/$1 early=$work/honest
   mkdir "$place"
   chmod 777 "$place"
   ! declare -F "${name}_before" >/dev/null || "${name}_before"
-  coproc target { exec "$honest" 2>/dev/null; }
-  local pid=$! status=0 begun took count problem='' options=()
-  exec {to}>&"${target[1]}" {from}<&"${target[0]}"
-  started+=("$pid")
-  read -r -t "$limit" -u "$from" _
+  local status=0 begun late took fd counts problem='' options=() pids=() to=() from=()
+  honest 0 "$early"
   [[ $name != squat ]] || squat
   : >"$work/ready"
   "$bin/tracer" record -f -e 'target:*' -o "$place/run.trace" --ready-fd 3 "${options[@]}" 3>"$work/ready" >/dev/null 2>"$work/errors" &
   recorder=$!
   await test -s "$work/ready"
-  echo 500 >&"$to" && read -r -t "$limit" -u "$from" _
+  fire 0 500
   ! declare -F "${name}_during" >/dev/null || "${name}_during"
-  [[ -z $(said "$name") ]] || await grep -q "$(said "$name")" "$work/errors"
-  echo 500 >&"$to" && read -r -t "$limit" -u "$from" _
+  [[ -z $(said "$name") || $name == page ]] || await grep -q "$(said "$name")" "$work/errors"
+  begun=$(date +%s%N)
+  cp "$work/honest" "$work/late.$name"
+  honest 1 "$work/late.$name"
+  fire 1 1000
+  late=$(milliseconds "$begun")
+  fire 0 500
   begun=$(date +%s%N)
   kill -INT "$recorder"
   wait "$recorder" || status=$?
   recorder=''
-  took=$((($(date +%s%N) - begun) / 1000000))
-  count=$(for file in "$place"/run*.trace; do [[ ! -O $file || -L $file || -p $file ]] || "$bin/tracer" replay "$file" 2>/dev/null; done |
-    grep -c "PID: *$pid].*target:hit" || true)
-  exec {to}>&- {from}<&-
+  took=$(milliseconds "$begun")
+  counts=("$(count 0)" "$(count 1)")
+  for fd in "${to[@]}" "${from[@]}"; do exec {fd}>&-; done
   clean
+  ! declare -F "${name}_after" >/dev/null || "${name}_after"
   judge
 }
 
@@ -189,18 +221,21 @@ one() {
 judge() {
   local expected='[03]' lost
   [[ -z $(said "$name") ]] || expected=3
+  # Some is only known at the end.
+  grep -q "$(said "$name")" "$work/errors" || problem+=" nothing says: $(said "$name");"
   lost=$(sed -n 's/.* events, \([0-9]*\) lost.*/\1/p' "$work/errors" | head -n1)
   # What a flood takes from others is counted, and those that lose events are named.
   [[ ${lost:-0} == 0 ]] || grep -q 'events in .* (process [0-9]*): lost' "$work/errors" || problem+=" nothing says what lost events;"
-  [[ $count == 1000 || $name == flood && ${lost:-0} -gt 0 && $status == 3 ]] || problem+=" honest program: $count of 1000;"
+  [[ ${counts[*]} == '1000 1000' || $name == flood && ${lost:-0} -gt 0 && $status == 3 ]] ||
+    problem+=" honest programs: ${counts[0]} and ${counts[1]} of 1000;"
   ((took <= patience * 1000)) || problem+=" Ctrl-C took $took ms;"
   [[ $status =~ ^$expected$ ]] || problem+=" exit code $status;"
   ! grep -q $'\e' "$work/errors" || problem+=" escape sequences in messages;"
-  row "$count of 1000" "$took" "$status" "$(grep -E -m1 -o 'not recorded: .*' "$work/errors" | cut -c1-90 || true)"
+  row "${counts[0]}, ${counts[1]}" "$late ms" "$took ms" "$status" "$(grep -E -m1 -o 'not recorded: .*' "$work/errors" | cut -c1-90 || true)"
 }
 
 row() {
-  printf '%-8s %-14s %8s ms  %4s  %s\n' "$name" "$1" "$2" "$3" "$4"
+  printf '%-10s %-12s %9s %8s  %4s  %s\n' "$name" "$1" "$2" "$3" "$4" "$5"
   [[ -z ${problem:-} ]] || { echo "  FAILED:$problem"; sed 's/^/    /' "$work/errors"; failed=$((failed + 1)); }
 }
 
@@ -223,7 +258,7 @@ output() {
     timeout "$limit" "$bin/tracer" record -f --wait -e 'target:*' --duration 1s -o "$place/$way" 2>"$work/errors" >/dev/null || status=$?
     [[ $status == 1 && ! -e $place/new ]] || problem+=" $way: exit code $status;"
   done
-  row - - "$status" "$(cut -c1-90 "$work/errors" | head -n1)"
+  row - - - "$status" "$(cut -c1-90 "$work/errors" | head -n1)"
 }
 
 command -v setpriv >/dev/null
@@ -231,7 +266,7 @@ compile honest honest.c
 compile waiting waiting.c
 compile silent silent.c
 chmod 755 "$work"/*
-printf '%-8s %-14s %11s  %4s  %s\n' case 'honest program' Ctrl-C exit 'said'
+printf '%-10s %-12s %9s %8s  %4s  %s\n' case 'of 1000' 'late one' Ctrl-C exit said
 for name in $cases; do
   if [[ $name == output ]]; then output; else one "$name"; fi
 done
