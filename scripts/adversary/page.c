@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     if (file < 0 || other < 0 || fstat(file, &facts)) return 1;
     /* Nothing reads ahead from there. */
     char *place = mmap(0, 4096, PROT_READ, MAP_PRIVATE, file, (facts.st_size - 1) & ~4095L);
-    mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, other, 0);
+    mmap(0, 1 << 16, PROT_READ | PROT_EXEC, MAP_PRIVATE, other, 0);
     puts("running");
     fflush(stdout);
     /* Until FILE does not answer any more. */

@@ -371,3 +371,31 @@ fn very_many_of_anything_in_a_log_cost_little() {
         bears(&folder, "hostile.log", verbs, &format!("{count} {}", many.what), (many.log)(count).as_bytes());
     }
 }
+
+/// Files with stages and budgets, which come from others as traces do: what their parser keeps is much more than they are long.
+#[test]
+fn files_of_stages_and_budgets_cost_little() {
+    let folder = Folder::new("hostile-stages");
+    folder.write("run.trace", many::TRACES[0].trace(20));
+    let in_all = |text: &str| text.repeat((1 << 18) / text.len() - 1);
+    let texts = [
+        ("arrays in arrays", format!("a = {}", in_all("["))),
+        ("tables in tables", format!("a = {}", in_all("{a="))),
+        ("keys in keys", in_all("a.") + "a = 1"),
+        ("headers in headers", format!("[{}a]", in_all("a."))),
+        ("empty tables", format!("a = [{}]", in_all("{},"))),
+        ("names of a stage's probes", format!("[stages]\nx = \"a:b{} -> a:c by seq\"", "|b".repeat(130_000))),
+        ("keys of a stage", format!("[stages]\nx = \"a:b -> a:c by {}arg1\"", "arg0,".repeat(52_000))),
+        ("more than there may be", in_all("a") + "aaaa"),
+    ];
+    for (what, text) in texts {
+        folder.write("hostile.toml", text.as_bytes());
+        for option in ["--stages", "--budget", "--preset"] {
+            let file = if option == "--preset" { "./hostile.toml" } else { "hostile.toml" };
+            let output = run(&folder, &["analyze", option, file, "run.trace"]);
+            let errors = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{what}: {option}: {errors}");
+            assert!(errors.lines().count() == 1 && errors.len() < 400, "{what}: {option}: {errors}");
+        }
+    }
+}
