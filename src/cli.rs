@@ -13,7 +13,7 @@ mod write;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use mistake::{Mistake, report};
+pub(crate) use mistake::{Mistake, parse};
 pub(crate) use read::{
     AnalyzeArgs, BudgetArgs, ColorArg, DiffArgs, InfoArgs, LogFormat, PercentileArg, ReplayArgs,
     ReportFormat, TextFormat, TimeArg, VerifyArgs,

@@ -22,18 +22,16 @@ mod verb;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use cli::{Cli, Verb};
+use cli::Verb;
 use done::Done;
 
 fn main() -> ExitCode {
     // Beyond the limit of `ulimit -f`, a write fails then, as on a full disk; otherwise it would end this process.
     // SAFETY: the action does nothing.
     let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGXFSZ, || {}) };
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
-        Err(error) => return cli::report(&error),
+        Err(code) => return code,
     };
     match run(cli.verb) {
         Ok(Done::All) => ExitCode::SUCCESS,

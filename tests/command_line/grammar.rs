@@ -87,7 +87,7 @@ const MALFORMED: &[(&[&[&str]], &str, &str, &str)] = &[
         "--key: argument of a probe \"a:b\": it has no '='; expected 'PROVIDER:PROBE=argN' ",
     ),
     (RECORDERS, "--when", "awe", "--when: condition \"awe\": expected 'STAGE > TIME' such as 'awe > 50ms'"),
-    (RECORDERS, "--max-events", "x", "--max-events: \"x\": invalid digit found in string"),
+    (RECORDERS, "--max-events", "x", "--max-events: \"x\": expected a whole number"),
     (
         &[ANALYZE],
         "--stage",
@@ -110,5 +110,51 @@ fn what_is_malformed_is_one_line_of_one_form() {
             assert!(said.starts_with(&format!("tracer: {expected}")), "{verb:?} {option}: {said}");
             assert_eq!(said.lines().count(), 1, "{said}");
         }
+    }
+}
+
+/// Of a value that begins with "-", as a word of its own, it was said that it is no option.
+#[test]
+fn a_value_that_looks_like_an_option_is_told_what_is_expected() {
+    let folder = Folder::new("hyphen");
+    imported(&folder);
+    for (line, expected) in [
+        (
+            "analyze s.trace --from -5s",
+            "--from: time \"-5s\": expected an offset from the first event such as 1.5s",
+        ),
+        ("analyze s.trace --to -1 --from 2", "--to: time \"-1\": expected an offset"),
+        ("analyze s.trace --seq -3..x", "--seq: sequence numbers \"-3..x\": expected N, A..B"),
+        ("analyze s.trace -p -7", "--pid: process id \"-7\": expected a number above 0"),
+        ("analyze s.trace --worst -1", "--worst: \"-1\": expected a whole number"),
+        ("analyze s.trace --fail-if -1>work.p50", "--fail-if: "),
+        ("diff s.trace s.trace --min-change -5%", "--min-change: \"-5%\": expected a percentage such as 10%"),
+        (
+            "diff s.trace s.trace --min-difference -1us",
+            "--min-difference: time \"-1us\": expected a span such as 10s",
+        ),
+        ("replay s.trace --speed -1", "--speed: \"-1\": expected a number above 0"),
+        ("cut s.trace -o -c", "-o: a value that begins with \"-\" is given as -o=VALUE"),
+        (
+            "analyze s.trace --stages --mine",
+            "--stages: a value that begins with \"-\" is given as --stages=VALUE",
+        ),
+    ] {
+        let output = folder.tracer(&line.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(said.starts_with(&format!("tracer: {expected}")), "{line}: {said}");
+        assert_eq!(said.lines().count(), 1, "{line}: {said}");
+    }
+    // What is no value is still no option.
+    for line in [
+        "analyze s.trace -5",
+        "analyze s.trace --from=1s --bogus",
+        "analyze s.trace -p7 --bogus",
+        "analyze s.trace --all --bogus",
+    ] {
+        let output = folder.tracer(&line.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert!(said.contains("unexpected argument"), "{line}: {said}");
     }
 }
