@@ -295,3 +295,23 @@ fn a_name_cannot_drive_the_terminal() {
         assert!(shown.contains("[2J") && !shown.contains('\x1b'), "{shown}");
     }
 }
+
+/// They stood as their probes were found, another way in each recording.
+#[test]
+fn stages_stand_in_the_order_in_which_buffers_pass_them() {
+    let of = |work_ns: u64| {
+        let mut events = "1000:beg_last:9999 2000:end_last:9999 ".to_owned();
+        for key in 1..=100_u64 {
+            let mut time_ns = key * 1_000_000;
+            for stage in ["first", "middle", "last"] {
+                write!(events, "{time_ns}:beg_{stage}:{key} {}:end_{stage}:{key} ", time_ns + work_ns + key)
+                    .unwrap();
+                time_ns += work_ns + 50_000;
+            }
+        }
+        events
+    };
+    let comparison = compared(&of(100_000), &of(130_000));
+    let names: Vec<&str> = comparison.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(names, ["first", "middle", "last"]);
+}

@@ -71,7 +71,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
             say!("{} {what}: {}", counted(stages.len() as u64, "stage"), names(&stages));
         }
     }
-    if comparison.stages.is_empty() {
+    if comparison.compared() == 0 {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
     let done = if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) };
@@ -102,7 +102,7 @@ pub(super) fn compared(
     comparison.hand_offs.retain(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster));
     comparison.hand_offs.shrink_to_fit();
     let done = if comparison.is_uncertain() { Done::Lossy } else { done.and(this) };
-    if comparison.stages.is_empty() {
+    if comparison.compared() == 0 {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
     Ok((comparison, done))
@@ -130,6 +130,13 @@ fn judgment(args: &DiffArgs) -> Judgment {
 fn files(option: &str, given: &[PathBuf], one: Option<&PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = one.into_iter().cloned().collect();
     for path in given {
+        if path.is_dir() {
+            let (folder, all) = (name(path), name(&path.join("*.trace")));
+            return Err(Mistake(format!(
+                "{option}: {folder} is a directory; give the traces in it: '{all}'"
+            ))
+            .into());
+        }
         let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists());
         let Some(pattern) = pattern else {
             files.push(path.clone());

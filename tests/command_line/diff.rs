@@ -44,13 +44,21 @@ fn what_cannot_be_compared_is_exit_code_3() {
     let folder = Folder::new("diff-uncertain");
     trace(&folder, "base", "work", 100_000, "");
     trace(&folder, "other", "play", 100_000, "");
+    folder.write("log", "");
+    stdout(&folder.tracer(&["import", "log", "-o", "none"]), 0);
     trace(&folder, "again", "work", 100_001, "");
     std::fs::copy(folder.path("base"), folder.path("copy")).expect("copied");
     trace(&folder, "lossy", "work", 100_000, "[      5000000000] Lost 7 events on CPU 1 since 4000000000\n");
     for (args, expected) in [
-        (&["base", "other"][..], "tracer: 1 stage gone: work\n"),
+        (
+            &["base", "other"][..],
+            "tracer: 1 stage gone: work\ntracer: nothing was compared: no stage has a complete span on both sides\n",
+        ),
+        // Of probes that the base does not have yet nothing was said, with the exit code 3.
+        (&["none", "base"], "tracer: nothing was compared: no stage has a complete span on both sides\n"),
         (&["base", "base"], "tracer: base is on both sides: it was compared with itself\n"),
-        (&["base", "copy"], "tracer: copy is on both sides: it was compared with itself\n"),
+        (&["base", "./base"], "tracer: ./base is the same trace as base: it was compared with itself\n"),
+        (&["base", "copy"], "tracer: copy is the same trace as base: it was compared with itself\n"),
         (
             &["--base", "base", "again", "--new", "copy", "again"],
             "tracer: again and 1 more are on both sides: they were compared with themselves\n",
@@ -93,6 +101,9 @@ fn several_runs_a_side_are_named_by_patterns() {
     let output = folder.tracer(&["diff", "--base", "a*.trace", "--new", "none*.trace"]);
     assert_eq!(stdout(&output, 3), "");
     assert_eq!(stderr(&output), "tracer: --new: no file matches none*.trace: nothing was compared\n");
+    let output = folder.tracer(&["diff", "--base", ".", "--new", "a3.trace"]);
+    assert_eq!(stdout(&output, 2), "");
+    assert_eq!(stderr(&output), "tracer: --base: . is a directory; give the traces in it: './*.trace'\n");
     folder.write("log", "");
     stdout(&folder.tracer(&["import", "log", "-o", "empty.trace"]), 0);
     let output = folder.tracer(&["diff", "empty.trace", "empty.trace"]);

@@ -41,13 +41,18 @@ impl Sides {
 
     /// Says which traces are on both sides: of those nothing is learned.
     pub(super) fn done(&self) -> Done {
-        let mut both: Vec<&PathBuf> =
-            self.new.iter().filter(|(identity, _)| self.base.contains_key(identity)).map(|it| it.1).collect();
+        let of_both = |(identity, new)| Some((new, self.base.get(identity)?));
+        let mut both: Vec<(&PathBuf, &PathBuf)> = self.new.iter().filter_map(of_both).collect();
         both.sort();
         match both[..] {
             [] => return Done::All,
-            [one] => say!("{} is on both sides: it was compared with itself", name(one)),
-            [first, ..] => say!(
+            [(new, base)] if new == base => {
+                say!("{} is on both sides: it was compared with itself", name(new));
+            }
+            [(new, base)] => {
+                say!("{} is the same trace as {}: it was compared with itself", name(new), name(base));
+            }
+            [(first, _), ..] => say!(
                 "{} and {} more are on both sides: they were compared with themselves",
                 name(first),
                 both.len() - 1

@@ -88,7 +88,11 @@ impl Comparison {
 /// Compares two sides.
 #[must_use]
 pub fn compare(mut base: RunSet, mut new: RunSet, judgment: &Judgment) -> Comparison {
-    let stages = items(ItemKind::Stage, base.stages.take(), new.stages.take(), judgment);
+    let mut stages = items(ItemKind::Stage, base.stages.take(), new.stages.take(), judgment);
+    // As buffers pass them. In a trace they stand as their probes were found, which differs from run to run.
+    let passed: HashMap<&str, usize> =
+        base.path.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect();
+    stages.sort_by_key(|stage| passed.get(stage.name.as_str()).copied().unwrap_or(usize::MAX));
     let hand_offs = items(ItemKind::HandOff, base.hand_offs.take(), new.hand_offs.take(), judgment);
     let has = |verdict| stages.iter().any(|stage| stage.verdict == verdict);
     let place = if has(Verdict::Slower) {
