@@ -68,7 +68,17 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Done> {
         let events = counted(copied.repeated, "event");
         say!("{}: {events} of several traces taken once", name(&args.target.output));
     }
-    let done = trace::done(&args.target.output, &copied.outcome);
+    let mut done = trace::done(&args.target.output, &copied.outcome);
+    if let [(one, other), more @ ..] = &copied.disguised[..] {
+        let (one, other) = (name(&args.files[*one]), name(&args.files[*other]));
+        let more =
+            if more.is_empty() { String::new() } else { format!("; so are {} more pairs", more.len()) };
+        say!(
+            "{one} and {other} are of the same processes, and one is redacted: what both recorded may stand there \
+             twice (redact them with one --secret, or merge first){more}"
+        );
+        done = Done::Lossy;
+    }
     if copied.not_compared == 0 {
         return Ok(done);
     }

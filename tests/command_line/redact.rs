@@ -145,3 +145,29 @@ fn the_same_secret_gives_the_same_pseudonyms() {
     assert_eq!(stdout(&output, 1), "");
     assert_eq!(stderr(&output), "tracer: secret is what is read; give another -o\n");
 }
+
+/// Each event stood there twice, without a word.
+#[test]
+fn a_merge_with_a_redacted_trace_of_the_same_recording_says_what_it_cannot_know() {
+    let folder = Folder::new("redact-merge");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-traces/data/pipeline.trace");
+    std::fs::copy(sample, folder.path("run")).expect("copied");
+    folder.write("secret", "0123456789abcdef");
+    let redacted = |output: &str, options: &[&str]| {
+        stdout(&folder.tracer(&[&["redact", "run", "-o", output], options].concat()), 0);
+    };
+    redacted("random", &[]);
+    redacted("one", &["--secret", "secret"]);
+    redacted("other", &["--secret", "secret"]);
+    redacted("keys", &["--secret", "secret", "--keys"]);
+    for (left, right, is_known) in
+        [("run", "random", false), ("random", "one", false), ("one", "keys", false), ("one", "other", true)]
+    {
+        let output = folder.tracer(&["merge", left, right, "-o", "merged", "--force"]);
+        let said = stderr(&output);
+        stdout(&output, if is_known { 0 } else { 3 });
+        let what = format!("tracer: {left} and {right} are of the same processes, and one is redacted: ");
+        assert_eq!(said.contains(&what), !is_known, "{said}");
+        assert_eq!(said.contains(" taken once"), is_known, "{said}");
+    }
+}

@@ -12,6 +12,7 @@ use tracer_format::{
 };
 
 use super::clocks::{ClockStep, clocks};
+use super::disguised::disguised;
 use crate::Result;
 use crate::select::{Outcome, Selection};
 
@@ -36,6 +37,8 @@ pub struct Copied {
     pub repeated: u64,
     /// Events that several inputs may have, and that were copied from each: too many of one time to be compared.
     pub not_compared: u64,
+    /// Pairs of inputs that recorded the same processes, of which one is redacted: what both have may have been copied twice.
+    pub disguised: Vec<(usize, usize)>,
     /// Where the clock of an input was set, or its machine slept: later events went to another place.
     pub steps: Vec<ClockStep>,
 }
@@ -91,6 +94,7 @@ pub fn copy<W: Write>(inputs: &[Input<'_, '_>], writer: &mut Writer<W>) -> Resul
         copier.finish(source, writer)?;
     }
     copied.not_compared = copier.not_compared();
+    copied.disguised = disguised(&traces, copied.repeated > 0);
     Ok(copied)
 }
 

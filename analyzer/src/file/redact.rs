@@ -16,6 +16,14 @@ use crate::{Error, Result};
 
 use cover::Cover;
 
+/// What the tool of a redacted trace is called at the end.
+const REDACTED: &str = ", redacted";
+
+/// Whether a trace, or a part of it, was redacted.
+pub(super) fn is_redacted(definitions: &Definitions) -> bool {
+    definitions.hosts.iter().any(|host| host.tool.ends_with(REDACTED))
+}
+
 /// How a trace is redacted.
 #[derive(Debug, Clone, Copy)]
 pub struct Redaction<'s> {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use tracer_format::{ArgKind, Definitions, Host, Process, Site, Skipped, StageDef};
 
-use super::Redaction;
 use super::name_rule::NameRule;
 use super::pseudonym::Pseudonyms;
+use super::{REDACTED, Redaction};
 use crate::stage::{Draft, ProbeName};
 
 /// Makes definitions, strings and numbers of a redacted trace.
@@ -32,7 +32,7 @@ impl Cover {
             pseudonyms: Pseudonyms::new(how.secret),
             names: NameRule::new(definitions, how.names),
             keys: how.keys,
-            tool: format!("{}, redacted", how.tool),
+            tool: format!("{}{REDACTED}", how.tool),
             lasting,
         }
     }
