@@ -54,7 +54,7 @@ stage  from     to     key
 s      p:beg_a  q:big  pid
 
 lost      from  length  cpu  probe
-   9  1.500 us  100 ns    2    any
+   9  1.500 us  100 ns    2  any
 "
     );
     let found = text(&report(&trace, Some(&count(&trace))));

@@ -202,7 +202,8 @@ fn stage_table(trace: &Trace<'_>) -> Table {
 }
 
 fn gap_table(trace: &Trace<'_>) -> Table {
-    let columns = ["lost", "from", "length", "cpu", "probe"].map(|name| (name, Align::Right));
+    let columns = ["lost", "from", "length", "cpu"].map(|name| (name, Align::Right));
+    let columns = [&columns[..], &[("probe", Align::Left)]].concat();
     let start_ns = trace.time_range().map_or(0, |(first_ns, _)| first_ns);
     let row = |gap: &Gap| {
         let site = trace.definitions.site(gap.site).filter(|_| gap.site != Gap::ANY_SITE);

@@ -46,7 +46,7 @@ fn cdf(item: &Item, limits: Limits) -> Option<String> {
     let table = table("values", "Share that took no longer", &heads, &rows.collect::<Vec<_>>());
     let (name, verdict) = (limits.plain_name(&item.name), item.verdict.name());
     let caption = format!(
-        r#"<bdi>{name}</bdi>: {verdict} — share that took no longer, <span class="key base">base</span> and <span class="key new">new</span>"#
+        r#"<bdi dir="ltr">{name}</bdi>: {verdict} — share that took no longer, <span class="key base">base</span> and <span class="key new">new</span>"#
     );
     Some(figure(&caption, &plot(&format!("{name}, base and new: {verdict}"), BUCKETS, &drawn), &table))
 }

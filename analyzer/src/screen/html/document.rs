@@ -18,7 +18,7 @@ pub(super) fn document(name: &str, sections: &[(&str, &str, String)]) -> String 
     let mut out = format!(
         r##"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer"><title>{name} - tracer</title><style>{STYLE}</style></head>
-<body><a class="skip" href="#main">Skip to the report</a><header><h1><bdi>{name}</bdi></h1><nav aria-label="Sections"><ul>"##
+<body><a class="skip" href="#main">Skip to the report</a><header><h1><bdi dir="ltr">{name}</bdi></h1><nav aria-label="Sections"><ul>"##
     );
     for (id, title, _) in sections {
         put(&mut out, format_args!(r##"<li><a href="#{id}">{title}</a></li>"##));

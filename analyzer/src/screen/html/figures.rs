@@ -5,8 +5,11 @@ use super::text::Limits;
 use crate::report::Align;
 use crate::screen::plot::tracks::Track;
 
-/// Count and latencies of every track; exactly those of the JSON.
+/// Count and latencies of every track; exactly those of the JSON. Nothing where there is none.
 pub(super) fn figures(tracks: &[Track<'_>], limits: Limits) -> String {
+    if tracks.is_empty() {
+        return String::new();
+    }
     let mut heads = vec![("name", Align::Left), ("what", Align::Left)];
     let numbers = ["count", "min", "mean", "p50", "p90", "p99", "p99.9", "max"];
     heads.extend(numbers.map(|name| (name, Align::Right)));

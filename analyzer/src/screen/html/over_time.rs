@@ -132,13 +132,19 @@ fn drawn_shades(trend: &Trend, shades: &[Shade]) -> String {
     drawn
 }
 
-/// The axis of the time since the begin.
+/// The axis of the time since the begin. Of a long time not each quarter has room for its label.
 fn times(drawn: &mut String, trend: &Trend) {
+    const ROOM: usize = 9;
     let (from_ns, to_ns) = trend.latency.time_ns();
+    let is_long = duration(to_ns - from_ns).len() > ROOM;
     for quarter in 0..=4_u64 {
         let at_ns = u128::from(to_ns - from_ns) * u128::from(quarter) / 4;
-        let text = duration(u64::try_from(at_ns).unwrap_or(u64::MAX));
-        Frame.x_tick(drawn, quarter as f64 / 4.0, if quarter == 0 { "0" } else { &text });
+        let text = match quarter {
+            0 => "0".to_owned(),
+            1 | 3 if is_long => String::new(),
+            _ => duration(u64::try_from(at_ns).unwrap_or(u64::MAX)),
+        };
+        Frame.x_tick(drawn, quarter as f64 / 4.0, &text);
     }
 }
 

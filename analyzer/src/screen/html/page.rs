@@ -88,6 +88,8 @@ const LOSS: [&str; 4] = ["Not complete", "Gaps", "Not recorded", "Damage"];
 const OWN: [&str; 4] = ["Stages", "Hand-offs", "Slowest", "Threads"];
 
 fn verdict(recording: &Recording<'_>, report: &Report, limits: Limits) -> String {
+    // It is short, and says nothing if it is cut.
+    let limits = Limits { letters: LIMITS[0].letters, ..limits };
     let is_said = |part: &Part| !matches!(part, Part::Table(_));
     let notes = lines(&report.notes, limits);
     let notes = if notes.is_empty() { notes } else { format!(r#"<div class="notes">{notes}</div>"#) };

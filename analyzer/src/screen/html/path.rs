@@ -46,7 +46,8 @@ pub(super) fn picture(path: &Diagnosis, recording: &Recording<'_>, limits: Limit
     }
     let hottest = (0..path.shares.median.len())
         .max_by(|&a, &b| path.shares.median[a].total_cmp(&path.shares.median[b]));
-    let names = limits.short_names(path.route.steps.iter().map(|step| &step.name[..]), LETTERS);
+    let names = || path.route.steps.iter().map(|step| &step.name[..]);
+    let names = limits.short_names(names(), letters_of_boxes(names()));
     // Arrows lie below the labels of the steps around them.
     for is_work in [false, true] {
         for step in (0..path.steps.len()).filter(|&step| path.route.is_work(step) == is_work) {
@@ -69,6 +70,24 @@ pub(super) fn picture(path: &Diagnosis, recording: &Recording<'_>, limits: Limit
     }
     ends(&mut out, path, &at, recording.analysis, limits);
     out + "</svg>"
+}
+
+/// Columns of names that fit into boxes: fewer of wide letters.
+fn letters_of_boxes<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    let tenths = |letter: char| match letter {
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 15,
+        'A'..='Z' => 12,
+        _ => 10,
+    };
+    let widest = |name: &str| {
+        let letters = name.chars().take(LETTERS).collect::<Vec<_>>();
+        if letters.len() < LETTERS / 2 {
+            10
+        } else {
+            letters.iter().map(|&it| tenths(it)).sum::<usize>() / letters.len()
+        }
+    };
+    (LETTERS - 3) * 10 / names.map(widest).max().unwrap_or(10)
 }
 
 fn center(lane: usize) -> f64 {

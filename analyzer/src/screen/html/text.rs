@@ -43,9 +43,10 @@ impl Limits {
         }
     }
 
-    /// A name of the trace, whose control characters are escaped as in the log; its direction does not leak.
+    /// A name of the trace, whose control characters are escaped as in the log; its direction does not leak. As a whole it runs from left
+    /// to right: the arrow in the name of a wait turns round otherwise.
     pub(super) fn name(self, name: &str) -> String {
-        format!("<bdi>{}</bdi>", self.plain_name(name))
+        format!(r#"<bdi dir="ltr">{}</bdi>"#, self.plain_name(name))
     }
 
     /// The same without markup, for attributes and pictures.
@@ -135,6 +136,7 @@ mod tests {
             limits.text("busiest is معالج (כתיבה 100 %): 7 %"),
             "busiest is <bdi>معالج</bdi> (<bdi>כתיבה</bdi> 100 %): 7 %"
         );
+        assert_eq!(limits.name("כתיבה -> a"), r#"<bdi dir="ltr">&#8296;כתיבה&#8297; -&gt; a</bdi>"#);
         assert_eq!(limits.plain_name("כתיבה_של קובץ -> a"), "&#8296;כתיבה_של קובץ&#8297; -&gt; a");
     }
 
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(limits.text("<a b='\"&>"), "&lt;a b=&#39;&quot;&amp;&gt;");
         assert_eq!(limits.text("0123456789abc"), "012345678… [13 letters]");
         assert_eq!(limits.text("a\u{0}b"), "a\u{fffd}b");
-        assert_eq!(limits.name("\u{202e}x"), "<bdi>\\u{202e}x</bdi>");
+        assert_eq!(limits.name("\u{202e}x"), r#"<bdi dir="ltr">\u{202e}x</bdi>"#);
         assert_eq!(limits.short_name("<<<<<", 4), "&lt;&lt;…&lt;");
         assert_eq!(limits.short_name("日本語", 5), "日…語");
     }

@@ -52,7 +52,7 @@ impl<'a> TreeView<'a> {
     /// The name of a node, as far in as it stands in the tree.
     fn place(&self, node: &TreeNode) -> TableCell {
         let (depth, name) = (node.depth.min(12), self.name(node.stage));
-        TableCell::new(format!(r#"<span class="d{depth}"></span><bdi>{name}</bdi>"#))
+        TableCell::new(format!(r#"<span class="d{depth}"></span><bdi dir="ltr">{name}</bdi>"#))
     }
 
     fn share(&self, time_ns: u64) -> TableCell {
@@ -160,7 +160,7 @@ impl<'a> TreeView<'a> {
         let rows = slowest.iter().map(|slow| {
             let parts = slow.parts.iter().map(|&(stage, part_ns)| (class(stage), self.name(stage), part_ns));
             vec![
-                TableCell::new(format!("<bdi>{}</bdi>", self.name(slow.stage))),
+                TableCell::new(format!(r#"<bdi dir="ltr">{}</bdi>"#, self.name(slow.stage))),
                 TableCell::latency(Some(slow.seen.latency_ns)),
                 TableCell::new(bar(parts, most_ns)),
                 TableCell::new(slow.seen.tid.to_string()),
@@ -174,7 +174,10 @@ impl<'a> TreeView<'a> {
         let mut out = r#"<p class="legend">"#.to_owned();
         for &stage in &inside {
             let (class, name) = (class(stage), self.name(stage));
-            put(&mut out, format_args!(r#"<span class="swatch s{class}"></span><bdi>{name}</bdi> "#));
+            put(
+                &mut out,
+                format_args!(r#"<span class="swatch s{class}"></span><bdi dir="ltr">{name}</bdi> "#),
+            );
         }
         out.push_str("</p>");
         out += &table("spans", "Slowest spans of threads", &heads, &rows.collect::<Vec<_>>());

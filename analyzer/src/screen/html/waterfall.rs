@@ -71,7 +71,7 @@ fn legend(path: &Diagnosis, names: &[String]) -> String {
     let mut out = r#"<p class="legend">"#.to_owned();
     for (step, name) in names.iter().enumerate().filter(|(step, _)| path.route.is_work(*step)) {
         let class = class(path, step);
-        put(&mut out, format_args!(r#"<span class="swatch {class}"></span><bdi>{name}</bdi> "#));
+        put(&mut out, format_args!(r#"<span class="swatch {class}"></span><bdi dir="ltr">{name}</bdi> "#));
     }
     out + r#"<span class="swatch wait"></span>waits</p>"#
 }
@@ -111,7 +111,7 @@ fn steps(rows: &[Row<'_>], names: &[String], limits: Limits) -> String {
     });
     let mut out = table("values", "Steps of the slowest buffers", &heads, &cells.collect::<Vec<_>>());
     out.push_str(r#"<ol class="below">"#);
-    names.iter().for_each(|name| put(&mut out, format_args!("<li><bdi>{name}</bdi></li>")));
+    names.iter().for_each(|name| put(&mut out, format_args!(r#"<li><bdi dir="ltr">{name}</bdi></li>"#)));
     out + "</ol>"
 }
 
