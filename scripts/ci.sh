@@ -2,26 +2,32 @@
 # The CI job as a plain shell script: records two builds of a program in turn, and compares them. docs/ci.md has the same as a workflow.
 # usage: scripts/ci.sh OUT RUNS 'BASE COMMAND' 'NEW COMMAND' [OPTION OF tracer diff...]
 # Records each command RUNS times to OUT/base/N.trace and OUT/new/N.trace; three or more tell a change from what differs between runs.
-# Writes OUT/summary.md, OUT/diff.json and OUT/junit.xml. TRACER is the tool (tracer), EVENTS are the probes (buffer_tracker:*), and the
+# Writes OUT/summary.md, OUT/diff.json and OUT/junit.xml. TRACER is the tool (tracer), EVENTS are the probes, spaces between (buffer_tracker:*), and the
 # commands run as the user USER_OF_JOB if that is set. Exit code: that of tracer diff: 0 no stage got slower, 1 one did or the budget is
-# broken, 3 as far as can be said.
+# broken, 3 as far as can be said; also 1 if a command failed, or none of the EVENTS fired in a run of the new one.
 set -euo pipefail
-[[ $# -ge 4 && $2 -gt 0 ]] || { sed -n 's/^# usage: /usage: /p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[[ $# -ge 4 && $2 =~ ^[1-9][0-9]*$ ]] || { sed -n 's/^# usage: /usage: /p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 out=$1 runs=$2 base=$3 new=$4
 shift 4
-tracer=${TRACER:-tracer}
+# With its path: sudo may look elsewhere.
+tracer=$(command -v "${TRACER:-tracer}") || { echo "ci.sh: there is no program ${TRACER:-tracer}: set TRACER" >&2; exit 2; }
+read -ra probes <<<"${EVENTS:-buffer_tracker:*}"
 user=${USER_OF_JOB:+--user=$USER_OF_JOB}
 
-# record SIDE NUMBER COMMAND: one run. That some events were lost (exit code 3) is for the comparison to judge.
+# record SIDE NUMBER COMMAND [OPTION...]: one run. That some events were lost (exit code 3) is for the comparison to judge.
 record() {
-  local status=0
-  $sudo "$tracer" record --quiet --force -o "$out/$1/$2.trace" -e "${EVENTS:-buffer_tracker:*}" ${user:+"$user"} \
-    -- bash -c "$3" >"$out/$1/$2.log" 2>&1 || status=$?
-  if [[ $status != 0 && $status != 3 ]]; then
-    cat "$out/$1/$2.log" >&2
-    echo "ci.sh: the $1 command ended with exit code $status: $3" >&2
-    exit 1
-  fi
+  local status=0 log=$out/$1/$2.log
+  $sudo "$tracer" record --quiet --force -o "$out/$1/$2.trace" "${probes[@]/#/--event=}" ${user:+"$user"} "${@:4}" \
+    -- bash -c "$3" >"$log" 2>&1 || status=$?
+  case $status in
+    0) ;;
+    3) sed -n "s|^tracer: |ci.sh: $1 run $2: |p" "$log" >&2 ;;
+    *)
+      cat "$log" >&2
+      echo "ci.sh: recording the $1 command ended with exit code $status: $3" >&2
+      exit 1
+      ;;
+  esac
 }
 
 sudo=
@@ -29,8 +35,9 @@ sudo=
 mkdir -p "$out/base" "$out/new"
 # In turn: what slows the machine down for a while slows both.
 for ((run = 1; run <= runs; run++)); do
+  # Where the base has no probes yet, nothing can be compared; where the new build has none, something is wrong.
   record base "$run" "$base"
-  record new "$run" "$new"
+  record new "$run" "$new" --require-events 1
 done
 compare() {
   "$tracer" diff --base "$out/base/*.trace" --new "$out/new/*.trace" "$@"
