@@ -21,7 +21,7 @@ const PAGE_BYTES: u64 = 4096;
 pub fn bring_in(registers: &Registers, spec: &SiteSpec) {
     let mut before = Word { unreadable: 0, value: 0 };
     for i in 0..MAX_ARGUMENTS {
-        if i >= spec.count as usize {
+        if i >= usize::from(argument::count(spec)) {
             break;
         }
         let argument = &spec.arguments[i];
@@ -30,7 +30,7 @@ pub fn bring_in(registers: &Registers, spec: &SiteSpec) {
         if argument.flags & IS_STRING != 0 && word.value >= PAGE_BYTES {
             bring_in_string(argument, word.value, before);
         }
-        before = word;
+        before = registers.forgotten(word);
     }
 }
 

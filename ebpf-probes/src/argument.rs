@@ -73,6 +73,26 @@ impl Registers {
         }
     }
 
+    /// The same number, of which the verifier knows nothing any more. What it knows of two states keeps it from taking them for one,
+    /// and it would go on from both: with each argument from twice as many. Of what is combined
+    /// with an unknown number, as a register of the traced program is, it knows nothing, nor when that is undone.
+    #[inline(always)]
+    pub fn forget(&self, number: u64) -> u64 {
+        let mut number = number;
+        // SAFETY: the same bits are turned twice.
+        unsafe {
+            asm!("{number} ^= {other}", "{number} ^= {other}",
+                number = inout(reg) number, other = in(reg) self.0[0], options(pure, nomem, nostack));
+        }
+        number
+    }
+
+    /// The same for a word.
+    #[inline(always)]
+    pub fn forgotten(&self, word: Word) -> Word {
+        Word { unreadable: self.forget(u64::from(word.unreadable)) as u16, value: self.forget(word.value) }
+    }
+
     #[inline(always)]
     fn get(&self, number: u8) -> u64 {
         let last = usize::from(NO_REGISTER);
@@ -90,6 +110,14 @@ pub struct Word {
     pub unreadable: u16,
     /// 0 if it is unreadable.
     pub value: u64,
+}
+
+/// How many arguments a site has. Read from memory each time it is asked for: the verifier knows nothing of it then. Of a number
+/// that ended a loop it knows what it was, and would go through all that follows once for each.
+#[inline(always)]
+pub fn count(spec: &SiteSpec) -> u8 {
+    // SAFETY: a read through a reference.
+    unsafe { (&raw const spec.count).read_volatile() }
 }
 
 /// Reads one argument; its memory may not be readable now. With `MAY_WAIT`, memory that is not there yet is brought in.
@@ -121,7 +149,7 @@ fn sum(registers: &Registers, spec: &ArgumentSpec) -> u64 {
 #[inline(never)]
 fn thread_base() -> u64 {
     let mut base = NOWHERE;
-    let offset = process::layout().task_fsbase;
+    let offset = process::task_fsbase();
     if offset != 0 {
         // SAFETY: `base` has 8 bytes; the helper fails at a wrong address.
         unsafe {
@@ -170,12 +198,12 @@ pub fn gather<const MAY_WAIT: bool>(
 ) -> u16 {
     let mut unreadable = spec.no_mask;
     for i in 0..MAX_ARGUMENTS {
-        if i >= spec.count as usize {
+        if i >= usize::from(count(spec)) {
             break;
         }
         let word = read::<MAY_WAIT>(registers, &spec.arguments[i]);
         words[i] = word.value;
-        unreadable |= word.unreadable << i;
+        unreadable = registers.forget(u64::from(unreadable | word.unreadable << i)) as u16;
     }
     unreadable
 }

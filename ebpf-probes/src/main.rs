@@ -139,7 +139,7 @@ fn fire_values<const MAY_WAIT: bool>(registers: &Registers, spec: &SiteSpec, eve
     // SAFETY: all of it was written.
     let words = unsafe { words.assume_init_mut() };
     let unreadable = argument::gather::<MAY_WAIT>(registers, spec, words);
-    event.submit(spec.count, unreadable, words);
+    event.submit(argument::count(spec), unreadable, words);
 }
 
 /// The kernel refuses the helpers that read memory to programs without a licence compatible with the GPL.

@@ -138,9 +138,16 @@ fn is_filling() -> bool {
 }
 
 #[inline(always)]
-pub fn layout() -> KernelLayout {
+fn layout() -> KernelLayout {
     // SAFETY: an initialised static; volatile, because the loader changes it after compilation.
     unsafe { ptr::read_volatile(&raw const KERNEL) }
+}
+
+/// Where in a `task_struct` the thread's `%fs` is kept; 0 if the kernel does not tell.
+#[inline(always)]
+pub fn task_fsbase() -> u32 {
+    // SAFETY: as above. Only this word: it is read at each argument of the thread.
+    unsafe { (&raw const KERNEL.task_fsbase).read_volatile() }
 }
 
 /// Address of a `task_struct`, or of another structure of the kernel.

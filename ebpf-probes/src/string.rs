@@ -81,7 +81,7 @@ fn gather(registers: &Registers, spec: &SiteSpec, scratch: *mut Scratch) -> (u16
     let mut used = usize::from(spec.count) * 8;
     let mut before = Word { unreadable: 0, value: 0 };
     for i in 0..MAX_ARGUMENTS {
-        if i >= spec.count as usize {
+        if i >= usize::from(argument::count(spec)) {
             break;
         }
         let argument = &spec.arguments[i];
@@ -91,8 +91,9 @@ fn gather(registers: &Registers, spec: &SiteSpec, scratch: *mut Scratch) -> (u16
         }
         // SAFETY: i < MAX_ARGUMENTS, and the payload has room for that many words.
         unsafe { (&raw mut (*scratch).payload).cast::<u64>().add(i).write(word.value) };
-        unreadable |= word.unreadable << i;
-        before = word;
+        unreadable = registers.forget(u64::from(unreadable | word.unreadable << i)) as u16;
+        used = registers.forget(used as u64) as usize;
+        before = registers.forgotten(word);
     }
     (unreadable, used)
 }
@@ -197,5 +198,5 @@ fn submit_class<const BYTES: usize>(
             bpf_probe_read_kernel(target.cast(), bytes as u32, source.cast());
         }
     }
-    slot.submit(event, spec.count, unreadable);
+    slot.submit(event, argument::count(spec), unreadable);
 }

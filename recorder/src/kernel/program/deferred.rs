@@ -1,4 +1,4 @@
-//! Programs that are loaded when they are first needed: the kernel takes a tenth of a second and more to verify one.
+//! Programs that are loaded when they are first needed: to verify one takes the kernel a while, on a slow machine seconds.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};

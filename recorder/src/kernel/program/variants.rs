@@ -1,4 +1,4 @@
-//! The program at sites, which is loaded in up to four variants. The kernel takes a tenth of a second and more to verify one, so two are
+//! The program at sites, which is loaded in up to four variants. To verify one takes the kernel a while, on a slow machine seconds, so two are
 //! loaded side by side, and the other two only where they are needed.
 
 use std::io;
