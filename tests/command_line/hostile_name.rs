@@ -56,7 +56,8 @@ fn record(folder: &Folder) {
         assert!(made.status.success(), "{}", stderr(&made));
         log += &format!("[2000100000] [PID: 9] {long} q:y | Seq: 99\n");
     }
-    for (file, name) in [("stages.toml", long), ("huge.toml", &megabyte[..])] {
+    let wide: String = megabyte.chars().take(20_000).collect();
+    for (file, name) in [("stages.toml", long), ("wide.toml", &wide), ("huge.toml", &megabyte[..])] {
         let quoted = serde_json::Value::from(name.replace('=', "-")).to_string().replace('\u{85}', "\\u0085");
         folder.write(file, format!("[stages]\n{quoted} = \"q:y -> q:z by seq\"\n"));
     }
@@ -66,12 +67,16 @@ fn record(folder: &Folder) {
 fn a_stage_with_a_name_of_a_megabyte_is_refused_in_one_line() {
     let folder = Folder::new("hostile-huge");
     record(&folder);
-    for verb in ["analyze", "report", "diff"] {
+    let refused =
+        [("wide.toml", "its name is longer than 4096 bytes"), ("huge.toml", "larger than 262144 bytes")];
+    for (verb, (file, why)) in
+        ["analyze", "report", "diff"].iter().flat_map(|verb| refused.map(|it| (*verb, it)))
+    {
         let files = if verb == "diff" { &["run.trace", "run.trace"][..] } else { &["run.trace"] };
-        let output = folder.tracer(&[&[verb, "--stages", "huge.toml"], files].concat());
+        let output = folder.tracer(&[&[verb, "--stages", file], files].concat());
         let text = stderr(&output);
         assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
-        assert!(text.contains("its name is longer than 4096 bytes") && text.len() < 1000, "{text}");
+        assert!(text.contains(why) && text.len() < 1000, "{text}");
     }
 }
 
