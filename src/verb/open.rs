@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::net::sockopt::set_socket_linger;
 use tracer_analyzer::Selection;
 use tracer_analyzer::picture::perfetto;
 use tracer_analyzer::stage::choice::Chosen;
@@ -33,6 +34,8 @@ use request::Request;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Connections served side by side; a browser opens a few ahead.
 const MAX_CONNECTIONS: usize = 32;
+/// Connections that wait to be looked at; the kernel may take fewer (`net.core.somaxconn`).
+const MAX_WAITING: i32 = 4096;
 
 pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
     // What is in the way of serving is told before a long export.
@@ -40,6 +43,8 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
         let port = args.port;
         format!("cannot listen on 127.0.0.1:{port} (is another tracer open or trace_processor at work?)")
     })?;
+    // Longer than the library makes it: other users may knock as often as they like.
+    rustix::net::listen(&listener, MAX_WAITING)?;
     let host = listener.local_addr()?.to_string();
     let secret = secret::random().map(u128::from_ne_bytes).context("cannot read /dev/urandom")?;
     let (packets, done) = export(args)?;
@@ -63,7 +68,12 @@ pub(crate) fn open(args: &OpenArgs) -> anyhow::Result<Done> {
 fn accept(listener: &TcpListener, served: &Arc<Served>, fetched: &Sender<()>) {
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming().flatten() {
-        if !peer::is_permitted(&stream) || open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+        if !peer::is_permitted(&stream) {
+            // Closed without waiting for the other end: nothing of it stays behind.
+            let _ = set_socket_linger(&stream, Some(Duration::ZERO));
+            continue;
+        }
+        if open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
             continue;
         }
         open.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +166,8 @@ impl Served {
     /// the answer.
     fn may_ask(&self, request: &Request) -> bool {
         let is_browser = request.fetch_site.is_some();
-        request.host.as_ref() == Some(&self.host)
+        !request.is_ambiguous
+            && request.host.as_ref() == Some(&self.host)
             && request.origin.as_ref().map_or(!is_browser, |origin| *origin == self.origin)
     }
 
@@ -255,6 +266,11 @@ mod tests {
                 "403 Forbidden",
             ),
             (format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}\r\nOrigin: null"), "403 Forbidden"),
+            (
+                format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}\r\nOrigin: https://evil.example"),
+                "403 Forbidden",
+            ),
+            (format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}{UI}\r\nHost: evil.example"), "403 Forbidden"),
             (
                 format!("GET /5ec4e7/run.pftrace HTTP/1.1{HOST}\r\nSec-Fetch-Site: cross-site"),
                 "403 Forbidden",

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::tool::{Folder, stderr, stdout};
 
@@ -97,6 +98,48 @@ fn another_user_gets_nothing_even_with_the_address() {
     assert_eq!(String::from_utf8_lossy(&stranger.expect("bash runs").stdout), "");
     assert!(get(host, path, Some(UI)).0.starts_with("HTTP/1.1 200"));
     assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
+}
+
+/// Thousands of connections of another user, each of which the kernel lists: to look through that list for each kept the owner
+/// out for a minute.
+#[test]
+#[ignore = "needs root, to become another user"]
+fn another_user_that_knocks_without_end_keeps_nobody_out() {
+    const KNOCK: &str = "use Socket; my ($place, @open) = pack_sockaddr_in($ARGV[0], INADDR_LOOPBACK); \
+        while (1) { socket(my $socket, PF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0) or next; connect($socket, $place); \
+        push @open, $socket; shift @open if @open > 900 }";
+    let folder = Folder::new("open-flood");
+    let (child, address) = start(&folder, &[]);
+    let (host, path) = place(&address, UI);
+    let port = host.split_once(':').expect("a port").1;
+    let mut knocking = Vec::new();
+    for _ in 0..3 {
+        let mut perl = Command::new("perl");
+        perl.args(["-e", KNOCK, port]).env_remove("SUDO_UID").uid(65534).gid(65534).current_dir("/");
+        knocking.push(Ended(perl.spawn().expect("perl runs")));
+    }
+    // Until there are many.
+    let has_many =
+        || std::fs::read_to_string("/proc/net/tcp").is_ok_and(|list| list.matches("\n").count() > 500);
+    while !has_many() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for _ in 0..20 {
+        assert!(get(host, "/favicon.ico", Some(UI)).0.starts_with("HTTP/1.1 404"));
+    }
+    assert!(get(host, path, Some(UI)).0.starts_with("HTTP/1.1 200"));
+    assert_eq!(child.wait_with_output().expect("ended").status.code(), Some(0));
+    drop(knocking);
+}
+
+/// A process that ends with the test, whatever becomes of that.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

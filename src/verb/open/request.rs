@@ -17,6 +17,8 @@ pub(super) struct Request {
     pub(super) origin: Option<String>,
     /// How the page's site relates to this one; every browser says so, other clients do not.
     pub(super) fetch_site: Option<String>,
+    /// It says one of these twice.
+    pub(super) is_ambiguous: bool,
 }
 
 impl Request {
@@ -45,9 +47,12 @@ impl Request {
         if request.parse(head).map_err(io::Error::other)?.is_partial() {
             return Ok(None);
         }
-        let header = |name: &str| {
+        let mut is_ambiguous = false;
+        let mut header = |name: &str| {
             let mut values = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
-            values.next().map(|header| String::from_utf8_lossy(header.value).into_owned())
+            let value = values.next().map(|header| String::from_utf8_lossy(header.value).into_owned());
+            is_ambiguous |= values.next().is_some();
+            value
         };
         Ok(Some(Self {
             host: header("host"),
@@ -55,6 +60,7 @@ impl Request {
             fetch_site: header("sec-fetch-site"),
             method: request.method.unwrap_or_default().to_owned(),
             path: request.path.unwrap_or_default().to_owned(),
+            is_ambiguous,
         }))
     }
 }
