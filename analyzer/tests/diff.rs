@@ -205,6 +205,19 @@ fn what_differs_from_run_to_run_is_no_change() {
     assert_eq!(by(&[1000, 1001, 1002], &[1000, 1002, 1001]).0, Verdict::Same);
 }
 
+/// "-1.0 to +22.8 %" stood beside "slower", without a word.
+#[test]
+fn a_range_that_holds_no_change_is_explained_beside_a_verdict() {
+    let shown = |new: &[u64]| {
+        let judgment = Judgment { min_change_percent: 5.0, ..judgment() };
+        text(&report(&compare(runs(&[970, 1000, 1030]), runs(new), &judgment)))
+    };
+    let narrow = shown(&[1080, 1110, 1150]);
+    assert!(narrow.contains("slower (p50)") && narrow.contains("though its 99 % range holds 0"), "{narrow}");
+    let clear = shown(&[2000, 2001, 2002]);
+    assert!(clear.contains("slower (p50)") && !clear.contains("though its"), "{clear}");
+}
+
 #[test]
 fn a_slow_tail_is_caught_without_being_asked_for() {
     let base = spans("a", 0, around(1_000_000, 2000));

@@ -125,12 +125,15 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Args)]
 #[command(after_help = DIFF_HELP)]
 pub(crate) struct DiffArgs {
-    /// Trace to compare with; - for standard input
-    #[arg(required_unless_present = "base_files", conflicts_with_all = ["base_files", "new_files"])]
+    /// Trace to compare with, or a glob in quotes; - for standard input
+    #[arg(required_unless_present_any = ["base_files", "new_files"], conflicts_with_all = ["base_files", "new_files"])]
     pub(crate) base: Option<PathBuf>,
-    /// Trace to judge; - for standard input
-    #[arg(required_unless_present = "new_files")]
+    /// Trace to judge, or a glob in quotes; - for standard input
+    #[arg(required_unless_present_any = ["base_files", "new_files"])]
     pub(crate) new: Option<PathBuf>,
+    /// What a glob without quotes gives; refused.
+    #[arg(hide = true)]
+    pub(crate) more: Vec<PathBuf>,
     /// Traces to compare with, runs of one build; globs allowed, as in 'base/*.trace'
     #[arg(long = "base", value_name = "FILES", num_args = 1.., requires = "new_files")]
     pub(crate) base_files: Vec<PathBuf>,

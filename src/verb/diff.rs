@@ -26,26 +26,34 @@ use crate::file::{budget, stages, trace};
 use sides::Sides;
 
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
-    let base = files("--base", &args.base_files, args.base.as_ref())?;
-    let new = files("--new", &args.new_files, args.new.as_ref())?;
-    if base.iter().chain(&new).filter(|path| is_standard(path)).count() > 1 {
+    if !args.more.is_empty() {
+        let given = "several files a side are given as --base FILES --new FILES".to_owned();
+        return Err(Mistake(given).into());
+    }
+    let conditions = budget::given(&args.budget)?;
+    let base = Given::new(("BASE", args.base.as_slice()), ("--base", &args.base_files));
+    let new = Given::new(("NEW", args.new.as_slice()), ("--new", &args.new_files));
+    let [base, new] = [(base.files()?, base), (new.files()?, new)];
+    if base.0.iter().chain(&new.0).filter(|path| is_standard(path)).count() > 1 {
         return Err(Mistake("only one of the traces can come from standard input".to_owned()).into());
     }
-    for (option, side, given) in [("--base", &base, &args.base_files), ("--new", &new, &args.new_files)] {
-        if side.is_empty() {
-            let given: Vec<_> = given.iter().map(|path| name(path)).collect();
-            say!("{option}: no file matches {}: nothing was compared", given.join(", "));
+    for (files, given) in [&base, &new] {
+        if files.is_empty() {
+            let paths: Vec<_> = given.paths.iter().map(|path| name(path)).collect();
+            say!("{}: no file matches {}: nothing was compared", given.by, paths.join(", "));
             return Ok(Done::Lossy);
         }
     }
-    let conditions = budget::given(&args.budget)?;
+    let (base, new) = (base.0, new.0);
     let inputs: Vec<PathBuf> = base.iter().chain(&new).cloned().collect();
     let junit = budget::junit(&args.budget, args.force, &inputs)?;
     let (mut keys, mut sides) = (None, Sides::default());
     let (base, base_done) = side(args, &base, &[], (&mut keys, &mut sides))?;
     sides.begin_new();
     let (new, new_done) = side(args, &new, &conditions, (&mut keys, &mut sides))?;
-    let comparison = compare(base, new, &judgment(args));
+    let mut comparison = compare(base, new, &judgment(args));
+    let with_itself = sides.with_itself();
+    comparison.differences.extend(with_itself.clone());
     budget::write(&args.budget, junit, &screen::junit::of_comparison(&comparison))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {
@@ -75,7 +83,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
     let done = if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) };
-    Ok(kept?.and(done).and(sides.done()))
+    Ok(kept?.and(done).and(said(with_itself.as_deref())))
 }
 
 /// Compares a run with those before it, as [`diff`] does unless told otherwise.
@@ -96,7 +104,7 @@ pub(super) fn compared(
     sides.begin_new();
     let (new, id, this) = analyze(filter, given, last, 1, &mut keys)?;
     sides.is_new(last, id);
-    done = done.and(sides.done());
+    done = done.and(said(sides.with_itself().as_deref()));
     let mut comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
     // The page shows no others, and there may be many.
     comparison.hand_offs.retain(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster));
@@ -126,28 +134,51 @@ fn judgment(args: &DiffArgs) -> Judgment {
     }
 }
 
-/// The traces of a side: those that patterns name, in the order of their names.
-fn files(option: &str, given: &[PathBuf], one: Option<&PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = one.into_iter().cloned().collect();
-    for path in given {
-        if path.is_dir() {
-            let (folder, all) = (name(path), name(&path.join("*.trace")));
-            return Err(Mistake(format!(
-                "{option}: {folder} is a directory; give the traces in it: '{all}'"
-            ))
-            .into());
-        }
-        let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists());
-        let Some(pattern) = pattern else {
-            files.push(path.clone());
-            continue;
-        };
-        let found = glob::glob(pattern).map_err(|error| Mistake(format!("{option}: {pattern}: {error}")))?;
-        for path in found {
-            files.push(path.with_context(|| option.to_owned())?);
-        }
+/// Says what makes a comparison worth less than it looks.
+fn said(doubt: Option<&str>) -> Done {
+    doubt.map_or(Done::All, |doubt| {
+        say!("{doubt}");
+        Done::Lossy
+    })
+}
+
+/// What names the traces of a side.
+struct Given<'a> {
+    /// The argument or option.
+    by: &'static str,
+    paths: &'a [PathBuf],
+}
+
+impl<'a> Given<'a> {
+    fn new(one: (&'static str, &'a [PathBuf]), several: (&'static str, &'a [PathBuf])) -> Self {
+        let (by, paths) = if one.1.is_empty() { several } else { one };
+        Self { by, paths }
     }
-    Ok(files)
+
+    /// The traces: those that patterns name, in the order of their names.
+    fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let by = self.by;
+        let mut files = Vec::new();
+        for path in self.paths {
+            if path.is_dir() {
+                let (folder, all) = (name(path), name(&path.join("*.trace")));
+                return Err(Mistake(format!(
+                    "{by}: {folder} is a directory; give the traces in it: '{all}'"
+                ))
+                .into());
+            }
+            let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists());
+            let Some(pattern) = pattern else {
+                files.push(path.clone());
+                continue;
+            };
+            let found = glob::glob(pattern).map_err(|error| Mistake(format!("{by}: {pattern}: {error}")))?;
+            for path in found {
+                files.push(path.with_context(|| by.to_owned())?);
+            }
+        }
+        Ok(files)
+    }
 }
 
 /// Analyzes the traces of a side, by the keys of the first of all where they are known.

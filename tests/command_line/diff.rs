@@ -28,7 +28,7 @@ fn a_slower_stage_fails_and_is_named() {
     trace(&folder, "new", "work", 150_000, "");
     let output = folder.tracer(&["diff", "base", "new"]);
     let shown = stdout(&output, 1);
-    assert!(shown.starts_with("1 stage slower, of 1 stage\n"), "{shown}");
+    assert!(shown.starts_with("1 stage slower, of 1\n"), "{shown}");
     assert!(shown.contains("slower (p50"), "{shown}");
     assert_eq!(stderr(&output), "tracer: 1 stage got slower: work\n");
     // The other way round, and where so much is allowed.
@@ -56,6 +56,8 @@ fn what_cannot_be_compared_is_exit_code_3() {
         ),
         // Of probes that the base does not have yet nothing was said, with the exit code 3.
         (&["none", "base"], "tracer: nothing was compared: no stage has a complete span on both sides\n"),
+        // A folder and a pattern were taken for the name of a file, with exit code 1.
+        (&["none*.trace", "base"], "tracer: BASE: no file matches none*.trace: nothing was compared\n"),
         (&["base", "base"], "tracer: base is on both sides: it was compared with itself\n"),
         (&["base", "./base"], "tracer: ./base is the same trace as base: it was compared with itself\n"),
         (&["base", "copy"], "tracer: copy is the same trace as base: it was compared with itself\n"),
@@ -71,6 +73,11 @@ fn what_cannot_be_compared_is_exit_code_3() {
         stdout(&output, 3);
         assert_eq!(stderr(&output), expected, "{args:?}");
     }
+    // The job summary said only that nothing got slower.
+    let summary = stdout(&folder.tracer(&["diff", "--format", "markdown", "base", "copy"]), 3);
+    assert!(summary.contains("copy is the same trace as base: it was compared with itself"), "{summary}");
+    // It said "none of 1 stage got slower".
+    assert!(summary.starts_with("the one stage did not get slower, as far as can be seen"), "{summary}");
     // A slower stage is one even where something was lost.
     trace(&folder, "slow", "work", 200_000, "[      5000000000] Lost 7 events on CPU 1 since 4000000000\n");
     let output = folder.tracer(&["diff", "base", "slow"]);
@@ -88,6 +95,7 @@ fn several_runs_a_side_are_named_by_patterns() {
     let shown = stdout(&folder.tracer(&["diff", "--base", "a*.trace", "--new", "ba?.trace"]), 1);
     assert!(shown.contains("base: 3 runs, 600 events"), "{shown}");
     assert!(!shown.contains("fewer than 3 runs"), "{shown}");
+    assert_eq!(stdout(&folder.tracer(&["diff", "a*.trace", "ba?.trace"]), 1), shown);
     let listed = ["diff", "--base", "a1.trace", "a2.trace", "--new", "a3.trace", "--format", "json"];
     let document: serde_json::Value =
         serde_json::from_str(&stdout(&folder.tracer(&listed), 0)).expect("JSON");
@@ -104,6 +112,17 @@ fn several_runs_a_side_are_named_by_patterns() {
     let output = folder.tracer(&["diff", "--base", ".", "--new", "a3.trace"]);
     assert_eq!(stdout(&output, 2), "");
     assert_eq!(stderr(&output), "tracer: --base: . is a directory; give the traces in it: './*.trace'\n");
+    let output = folder.tracer(&["diff", "a1.trace", "."]);
+    assert_eq!(stdout(&output, 2), "");
+    assert_eq!(stderr(&output), "tracer: NEW: . is a directory; give the traces in it: './*.trace'\n");
+    // What a pattern without quotes gives.
+    let output = folder.tracer(&["diff", "a1.trace", "a2.trace", "ba1.trace", "ba2.trace"]);
+    assert_eq!(stdout(&output, 2), "");
+    assert_eq!(stderr(&output), "tracer: several files a side are given as --base FILES --new FILES\n");
+    // It asked for BASE and NEW as well.
+    let output = folder.tracer(&["diff", "--base", "a*.trace"]);
+    assert_eq!(stdout(&output, 2), "");
+    assert!(stderr(&output).contains("  --new <FILES>...\n") && !stderr(&output).contains("<NEW>"));
     folder.write("log", "");
     stdout(&folder.tracer(&["import", "log", "-o", "empty.trace"]), 0);
     let output = folder.tracer(&["diff", "empty.trace", "empty.trace"]);

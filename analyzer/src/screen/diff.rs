@@ -15,6 +15,9 @@ use crate::report::{Align, Report, Table, counted, latency};
 /// Version of the JSON form; it grows when a member changes its meaning or goes away, not when one is added.
 pub const VERSION: u32 = 1;
 
+/// Of more runs than these that would be needed the number is not said: nobody records so many.
+const MANY_RUNS: u64 = 100;
+
 /// What is shown of `comparison`.
 #[must_use]
 pub fn report(comparison: &Comparison) -> Report {
@@ -55,13 +58,15 @@ fn sentence(comparison: &Comparison) -> String {
     if comparison.compared() == 0 {
         return "nothing was compared: no stage has a complete span on both sides".to_owned();
     }
-    let all = counted(comparison.stages.len() as u64, "stage");
-    let open = comparison.with(Verdict::Inconclusive).len() as u64;
-    let open = if open > 0 { format!("; {} inconclusive", counted(open, "stage")) } else { String::new() };
-    if parts.is_empty() {
-        format!("none of {all} got slower, as far as can be seen{open}")
-    } else {
-        format!("{}, of {all}{open}", parts.join(", "))
+    let open = comparison.with(Verdict::Inconclusive).len();
+    let inconclusive = if open > 0 { format!("; {open} inconclusive") } else { String::new() };
+    match comparison.stages.len() {
+        1 if open > 0 => "it cannot be said whether the one stage got slower".to_owned(),
+        1 if parts.is_empty() => "the one stage did not get slower, as far as can be seen".to_owned(),
+        all if parts.is_empty() => {
+            format!("none of {all} stages got slower, as far as can be seen{inconclusive}")
+        }
+        all => format!("{}, of {all}{inconclusive}", parts.join(", ")),
     }
 }
 
@@ -95,8 +100,11 @@ fn verdicts(comparison: &Comparison) -> Table {
 fn verdict(item: &Item) -> String {
     let by: Vec<&str> = item.by.iter().map(|percentile| percentile.name()).collect();
     let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-    let more =
-        item.more_runs.map_or_else(String::new, |runs| format!(", {} more would tell", counted(runs, "run")));
+    let more = match item.more_runs {
+        None => String::new(),
+        Some(runs) if runs > MANY_RUNS => format!(", more than {MANY_RUNS} runs more would tell"),
+        Some(runs) => format!(", {} more would tell", counted(runs, "run")),
+    };
     format!("{}{by}{more}", item.verdict.name())
 }
 
@@ -195,6 +203,17 @@ fn precision(comparison: &Comparison) -> Vec<String> {
             "{} compared key by key: both sides carry the same work",
             counted(paired, "stage")
         ));
+    }
+    let holds_none = |item: &Item| {
+        let range = item.shift.as_ref().map(|shift| shift.range);
+        item.by.contains(&Percentile::P50) && range.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0)
+    };
+    if comparison.stages.iter().chain(&comparison.hand_offs).any(holds_none) {
+        notes.push(
+            "Where a stage is slower or faster though its 99 % range holds 0: its spans changed for sure, and chance from run to run \
+             explains that with less than 5 %; more runs narrow the range"
+                .to_owned(),
+        );
     }
     if comparison.base.runs.min(comparison.new.runs) < 3 && shifts().next().is_some() {
         notes.push(

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-use crate::done::Done;
 use crate::file::input::name;
 
 /// The traces of both sides, by their bytes.
@@ -39,25 +38,25 @@ impl Sides {
         true
     }
 
-    /// Says which traces are on both sides: of those nothing is learned.
-    pub(super) fn done(&self) -> Done {
+    /// Which traces are on both sides, if some are: of those nothing is learned.
+    pub(super) fn with_itself(&self) -> Option<String> {
         let of_both = |(identity, new)| Some((new, self.base.get(identity)?));
         let mut both: Vec<(&PathBuf, &PathBuf)> = self.new.iter().filter_map(of_both).collect();
         both.sort();
         match both[..] {
-            [] => return Done::All,
+            [] => None,
             [(new, base)] if new == base => {
-                say!("{} is on both sides: it was compared with itself", name(new));
+                Some(format!("{} is on both sides: it was compared with itself", name(new)))
             }
             [(new, base)] => {
-                say!("{} is the same trace as {}: it was compared with itself", name(new), name(base));
+                let (new, base) = (name(new), name(base));
+                Some(format!("{new} is the same trace as {base}: it was compared with itself"))
             }
-            [(first, _), ..] => say!(
+            [(first, _), ..] => Some(format!(
                 "{} and {} more are on both sides: they were compared with themselves",
                 name(first),
                 both.len() - 1
-            ),
+            )),
         }
-        Done::Lossy
     }
 }
