@@ -8,7 +8,7 @@ mod text;
 mod width;
 mod wrap;
 
-pub use figure::{counted, duration, latency, listed};
+pub use figure::{counted, duration, latency, listed, rate};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};
 pub use text::{text, text_within};

@@ -82,6 +82,28 @@ fn a_page_is_small_whatever_the_trace_holds() {
 }
 
 #[test]
+fn a_way_of_many_stages_has_all_its_figures_and_its_verdict_once() {
+    let name = |number: usize| format!("s{number:03}");
+    let stages: Vec<Stage> = (0..200)
+        .map(|number| stage(&name(number), &format!("beg_{number}"), &format!("end_{number}")))
+        .collect();
+    let mut events = String::new();
+    for key in 0..40_usize {
+        for number in 0..200 {
+            let at = key * 1_000_000 + number * 1000 + 1;
+            events += &format!("{at}:beg_{number}:{key} {}:end_{number}:{key} ", at + 300 + key % 7);
+        }
+    }
+    let page = page_of(&trace_of(&log_of(&events)), &stages, "run.trace");
+    let figures = page.split("id=\"figures\"").nth(1).unwrap().split("</section>").next().unwrap();
+    let missing = (0..200).find(|&number| !figures.contains(&format!(">{}</bdi>", name(number))));
+    assert_eq!(missing, None);
+    assert_eq!(page.matches("<dt>NO BOTTLENECK</dt>").count(), 2, "the first, and how many more");
+    assert!(page.contains("the same in 6 more paths") && page.contains("shown in 7 parts"));
+    assert!(page.contains("and 3 more, which the other verbs list"), "paths that are not drawn");
+}
+
+#[test]
 fn the_usual_page_has_all_its_parts_and_an_empty_trace_has_a_page() {
     let stages = [stage("total", "beg_total", "end_total"), stage("work", "beg_work", "end_work")];
     let page = page_of(&trace_of(&pipeline_log()), &stages, "run.trace");

@@ -26,6 +26,7 @@ pub use limit::resource::{Resource, ResourceKind};
 pub use path::fan::Fan;
 pub use path::following::Following;
 pub use path::loss::Losses;
+pub(crate) use path::passage::MAX_STAGES as MAX_PATH_STAGES;
 pub use path::route::{PathStep, Route};
 pub use profile::{Examples, Profile};
 pub use shares::Shares;

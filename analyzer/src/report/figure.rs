@@ -24,6 +24,21 @@ pub fn listed<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     }
 }
 
+/// How often something happens in a second, with two digits that tell something: `0.21`, `3.50`, `17`, `0.0042`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    let digits = match per_second {
+        0.095..9.995 => 2,
+        f64::MIN_POSITIVE..0.095 => {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "2 to 309")]
+            let digits = (1.0 - per_second.log10().floor()) as usize;
+            digits
+        }
+        _ => 0,
+    };
+    format!("{per_second:.digits$}")
+}
+
 /// A latency with four digits and its unit: `15.07 ms`, `-501 ns`.
 #[must_use]
 pub fn latency(latency_ns: i64) -> String {
@@ -56,6 +71,14 @@ mod tests {
         let names = |count: usize| listed((0..count).map(|number| number.to_string()));
         assert_eq!([names(0), names(1), names(2)], ["", "0", "0, 1"]);
         assert!(names(LISTED).ends_with(", 22, 23") && names(LISTED + 7).ends_with(", 22, 23 and 7 more"));
+    }
+
+    #[test]
+    fn rates_have_digits_that_tell_something() {
+        let cases = [(0.0, "0"), (0.0042, "0.0042"), (0.000_01, "0.000010"), (0.2051, "0.21"), (3.5, "3.50")];
+        for (per_second, expected) in [&cases[..], &[(9.999, "10"), (17.2, "17"), (61.0, "61")]].concat() {
+            assert_eq!(rate(per_second), expected);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use tracer_format::log::{escape, skipped_text};
 
 use super::verdict::{has_path, slowest, steps, verdict};
 use super::{budget, groups, tree};
-use crate::analysis::diagnosis::{Diagnosis, LimitKind};
+use crate::analysis::diagnosis::{Diagnosis, LimitKind, MAX_PATH_STAGES};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
 use crate::report::{Align, Part, Report, Table, counted, duration, latency, listed};
@@ -184,8 +184,7 @@ fn threads_line(analysis: &Analysis) -> Option<String> {
 }
 
 fn per_second(rate: f64) -> String {
-    let digits = if rate < 10.0 { 2 } else { 0 };
-    format!("{rate:.digits$}/s")
+    format!("{}/s", crate::report::rate(rate))
 }
 
 /// Latencies of the stages.
@@ -297,6 +296,7 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
     if let Some(diagnosis) = analysis.diagnosis.as_ref().filter(without_verdict) {
         notes.push(format!("no verdict: {}", diagnosis.limit.text));
     }
+    notes.extend(parts_note(analysis));
     notes.extend(key_notes(analysis, fired));
     if analysis.keys_given_up > 0 {
         let keys = counted(analysis.keys_given_up, "key");
@@ -320,6 +320,21 @@ fn notes(analysis: &Analysis, fired: &[&StageReport], silent: &[&StageReport]) -
         notes.push(format!("no events of {unused} of {}", counted(analysis.probes.len() as u64, "probe")));
     }
     notes
+}
+
+/// Says that what may be one way of the buffers is shown in parts, if it is.
+fn parts_note(analysis: &Analysis) -> Option<String> {
+    let first = analysis.diagnosis.as_ref().filter(|diagnosis| has_path(diagnosis))?;
+    let stage =
+        |path: &Diagnosis| path.route.edges.first().map(|edge| &analysis.stages[edge.stage as usize].stage);
+    let kind = |stage: &Stage| (stage.key.clone(), stage.begins[0].provider.clone());
+    let of_first = kind(stage(first)?);
+    let is_part = |path: &&Diagnosis| stage(path).map(kind).as_ref() == Some(&of_first);
+    let paths = 1 + first.others.iter().filter(is_part).count();
+    let (key, provider) = (path_key(first, analysis), escape(&of_first.1));
+    let most = format!("a path has {MAX_PATH_STAGES} stages at most");
+    (paths > 1)
+        .then(|| format!("{most}: those of {provider} by {key} are shown in {paths} parts, in their order"))
 }
 
 /// By which keys stages are paired, where that is not `seq` for all; and what is wrong with them.

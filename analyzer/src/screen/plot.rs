@@ -9,5 +9,5 @@ pub(crate) mod tracks;
 
 pub use histogram::Histogram;
 pub use over_time::{OverTime, Trend, Trends};
-pub use scale::LogScale;
+pub use scale::{LogScale, even_ticks};
 pub use terminal::{Letters, MIN_WIDTH, text};

@@ -8,6 +8,8 @@ use crate::analysis::diagnosis::{
 };
 use crate::report::{Align, Table, counted, duration, latency, listed};
 
+/// What a verdict begins with that finds none.
+pub(super) const NO_BOTTLENECK: &str = "NO BOTTLENECK";
 /// Findings that are shown.
 const SHOWN: usize = 12;
 
@@ -84,7 +86,7 @@ fn title(kind: LimitKind) -> &'static str {
         LimitKind::Near => "NEAR ITS LIMIT",
         LimitKind::Untraced => "UNTRACED TIME",
         LimitKind::Unclear => "UNCLEAR",
-        LimitKind::Source | LimitKind::None => "NO BOTTLENECK",
+        LimitKind::Source | LimitKind::None => NO_BOTTLENECK,
     }
 }
 

@@ -26,9 +26,9 @@ pub(super) fn figures(tracks: &[Track<'_>], limits: Limits) -> String {
         cells.extend((0..7).map(|at| TableCell::latency(values.map(|values| values[at]))));
         cells
     };
-    let rows: Vec<Vec<TableCell>> = tracks.iter().take(limits.rows).map(row).collect();
+    let rows: Vec<Vec<TableCell>> = tracks.iter().take(limits.figures).map(row).collect();
     let mut out = table("sortable figures", "Latencies of all stages and waits", &heads, &rows);
-    out.push_str(&left_out(tracks.len(), limits));
+    out.push_str(&left_out(tracks.len(), Limits { rows: limits.figures, ..limits }));
     if tracks.iter().any(|track| track.touched) {
         out.push_str(r#"<p class="below">* lost events may touch these figures</p>"#);
     }

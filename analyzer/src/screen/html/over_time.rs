@@ -8,7 +8,7 @@ use crate::analysis::diagnosis::FindingKind;
 use crate::analysis::{Band, SLICES};
 use crate::report::{Align, counted, duration};
 use crate::screen::plot::tracks::{Track, path_of};
-use crate::screen::plot::{LogScale, Trend};
+use crate::screen::plot::{LogScale, Trend, even_ticks};
 
 /// Stalls, and gaps, that are shaded.
 const MAX_SHADES: usize = 50;
@@ -98,8 +98,8 @@ fn under_way(track: &Track<'_>, trend: &Trend, shades: &[Shade], name: &str) -> 
     let values = &trend.under_way;
     let most = values.iter().copied().fold(0.0, f64::max).max(0.01);
     let mut drawn = drawn_shades(trend, shades);
-    for share in [0.0, 0.5, 1.0] {
-        Frame.y_tick(&mut drawn, share, &number(share * most));
+    for value in even_ticks(most) {
+        Frame.y_tick(&mut drawn, value / most, &round(value));
     }
     times(&mut drawn, trend);
     let count = values.len().max(1);
@@ -132,20 +132,33 @@ fn drawn_shades(trend: &Trend, shades: &[Shade]) -> String {
     drawn
 }
 
-/// The axis of the time since the begin. Of a long time not each quarter has room for its label.
+/// The axis of the time since the begin. Of a long time not each label has room.
 fn times(drawn: &mut String, trend: &Trend) {
     const ROOM: usize = 9;
     let (from_ns, to_ns) = trend.latency.time_ns();
-    let is_long = duration(to_ns - from_ns).len() > ROOM;
-    for quarter in 0..=4_u64 {
-        let at_ns = u128::from(to_ns - from_ns) * u128::from(quarter) / 4;
-        let text = match quarter {
-            0 => "0".to_owned(),
-            1 | 3 if is_long => String::new(),
-            _ => duration(u64::try_from(at_ns).unwrap_or(u64::MAX)),
-        };
-        Frame.x_tick(drawn, quarter as f64 / 4.0, &text);
+    let whole = (to_ns - from_ns) as f64;
+    for (at, value_ns) in even_ticks(whole).into_iter().enumerate() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within a time in ns")]
+        let text = if at == 0 { "0".to_owned() } else { short(&duration(value_ns.round() as u64)) };
+        let has_room = text.len() <= ROOM || at.is_multiple_of(2);
+        Frame.x_tick(drawn, value_ns / whole.max(1.0), if has_room { &text } else { "" });
     }
+}
+
+/// A time without zeros that tell nothing: `200 ms` of `200.0 ms`.
+fn short(duration: &str) -> String {
+    match duration.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => duration.to_owned(),
+    }
+}
+
+/// A round number with the digits that it has.
+fn round(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A number with as many digits as it is worth.
@@ -167,6 +180,18 @@ mod tests {
     use super::*;
     use crate::analysis::{Latency, Slices};
     use crate::screen::plot::tracks::TrackKind;
+
+    #[test]
+    fn labels_have_no_digits_that_tell_nothing() {
+        let times = [("200.0 ms", "200 ms"), ("1.500 s", "1.5 s"), ("10.00 s", "10 s"), ("500 ns", "500 ns")];
+        for (duration, expected) in times {
+            assert_eq!(short(duration), expected);
+        }
+        let numbers = [(0.0, "0"), (2.0, "2"), (0.15, "0.15"), (0.1 * 3.0, "0.3"), (5000.0, "5000")];
+        for (value, expected) in numbers {
+            assert_eq!(round(value), expected);
+        }
+    }
 
     #[test]
     fn a_sample_is_said_to_be_one() {

@@ -11,20 +11,22 @@ use super::{cdf, distribution, figures, path, threads, waterfall};
 use crate::analysis::Analysis;
 use crate::analysis::compare::Comparison;
 use crate::analysis::diagnosis::Diagnosis;
-use crate::report::{Part, Report};
+use crate::report::{Part, Report, counted};
 use crate::screen::plot::Trends;
 use crate::screen::plot::tracks::{Track, path_of, tracks};
+use crate::screen::verdict::NO_BOTTLENECK;
 use crate::screen::{self, Detail};
 
 /// Bytes that a page has at most.
 pub const MAX_BYTES: usize = 1_000_000;
 
 /// How much a page may hold: the first that keeps it below [`MAX_BYTES`].
-const LIMITS: [Limits; 4] = [
-    Limits { plots: 24, rows: 200, letters: 400 },
-    Limits { plots: 12, rows: 100, letters: 200 },
-    Limits { plots: 6, rows: 50, letters: 100 },
-    Limits { plots: 2, rows: 20, letters: 40 },
+const LIMITS: [Limits; 5] = [
+    Limits { plots: 24, rows: 200, figures: 1000, letters: 400 },
+    Limits { plots: 12, rows: 100, figures: 1000, letters: 200 },
+    Limits { plots: 6, rows: 50, figures: 1000, letters: 100 },
+    Limits { plots: 6, rows: 20, figures: 500, letters: 60 },
+    Limits { plots: 2, rows: 20, figures: 20, letters: 40 },
 ];
 
 /// A recording and what was found in it.
@@ -95,16 +97,38 @@ fn verdict(recording: &Recording<'_>, report: &Report, limits: Limits) -> String
     let notes = if notes.is_empty() { notes } else { format!(r#"<div class="notes">{notes}</div>"#) };
     let class = if recording.analysis.outcome.is_lossy() { "lossy" } else { "whole" };
     let title = format!(r#"<div class="{class}">{}</div>"#, lines(&report.title, limits));
-    parts(report, limits, is_said) + &title + &notes
+    let said = Report { parts: verdicts(report), ..Report::default() };
+    parts(&said, limits, is_said) + &title + &notes
+}
+
+/// What is said of the paths. Of many that have no bottleneck, and nothing else, all but the first are only counted: what is said of
+/// each stands above its table in the text, and here below each other.
+fn verdicts(report: &Report) -> Vec<Part> {
+    const MANY: usize = 3;
+    let is_calm = |part: &&Part| matches!(part, Part::Facts(facts) if matches!(&facts[..], [(name, _)] if name == NO_BOTTLENECK));
+    let calm = report.parts.iter().filter(is_calm).count();
+    if calm < MANY {
+        return report.parts.clone();
+    }
+    let mut seen = 0;
+    let is_kept = |part: &&Part| {
+        seen += usize::from(is_calm(part));
+        seen < 2 || !is_calm(part)
+    };
+    let mut kept: Vec<Part> = report.parts.iter().filter(is_kept).cloned().collect();
+    let more = format!("the same in {}", counted(calm as u64 - 1, "more path"));
+    kept.push(Part::Facts(vec![(NO_BOTTLENECK.to_owned(), more)]));
+    kept
 }
 
 /// The path, or several, and the tables that are not elsewhere on the page.
 fn where_time_goes(recording: &Recording<'_>, report: &Report, limits: Limits) -> String {
     let mut out = String::new();
-    for path in paths(recording.analysis) {
+    for path in paths(recording.analysis).take(DRAWN) {
         let picture = path::picture(path, recording, limits);
         put(&mut out, format_args!(r#"<div class="scroll">{picture}</div>"#));
     }
+    out.push_str(&left_out(paths(recording.analysis).count(), Limits { rows: DRAWN, ..limits }));
     if !out.is_empty() {
         out.push_str(r#"<p class="below">Columns are programs, boxes stages, arrows waits; each with its median / 99th percentile and its share of the time of a buffer in the middle.</p>"#);
     }
@@ -112,17 +136,19 @@ fn where_time_goes(recording: &Recording<'_>, report: &Report, limits: Limits) -
     out + &parts(report, limits, is_here) + &threads::tree(recording.analysis, limits)
 }
 
-/// Paths that are drawn.
+/// Paths that are drawn, with their slowest buffers.
+const DRAWN: usize = 4;
+
 fn paths(analysis: &Analysis) -> impl Iterator<Item = &Diagnosis> {
-    const MOST: usize = 4;
     let first = path_of(analysis).into_iter();
     let others = first.clone().flat_map(|path| path.others.iter().filter(|it| !it.shares.median.is_empty()));
-    first.chain(others).take(MOST)
+    first.chain(others)
 }
 
 /// The slowest buffers of the paths, and the slowest spans of threads.
 fn slowest_section(analysis: &Analysis, limits: Limits) -> (&'static str, &'static str, String) {
-    let buffers: String = paths(analysis).map(|path| waterfall::waterfalls(path, limits)).collect();
+    let buffers: String =
+        paths(analysis).take(DRAWN).map(|path| waterfall::waterfalls(path, limits)).collect();
     let title = if buffers.is_empty() { "Slowest spans" } else { "Slowest buffers" };
     ("slowest", title, buffers + &threads::slowest(analysis, limits))
 }

@@ -99,7 +99,7 @@ pub(super) fn table(class: &str, title: &str, heads: &[(&str, Align)], rows: &[V
     let mut out = format!(r#"<div class="scroll"><table class="{class}">{caption}<thead><tr>"#);
     let align = |align: Align| if align == Align::Right { r#" class="number""# } else { "" };
     for &(head, at) in heads {
-        let head = Limits { plots: 0, rows: 0, letters: 200 }.text(head);
+        let head = Limits { plots: 0, rows: 0, figures: 0, letters: 200 }.text(head);
         put(&mut out, format_args!(r#"<th scope="col"{}>{head}</th>"#, align(at)));
     }
     out.push_str("</tr></thead><tbody>");

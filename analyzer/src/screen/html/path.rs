@@ -8,7 +8,7 @@ use crate::analysis::{Analysis, Latency};
 use crate::pair::{Edge, Side};
 use crate::report::latency;
 
-const LANE: f64 = 260.0;
+const LANE: f64 = 284.0;
 const ROW: f64 = 54.0;
 const TOP: f64 = 52.0;
 /// Width of a box.

@@ -13,6 +13,8 @@ pub(super) struct Limits {
     pub(super) plots: usize,
     /// Rows of a table.
     pub(super) rows: usize,
+    /// Rows of the table of all figures.
+    pub(super) figures: usize,
     /// Letters of a text.
     pub(super) letters: usize,
 }
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_written_from_right_to_left_moves_nothing_beside_it() {
-        let limits = Limits { plots: 1, rows: 1, letters: 90 };
+        let limits = Limits { plots: 1, rows: 1, figures: 1, letters: 90 };
         assert_eq!(
             limits.text("busiest is معالج (כתיבה 100 %): 7 %"),
             "busiest is <bdi>معالج</bdi> (<bdi>כתיבה</bdi> 100 %): 7 %"
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn markup_and_directions_stay_text_and_long_texts_are_cut() {
-        let limits = Limits { plots: 1, rows: 1, letters: 9 };
+        let limits = Limits { plots: 1, rows: 1, figures: 1, letters: 9 };
         assert_eq!(limits.text("<a b='\"&>"), "&lt;a b=&#39;&quot;&amp;&gt;");
         assert_eq!(limits.text("0123456789abc"), "012345678… [13 letters]");
         assert_eq!(limits.text("a\u{0}b"), "a\u{fffd}b");

@@ -65,6 +65,18 @@ impl LogScale {
     }
 }
 
+/// Round values from 0 to `most`, at even distances: three to five.
+#[must_use]
+pub fn even_ticks(most: f64) -> Vec<f64> {
+    if !(most.is_normal() && most > 0.0) {
+        return vec![0.0];
+    }
+    let decade = 10_f64.powf(most.log10().floor());
+    let steps = [2.0, 1.0, 0.5].map(|factor| factor * decade);
+    let step = steps.into_iter().find(|step| most / step >= 2.0).unwrap_or(decade / 2.0);
+    (0_u32..=5).map(|at| f64::from(at) * step).take_while(|&value| value <= most * 1.000_001).collect()
+}
+
 /// `20 us`: of a value that has one digit and zeros.
 fn round_text(value_ns: u64) -> String {
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us"), (1, "ns")];
@@ -88,6 +100,25 @@ mod tests {
         assert_eq!(texts(1, i64::MAX), "1 ns 1 us 1 ms 1 s 1000 s 1000000 s 1000000000 s");
         assert_eq!(texts(7, 7), "4 ns 5 ns 7 ns 10 ns");
         assert_eq!(texts(-5, 0), "1 ns 2 ns 5 ns 10 ns");
+    }
+
+    #[test]
+    fn even_ticks_are_round_and_few_whatever_the_range() {
+        let cases = [
+            (0.988, "0.00 0.20 0.40 0.60 0.80"),
+            (2.16, "0.00 1.00 2.00"),
+            (1.0, "0.00 0.50 1.00"),
+            (0.162, "0.00 0.05 0.10 0.15"),
+            (4.99, "0.00 2.00 4.00"),
+            (9.99, "0.00 2.00 4.00 6.00 8.00"),
+            (10_000.0, "0.00 5000.00 10000.00"),
+            (0.0, "0.00"),
+            (f64::NAN, "0.00"),
+        ];
+        for (most, expected) in cases {
+            let texts: Vec<String> = even_ticks(most).iter().map(|value| format!("{value:.2}")).collect();
+            assert_eq!(texts.join(" "), expected, "{most}");
+        }
     }
 
     #[test]

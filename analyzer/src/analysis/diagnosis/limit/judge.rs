@@ -10,6 +10,7 @@ use super::quantile::quantile;
 use super::resource::{Resource, ResourceKind, program_of, resources};
 use super::stall::Stall;
 use super::waiting::{delayed, waited};
+use crate::report::rate;
 
 /// Whole buffers that a verdict needs.
 pub(crate) const LEAST_BUFFERS: u64 = 30;
@@ -260,8 +261,11 @@ impl Judge<'_> {
             return self.about(LimitKind::Unclear, top, text);
         }
         let pace = self.rates.in_per_s;
-        let text =
-            format!("the source sets the pace, {pace:.0} buffers/s; busiest is {label}: {} %", percent(busy));
+        let text = format!(
+            "the source sets the pace, {} buffers/s; busiest is {label}: {} %",
+            rate(pace),
+            percent(busy)
+        );
         let source = self.case.buffers.all_hits().next().map(|hits| hits[0].thread);
         let program = source.map(|thread| program_of(thread, self.case.definitions));
         Limit { kind: LimitKind::Source, program, ..Limit::none(text) }
