@@ -1,5 +1,6 @@
 //! What every report is made of: lines, tables, notes and figures; and its forms, text and Markdown.
 
+mod direction;
 mod figure;
 mod markdown;
 mod model;
@@ -8,6 +9,8 @@ mod text;
 mod width;
 mod wrap;
 
+pub use direction::in_order;
+pub(crate) use direction::{is_right_to_left, right_to_left_letters};
 pub use figure::{counted, duration, latency, listed, rate};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};

@@ -2,7 +2,7 @@
 
 use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::text::Line;
-use tracer_analyzer::report::{columns, counted, duration, latency};
+use tracer_analyzer::report::{columns, counted, duration, in_order, latency};
 use tracer_analyzer::screen::live::{Board, BoardRow, Worst};
 use tracer_analyzer::screen::plot::Letters;
 
@@ -83,7 +83,7 @@ pub(super) fn plain(board: &Board, view: &View, frame: &Frame, room: usize) -> S
     lines.extend(body);
     lines.extend(worst(board, room, usize::MAX, frame.letters));
     lines.extend(notes(board, frame, room, usize::MAX));
-    lines.iter().fold(String::new(), |all, line| all + line.trim_end() + "\n") + "\n"
+    lines.iter().fold(String::new(), |all, line| all + &in_order(line.trim_end()) + "\n") + "\n"
 }
 
 struct Styles {

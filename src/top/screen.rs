@@ -1,11 +1,13 @@
 //! The terminal while stages are drawn on it, and as it was before.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
+use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Position;
 use ratatui_core::terminal::Terminal as Canvas;
 use ratatui_core::text::Line;
@@ -21,6 +23,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGABRT, SIGQUIT, SIGTSTP};
 use signal_hook::low_level::emulate_default_handler;
+use tracer_analyzer::report::in_order;
 
 /// Whether the terminal is drawn on.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -33,6 +36,24 @@ const DEADLY: [i32; 2] = [SIGQUIT, SIGABRT];
 
 /// Gives the terminal what it showed before, and its cursor.
 const LEAVE: &[u8] = b"\x1b[?1049l\x1b[?25h";
+
+/// Has figures stay behind a name that is written from right to left, on a terminal that puts them before it otherwise. Its mark has no
+/// column of its own: it goes with the name's last letter.
+fn keep_in_order(buffer: &mut Buffer) {
+    let width = usize::from(buffer.area.width);
+    for at in 0..buffer.content.len() {
+        let next = (at + 1) % width.max(1) != 0;
+        let next = buffer.content.get(at + 1).filter(|_| next).map_or("", |cell| cell.symbol());
+        let is_last = in_order(next) == next;
+        let symbol = buffer.content[at].symbol();
+        if is_last
+            && let Cow::Owned(marked) = in_order(symbol)
+            && marked != symbol
+        {
+            buffer.content[at].set_symbol(&marked);
+        }
+    }
+}
 
 /// A terminal that is drawn on; it is as before when this is dropped, the program panics, or a deadly signal ends it.
 pub(super) struct TakenTerminal {
@@ -65,6 +86,7 @@ impl TakenTerminal {
             for (line, row) in lines(area.width, area.height).into_iter().zip(area.rows()) {
                 frame.render_widget(line, row);
             }
+            keep_in_order(frame.buffer_mut());
         });
         drawn.map(drop)
     }
@@ -193,6 +215,15 @@ mod tests {
         std::env::var_os(ON_TERMINAL)?;
         let terminal = File::options().read(true).write(true).open("/dev/tty").expect("a terminal");
         Some(TakenTerminal::take(terminal).expect("it is taken"))
+    }
+
+    #[test]
+    fn figures_stay_behind_a_name_from_right_to_left() {
+        let mut buffer = Buffer::with_lines(["כתיבה 40", "awe 7  ב"]);
+        keep_in_order(&mut buffer);
+        let marked: Vec<usize> =
+            (0..16).filter(|&at| buffer.content[at].symbol().ends_with('\u{200e}')).collect();
+        assert_eq!(marked, [4, 15]);
     }
 
     #[test]

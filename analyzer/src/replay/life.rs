@@ -7,7 +7,7 @@ use tracer_format::{Definitions, ProcessId, SiteId};
 use super::medians::Medians;
 use crate::analysis::hand_off_name;
 use crate::pair::{Edge, Side};
-use crate::report::{counted, duration};
+use crate::report::{counted, duration, in_order};
 use crate::stage::{Role, Roles};
 
 /// Follows a buffer from event to event.
@@ -89,7 +89,7 @@ impl<'s> LifeLog<'s> {
             let [from, to] = [last.process, passed.process].map(|process| named(process, definitions));
             text += &format!(", {from} hands on to {to}");
         }
-        Some(text)
+        Some(in_order(&text).into_owned())
     }
 
     /// What the way from an event of one site to one of another is.

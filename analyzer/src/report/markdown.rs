@@ -1,5 +1,6 @@
 //! A report as Markdown: for the summary of a CI job.
 
+use super::direction::in_order;
 use super::model::{Align, Part, Report, Table};
 
 /// Renders `report`.
@@ -39,6 +40,7 @@ fn escaped_cell(text: &str) -> String {
 }
 
 fn escaped_where(text: &str, is_star_markup: impl Fn(char) -> bool) -> String {
+    let text = &in_order(text);
     if is_reference(text) {
         return code(text);
     }

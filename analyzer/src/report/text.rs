@@ -1,5 +1,6 @@
 //! A report for the terminal.
 
+use super::direction::in_order;
 use super::model::{Align, Part, Report, Table};
 use super::width::columns;
 use super::wrap::wrapped;
@@ -30,13 +31,13 @@ pub fn text_within(report: &Report, width: usize) -> String {
 }
 
 fn lines(lines: &[String], width: usize) -> String {
-    lines.iter().map(|line| wrapped(line, width, 2) + "\n").collect()
+    lines.iter().map(|line| wrapped(&in_order(line), width, 2) + "\n").collect()
 }
 
 fn facts_text(facts: &[(String, String)], width: usize) -> String {
     let indent = facts.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
     let fact = |(name, fact): &(String, String)| {
-        let text = wrapped(fact, width.saturating_sub(indent + 2), 0);
+        let text = wrapped(&in_order(fact), width.saturating_sub(indent + 2), 0);
         let text = text.replace('\n', &format!("\n{:indent$}  ", ""));
         format!("{}  {text}\n", padded(name, indent, Align::Left))
     };
@@ -70,7 +71,7 @@ fn table_text(table: &Table, width: usize) -> String {
     for row in std::iter::once(&head).chain(&table.rows) {
         let mut line = String::new();
         if columns(&row[0]) > widths[0] {
-            out += &wrapped(&row[0], width, 2);
+            out += &wrapped(&in_order(&row[0]), width, 2);
             out.push('\n');
         }
         for &column in &shown {
@@ -79,7 +80,7 @@ fn table_text(table: &Table, width: usize) -> String {
             line += &match table.columns[column].1 {
                 Align::Left if column + 1 == table.columns.len() => {
                     let indent = columns(&line);
-                    let text = wrapped(cell, width.saturating_sub(indent).max(MIN_TEXT), 0);
+                    let text = wrapped(&in_order(cell), width.saturating_sub(indent).max(MIN_TEXT), 0);
                     text.replace('\n', &format!("\n{:indent$}", ""))
                 }
                 align => padded(cell, column_width, align) + "  ",
@@ -103,6 +104,7 @@ fn name_width(table: &Table, room: usize) -> usize {
 /// A cell with spaces up to `width` columns.
 fn padded(cell: &str, width: usize, align: Align) -> String {
     let spaces = " ".repeat(width.saturating_sub(columns(cell)));
+    let cell = in_order(cell);
     if align == Align::Left { format!("{cell}{spaces}") } else { format!("{spaces}{cell}") }
 }
 
@@ -131,6 +133,17 @@ mod tests {
         let expected =
             "a       p90       max  why\nx  2.000 ms  3.000 ms  one two three four five six seven\n";
         assert_eq!((text(&table()), text_within(&table(), 56)), (expected.to_owned(), expected.to_owned()));
+    }
+
+    #[test]
+    fn a_name_from_right_to_left_moves_no_figure() {
+        let mut table = Table::new("T", &[("stage", Align::Left), ("spans", Align::Right)]);
+        table.rows = vec![vec!["כתיבה".to_owned(), "40".to_owned()]];
+        let facts = Part::Facts(vec![("OVERLOAD".to_owned(), "מעבד is 97 % busy (כתיבה 100 %)".to_owned())]);
+        let report = Report { parts: vec![facts, Part::Table(table)], ..Report::default() };
+        let expected = "OVERLOAD  מעבד\u{200e} is 97 % busy (כתיבה\u{200e} 100 %)\n\n\
+                        stage  spans\nכתיבה\u{200e}     40\n";
+        assert_eq!(text_within(&report, 80), expected);
     }
 
     #[test]

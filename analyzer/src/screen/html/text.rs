@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use tracer_format::log::escape;
 
-use crate::report::short_names;
+use crate::report::{is_right_to_left, right_to_left_letters, short_names};
 
 /// How much of a trace a page holds.
 #[derive(Debug, Clone, Copy)]
@@ -113,19 +113,6 @@ fn push(out: &mut String, text: &str, [begin, end]: [&str; 2]) {
 /// page that is printed on a terminal does not drive it.
 const ELEMENTS: [&str; 2] = ["<bdi>", "</bdi>"];
 const REFERENCES: [&str; 2] = ["&#8296;", "&#8297;"];
-
-/// Letters that `text` begins with and that are written from right to left, with what joins their words.
-fn right_to_left_letters(text: &str) -> usize {
-    let joins = |letter| matches!(letter, ' ' | '_' | '-' | '.' | '\u{200c}' | '\u{200d}');
-    let run = text.chars().enumerate().take_while(|&(_, letter)| is_right_to_left(letter) || joins(letter));
-    run.filter(|&(_, letter)| is_right_to_left(letter)).last().map_or(0, |(at, _)| at + 1)
-}
-
-/// Whether a letter is of a script such as Hebrew and Arabic.
-fn is_right_to_left(letter: char) -> bool {
-    matches!(letter, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}')
-        || matches!(letter, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use super::over_time::{Trend, Trends};
 use super::scale::LogScale;
 use super::tracks::{Track, TrackKind, tracks};
 use crate::analysis::{Analysis, Band, Summary};
-use crate::report::{duration, latency, short_names};
+use crate::report::{duration, in_order, latency, short_names};
 
 /// Letters of a line that a plot needs.
 pub const MIN_WIDTH: usize = 40;
@@ -66,7 +66,7 @@ pub fn text(analysis: &Analysis, trends: &Trends, width: usize, letters: Letters
     let titles = short_names(&names, room, letters.dots())
         .into_iter()
         .zip(ends)
-        .map(|(name, end)| format!("{name}{end}\n"));
+        .map(|(name, end)| format!("{}{end}\n", in_order(&name)));
     for (track, title) in shown.iter().zip(titles) {
         let Some(summary) = track.latency.summary() else { continue };
         out.push('\n');
