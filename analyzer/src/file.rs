@@ -5,6 +5,7 @@ pub mod verify;
 
 mod clocks;
 mod copy;
+mod damage;
 mod disguised;
 mod import;
 mod redact;

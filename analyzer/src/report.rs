@@ -11,7 +11,7 @@ mod wrap;
 
 pub use direction::in_order;
 pub(crate) use direction::{is_right_to_left, right_to_left_letters};
-pub use figure::{counted, duration, latency, listed, rate};
+pub use figure::{counted, duration, latency, listed, lost, rate};
 pub use markdown::markdown;
 pub use model::{Align, Part, Report, Table};
 pub use text::{text, text_within};

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Context;
 use tracer_analyzer::file::{self, ClockStep, Copied, Imported, Redacted, Redaction};
-use tracer_analyzer::report::{counted, duration};
+use tracer_analyzer::report::{self, counted, duration};
 use tracer_analyzer::{Error, Selection};
 use tracer_format::{Trace, Writer, WriterOptions};
 
@@ -30,8 +30,7 @@ pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
         say!("{}: the last line has no end and is left out: it may be cut off", name(&args.log));
     }
     if gaps > 0 {
-        let (events, gaps) = (counted(lost, "event"), counted(gaps, "gap"));
-        say!("{}: {events} lost while recording, in {gaps}", name(&args.log));
+        say!("{}: {}", name(&args.log), report::lost(lost, gaps));
     }
     Ok(if unfinished || gaps > 0 { Done::Lossy } else { Done::All })
 }

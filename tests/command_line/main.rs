@@ -6,6 +6,7 @@ mod target;
 mod tool;
 
 mod budget;
+mod damaged;
 mod dataset;
 mod diff;
 mod folder;

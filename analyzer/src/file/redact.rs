@@ -14,6 +14,7 @@ use tracer_format::{ArgKind, Batch, Columns, Definition, Definitions, Firing, Ga
 use crate::select::{Outcome, Selection};
 use crate::{Error, Result};
 
+use super::damage::{gap_of, gaps_of};
 use cover::Cover;
 
 /// What the tool of a redacted trace is called at the end.
@@ -59,6 +60,7 @@ pub fn redact<W: Write>(trace: &Trace<'_>, how: &Redaction<'_>, writer: &mut Wri
         writer.clock(*anchor)?;
     }
     let mut outcome = Outcome::of(trace, &Selection::all());
+    gaps_of(trace).into_iter().try_for_each(|gap| writer.gap(gap))?;
     let threads = trace.threads();
     trace.walk(
         |_| true,
@@ -73,7 +75,10 @@ pub fn redact<W: Write>(trace: &Trace<'_>, how: &Redaction<'_>, writer: &mut Wri
                     let site = copying.site(gap.site).map_or(Gap::ANY_SITE, |site| site.id);
                     writer.gap(Gap { site, ..gap })?;
                 }
-                Batch::Damaged(range) => outcome.damage.push(range),
+                Batch::Damaged(range) => {
+                    outcome.damage.push(range);
+                    gap_of(&range, trace).map_or(Ok(()), |gap| writer.gap(gap))?;
+                }
             }
             Ok::<(), Error>(())
         },

@@ -11,7 +11,7 @@ use tracer_format::{BlockDecoder, BlockRef, Columns, Damage, DamagedRange, Found
 
 use super::info::{FileState, damaged};
 use crate::Result;
-use crate::report::counted;
+use crate::report::{counted, lost};
 use crate::select::{Outcome, Selection};
 
 /// What became of the check.
@@ -85,8 +85,7 @@ impl Verification {
             ));
         }
         if self.outcome.gaps > 0 {
-            let (lost, gaps) = (counted(self.outcome.lost, "event"), counted(self.outcome.gaps, "gap"));
-            lines.push(format!("{lost} lost while recording, in {gaps}"));
+            lines.push(lost(self.outcome.lost, self.outcome.gaps));
         }
         lines.push(
             if self.by_index { "opens by its index" } else { "opens by walking its blocks" }.to_owned(),

@@ -6,6 +6,13 @@ pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Events that gaps tell of. Of damage that was copied it may not be known how many they were.
+#[must_use]
+pub fn lost(events: u64, gaps: u64) -> String {
+    let events = if events > 0 { counted(events, "event") } else { "some events".to_owned() };
+    format!("{events} lost while recording, in {}", counted(gaps, "gap"))
+}
+
 /// Names that a list has; the rest are counted.
 const LISTED: usize = 24;
 

@@ -48,16 +48,17 @@ impl LossTimes {
     }
 }
 
-/// The time of damaged bytes: the block's own, if its header is sound, else all between its neighbors in the file.
+/// The time of damaged bytes: the block's own, if its header is sound, else all between its neighbors in the file. No bytes are damaged
+/// where blocks are missing: the one behind them is sound.
 pub(crate) fn time_of_damage(range: &DamagedRange, trace: &Trace<'_>) -> (u64, u64) {
-    let own = trace.blocks.iter().find(|block| block.offset == range.offset);
+    let own = trace.blocks.iter().find(|block| block.offset == range.offset && range.len_bytes > 0);
     if let Some(block) = own {
         return (block.first_ns, block.last_ns);
     }
     let before =
         trace.blocks.iter().filter(|block| block.offset < range.offset).max_by_key(|block| block.offset);
     let after =
-        trace.blocks.iter().filter(|block| block.offset > range.offset).min_by_key(|block| block.offset);
+        trace.blocks.iter().filter(|block| block.offset >= range.offset).min_by_key(|block| block.offset);
     let from_ns = before.map_or(0, |block| block.last_ns);
     (from_ns, after.map_or(u64::MAX, |block| block.first_ns).max(from_ns))
 }

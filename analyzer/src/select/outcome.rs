@@ -5,7 +5,7 @@ use tracer_format::{DamagedRange, Skipped, Trace};
 
 use super::clock::has_several_clocks;
 use super::filter::Selection;
-use crate::report::counted;
+use crate::report::{counted, lost};
 
 /// What was read and what is missing; exit code 3 if anything is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,8 +101,7 @@ impl Outcome {
     pub fn holes_text(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.lost > 0 || self.gaps > 0 {
-            let (events, gaps) = (counted(self.lost, "event"), counted(self.gaps, "gap"));
-            parts.push(format!("{events} lost while recording, in {gaps}"));
+            parts.push(lost(self.lost, self.gaps));
         }
         if !self.damage.is_empty() {
             let (bytes, places) =
