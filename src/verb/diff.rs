@@ -52,8 +52,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     sides.begin_new();
     let (new, new_done) = side(args, &new, &conditions, (&mut keys, &mut sides))?;
     let mut comparison = compare(base, new, &judgment(args));
-    let with_itself = sides.with_itself();
-    comparison.differences.extend(with_itself.clone());
+    comparison.with_itself = sides.with_itself();
     budget::write(&args.budget, junit, &screen::junit::of_comparison(&comparison))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {
@@ -82,8 +81,11 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Done> {
     if comparison.compared() == 0 {
         say!("nothing was compared: no stage has a complete span on both sides");
     }
+    if let Some(with_itself) = &comparison.with_itself {
+        say!("{with_itself}");
+    }
     let done = if comparison.is_uncertain() { Done::Lossy } else { base_done.and(new_done) };
-    Ok(kept?.and(done).and(said(with_itself.as_deref())))
+    Ok(kept?.and(done))
 }
 
 /// Compares a run with those before it, as [`diff`] does unless told otherwise.
@@ -104,8 +106,11 @@ pub(super) fn compared(
     sides.begin_new();
     let (new, id, this) = analyze(filter, given, last, 1, &mut keys)?;
     sides.is_new(last, id);
-    done = done.and(said(sides.with_itself().as_deref()));
     let mut comparison = compare(RunSet::new(base), RunSet::new(vec![new]), &Judgment::default());
+    comparison.with_itself = sides.with_itself();
+    if let Some(with_itself) = &comparison.with_itself {
+        say!("{with_itself}");
+    }
     // The page shows no others, and there may be many.
     comparison.hand_offs.retain(|item| matches!(item.verdict, Verdict::Slower | Verdict::Faster));
     comparison.hand_offs.shrink_to_fit();
@@ -132,14 +137,6 @@ fn judgment(args: &DiffArgs) -> Judgment {
         min_spans: args.min_spans,
         by: args.judge.as_ref().map(|judge| judge.iter().map(by).collect()),
     }
-}
-
-/// Says what makes a comparison worth less than it looks.
-fn said(doubt: Option<&str>) -> Done {
-    doubt.map_or(Done::All, |doubt| {
-        say!("{doubt}");
-        Done::Lossy
-    })
 }
 
 /// What names the traces of a side.

@@ -186,3 +186,21 @@ fn what_is_no_dataset_or_no_command_line_is_refused() {
     }
     assert!(!folder.path("x.csv").exists());
 }
+
+/// Nothing told that the first one is there.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_added_before_the_disk_was_full_is_said() {
+    let folder = folder("dataset-full");
+    folder.write("log", log(20_000));
+    stdout(&folder.tracer(&["import", "log", "-o", "large.trace"]), 0);
+    let limited = "ulimit -f 16; exec \"$0\" export --dataset ds --date 2026-05-01 a.trace large.trace";
+    let output = std::process::Command::new("bash")
+        .args(["-c", limited, crate::tool::TRACER])
+        .current_dir(folder.path("."))
+        .output()
+        .expect("bash runs");
+    assert_eq!(stdout(&output, 1), "");
+    let said = stderr(&output);
+    assert!(said.starts_with("tracer: ds: 1 trace added before that\ntracer: cannot write "), "{said}");
+}

@@ -76,6 +76,13 @@ fn what_cannot_be_compared_is_exit_code_3() {
     // The job summary said only that nothing got slower.
     let summary = stdout(&folder.tracer(&["diff", "--format", "markdown", "base", "copy"]), 3);
     assert!(summary.contains("copy is the same trace as base: it was compared with itself"), "{summary}");
+    let document: serde_json::Value =
+        serde_json::from_str(&stdout(&folder.tracer(&["diff", "--format", "json", "base", "copy"]), 3))
+            .expect("JSON");
+    assert_eq!(
+        (&document["uncertain"], &document["with_itself"]),
+        (&true.into(), &"copy is the same trace as base: it was compared with itself".into())
+    );
     // It said "none of 1 stage got slower".
     assert!(summary.starts_with("the one stage did not get slower, as far as can be seen"), "{summary}");
     // A slower stage is one even where something was lost.

@@ -43,6 +43,7 @@ fn title(comparison: &Comparison) -> Vec<String> {
         lines.push(format!("{name}: {runs}, {}, {loss}", counted(side.outcome.events, "event")));
     }
     lines.extend(comparison.differences.iter().map(|text| escape(text).into_owned()));
+    lines.extend(comparison.with_itself.clone());
     lines
 }
 
@@ -245,6 +246,7 @@ pub fn write_json(comparison: &Comparison, out: &mut impl io::Write) -> io::Resu
         "base": side(&comparison.base),
         "new": side(&comparison.new),
         "differences": comparison.differences,
+        "with_itself": comparison.with_itself,
         "place": comparison.place,
         "stages": null,
         "hand_offs": null,

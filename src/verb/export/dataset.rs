@@ -18,7 +18,13 @@ pub(crate) fn export(args: &ExportArgs, folder: &Path) -> anyhow::Result<Done> {
     let mut dataset = Dataset::open(folder)?;
     let (mut added, mut there, mut failed, mut done) = (0, 0, 0_u64, Done::All);
     for path in &args.files {
-        match add(args, &mut dataset, path)? {
+        // What keeps one from being added may keep all of them out, such as a full disk; those before it are there.
+        let before = |_: &anyhow::Error| {
+            if added > 0 {
+                say!("{}: {} added before that", name(folder), counted(added, "trace"));
+            }
+        };
+        match add(args, &mut dataset, path).inspect_err(before)? {
             Ok((Presence::Added, this)) => (added, done) = (added + 1, done.and(this)),
             Ok((Presence::WasThere, this)) => (there, done) = (there + 1, done.and(this)),
             // One file that cannot be added does not keep the others out.

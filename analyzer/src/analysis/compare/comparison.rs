@@ -55,6 +55,8 @@ pub struct Comparison {
     pub hand_offs: Vec<Item>,
     /// What differs in where they ran, in sentences.
     pub differences: Vec<String>,
+    /// Which traces are on both sides, in a sentence for terminals: of those nothing is learned. The caller knows.
+    pub with_itself: Option<String>,
     /// Where on the buffers' path the difference is, in a sentence, if a stage got slower or faster.
     pub place: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Comparison {
     pub fn is_uncertain(&self) -> bool {
         let uncompared = |stage: &Item| matches!(stage.verdict, Verdict::Gone | Verdict::TooFew);
         self.compared() == 0
+            || self.with_itself.is_some()
             || self.base.outcome.is_lossy()
             || self.new.outcome.is_lossy()
             || self.stages.iter().any(uncompared)
@@ -103,7 +106,16 @@ pub fn compare(mut base: RunSet, mut new: RunSet, judgment: &Judgment) -> Compar
         None
     };
     let differences = differences(&base, &new);
-    Comparison { judgment: judgment.clone(), base, new, stages, hand_offs, differences, place }
+    Comparison {
+        judgment: judgment.clone(),
+        base,
+        new,
+        stages,
+        hand_offs,
+        differences,
+        with_itself: None,
+        place,
+    }
 }
 
 fn items(
