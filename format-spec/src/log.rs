@@ -13,7 +13,7 @@ mod skipped;
 mod writer;
 
 pub use digits::{push_signed, push_thousandths, push_unsigned};
-pub use escape::{escape, escape_line, unescape};
+pub use escape::{escape, escape_line, is_deceptive, unescape};
 pub use line::{EventLine, FoundLine, Key, Line, LostLine, Value, name_text};
 pub use parse::{Lines, ParseError, parse};
 pub use skipped::skipped_text;

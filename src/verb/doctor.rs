@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::bail;
 use serde_json::json;
+use tracer_analyzer::report::PlainJson;
 use tracer_recorder::doctor::{self, Check, Verdict};
 
 use crate::cli::{DoctorArgs, TextFormat};
@@ -70,6 +71,6 @@ fn write_json(out: &mut dyn Write, checks: &[Check], worst: Verdict) -> io::Resu
         })
         .collect();
     let document = json!({ "version": VERSION, "verdict": worst.to_string(), "checks": checks });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
+    serde_json::to_writer_pretty(PlainJson(&mut *out), &document)?;
     writeln!(out)
 }

@@ -7,7 +7,7 @@ use crate::tool::{Folder, stderr, stdout};
 const HOSTILE: &str = "</title></script><script>alert(1)</script><img/src=x/onerror=alert(2)>\"'`${x}{{y}}\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{85}\u{202e}\u{2066}\u{5d0}";
 
 /// Forms of verbs that print for people; `run.trace` has hostile probes and programs, `stages.toml` a hostile stage.
-const PRINTED: [&[&str]; 14] = [
+const PRINTED: [&[&str]; 20] = [
     &["replay", "run.trace"],
     &["replay", "--time", "relative", "--threads", "--color", "always", "run.trace"],
     &["replay", "--seq", "3", "--time", "delta", "run.trace"],
@@ -20,6 +20,12 @@ const PRINTED: [&[&str]; 14] = [
     &["diff", "--format", "markdown", "--stages", "stages.toml", "run.trace", "other.trace"],
     &["info", "--counts", "run.trace"],
     &["verify", "run.trace"],
+    &["replay", "--format", "jsonl", "run.trace"],
+    &["analyze", "--format", "json", "run.trace"],
+    &["diff", "--format", "json", "run.trace", "other.trace"],
+    &["info", "--format", "json", "--counts", "run.trace"],
+    &["verify", "--format", "json", "run.trace"],
+    &["export", "--format", "chrome", "-o", "-", "run.trace"],
     &["top", "--batch", "--speed", "100000", "run.trace"],
     &["top", "--batch", "--speed", "100000", "--stages", "stages.toml", "run.trace"],
 ];

@@ -11,7 +11,7 @@ use tracer_format::{BlockDecoder, BlockRef, Columns, Damage, DamagedRange, Found
 
 use super::info::{FileState, damaged};
 use crate::Result;
-use crate::report::{counted, lost};
+use crate::report::{counted, lost, plain_json};
 use crate::select::{Outcome, Selection};
 
 /// What became of the check.
@@ -114,9 +114,8 @@ impl Verification {
             "lost": self.outcome.lost,
             "gaps": self.outcome.gaps,
         });
-        let mut text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
-        text.push('\n');
-        text
+        let text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
+        plain_json(&text).into_owned() + "\n"
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tracer_format::{Arg, Columns, Gap, Trace};
 
+use crate::report::plain_json;
 use crate::select::clock::{WallClock, rfc3339};
 
 /// Makes the lines.
@@ -51,7 +52,7 @@ impl JsonLines {
     }
 
     fn push(&mut self, line: &Value) {
-        self.made.extend_from_slice(line.to_string().as_bytes());
+        self.made.extend_from_slice(plain_json(&line.to_string()).as_bytes());
         self.made.push(b'\n');
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json as value};
 use tracer_format::{ClockAnchor, Cost, Gap, Host, Process, StageDef, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
-use crate::report::skipped;
+use crate::report::{PlainJson, skipped};
 use crate::select::Outcome;
 use crate::select::clock::rfc3339;
 
@@ -19,7 +19,7 @@ const VERSION: u32 = 1;
 /// # Errors
 /// Those of `out`.
 pub fn write_json(trace: &Trace<'_>, counts: Option<&Counts>, mut out: impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut out, &Document { trace, counts })?;
+    serde_json::to_writer_pretty(PlainJson(&mut out), &Document { trace, counts })?;
     out.write_all(b"\n")
 }
 

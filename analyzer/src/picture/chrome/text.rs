@@ -9,6 +9,7 @@ use crate::pair::{Class, Edge};
 use crate::picture::canvas::ShownKey;
 use crate::picture::irregular_name;
 use crate::picture::tracks::Tracks;
+use crate::report::plain_json;
 use crate::stage::Stage;
 
 /// JavaScript keeps integers up to here exact.
@@ -174,7 +175,7 @@ fn push_arg(out: &mut Vec<u8>, value: Arg<'_>) {
 pub(super) fn push_json(out: &mut Vec<u8>, value: &Value) {
     let text = value.to_string();
     // A row of backslashes begins with an escape, so the pairs from its begin on are escaped backslashes.
-    out.extend_from_slice(text.replace(r"\\", r"\u005c").as_bytes());
+    out.extend_from_slice(plain_json(&text.replace(r"\\", r"\u005c")).as_bytes());
 }
 
 /// Appends a time as microseconds with three decimals.

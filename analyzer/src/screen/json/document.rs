@@ -5,6 +5,8 @@ use std::io;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use crate::report::{PlainJson, plain_json};
+
 /// Makes the items of a list, one after the other.
 type Items<'d> = Box<dyn Fn() -> Box<dyn Iterator<Item = Value> + 'd> + 'd>;
 
@@ -33,14 +35,13 @@ impl<'d> LongDocument<'d> {
 
     /// Renders it, with a line end.
     pub(in crate::screen) fn text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("the document has string keys only");
-        text.push('\n');
-        text
+        let text = serde_json::to_string_pretty(self).expect("the document has string keys only");
+        plain_json(&text).into_owned() + "\n"
     }
 
     /// Writes the same.
     pub(in crate::screen) fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
+        serde_json::to_writer_pretty(PlainJson(&mut *out), self)?;
         out.write_all(b"\n")
     }
 }
