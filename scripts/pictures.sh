@@ -18,7 +18,7 @@ node scripts/validators/perfetto_ui.mjs "$work/run.pftrace" docs/perfetto.png 30
 
 "$tracer" report sample-traces/data/pipeline.trace -o "$work/report.html"
 "$tracer" analyze sample-traces/data/pipeline.trace --worst 10 --format json >"$work/report.json"
-SHOT_HEIGHT=1350 node scripts/validators/report.mjs "$work/report.html" "$work/report.json" docs/report-
+SHOT_HEIGHT=2350 node scripts/validators/report.mjs "$work/report.html" "$work/report.json" docs/report-
 
 # A trace that is played: what else runs on this machine is no part of the picture.
 "$(dirname "$tracer")/synth" -o "$work/run.trace" --events 18000 2>/dev/null

@@ -114,24 +114,27 @@ impl View {
             self.typed(key.code);
             return Wish::Nothing;
         }
-        if self.shows_help && key.code != KeyCode::Char('q') {
+        let is_end = matches!(key.code, KeyCode::Char('q') | KeyCode::F(10));
+        if self.shows_help && !is_end {
             self.shows_help = false;
             return Wish::Nothing;
         }
         match key.code {
-            KeyCode::Char('q') => return Wish::Quit,
+            // The keys of htop do what they do there.
+            _ if is_end => return Wish::Quit,
             KeyCode::Char('w') => return Wish::Snapshot,
             KeyCode::Char(' ' | 'p') => self.is_paused = !self.is_paused,
-            KeyCode::Char('s') => self.sort = self.sort.next(),
+            KeyCode::Char('s') | KeyCode::F(6) => self.sort = self.sort.next(),
             KeyCode::Char('a') => self.prefers_all = !self.prefers_all,
-            KeyCode::Char('?' | 'h') => self.shows_help = true,
-            KeyCode::Char('/') => self.is_typing = true,
+            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.shows_help = true,
+            KeyCode::Char('/') | KeyCode::F(3 | 4) => self.is_typing = true,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Up | KeyCode::Char('k') => self.first = self.first.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.first += 1,
+            KeyCode::Down | KeyCode::Char('j') => self.first = self.first.saturating_add(1),
             KeyCode::PageUp => self.first = self.first.saturating_sub(PAGE),
-            KeyCode::PageDown => self.first += PAGE,
+            KeyCode::PageDown => self.first = self.first.saturating_add(PAGE),
             KeyCode::Home => self.first = 0,
+            KeyCode::End => self.first = usize::MAX,
             _ => {}
         }
         Wish::Nothing
@@ -158,5 +161,25 @@ impl View {
         let mut rows: Vec<&BoardRow> = board.rows.iter().filter(fits).collect();
         rows.sort_by(|a, b| self.sort.compare(a, b));
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_knows_htop_finds_its_keys() {
+        let mut view = View::new();
+        let mut press = |code: KeyCode| {
+            let wish = view.key(KeyEvent::new(code, KeyModifiers::NONE));
+            (wish == Wish::Quit, view.shows_help, view.is_typing)
+        };
+        assert_eq!(press(KeyCode::F(1)), (false, true, false), "help");
+        assert_eq!(press(KeyCode::F(1)), (false, false, false), "and away");
+        assert_eq!(press(KeyCode::F(4)), (false, false, true), "filter");
+        assert_eq!(press(KeyCode::Esc), (false, false, false));
+        assert_eq!(press(KeyCode::F(1)), (false, true, false));
+        assert_eq!(press(KeyCode::F(10)), (true, true, false), "end, from the help as well");
     }
 }
