@@ -1,6 +1,7 @@
-//! Messages with descriptors between two processes, over a stream socket: a length of 4 bytes, then as many bytes. Descriptors
-//! come along with the length.
+//! Messages with descriptors between two processes, over a stream socket: a length of 4 bytes, whose first bit says whether descriptors
+//! come along with it, then as many bytes.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
 };
 
 /// Bytes of a message: more than the notes of the largest file that is read.
 const MAX_BYTES: usize = 64 << 20;
+/// In the length: descriptors come along.
+const HAS_FDS: u32 = 1 << 31;
 /// Descriptors of a message.
 pub(crate) const MAX_FDS: usize = 64;
 /// Bytes read at a time.
@@ -23,9 +26,10 @@ const STEP_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Channel {
     socket: OwnedFd,
-    /// What has arrived of the next message.
+    /// What has arrived of the next messages.
     bytes: Vec<u8>,
-    fds: Vec<OwnedFd>,
+    /// The descriptors of each that has some, as many as there was room for.
+    fds: VecDeque<Vec<OwnedFd>>,
 }
 
 /// A message.
@@ -35,7 +39,7 @@ impl Channel {
     /// Both ends.
     pub(crate) fn pair() -> io::Result<[Self; 2]> {
         let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        let end = |socket| Self { socket, bytes: Vec::new(), fds: Vec::new() };
+        let end = |socket| Self { socket, bytes: Vec::new(), fds: VecDeque::new() };
         Ok([end(one), end(two)])
     }
 
@@ -45,13 +49,14 @@ impl Channel {
     /// When the other side is gone.
     pub(crate) fn send(&self, body: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let len = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_BYTES);
-        let len = len.ok_or(io::ErrorKind::InvalidInput)?.to_le_bytes();
+        let len = len.ok_or(io::ErrorKind::InvalidInput)?;
+        let head = if fds.is_empty() { len } else { len | HAS_FDS };
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut rest = [&len[..], body].concat();
+        let mut rest = [&head.to_le_bytes()[..], body].concat();
         let sent = sendmsg(&self.socket, &[IoSlice::new(&rest)], &mut ancillary, SendFlags::NOSIGNAL)?;
         rest.drain(..sent);
         while !rest.is_empty() {
@@ -84,11 +89,6 @@ impl Channel {
         }
     }
 
-    /// Takes descriptors back that came with a message, but are of one that follows it.
-    pub(super) fn give_back(&mut self, fds: Vec<OwnedFd>) {
-        self.fds.splice(..0, fds);
-    }
-
     /// Whether something has arrived, or the other side is gone.
     pub(crate) fn has_bytes(&self) -> bool {
         let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
@@ -106,10 +106,15 @@ impl Channel {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        let mut all = Vec::new();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
-                self.fds.extend(fds);
+                all.extend(fds);
             }
+        }
+        // The kernel does not read on behind bytes that descriptors came with: these are of one message.
+        if !all.is_empty() || received.flags.contains(ReturnFlags::CTRUNC) {
+            self.fds.push_back(all);
         }
         if received.bytes == 0 {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -118,18 +123,19 @@ impl Channel {
         Ok(())
     }
 
-    /// The first message, if all of it is there, with all descriptors that have arrived: those of messages that follow it at once may be
-    /// among them.
+    /// The first message, if all of it is there.
     fn whole(&mut self) -> io::Result<Option<Parcel>> {
-        let Some((len, rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
-        let len = u32::from_le_bytes(*len) as usize;
+        let Some((head, rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
+        let head = u32::from_le_bytes(*head);
+        let len = (head & !HAS_FDS) as usize;
         if len > MAX_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let Some(body) = rest.get(..len) else { return Ok(None) };
         let body = body.to_vec();
         self.bytes.drain(..4 + len);
-        Ok(Some((body, std::mem::take(&mut self.fds))))
+        let fds = if head & HAS_FDS == 0 { None } else { self.fds.pop_front() };
+        Ok(Some((body, fds.unwrap_or_default())))
     }
 }
 
@@ -163,6 +169,21 @@ mod tests {
         assert_eq!(one.receive(Some(Instant::now())).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(two);
         assert_eq!(one.receive(None).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn descriptors_are_of_the_message_that_they_came_with() {
+        let [mut one, two] = Channel::pair().unwrap();
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let sent: [(&[u8], usize); 5] = [(b"a", 0), (b"b", 1), (b"", 3), (b"c", 0), (b"d", 2)];
+        for (body, count) in sent {
+            two.send(body, &vec![file.as_fd(); count]).unwrap();
+        }
+        for (body, count) in sent {
+            let (received, fds) = one.receive(None).unwrap();
+            assert_eq!((&received[..], fds.len()), (body, count));
+        }
+        assert!(!one.has_bytes());
     }
 
     #[test]

@@ -107,10 +107,7 @@ impl Helper {
                 };
                 // Until then it has copies of all descriptors: what is closed here would stay open.
                 match helper.receive_within(LIMIT) {
-                    Ok((_, fds)) => {
-                        helper.channel.give_back(fds);
-                        Ok(helper)
-                    }
+                    Ok(_) => Ok(helper),
                     Err(_) => Err(io::ErrorKind::TimedOut.into()),
                 }
             }
