@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::target::{Target, until};
-use crate::tool::{Folder, Recording, compile_c, events, live, stderr, stdout};
+use crate::tool::{Folder, Recording, compile_c, events, is_only_late, live, stderr, stdout};
 
 /// For each line it loads the library that it names, and has it fire.
 const LOADS: &str = r#"
@@ -90,6 +90,38 @@ fn a_library_beside_those_of_its_program_is_recorded_from_its_first_probe() {
     assert!(!said.contains("not recorded: "), "{said}");
     let log = stdout(&folder.tracer(&["replay", "run.trace"]), 0);
     assert_eq!(events(&log).len(), 1, "{said}");
+}
+
+/// More of them than stay attached to: its own probes come first, and what is loaded too late is said.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_program_with_very_many_libraries_beside_its_own_is_recorded_from_its_first_probe() {
+    let _alone = live();
+    let folder = Folder::new("beside-many");
+    std::fs::create_dir_all(folder.path("app/lib")).expect("folders");
+    let shared = ["-O2", "-shared", "-fPIC"];
+    let library = compile_c(&folder, "app/lib/liblate.so", LIBRARY, &shared);
+    let bytes = std::fs::read(&library).expect("read");
+    (0..1000).for_each(|number| drop(folder.write(&format!("app/lib/lib{number}.so"), &bytes)));
+    compile_c(&folder, "app/lib/libneeded.so", "int needed(void) { return 1; }", &shared);
+    let libraries = format!("-L{}", folder.path("app/lib").display());
+    let link = ["-O2", "-Wl,--no-as-needed,-rpath,$ORIGIN/lib", &libraries, "-lneeded"];
+    let main = LOADS.replace("    char line", "    STAP_PROBE(late, own);\n    char line");
+    compile_c(&folder, "app/loads", &format!("#include <sys/sdt.h>\n{main}"), &link);
+    folder.write("list", library.display().to_string());
+    let script = "for i in 1 2 3; do app/loads list; done";
+    let whole = (0..3).filter(|_| {
+        let args = ["record", "-f", "-o", "run.trace", "-e", "late:*", "--", "sh", "-c", script];
+        let said = stderr(&folder.tracer(&args));
+        let log = stdout(
+            &folder.tracer(&["replay", "run.trace"]),
+            if said.contains("not recorded: ") { 3 } else { 0 },
+        );
+        let of = |probe: &str| events(&log).into_iter().filter(|event| event.3 == probe).count();
+        assert!(of("late:own") + of("late:call") == 6 || is_only_late(&said), "{said}");
+        of("late:own") == 3 && of("late:call") >= 2
+    });
+    assert!(whole.count() > 0, "each time something of the program itself was missing");
 }
 
 /// Loads the library that its second word names and has it fire, as its first word says: from memory; in a child, which is forked

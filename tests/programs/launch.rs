@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tool::{Folder, compile_c, events, live, stderr, stdout};
+use crate::tool::{Folder, TRACER, compile_c, events, live, stderr, stdout};
 
 /// Fires `start:load` when it is loaded, and `start:work` when it is called.
 const LIBRARY: &str = r#"
@@ -123,6 +123,48 @@ fn libraries_are_found_where_the_loader_looks_for_them() {
     let folder = Folder::new("launch-loader-path");
     user(&folder, &["other"], "/nowhere");
     check(&folder, &format!("{} --library-path {} ./user", loader(), text(&folder.path("other"))), EVENTS);
+}
+
+/// A link that leads a process to a file that it has open would lead another one elsewhere.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn a_link_to_what_a_process_has_open_leads_where_it_leads_that_process() {
+    let _alone = live();
+    let folder = Folder::new("launch-link");
+    user(&folder, &["lib"], text(&folder.path("lib")));
+    std::os::unix::fs::symlink("/proc/self/fd/9", folder.path("link")).expect("a link");
+    for (name, script) in [
+        ("program", "exec 9<user; ./link"),
+        ("library", "exec 9<lib/libwork.so; LD_PRELOAD=./link /bin/true; LD_PRELOAD=./link ./user"),
+        ("command", "exec 9<user; exec \"$TRACER\" record -f -o run.trace -e 'start:*' -- ./link"),
+    ] {
+        folder.write_program(name, format!("#!/bin/sh\n{script}\n").as_bytes());
+    }
+    check(&folder, "./program", EVENTS);
+    check(&folder, "./library", EVENTS + 1);
+    let mut command = Command::new(folder.path("command"));
+    let output = command.env("TRACER", TRACER).current_dir(folder.path("")).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(events(&stdout(&folder.tracer(&["replay", "run.trace"]), 0)).len(), EVENTS);
+}
+
+/// Libraries that the loader has watch itself, in a name space of their own.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn libraries_that_watch_the_loader_are_recorded_from_their_start() {
+    let _alone = live();
+    let folder = Folder::new("launch-audit");
+    let source = format!("{LIBRARY} unsigned la_version(unsigned version) {{ return version; }}");
+    for name in ["libone.so", "libtwo.so"] {
+        compile_c(&folder, name, &source, &["-O2", "-shared", "-fPIC"]);
+    }
+    let [one, two] = ["libone.so", "libtwo.so"].map(|name| folder.path(name).display().to_string());
+    let program = "int main(void) { return 0; }";
+    compile_c(&folder, "plain", program, &["-O2"]);
+    let depended = format!("-Wl,--depaudit={two}");
+    compile_c(&folder, "audited", program, &["-O2", "-Wl,--audit=$ORIGIN/libone.so", &depended]);
+    check(&folder, &format!("env LD_AUDIT={one}:{two} ./plain"), 2);
+    check(&folder, "./audited", 2);
 }
 
 /// What was seen of a program a moment ago says nothing about the libraries of its next process.

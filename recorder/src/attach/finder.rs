@@ -2,7 +2,9 @@
 
 mod attaching;
 mod begin;
+mod beside;
 mod left;
+mod mapped;
 mod unheld;
 
 use std::collections::{HashMap, HashSet};
@@ -16,7 +18,9 @@ use tracer_format::grammar::KeyArgument;
 use crate::attach::agenda::Agenda;
 use crate::attach::closing::Undetached;
 use crate::attach::finder::attaching::Since;
+use crate::attach::finder::beside::BesidePrograms;
 use crate::attach::finder::left::{BegunProcesses, LostFiles, RecentFiles};
+use crate::attach::finder::mapped::SETTLING;
 use crate::attach::finder::unheld::UnheldPrograms;
 use crate::attach::hold::{Holder, Told};
 use crate::attach::links::Links;
@@ -30,9 +34,9 @@ use crate::drain::{Forked, Started};
 use crate::error::Result;
 use crate::find::discover::{Discovery, Looked, Scan};
 use crate::find::facts::FileId;
-use crate::host::{self, monotonic_ns, process};
+use crate::host::{self, process};
 use crate::kernel::link::AttachMode;
-use crate::kernel::mapped::{Mapped, MappedFile};
+use crate::kernel::mapped::Mapped;
 use crate::kernel::program::Program;
 use crate::site::plan::PlannedSite;
 
@@ -63,12 +67,14 @@ pub(crate) struct Finder {
     holder: Option<Arc<Holder>>,
     unheld: UnheldPrograms,
     begun: BegunProcesses,
+    beside: BesidePrograms,
     recent: RecentFiles,
     /// Whether the program sees other pids than this process: it is in a PID namespace.
     is_inside: bool,
     lost: LostFiles,
-    /// When a process that maps the same files was last looked at, by their identity.
-    looked: HashMap<u64, Instant>,
+    /// When a process that maps the same files was last looked at, by their identity, and since when the last of them is attached to:
+    /// CLOCK_MONOTONIC, ns.
+    looked: HashMap<u64, (Instant, u64)>,
     /// Whether it is told of what processes map.
     is_told: bool,
     /// Tells when a file is written to, if the kernel allows it.
@@ -95,10 +101,8 @@ pub(crate) enum Tip {
 const MAX_REMEMBERED: usize = 4096;
 /// How long the end waits until all that was told is looked at.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
-/// Files of one process that are looked at on their own, of those that are told at a time.
-const MAX_SINGLE_FILES: usize = 16;
-/// A loader maps a file bit by bit: what it has mapped is looked at again after this time.
-const SETTLING: Duration = Duration::from_millis(50);
+/// While much is told, so often some of what lies beside programs is looked at.
+const TURNS_BESIDE: usize = 16;
 /// After this time it shows in the facts of a file when it was written to once more.
 const SETTLED: Duration = Duration::from_millis(60);
 
@@ -118,6 +122,7 @@ impl Finder {
             holder: None,
             unheld: UnheldPrograms::default(),
             begun: BegunProcesses::default(),
+            beside: BesidePrograms::default(),
             recent: RecentFiles::default(),
             is_inside: host::is_in_pid_namespace(),
             lost: LostFiles::default(),
@@ -141,7 +146,10 @@ impl Finder {
         let Some(files) = mapped.and_then(Mapped::take) else { return self.scan() };
         let mut scan = Scan::default();
         for file in files {
-            if let Some((found, _)) = self.look_at_mapped(&file) {
+            if self.is_wanted(file.pid)
+                && let (found, Looked::File | Looked::Process) =
+                    self.discovery.scan_mapped(file.pid, file.range)
+            {
                 scan.extend(found);
                 scan.extend(self.discovery.scan_process(file.pid));
             }
@@ -179,17 +187,22 @@ impl Finder {
         // Where programs wait until they are looked at, and the kernel tells what is mapped, a file that was built again is found in time.
         let is_noticed = self.is_told && self.holder.is_some();
         let mut agenda = Agenda::new(self.is_told, self.discovery.has_named() && !is_noticed);
-        let mut last_until = None;
+        let (mut last_until, mut turns) = (None, 0_usize);
         loop {
             let now = Instant::now();
             let is_late = tips.is_closed() && *last_until.get_or_insert(now + LAST_LOOKS) <= now;
             if is_late {
-                self.leave(tips, skip);
+                self.leave(tips, announce, skip)?;
             } else {
                 // Before what is told, as the look before the recording began may have left something.
                 self.look_when_due(&mut agenda, announce, skip)?;
             }
             let next = self.unheld.next().fold(agenda.next(), Instant::min);
+            let next = if self.beside.is_empty() { next } else { now };
+            turns += 1;
+            if turns % TURNS_BESIDE == 0 {
+                self.go_on_beside(announce, skip)?;
+            }
             match tips.pop_until(next) {
                 Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
                 Popped::Closed if !is_late && agenda.is_look_due(now) => {}
@@ -205,7 +218,10 @@ impl Finder {
                     return Ok(());
                 }
                 // All that was told by then is looked at: it may say of what waits that it is to be counted, or not to be named.
-                Popped::Empty => self.take_due().into_iter().for_each(&mut *skip),
+                Popped::Empty => {
+                    self.take_due().into_iter().for_each(&mut *skip);
+                    self.go_on_beside(announce, skip)?;
+                }
             }
         }
     }
@@ -232,36 +248,12 @@ impl Finder {
             }
             Tip::Forked(forked) => self.note_forked(&forked),
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
-            Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => {
-                self.count(&told);
+            Tip::Told(Told::Released | Told::Unseen) => {
+                self.note_released();
                 self.widen(announce, skip)?;
             }
             Tip::Told(Told::Skipped(skipped)) => skip(skipped),
-            Tip::Seen(Sighting::Mapped(files)) => {
-                // A process that maps very many is looked at as a whole.
-                let mut looks: HashMap<u32, usize> = HashMap::new();
-                for file in files {
-                    self.unheld.mapped(&file);
-                    let count = looks.entry(file.pid).or_default();
-                    if *count == MAX_SINGLE_FILES {
-                        continue;
-                    }
-                    let looked = if process::is_gone(file.pid) { None } else { self.look_at_mapped(&file) };
-                    let is_found = looked.as_ref().is_some_and(|(scan, _)| !scan.found.is_empty());
-                    // It may map it no more, and run on.
-                    let is_whole = looked.as_ref().is_some_and(|(_, what)| *what == Looked::Process);
-                    if !is_found && (is_whole || process::is_gone(file.pid)) {
-                        self.look_at_left(&file, announce, skip)?;
-                    }
-                    let Some((scan, what)) = looked else { continue };
-                    *count = if what == Looked::Process { MAX_SINGLE_FILES } else { *count + 1 };
-                    if !scan.found.is_empty() {
-                        self.unheld.seen(file.pid, monotonic_ns());
-                    }
-                    self.attach_late(scan, Since::of(file.pid, file.time_ns), announce, skip)?;
-                    agenda.look_again(file.pid, SETTLING);
-                }
-            }
+            Tip::Seen(Sighting::Mapped(files)) => self.look_at_mapped(files, agenda, announce, skip)?,
             Tip::Seen(Sighting::Written(files)) => {
                 files.into_iter().for_each(|file| self.detach_changed(file, agenda, skip));
                 self.is_unsure = true;
@@ -381,11 +373,6 @@ impl Finder {
             self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look_again(pid, SETTLING));
         }
         Ok(())
-    }
-
-    /// Looks at a process that has mapped a file, unless it is one that is known.
-    fn look_at_mapped(&mut self, file: &MappedFile) -> Option<(Scan, Looked)> {
-        if self.is_wanted(file.pid) { self.discovery.scan_mapped(file.pid, file.range) } else { None }
     }
 
     fn is_wanted(&self, pid: u32) -> bool {

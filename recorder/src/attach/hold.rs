@@ -5,13 +5,13 @@
 //! after [`LIMIT`] at the latest; a looker (`find`) tells what the process wants to run; [`familiar`] what needs no second look.
 //! Nothing is attached here: a process that waits is handed on as [`Held`].
 
+mod answered;
 mod familiar;
 mod message;
 mod mounts;
 mod responder;
 mod translator;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -19,6 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracer_format::Skipped;
 
@@ -30,10 +31,12 @@ use crate::find::look::lookers::Lookers;
 use crate::find::look::{self, Asked};
 use crate::host::monotonic_ns;
 use crate::kernel::bpf::Map;
+use answered::Answered;
 use message::Message;
 use mounts::Mounts;
+use responder::LIMIT;
 
-pub(crate) use familiar::{Familiar, Question};
+pub(crate) use familiar::{Familiar, MappedStates, Question};
 pub(crate) use translator::is_translator;
 
 /// Whether programs can be held here.
@@ -69,7 +72,7 @@ pub(crate) struct Held {
     pub(crate) is_by_other_thread: bool,
     /// `None` if the answer would not hold for the next process that asks.
     pub(crate) question: Option<Question>,
-    _answer: Answer,
+    pub(crate) answer: Answer,
 }
 
 /// A program that is about to run.
@@ -82,17 +85,34 @@ pub(crate) struct AboutToRun {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Lets a process go on.
+/// Lets a process go on when it is dropped.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     socket: Arc<OwnedFd>,
     id: u64,
+    pid: u32,
+    /// When the kernel asked: CLOCK_MONOTONIC, ns.
+    since_ns: u64,
+    /// Whether what it asked about could be seen.
+    is_seen: bool,
+    answered: Arc<Answered>,
+}
+
+impl Answer {
+    /// How long it has been waited for.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(monotonic_ns().saturating_sub(self.since_ns))
+    }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        // After that it runs already.
+        if self.is_seen && self.age() < LIMIT {
+            self.answered.note(self.pid, monotonic_ns());
+        }
         // Without a responder no process is held.
-        let _ = message::send(self.socket.as_fd(), Message::Run { id: self.id }, None);
+        let _ = message::send_within(self.socket.as_fd(), Message::Run { id: self.id }, ROOM_PATIENCE);
     }
 }
 
@@ -101,8 +121,8 @@ impl Drop for Answer {
 pub(crate) enum Told {
     /// A process waits.
     Held(Box<Held>),
-    /// So many processes were not held for as long as it took.
-    Released(u64),
+    /// Processes were not held for as long as it took.
+    Released,
     /// One process could not be looked at while it waited.
     Unseen,
     /// Files or memory did not answer.
@@ -119,16 +139,13 @@ pub(crate) struct Holder {
     /// Programs that are not held.
     pub(crate) familiar: Familiar,
     is_stopped: AtomicBool,
-    /// When the kernel asked about programs, by process: CLOCK_MONOTONIC, ns.
-    asked: Mutex<HashMap<u32, Vec<u64>>>,
-    /// When it began, on the same clock.
+    answered: Arc<Answered>,
+    /// When it began: CLOCK_MONOTONIC, ns.
     begun_ns: u64,
 }
 
-/// Processes that are remembered at a time, and questions of each; only those of an exec that failed stay.
-const MAX_ASKED: usize = 16 << 10;
-const MAX_QUESTIONS: usize = 16;
-
+/// How long an answer waits for room in the socket: the responder has to get a processor.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 impl Holder {
     /// Begins to hold every program, or only those of the processes in `admitted`, and of translators.
     ///
@@ -145,7 +162,7 @@ impl Holder {
             lookers: Mutex::default(),
             familiar: Familiar::default(),
             is_stopped: AtomicBool::new(false),
-            asked: Mutex::default(),
+            answered: Arc::default(),
             begun_ns: u64::MAX,
         };
         holder.mounts().look_everywhere(&mut holder.lookers(), &mut |file| holder.watch(&file));
@@ -184,9 +201,9 @@ impl Holder {
             let told = match message::receive(&*self.socket) {
                 // Its process runs when the responder ends.
                 Ok(Some((Message::Waits { .. }, _))) if self.is_stopped.load(Ordering::Relaxed) => continue,
-                Ok(Some((Message::Waits { id, pid }, file))) => {
-                    self.note_question(pid);
-                    let answer = Answer { socket: self.socket.clone(), id };
+                Ok(Some((Message::Waits { id, pid, since_ns }, file))) => {
+                    let (socket, answered) = (self.socket.clone(), self.answered.clone());
+                    let answer = Answer { socket, id, pid, since_ns, is_seen: false, answered };
                     let held = file.map(|file| self.held(answer, pid, file));
                     self.lookers().take_skipped().into_iter().for_each(|it| hand(Told::Skipped(it)));
                     match held {
@@ -196,7 +213,7 @@ impl Holder {
                         Some(Err(Unheld::Unseen)) | None => Told::Unseen,
                     }
                 }
-                Ok(Some((Message::Released { count }, _))) => Told::Released(count),
+                Ok(Some((Message::Released { .. }, _))) => Told::Released,
                 Ok(Some(_)) => continue,
                 Ok(None) if self.is_stopped.load(Ordering::Relaxed) => {
                     self.lookers().close().into_iter().for_each(|it| hand(Told::Skipped(it)));
@@ -210,36 +227,10 @@ impl Holder {
         }
     }
 
-    /// Notes that the kernel asks about a program, and its loader or interpreter, which process `pid` is about to run.
-    fn note_question(&self, pid: u32) {
-        let mut asked = self.asked();
-        if asked.len() >= MAX_ASKED {
-            asked.clear();
-        }
-        let times = asked.entry(pid).or_default();
-        times.truncate(MAX_QUESTIONS - 1);
-        times.push(monotonic_ns());
-    }
-
-    /// Whether the kernel asked about the program that process `pid` began to run at `time_ns`, or this began later than that; to be
-    /// called once for each, in order.
-    pub(crate) fn has_asked(&self, pid: u32, time_ns: u64) -> bool {
-        if time_ns < self.begun_ns {
-            return true;
-        }
-        let mut asked = self.asked();
-        let Some(times) = asked.get_mut(&pid) else { return false };
-        let count = times.len();
-        times.retain(|at| *at > time_ns);
-        let has_asked = times.len() < count;
-        if times.is_empty() {
-            asked.remove(&pid);
-        }
-        has_asked
-    }
-
-    fn asked(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Vec<u64>>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the program that process `pid` began to run at `time_ns` was held until it had been looked at, or this began later than
+    /// that; to be called once for each, in order.
+    pub(crate) fn has_held(&self, pid: u32, time_ns: u64) -> bool {
+        time_ns < self.begun_ns || self.answered.take(pid, time_ns)
     }
 
     /// Releases every process, and makes [`Holder::listen`] return.
@@ -255,11 +246,12 @@ impl Holder {
     }
 
     /// What is known of a process that waits to run `file`.
-    fn held(&self, answer: Answer, pid: u32, file: OwnedFd) -> Result<Held, Unheld> {
+    fn held(&self, mut answer: Answer, pid: u32, file: OwnedFd) -> Result<Held, Unheld> {
         self.look_at_mounts(pid);
         let lookers = &mut self.lookers();
         let asked = lookers.ask::<Option<Asked>>(pid, &look::Query::Call(pid), Some(file.as_fd()));
         let Ok((Some(asked), place)) = asked else { return Err(Unheld::Unseen) };
+        answer.is_seen = true;
         let Asked { opened: (path, opened), named, arguments, variables, is_by_first_thread, root } = asked;
         let named = named.zip(place);
         let question = named.as_ref().map(|((_, named), _)| {
@@ -267,7 +259,8 @@ impl Holder {
             Question { opened, named, variables, root }
         });
         // A translator is harmed by what was attached since; a thread may leave what is attached to its process alone.
-        if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid, lookers))
+        let mut ask = |pid: u32, question: &look::Query| Some(lookers.ask(pid, question, None).ok()?.0);
+        if question.as_ref().is_some_and(|question| self.familiar.knows(question, pid, &mut ask))
             && !is_translator(&path)
             && is_by_first_thread
         {
@@ -283,7 +276,7 @@ impl Holder {
         // With its arguments, a loader that was started by name maps what they say.
         let question = question.filter(|question| question.is_of_two() || !is_loader(&programs[0].path));
         let is_by_other_thread = !is_by_first_thread;
-        Ok(Held { pid, programs, variables, is_by_other_thread, question, _answer: answer })
+        Ok(Held { pid, programs, variables, is_by_other_thread, question, answer })
     }
 
     fn watch(&self, file: &OwnedFd) {

@@ -17,7 +17,7 @@ use crate::find::facts::{Facts, FileId};
 use crate::host::helper::channel::{Channel, MAX_FDS};
 use crate::host::helper::process::{Helper, NoAnswer};
 use crate::host::helper::wire::{from_bytes, to_bytes};
-use crate::host::process;
+use crate::host::{monotonic_ns, process};
 use crate::kernel::link::{self, AttachMode, Link, Place};
 use crate::kernel::program::Program;
 
@@ -66,6 +66,8 @@ pub(crate) struct AttachOutcome {
 #[derive(Debug)]
 struct AttachedFile {
     links: Vec<Link>,
+    /// Since when it is attached to: CLOCK_MONOTONIC.
+    since_ns: u64,
     /// When a process that maps it was last seen, or may have begun to.
     mapped: Instant,
 }
@@ -112,7 +114,10 @@ impl Links {
                 let attached = helper.as_mut().map_err(|error| error.to_string()).and_then(receive);
                 let is_over = attached.is_err();
                 let attached = attached.map(|(AttachedSites { links, refusals }, watch)| {
-                    self.by_file.insert(*file, AttachedFile { links, mapped: Instant::now() });
+                    self.by_file.insert(
+                        *file,
+                        AttachedFile { links, since_ns: monotonic_ns(), mapped: Instant::now() },
+                    );
                     AttachOutcome { refusals, watched: watch.and_then(|watch| self.watched(*file, watch)) }
                 });
                 told(index, attached);
@@ -123,6 +128,11 @@ impl Links {
                 }
             }
         }
+    }
+
+    /// Since when a file is attached to, if it is: CLOCK_MONOTONIC, ns.
+    pub(crate) fn since(&self, file: FileId) -> Option<u64> {
+        self.by_file.get(&file).map(|attached| attached.since_ns)
     }
 
     /// What the system said of a file when it was watched, unless it was written to since.

@@ -7,13 +7,12 @@
 mod left;
 mod named;
 mod pass;
+mod programs;
 mod said;
 mod telling;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,16 +20,13 @@ use tracer_format::Skipped;
 use tracer_format::grammar::{ProgramPattern, Request};
 use tracer_format::log::escape;
 
-use crate::error::{Error, Result};
 use crate::find::binary::Binary;
-use crate::find::discover::named::patiently;
 use crate::find::discover::pass::Pass;
 use crate::find::discover::said::Said;
 use crate::find::facts::{Facts, FileId};
 use crate::find::known::KnownFiles;
-use crate::find::launch;
-use crate::find::look::lookers::{Lookers, Silence, Starting};
-use crate::find::look::{Found, MappedFiles, Query, Start};
+use crate::find::look::lookers::Lookers;
+use crate::find::look::{Found, MappedFiles, Query, States};
 use crate::host::process;
 
 pub(crate) use crate::find::discover::left::LeftFile;
@@ -114,6 +110,8 @@ impl Scan {
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Looked {
+    /// Nothing: the process maps a file that is known, the one with this number.
+    Known(FileId),
     /// A file that a process maps.
     File,
     /// All that it maps.
@@ -236,18 +234,20 @@ impl Discovery {
 
     /// Looks at the file that a process maps there, unless it is one that is known. How the process maps it is seen by a look at the
     /// process in a moment, or by this one already, if the file does not show: tells which.
-    pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> Option<(Scan, Looked)> {
+    pub(crate) fn scan_mapped(&mut self, pid: u32, (start, end): (u64, u64)) -> (Scan, Looked) {
         let link = process::folder(pid).join(format!("map_files/{start:x}-{end:x}"));
         match self.lookers.ask::<Found>(pid, &Query::Facts(vec![(link.clone(), None)]), None) {
-            Ok((Ok((facts, _)), _)) if self.known.recall(&facts).is_some() => None,
-            // At once: what the process fires until it is attached to is missing.
             Ok((Ok((facts, _)), _)) => {
+                if let Some(file) = self.known.recall(&facts) {
+                    return (Scan::default(), Looked::Known(file));
+                }
+                // At once: what the process fires until it is attached to is missing.
                 let mut pass = Pass::new(self);
                 pass.mapped(pid, &link, &facts);
-                Some((pass.finish(), Looked::File))
+                (pass.finish(), Looked::File)
             }
             // It may map it no more, or this process may not follow the link: then all that it maps is looked at.
-            _ => Some((self.scan_process(pid), Looked::Process)),
+            _ => (self.scan_process(pid), Looked::Process),
         }
     }
 
@@ -268,88 +268,15 @@ impl Discovery {
         self.known.len() > self.kept + MAX_FRESH
     }
 
-    /// Looks at the files that a command will map when it is started: the executable, what runs it, and shared libraries. The
-    /// filter's pids and programs do not count.
-    ///
-    /// # Errors
-    /// [`Error::Command`] if it cannot be run, [`Error::File`] if it cannot be read.
-    pub fn command(&mut self, command: &[OsString]) -> Result<Scan> {
-        let Some((name, arguments)) = command.split_first() else {
-            return Err(Error::Request("command: none was given".to_owned()));
-        };
-        let path = launch::find_command(name).map_err(|reason| Error::command(name, reason))?;
-        let start = || Start::Command(path.clone(), arguments.to_vec());
-        let asked = patiently(&mut self.lookers, &mut |lookers| lookers.launch(start(), None));
-        Ok(self.files(
-            asked.and_then(|launch| launch).map_err(|source| Error::File { path: path.clone(), source })?,
-        ))
-    }
-
-    /// The program at `path`, which process `pid` has just begun to run, if it passes the filter. The process may be gone
-    /// already, or be stopped before its first instruction.
-    pub(crate) fn launch(&mut self, pid: u32, path: &Path) -> Option<Starting> {
-        let start = Start::Process(pid, path.to_owned());
-        if self.wants(path) { self.lookers.launch(start, None).ok()?.ok() } else { None }
-    }
-
-    /// Does not look at the files of a program.
-    pub(crate) fn leave(&mut self, launch: Starting) {
-        self.lookers.leave(launch);
-    }
-
-    /// The program that a process waits to run, from the open file that the kernel or the process has named.
-    pub(crate) fn waiting(
-        &mut self,
-        start: Start,
-        file: BorrowedFd<'_>,
-    ) -> std::result::Result<Starting, Silence> {
-        self.lookers.launch(start, Some(file))?.map_err(|_| Silence::Silent)
-    }
-
-    /// The files that process `pid` would map if it ran the program that `word` names.
-    pub(crate) fn of_argument(
-        &mut self,
-        pid: u32,
-        word: &OsStr,
-        variables: &[OsString],
-    ) -> Vec<(PathBuf, FileId)> {
-        let mut files = Vec::new();
-        let start = Start::Argument(pid, word.to_owned(), variables.to_vec());
-        if let Ok(Ok(launch)) = self.lookers.launch(start, None) {
-            self.lookers.files(launch, &mut |path, facts, _| files.push((path.to_owned(), facts.id())));
-        }
-        files
-    }
-
     /// Files that process `pid` maps, as `/proc/PID/maps` names them.
     pub(crate) fn mapped_files(&mut self, pid: u32) -> HashSet<FileId> {
         let answer = self.lookers.ask::<MappedFiles>(pid, &Query::Mapped(process::folder(pid)), None);
         answer.map(|(files, _)| files.into_iter().collect()).unwrap_or_default()
     }
 
-    /// Looks at the files that a program will map.
-    pub(crate) fn files(&mut self, launch: Starting) -> Scan {
-        self.files_noted(launch, &mut |_, _| {})
-    }
-
-    /// The same; hands each file to `note` before it is looked at.
-    pub(crate) fn files_noted(&mut self, launch: Starting, note: &mut dyn FnMut(&Path, &Facts)) -> Scan {
-        let program = launch.path.clone();
-        let mut pass = Pass::new(self);
-        let mut lookers = pass.take_lookers(launch.pid);
-        let is_all = lookers.files(launch, &mut |path, facts, reader| {
-            note(path, &facts);
-            pass.launched(path, &facts, reader);
-        });
-        if !is_all {
-            let reason =
-                "there are too many places to look for its libraries: what those fire first may be missing";
-            pass.skip_file(&program, reason.to_owned());
-        }
-        let mut scan = pass.finish();
-        scan.skipped.extend(lookers.take_skipped());
-        self.lookers = lookers;
-        scan
+    /// What a looker answers to a question for the states of files of process `pid`.
+    pub(crate) fn states(&mut self, pid: u32, question: &Query) -> Option<States> {
+        Some(self.lookers.ask(pid, question, None).ok()?.0)
     }
 
     /// Whether a file is as it was when it was read, and a change since would show.
@@ -362,6 +289,11 @@ impl Discovery {
         let Some((facts, place)) = self.known.probed(file) else { return false };
         let asked = self.lookers.ask::<io::Result<Facts>>(0, &Query::Place(file), place);
         !matches!(asked, Ok((Ok(now), _)) if now == *facts)
+    }
+
+    /// The file that this one is a path to.
+    pub(crate) fn original(&self, file: FileId) -> FileId {
+        self.known.original(file).unwrap_or(file)
     }
 
     /// Path of a file with probes, as it was found.

@@ -3,7 +3,7 @@
 //! A script leads to its interpreter, one without `#!` to the shell, and a loader that was started by name to the program that
 //! it was given.
 
-mod beside;
+pub(crate) mod beside;
 mod library;
 mod loader;
 mod refusal;
@@ -20,6 +20,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::find::elf::dynamic::{self, Dynamic};
+use crate::find::launch::beside::{Beside, Places};
 use crate::find::launch::library::{Budget, Search, Settings};
 use crate::find::launch::loader::LoaderCall;
 use crate::find::look::call::path_of;
@@ -60,15 +61,22 @@ struct Runnable {
 }
 
 impl Launch {
-    /// The program at `path`, which this process will start with these arguments.
+    /// The program at `path`, which the parent of this process will start with these arguments.
     ///
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn of_command(path: PathBuf, arguments: Vec<OsString>) -> io::Result<Self> {
-        let file = root::open(&path)?;
+        // A helper looks, which has other open files than its parent.
+        let parent =
+            rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get().cast_unsigned());
+        let root = Root::of_process(parent);
+        let (root, file) = match root.open(&path) {
+            Ok(file) => (root, file),
+            Err(_) => (Root::own(), root::open(&path)?),
+        };
         let program = Runnable { path, file, arguments, settings: Settings::default() };
         let variable = |name: &str| env::var_os(name).unwrap_or_default();
-        Ok(Self::new(Root::own(), program, &variable, 0))
+        Ok(Self::new(root, program, &variable, 0))
     }
 
     /// The program that process `pid` has just begun to run; `path` is its name, and where it is if the process is gone. `None`
@@ -150,9 +158,9 @@ impl Launch {
         hash(&(facts.ok(), &self.settings, arguments, self.identity))
     }
 
-    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries; then those with
-    /// probes that it may load later. False if there are too many places to look for libraries, which a program may have made so.
-    pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) -> bool {
+    /// Hands the files that will be mapped to `found`, each once: the program, those that run it, and their libraries. Gives those that
+    /// may be loaded later; false if there are too many places to look for libraries, which a program may have made so.
+    pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) -> (Beside, bool) {
         let budget = Budget::new();
         let mut seen = HashSet::new();
         let mut once = |path: PathBuf, file: File| {
@@ -175,15 +183,16 @@ impl Launch {
             }
             once(program.path, program.file);
         }
+        let mut places = Vec::new();
         for (dynamic, given, path) in programs {
             let settings = settings.overridden(&given);
             let search = Search::new(&root, &settings, dynamic::origin(&path), &budget);
             let folders = search.libraries(&dynamic, &mut once);
             if !folders.is_empty() {
-                beside::libraries(&root, dynamic.machine, &folders, &search.shared_folders(), &mut once);
+                places.push(Places { machine: dynamic.machine, folders, apart: search.shared_folders() });
             }
         }
-        budget.is_whole()
+        (Beside::new(root, places, seen), budget.is_whole())
     }
 }
 

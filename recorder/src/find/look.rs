@@ -44,6 +44,8 @@ pub(crate) enum Query {
     Files,
     /// Close that program: no files of it are asked for. Has no answer.
     Leave,
+    /// The libraries with probes beside these files: told likewise.
+    Beside,
     /// Go on to the next of these files.
     Next,
     /// Read this one first: [`Reading`], as with [`Query::Read`].
@@ -118,8 +120,8 @@ pub(crate) struct Unread {
 pub(crate) enum LaunchStep {
     /// A file.
     File(PathBuf, Facts),
-    /// There are no more; whether all places were looked at.
-    End(bool),
+    /// There are no more; whether all places were looked at, and whether there may be files beside these.
+    End(bool, bool),
 }
 
 wire_struct! {
@@ -184,6 +186,7 @@ wire_enum!(Query {
     11 = Mount(path),
     12 = Place(file),
     13 = Leave,
+    14 = Beside,
 });
 wire_enum!(Start {
     0 = Command(path, arguments),
@@ -191,7 +194,7 @@ wire_enum!(Start {
     2 = Waiting(pid, path, given),
     3 = Argument(pid, word, variables),
 });
-wire_enum!(LaunchStep { 0 = File(path, facts), 1 = End(is_all) });
+wire_enum!(LaunchStep { 0 = File(path, facts), 1 = End(is_all, has_beside) });
 wire_enum!(ArgKind { 0 = Signed(bytes), 1 = Unsigned(bytes), 2 = Float(bytes), 3 = Str, 4 = Unknown(number) });
 wire_enum!(NopForm { 0 = Nop, 1 = Nop5, 2 = Nop10, 3 = NopNop5, 4 = NopNop10, 5 = Other });
 wire_enum!(Location {

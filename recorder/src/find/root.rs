@@ -5,11 +5,16 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::host::helper::board;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
+use rustix::io::Errno;
+
+/// Links that the kernel follows for one path.
+const MAX_LINKS: usize = 40;
 
 /// Where the paths of a process begin.
 #[derive(Debug)]
@@ -86,12 +91,76 @@ impl Root {
         if let (Some(itself), Some(inside)) = (&self.itself, of_itself(path)) {
             return Ok(openat(CWD, itself.join(inside), flags, Mode::empty())?);
         }
-        Ok(match &self.folder {
+        let place = match &self.folder {
             Some(folder) if path.is_absolute() => {
-                openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?
+                openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)
             }
-            _ => openat(CWD, self.working.join(path), flags, Mode::empty())?,
-        })
+            _ if self.itself.is_some() => {
+                let base = if path.is_absolute() { Path::new("/") } else { &self.working };
+                let folder = openat(CWD, base, flags | OFlags::DIRECTORY, Mode::empty())?;
+                openat2(folder, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+            }
+            _ => openat(CWD, path, flags, Mode::empty()),
+        };
+        match place {
+            // A link may lead to a file that the process names by itself, which may not be there for this one.
+            Err(Errno::LOOP | Errno::XDEV) => self.place_behind_links(path),
+            Err(Errno::NOENT) if self.itself.is_some() && self.link(path).is_some() => {
+                self.place_behind_links(path)
+            }
+            place => Ok(place?),
+        }
+    }
+
+    /// The same, where links lead into `/proc`.
+    fn place_behind_links(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let mut at = PathBuf::from("/");
+        let mut rest = path.to_owned();
+        if !path.is_absolute() {
+            rest = self.inside(&fs::read_link(&self.working)?).join(path);
+        }
+        let mut links = 0;
+        loop {
+            if let (Some(itself), Some(inside)) = (&self.itself, of_itself(&at.join(&rest))) {
+                return Ok(openat(CWD, itself.join(inside), flags, Mode::empty())?);
+            }
+            let mut parts = rest.components();
+            let Some(part) = parts.next() else { break };
+            let after = parts.as_path().to_owned();
+            match part {
+                Component::RootDir => at = PathBuf::from("/"),
+                Component::ParentDir => drop(at.pop()),
+                Component::CurDir | Component::Prefix(_) => {}
+                Component::Normal(name) => match self.link(&at.join(name)) {
+                    Some(target) if links < MAX_LINKS => {
+                        links += 1;
+                        rest = target.join(after);
+                        continue;
+                    }
+                    Some(_) => return Err(Errno::LOOP.into()),
+                    None => at.push(name),
+                },
+            }
+            rest = after;
+        }
+        // What is left leads to another process, which has its own root.
+        if self.folder.is_some() {
+            Err(Errno::LOOP.into())
+        } else {
+            Ok(openat(CWD, &at, flags, Mode::empty())?)
+        }
+    }
+
+    /// Where the link at a path leads; `None` if it is none.
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        let Some(folder) = self.folder.as_ref().filter(|_| path.is_absolute()) else {
+            return fs::read_link(self.working.join(path)).ok();
+        };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let place = openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+        let target = readlinkat(place, c"", Vec::new()).ok()?;
+        Some(OsString::from_vec(target.into_bytes()).into())
     }
 
     /// The path of a file of the process, which the kernel told this one, as the process sees it.
@@ -198,9 +267,23 @@ mod tests {
         };
         fs::create_dir_all(folder.join("fd")).unwrap();
         fs::write(folder.join("fd/0"), "inside").unwrap();
-        for path in
-            ["/etc/file", "/link", "/../../link", "file", "/proc/self/fd/0", "/dev/fd/0", "/dev/stdin"]
-        {
+        fs::create_dir_all(folder.join("proc/self/fd")).unwrap();
+        let links = [("/proc/self/fd/0", "itself"), ("../itself", "etc/twice"), ("/etc", "folder")];
+        links.into_iter().for_each(|(to, name)| symlink(to, folder.join(name)).unwrap());
+        // Not there for this process, as if that had fewer open files.
+        symlink("/nowhere", folder.join("proc/self/fd/0")).unwrap();
+        let paths = [
+            "/etc/file",
+            "/link",
+            "/../../link",
+            "file",
+            "/proc/self/fd/0",
+            "/dev/fd/0",
+            "/dev/stdin",
+            "/itself",
+            "/folder/twice",
+        ];
+        for path in paths {
             let mut text = String::new();
             root.open(Path::new(path)).unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text, "inside", "{path}");

@@ -152,7 +152,7 @@ impl Finder {
         Ok(())
     }
 
-    fn attach_found(
+    pub(super) fn attach_found(
         &mut self,
         scan: Scan,
         announce: &mut dyn FnMut(&[PlannedSite]),

@@ -9,6 +9,7 @@ use tracer_format::Skipped;
 
 use crate::attach::agenda::Agenda;
 use crate::attach::finder::attaching::Since;
+use crate::attach::finder::beside::WaitingProcess;
 use crate::attach::finder::left::Begun;
 use crate::attach::finder::{Finder, MAX_REMEMBERED};
 use crate::attach::hold::{AboutToRun, Held, Holder, is_translator};
@@ -37,9 +38,9 @@ fn given_path(started: &Started) -> PathBuf {
 /// What was seen of a program that began.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// It has probes that were not known.
+    /// It has probes that were not attached to when it began.
     New,
-    /// It has none, or they are attached.
+    /// It has none, or they were.
     Known,
     /// It is no program that is recorded, or its file is not where it was said to be.
     Gone,
@@ -55,9 +56,9 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         let pid = started.pid;
-        let has_asked = |holder: &Arc<Holder>| holder.has_asked(pid, started.time_ns);
+        let has_held = |holder: &Arc<Holder>| holder.has_held(pid, started.time_ns);
         // Of another pid than this process sees nothing can be told.
-        let is_held = self.is_inside || self.holder.as_ref().is_none_or(has_asked);
+        let is_held = self.is_inside || self.holder.as_ref().is_none_or(has_held);
         if let Some(holder) = self.holder.as_ref().filter(|_| !is_held) {
             // On something that was mounted just now, where no process tells of it: the next one there is held.
             holder.look_at_mounts(pid);
@@ -103,23 +104,29 @@ impl Finder {
         let path = if executable.as_os_str().is_empty() { given_path(started) } else { executable };
         let Some(launch) = self.discovery.launch(pid, &path) else { return Ok(Look::Gone) };
         let identity = launch.identity;
-        if self.looked.get(&identity).is_some_and(|at| now.duration_since(*at) < REMEMBERED) {
+        let known = self.looked.get(&identity).filter(|(at, _)| now.duration_since(*at) < REMEMBERED);
+        if let Some((_, attached_ns)) = known {
             self.discovery.leave(launch);
-            return Ok(Look::Known);
+            return Ok(if started.time_ns < *attached_ns { Look::New } else { Look::Known });
         }
         if self.looked.len() >= MAX_REMEMBERED {
             self.looked.clear();
         }
-        self.looked.insert(identity, now);
-        let scan = self.discovery.files(launch);
+        let mut files = Vec::new();
+        let (scan, beside) = self.discovery.own_files(launch, &mut |_, facts| files.push(facts.id()));
         let is_new = !scan.found.is_empty();
         if self.holder.is_some() {
             self.attach_later(scan, announce, skip)?;
         } else {
             self.attach_late(scan, Since::of(pid, started.time_ns), announce, skip)?;
         }
+        // Of some it was so late because of another process.
+        let attached = files.into_iter().filter_map(|file| self.links.since(self.discovery.original(file)));
+        let attached_ns = attached.max().unwrap_or(0);
+        self.looked.insert(identity, (now, attached_ns));
+        self.look_beside(beside.into_iter().collect(), None, announce, skip)?;
         AGAIN.into_iter().for_each(|after| agenda.look(pid, after));
-        Ok(if is_new { Look::New } else { Look::Known })
+        Ok(if is_new || started.time_ns < attached_ns { Look::New } else { Look::Known })
     }
 
     /// Looks at a process that waits to run a program, which it does after that.
@@ -139,11 +146,11 @@ impl Finder {
             self.widen(announce, skip)?;
         }
         let is_wanted = held.programs.iter().any(|program| self.discovery.wants(&program.path));
-        if !is_wanted || !self.is_wanted(held.pid) {
+        if !is_wanted || !self.is_wanted(held.pid) || self.is_familiar(&held) {
             return Ok(());
         }
-        let Held { pid, programs, variables, question, .. } = held;
-        let mut states = Vec::new();
+        let Held { pid, programs, variables, question, answer, .. } = held;
+        let (mut states, mut beside) = (Vec::new(), Vec::new());
         let mut is_whole = true;
         for AboutToRun { path, file, arguments } in programs {
             let start = Start::Waiting(pid, path.clone(), (arguments, variables.clone()));
@@ -158,14 +165,19 @@ impl Finder {
                 }
             };
             let mut note = |path: &Path, facts: &Facts| states.push((path.to_owned(), *facts));
-            let scan = self.discovery.files_noted(launch, &mut note);
+            let (scan, next) = self.discovery.own_files(launch, &mut note);
             self.attach_later(scan, announce, skip)?;
+            beside.extend(next);
         }
-        let question = question.filter(|_| is_whole);
-        if let (Some(holder), Some(question)) = (&self.holder, question) {
-            holder.familiar.remember(question, states);
-        }
-        Ok(())
+        let waiting = WaitingProcess { question: question.filter(|_| is_whole), states, answer };
+        self.look_beside(beside, Some(waiting), announce, skip)
+    }
+
+    /// Whether what a process waits to run was looked at since it asked, for another one that asked the same.
+    fn is_familiar(&mut self, held: &Held) -> bool {
+        let (Some(holder), Some(question)) = (&self.holder, &held.question) else { return false };
+        let discovery = &mut self.discovery;
+        holder.familiar.knows(question, held.pid, &mut |pid, question| discovery.states(pid, question))
     }
 
     /// Attaches for all processes, where it was for some alone; the program records those alone all the same. To be called when

@@ -1,18 +1,19 @@
 //! What is left over: files that a process had mapped which has ended by the time they are looked at, and what is not looked at before the
 //! end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tracer_format::Skipped;
 
 use crate::attach::finder::attaching::Since;
-use crate::attach::finder::{Finder, MAX_REMEMBERED, Tip};
+use crate::attach::finder::{Finder, LAST_LOOKS, MAX_REMEMBERED, Tip};
 use crate::attach::hold::Told;
+use crate::attach::lookout::Sighting;
 use crate::attach::missing;
-use crate::drain::Forked;
 use crate::drain::queue::Queue;
+use crate::drain::{Forked, Started};
 use crate::error::Result;
 use crate::find::discover::LeftFile;
 use crate::host::{monotonic_ns, process};
@@ -152,7 +153,10 @@ impl Finder {
         let others = [file.pid].into_iter().chain(self.begun.parent(file.pid)).map(seen_by);
         let paths: Vec<PathBuf> = [file.path.clone()].into_iter().chain(others).collect();
         match self.discovery.scan_left(&paths, file.inode) {
-            LeftFile::Known => self.recent.add(file),
+            LeftFile::Known(known) => {
+                known.into_iter().for_each(|known| self.note_known(known, file, wanted.is_some()));
+                self.recent.add(file);
+            }
             LeftFile::Seen(scan) => {
                 let since = Since { pid: file.pid, ns: file.time_ns, is_of_unknown: wanted.is_none() };
                 self.attach_late(scan, since, announce, skip)?;
@@ -162,30 +166,52 @@ impl Finder {
         Ok(())
     }
 
-    /// Counts processes that were not held for as long as it took, or could not be looked at.
-    pub(super) fn count(&mut self, told: &Told) {
-        let now_ns = monotonic_ns();
-        if let Told::Released(count) = told {
-            self.unheld.counted(now_ns);
-            self.unheld.released.add(*count, now_ns);
-        } else {
-            self.unheld.released.add(1, now_ns);
-        }
+    /// The responder let processes go before they were looked at, or one could not be looked at: of those that began until now it is
+    /// said so if something of them may be missing.
+    pub(super) fn note_released(&mut self) {
+        self.unheld.note_released(monotonic_ns());
     }
 
-    /// The end: counts what is not looked at any more, and says what was said of it.
-    pub(super) fn leave(&mut self, tips: &Queue<Tip>, skip: &mut dyn FnMut(Skipped)) {
-        let mut left = 0;
+    /// The end: counts what is not looked at any more, and says what was said of it. A program that was held is none of that: it was
+    /// looked at before it ran, or waits still.
+    pub(super) fn leave(
+        &mut self,
+        tips: &Queue<Tip>,
+        announce: &mut dyn FnMut(&[PlannedSite]),
+        skip: &mut dyn FnMut(Skipped),
+    ) -> Result<()> {
+        let holder = self.holder.clone().filter(|_| !self.is_inside);
+        let was_held =
+            |it: &Started| holder.as_ref().is_some_and(|holder| holder.has_held(it.pid, it.time_ns));
+        let (mut left, mut mapped) = (HashSet::new(), HashMap::new());
         while let Some(tip) = tips.pop() {
             match tip {
-                Tip::Told(told @ (Told::Released(_) | Told::Unseen)) => self.count(&told),
+                Tip::Told(Told::Released | Told::Unseen) => self.note_released(),
                 Tip::Told(Told::Skipped(skipped)) => skip(skipped),
                 Tip::Forked(forked) => self.note_forked(&forked),
-                Tip::Told(Told::Held(_)) | Tip::Started(_) | Tip::Seen(_) => left += 1,
+                Tip::Told(Told::Held(_)) => {}
+                Tip::Started(list) => {
+                    left.extend(list.iter().filter(|it| !was_held(it)).map(|it| it.pid));
+                }
+                Tip::Seen(Sighting::Mapped(files)) => {
+                    // Of many processes that map one file any tells of it.
+                    mapped.extend(files.into_iter().map(|file| ((file.inode, file.path.clone()), file)));
+                }
+                Tip::Seen(Sighting::Missed) => drop(left.insert(0)),
+                Tip::Seen(Sighting::Written(_)) => {}
             }
         }
-        if left > 0 {
-            skip(missing::unseen(left));
+        let until = Instant::now() + LAST_LOOKS;
+        for file in mapped.into_values() {
+            if Instant::now() < until {
+                self.look_at_left(&file, announce, skip)?;
+            } else {
+                left.insert(file.pid);
+            }
         }
+        if !left.is_empty() {
+            skip(missing::unseen(left.len() as u64));
+        }
+        Ok(())
     }
 }

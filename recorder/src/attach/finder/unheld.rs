@@ -10,30 +10,30 @@ use tracer_format::Skipped;
 use crate::attach::missing;
 use crate::kernel::mapped::MappedFile;
 
-/// How long the count of the responder is waited for, which may come after the news of a program that is in it, and the news of a
-/// program, which may come after those of the files that it maps. What a program maps later than that is not part of its begin.
+/// How long the responder is waited for, whose news may come after those of a program that it let go, and the news of a program, which
+/// may come after those of the files that it maps. What a program maps later than that is not part of its begin.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long counts of the responder are gathered, at most.
+/// How long programs that the responder let go are gathered, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What nobody has been told of yet.
 #[derive(Debug, Default)]
 pub(super) struct UnheldPrograms {
     waiting: Vec<Unsaid>,
-    pub(super) released: Released,
+    released: Released,
     /// Files of processes of which it is not known yet whether they are recorded.
     unknown: Vec<Unsaid>,
-    /// What began before is in the last count: CLOCK_MONOTONIC, ns.
-    counted_ns: u64,
+    /// What began before may have been let go by the responder: CLOCK_MONOTONIC, ns.
+    released_ns: u64,
     /// Processes that mapped a file which was not known, and when that was: the news of their begin may come after it.
     seen: HashMap<u32, u64>,
     /// Programs that were not held, by process, and when they began.
     begun: HashMap<u32, u64>,
 }
 
-/// Processes that the responder let go on: counted, and said now and then, as there may be many counts in a second.
+/// Processes that the responder let go on: counted, and said now and then, as there may be many in a second.
 #[derive(Debug, Default)]
-pub(super) struct Released {
+struct Released {
     count: u64,
     /// When the last that were said were counted, and those since then: CLOCK_MONOTONIC, ns.
     times: (u64, u64),
@@ -45,7 +45,7 @@ pub(super) struct Released {
 
 impl Released {
     /// Counts more, now.
-    pub(super) fn add(&mut self, count: u64, now_ns: u64) {
+    fn add(&mut self, count: u64, now_ns: u64) {
         self.count += count;
         self.times.1 = now_ns;
         if self.due.is_none() {
@@ -88,7 +88,10 @@ impl UnheldPrograms {
     pub(super) fn add(&mut self, pid: u32, time_ns: u64, skipped: Option<Skipped>) {
         remember(&mut self.begun, pid, time_ns);
         self.forget(pid, time_ns);
-        if let Some(skipped) = skipped.filter(|_| time_ns > self.counted_ns) {
+        let Some(skipped) = skipped else { return };
+        if time_ns <= self.released_ns {
+            self.released.add(1, self.released_ns);
+        } else {
             let until = Instant::now() + PATIENCE;
             self.waiting.push(Unsaid { until, mapped_ns: None, is_sure: true, skipped });
         }
@@ -134,10 +137,15 @@ impl UnheldPrograms {
         self.seen.remove(&pid).is_some_and(|seen| time_ns <= seen)
     }
 
-    /// The responder has counted what it let go on, until now.
-    pub(super) fn counted(&mut self, now_ns: u64) {
+    /// The responder has let processes go on, until now.
+    pub(super) fn note_released(&mut self, now_ns: u64) {
+        let before = self.waiting.len();
         self.waiting.retain(|it| it.mapped_ns.is_some());
-        self.counted_ns = now_ns;
+        let count = (before - self.waiting.len()) as u64;
+        if count > 0 {
+            self.released.add(count, now_ns);
+        }
+        self.released_ns = now_ns;
     }
 
     /// When something is to be named.
@@ -195,17 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_named_unless_they_are_in_a_count() {
+    fn programs_are_named_unless_the_responder_let_them_go() {
         let mut unheld = UnheldPrograms::default();
         unheld.add(1, 5, Some(program(1)));
         assert!(unheld.take_due(Instant::now(), &|_| Some(false)).is_empty());
         let next = unheld.next().next().expect("it waits");
         assert_eq!(unheld.take_due(next, &|_| Some(false)), [program(1)]);
         unheld.add(2, 6, Some(program(2)));
-        unheld.counted(10);
+        unheld.note_released(10);
         unheld.add(3, 9, Some(program(3)));
         unheld.add(4, 11, Some(program(4)));
-        assert_eq!(unheld.take_all(&|_| Some(false)), [program(4)]);
+        // One of which nothing is missing.
+        unheld.add(5, 9, None);
+        assert_eq!(unheld.take_all(&|_| Some(false)), [program(4), missing::released(2, (0, 10))]);
+        unheld.note_released(20);
         assert!(unheld.take_all(&|_| Some(false)).is_empty() && unheld.next().next().is_none());
     }
 
@@ -221,7 +232,7 @@ mod tests {
         // By a program that was held, by the one before it, and long after the begin.
         for (pid, mapped_ns) in [(2, 6), (1, 4), (1, 3 * second)] {
             unheld.add_late((mapped_ns, true), program(pid));
-            unheld.counted(4 * second);
+            unheld.note_released(4 * second);
             assert_eq!(unheld.take_all(&|_| Some(false)), [program(pid)], "{mapped_ns}");
         }
         // One that is in a count.
@@ -239,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_the_responder_are_gathered_and_none_is_left_out() {
+    fn programs_that_were_let_go_are_gathered_and_none_is_left_out() {
         let mut unheld = UnheldPrograms::default();
         [(3, 10), (1, 20), (1, 30)].into_iter().for_each(|(count, at)| unheld.released.add(count, at));
         assert!(unheld.take_due(Instant::now(), &|_| None).is_empty());

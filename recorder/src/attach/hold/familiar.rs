@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::find::facts::Facts;
-use crate::find::look::lookers::Lookers;
-use crate::find::look::{self, States};
+use crate::find::look;
 use crate::find::root;
 
 /// Programs that are remembered at a time.
 const MAX_PROGRAMS: usize = 4096;
+
+/// Files, and what the system said of them.
+pub(crate) type MappedStates = Vec<(PathBuf, Facts)>;
 
 /// What was asked for: the file that the kernel has opened, the one that the process has named, and what the environment tells the
 /// loader.
@@ -21,7 +23,7 @@ pub(crate) struct Question {
     pub(super) named: Facts,
     pub(super) variables: Vec<OsString>,
     /// Where the process finds its files.
-    pub(super) root: root::Identity,
+    pub(crate) root: root::Identity,
 }
 
 impl Question {
@@ -34,12 +36,17 @@ impl Question {
 /// Programs that were looked at, with the files that they map.
 #[derive(Debug, Default)]
 pub(crate) struct Familiar {
-    programs: Mutex<HashMap<Question, Vec<(PathBuf, Facts)>>>,
+    programs: Mutex<HashMap<Question, MappedStates>>,
 }
 
 impl Familiar {
-    /// Whether the answer holds for process `pid`: all files are what they were.
-    pub(super) fn knows(&self, question: &Question, pid: u32, lookers: &mut Lookers) -> bool {
+    /// Whether the answer holds for process `pid`: all files are what they were. `ask` tells what the files of that process are.
+    pub(crate) fn knows(
+        &self,
+        question: &Question,
+        pid: u32,
+        ask: &mut dyn FnMut(u32, &look::Query) -> Option<look::States>,
+    ) -> bool {
         let Some(files) = self.programs().get(question).cloned() else { return false };
         let ours = root::identity("self") == question.root;
         let seen = |path: &PathBuf| match path.strip_prefix("/") {
@@ -48,14 +55,12 @@ impl Familiar {
             Err(_) => PathBuf::from(format!("/proc/{pid}/cwd")).join(path),
         };
         let paths = files.iter().map(|(path, _)| seen(path)).collect();
-        let Ok((states, _)) = lookers.ask::<States>(pid, &look::Query::States(paths), None) else {
-            return false;
-        };
+        let Some(states) = ask(pid, &look::Query::States(paths)) else { return false };
         states.into_iter().eq(files.iter().map(|(_, state)| Some(*state)))
     }
 
     /// Remembers that everything is done for `question`, which maps `files`.
-    pub(crate) fn remember(&self, question: Question, files: Vec<(PathBuf, Facts)>) {
+    pub(crate) fn remember(&self, question: Question, files: MappedStates) {
         let mut states = files.iter().map(|(_, state)| state).chain([&question.opened, &question.named]);
         let are_settled = states.all(Facts::is_settled);
         drop(states);
@@ -74,7 +79,7 @@ impl Familiar {
         self.programs().clear();
     }
 
-    fn programs(&self) -> MutexGuard<'_, HashMap<Question, Vec<(PathBuf, Facts)>>> {
+    fn programs(&self) -> MutexGuard<'_, HashMap<Question, MappedStates>> {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

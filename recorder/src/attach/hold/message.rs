@@ -1,15 +1,17 @@
-//! What the recorder and the responder say to each other: messages of 16 bytes, one of which may carry a descriptor.
+//! What the recorder and the responder say to each other: messages of 24 bytes, one of which may carry a descriptor.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags,
 };
 
-const BYTES: usize = 16;
+const BYTES: usize = 24;
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(super) enum Message {
         id: u64,
         /// The process, not the thread.
         pid: u32,
+        /// When the kernel asked: CLOCK_MONOTONIC, ns.
+        since_ns: u64,
     },
     /// To the recorder: processes that were not held for as long as the recorder needed, or not at all.
     Released {
@@ -39,25 +43,27 @@ pub(super) enum Message {
 
 impl Message {
     fn to_bytes(self) -> [u8; BYTES] {
-        let (kind, pid, id): (u32, u32, u64) = match self {
-            Message::Waits { id, pid } => (0, pid, id),
-            Message::Released { count } => (1, 0, count),
-            Message::Run { id } => (2, 0, id),
-            Message::Watch => (3, 0, 0),
-            Message::Begin => (4, 0, 0),
+        let (kind, pid, id, since_ns): (u32, u32, u64, u64) = match self {
+            Message::Waits { id, pid, since_ns } => (0, pid, id, since_ns),
+            Message::Released { count } => (1, 0, count, 0),
+            Message::Run { id } => (2, 0, id, 0),
+            Message::Watch => (3, 0, 0, 0),
+            Message::Begin => (4, 0, 0, 0),
         };
         let mut bytes = [0; BYTES];
         bytes[..4].copy_from_slice(&kind.to_le_bytes());
         bytes[4..8].copy_from_slice(&pid.to_le_bytes());
-        bytes[8..].copy_from_slice(&id.to_le_bytes());
+        bytes[8..16].copy_from_slice(&id.to_le_bytes());
+        bytes[16..].copy_from_slice(&since_ns.to_le_bytes());
         bytes
     }
 
     fn parse(bytes: [u8; BYTES]) -> Option<Self> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let (pid, id) = (word(4), u64::from(word(8)) | u64::from(word(12)) << 32);
+        let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        let (pid, id, since_ns) = (word(4), long(8), long(16));
         match word(0) {
-            0 => Some(Message::Waits { id, pid }),
+            0 => Some(Message::Waits { id, pid, since_ns }),
             1 => Some(Message::Released { count: id }),
             2 => Some(Message::Run { id }),
             3 => Some(Message::Watch),
@@ -81,6 +87,24 @@ pub(super) fn send(socket: BorrowedFd<'_>, message: Message, file: Option<Borrow
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     rustix::net::sendmsg(socket, &[IoSlice::new(&message.to_bytes())], &mut ancillary, flags)?;
     Ok(())
+}
+
+/// Sends a message, and waits for room up to `limit`: the other side reads without waiting for anything.
+///
+/// # Errors
+/// As [`send`].
+pub(super) fn send_within(socket: BorrowedFd<'_>, message: Message, limit: Duration) -> io::Result<()> {
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match send(socket, message, None) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !left.is_zero() => {
+                let left = Timespec::try_from(left).ok();
+                let _ = poll(&mut [PollFd::from_borrowed_fd(socket, PollFlags::OUT)], left.as_ref());
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Receives a message and what comes along with it, without waiting; `None` once the other side is gone.
@@ -116,7 +140,7 @@ mod tests {
         let (one, two) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         let messages = [
-            Message::Waits { id: u64::MAX - 1, pid: 7 },
+            Message::Waits { id: u64::MAX - 1, pid: 7, since_ns: 1 << 50 },
             Message::Released { count: 1 << 33 },
             Message::Run { id: 1 << 40 },
             Message::Watch,

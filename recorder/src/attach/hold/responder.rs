@@ -21,17 +21,22 @@ use super::message::{self, Message};
 use super::{mounts, translator};
 use crate::find::look::call::path_of;
 use crate::host::helper::process::close_all_but;
+use crate::host::monotonic_ns;
 use crate::kernel::bpf::Map;
 
 /// A process waits for the recorder no longer than this before it runs its program: a tenth below the second that is promised, for a
 /// busy machine takes a while until the responder and the process have a processor.
-const LIMIT: Duration = Duration::from_millis(900);
+pub(super) const LIMIT: Duration = Duration::from_millis(900);
 
 /// Processes that wait at a time, at most; each takes a descriptor. More are not held.
-const MAX_WAITING: usize = 256;
-/// Descriptors that are enough for them and for one read of events. The kernel does not run a program if it can give the responder
-/// no descriptor for it.
-const DESCRIPTORS: u64 = 1024;
+const MAX_WAITING: u64 = 1024;
+/// Those among them that the recorder is told of at a time: it needs two descriptors for each, and the socket has room for no more.
+const MAX_TOLD: usize = 128;
+/// Descriptors beside those, enough for one read of events. The kernel does not run a program if it can give the responder no
+/// descriptor for it.
+const SPARE_DESCRIPTORS: u64 = 512;
+/// When it is tried again to tell of one, if there was no room.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Name of the process, and its command line: one that neither `pkill tracer` nor `pkill -f 'tracer record'` finds, as
 /// stopping it would stop the machine.
@@ -65,13 +70,16 @@ pub(super) fn start(fanotify: Fanotify, admitted: Option<&Map>) -> io::Result<(P
             // Whatever goes wrong: the kernel lets every process go when the descriptor is closed. A panic must not
             // unwind into what the recorder was doing.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                go_apart(&[fanotify.as_raw_fd(), theirs.as_raw_fd()], admitted);
+                let room = go_apart(&[fanotify.as_raw_fd(), theirs.as_raw_fd()], admitted);
                 let waiting = VecDeque::new();
                 Responder {
                     fanotify,
                     recorder: theirs,
                     admitted,
+                    room,
                     waiting,
+                    told: 0,
+                    is_full: false,
                     ids: 0,
                     has_begun: false,
                     is_stalled: false,
@@ -90,8 +98,8 @@ pub(super) fn start(fanotify: Fanotify, admitted: Option<&Map>) -> io::Result<(P
     }
 }
 
-/// Leaves all that it has in common with the recorder.
-fn go_apart(kept: &[i32], admitted: Option<&Map>) {
+/// Leaves all that it has in common with the recorder. Tells how many processes may wait.
+fn go_apart(kept: &[i32], admitted: Option<&Map>) -> usize {
     // SAFETY: plain system calls on values of this stack frame. Signals are blocked, so that Ctrl-C and Ctrl-Z concern the
     // recorder only.
     unsafe {
@@ -108,13 +116,16 @@ fn go_apart(kept: &[i32], admitted: Option<&Map>) {
         let _ = std::fs::write(folder.join("cgroup.procs"), "0");
     }
     let limit = getrlimit(Resource::Nofile);
-    let descriptors = limit.current.unwrap_or(u64::MAX).max(DESCRIPTORS);
+    let descriptors = limit.current.unwrap_or(u64::MAX).max(MAX_WAITING + SPARE_DESCRIPTORS);
     let maximum = limit.maximum.map(|maximum| maximum.max(descriptors));
-    // Without the right to raise it, as many wait as there is room for; see `Responder::room`.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(descriptors), maximum });
+    // Without the right to raise it, as many wait as there is room for.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(descriptors), maximum });
+    let descriptors = if raised.is_ok() { descriptors } else { limit.current.unwrap_or(u64::MAX) };
     let mut kept = kept.to_vec();
     kept.extend(admitted.map(|map| map.as_fd().as_raw_fd()));
     close_all_but(kept);
+    let room = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(descriptors / 2).min(MAX_WAITING);
+    usize::try_from(room).unwrap_or(0)
 }
 
 /// Replaces the command line, which `fork` copied from the recorder, in this process alone.
@@ -142,8 +153,14 @@ struct Responder<'a> {
     fanotify: Fanotify,
     recorder: OwnedFd,
     admitted: Option<&'a Map>,
+    /// How many may wait.
+    room: usize,
     /// Those that wait for the recorder, the longest first.
     waiting: VecDeque<HeldEvent>,
+    /// How many of them, the first ones, the recorder was told of.
+    told: usize,
+    /// There was no room to tell of the next one.
+    is_full: bool,
     ids: u64,
     /// The recorder is ready to be told of programs.
     has_begun: bool,
@@ -158,7 +175,10 @@ struct Responder<'a> {
 /// A process that waits to run a program.
 struct HeldEvent {
     id: u64,
+    pid: u32,
     event: FanotifyEvent,
+    /// CLOCK_MONOTONIC.
+    since_ns: u64,
     until: Instant,
 }
 
@@ -168,6 +188,7 @@ impl Responder<'_> {
         loop {
             let timeout = self.waiting.front().map(|first| {
                 let left = first.until.saturating_duration_since(Instant::now());
+                let left = if self.is_full { left.min(PAUSE) } else { left };
                 Timespec::try_from(left).expect("at most the limit")
             });
             let mut ready =
@@ -185,6 +206,7 @@ impl Responder<'_> {
                 self.ask()?;
             }
             self.release_late()?;
+            self.tell_waiting()?;
             // While it is stalled, it would be told of each.
             if !self.is_stalled {
                 self.tell_released();
@@ -202,20 +224,41 @@ impl Responder<'_> {
         };
         for event in events {
             let id = self.ids;
-            let (Some(fd), Ok(pid)) = (event.fd(), u32::try_from(event.pid())) else { continue };
+            let (Some(_), Ok(pid)) = (event.fd(), u32::try_from(event.pid())) else { continue };
             if !self.has_begun || !self.may_matter(&event, pid) {
                 self.run(&event)?;
                 continue;
             }
-            let is_room = self.waiting.len() < MAX_WAITING && !self.is_stalled;
-            let is_told =
-                is_room && message::send(self.recorder.as_fd(), Message::Waits { id, pid }, Some(fd)).is_ok();
-            if !is_told {
+            if self.waiting.len() >= self.room || self.is_stalled {
                 self.release(&event)?;
                 continue;
             }
             self.ids += 1;
-            self.waiting.push_back(HeldEvent { id, event, until: Instant::now() + LIMIT });
+            let (since_ns, until) = (monotonic_ns(), Instant::now() + LIMIT);
+            self.waiting.push_back(HeldEvent { id, pid, event, since_ns, until });
+        }
+        Ok(())
+    }
+
+    /// Tells the recorder of those that wait, as far as it keeps up.
+    fn tell_waiting(&mut self) -> io::Result<()> {
+        self.is_full = false;
+        while self.told < MAX_TOLD
+            && let Some(HeldEvent { id, pid, event, since_ns, .. }) = self.waiting.get(self.told)
+        {
+            let message = Message::Waits { id: *id, pid: *pid, since_ns: *since_ns };
+            match message::send(self.recorder.as_fd(), message, event.fd()) {
+                Ok(()) => self.told += 1,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_full = true;
+                    break;
+                }
+                Err(_) => {
+                    if let Some(waiting) = self.waiting.remove(self.told) {
+                        self.release(&waiting.event)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -237,6 +280,7 @@ impl Responder<'_> {
                     if let Some(position) = self.waiting.iter().position(|waiting| waiting.id == id)
                         && let Some(waiting) = self.waiting.remove(position)
                     {
+                        self.told -= 1;
                         self.run(&waiting.event)?;
                     }
                 }
@@ -266,6 +310,7 @@ impl Responder<'_> {
         let now = Instant::now();
         while let Some(late) = self.waiting.pop_front_if(|first| first.until <= now) {
             self.is_stalled = true;
+            self.told = self.told.saturating_sub(1);
             self.release(&late.event)?;
         }
         Ok(())

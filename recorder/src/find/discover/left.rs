@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use crate::find::discover::pass::Pass;
 use crate::find::discover::{Discovery, Scan};
+use crate::find::facts::FileId;
 use crate::find::look::{Found, Query};
 use crate::host::process;
 
 /// A file that a process had mapped which has ended.
 #[derive(Debug)]
 pub(crate) enum LeftFile {
-    /// It was looked at before.
-    Known,
+    /// It was looked at before; its number, if that can be said.
+    Known(Option<FileId>),
     /// It was not.
     Seen(Scan),
     /// Nothing leads to it any more.
@@ -24,10 +25,10 @@ impl Discovery {
         let choices = paths.iter().map(|path| (path.clone(), Some(inode))).collect();
         let asked = self.lookers.ask::<Found>(process::ENDED, &Query::Facts(choices), None);
         let Ok((Ok((facts, choice)), _)) = asked else {
-            return if self.known.has_inode(inode) { LeftFile::Known } else { LeftFile::Gone };
+            return if self.known.has_inode(inode) { LeftFile::Known(None) } else { LeftFile::Gone };
         };
-        if self.known.recall(&facts).is_some() {
-            return LeftFile::Known;
+        if let Some(file) = self.known.recall(&facts) {
+            return LeftFile::Known(Some(file));
         }
         let place = usize::try_from(choice).ok().and_then(|choice| paths.get(choice));
         let (Some(place), Some(path)) = (place, paths.first()) else { return LeftFile::Gone };

@@ -31,7 +31,7 @@ const MAX_EXPANDED: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dynamic {
     pub(crate) machine: Machine,
-    /// Names or paths of libraries, in order.
+    /// Names or paths of libraries, in order, those that watch the loader (`DT_AUDIT`) among them.
     pub(crate) needed: Vec<OsString>,
     /// Folders to search before the environment's, for this file and those it needs.
     pub(crate) rpath: Vec<PathBuf>,
@@ -77,25 +77,24 @@ fn parse(elf: &Elf<'_>, origin: &Path, dynamic: &mut Dynamic) -> Result<(), Dama
     };
     let mut len = 0;
     for (tag, offset) in lines() {
-        if !matches!(
-            tag,
-            elf::DT_NEEDED | elf::DT_RPATH | elf::DT_RUNPATH | elf::DT_AUXILIARY | elf::DT_FILTER
-        ) {
+        // Those of a list lie between colons.
+        let is_list = matches!(tag, elf::DT_RPATH | elf::DT_RUNPATH | elf::DT_AUDIT | elf::DT_DEPAUDIT);
+        if !is_list && !matches!(tag, elf::DT_NEEDED | elf::DT_AUXILIARY | elf::DT_FILTER) {
             continue;
         }
-        let is_path = matches!(tag, elf::DT_RPATH | elf::DT_RUNPATH);
-        let max = if is_path { MAX_PATH_BYTES } else { MAX_NAME_BYTES };
+        let max = if is_list { MAX_PATH_BYTES } else { MAX_NAME_BYTES };
         let text = elf.bytes_up_to(strings.saturating_add(offset), max)?;
         let end = text.iter().position(|byte| *byte == 0);
         // The kernel opens no name that is longer.
-        dynamic.is_cut |= is_path && end.is_none() && text.len() == max;
+        dynamic.is_cut |= is_list && end.is_none() && text.len() == max;
         let text = &text[..end.unwrap_or(text.len())];
         match tag {
             elf::DT_RPATH => dynamic.rpath = folders(text, b":", origin, &mut dynamic.is_cut),
             elf::DT_RUNPATH => dynamic.runpath = folders(text, b":", origin, &mut dynamic.is_cut),
             _ => {
-                let names = expand(text, origin, &mut dynamic.is_cut);
-                dynamic.needed.extend(names.into_iter().map(OsString::from_vec));
+                let names = text.split(|byte| is_list && *byte == b':').filter(|name| !name.is_empty());
+                let names = names.flat_map(|name| expand(name, origin, &mut dynamic.is_cut));
+                dynamic.needed.extend(names.map(OsString::from_vec));
             }
         }
         // `$LIB` and the like stand for several.
@@ -278,6 +277,15 @@ mod tests {
         let many = vec![(elf::DT_NEEDED, 1); 4096];
         assert!(!read(&many[..4095], b"a\0").is_cut);
         assert!(read(&many, b"a\0").is_cut);
+    }
+
+    #[test]
+    fn libraries_that_watch_the_loader_are_needed_too() {
+        use crate::find::elf::Bytes;
+        let lines = [(elf::DT_NEEDED, 0), (elf::DT_AUDIT, 5), (elf::DT_DEPAUDIT, 25)];
+        let strings = b"a:so\0$ORIGIN/b.so::/c.so\0d.so\0";
+        let found = read(&Bytes(&program(&lines, strings)), Path::new("/o")).unwrap();
+        assert_eq!(found.needed, ["a:so", "/o/b.so", "/c.so", "d.so"].map(OsString::from));
     }
 
     #[test]

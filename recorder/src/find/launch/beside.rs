@@ -5,34 +5,79 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::arch::machine::Machine;
 use crate::find::elf::{Elf, note};
+use crate::find::facts::FileId;
 use crate::find::launch::library::Budget;
 use crate::find::root::Root;
 
 /// Entries of folders that are looked at for one program.
 const MAX_ENTRIES: usize = 1024;
+/// Libraries with probes that are found for one program: no more than stay attached to though nothing maps them.
+const MAX_FOUND: usize = 128;
 
-/// Looks in `folders`, and in the folders in them, for shared libraries with probes that are made for `machine`, and hands them to
-/// `found`. The folders `apart`, which all programs share, are left out.
-pub(super) fn libraries(
-    root: &Root,
-    machine: Machine,
-    folders: &[PathBuf],
-    apart: &[PathBuf],
-    found: &mut dyn FnMut(PathBuf, File),
-) {
+/// Where libraries of a program lie.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// What they are made for.
+    pub(super) machine: Machine,
+    pub(super) folders: Vec<PathBuf>,
+    /// Folders that all programs share, which are left out.
+    pub(super) apart: Vec<PathBuf>,
+}
+
+/// What lies beside the libraries of a program.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    root: Root,
+    places: Vec<Places>,
+    /// Files that the program maps.
+    mapped: HashSet<FileId>,
+}
+
+impl Beside {
+    pub(super) fn new(root: Root, places: Vec<Places>, mapped: HashSet<FileId>) -> Self {
+        Self { root, places, mapped }
+    }
+
+    /// Whether there is nowhere to look.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Looks in the folders, and in the folders in them, for shared libraries with probes, and hands each to `found` once.
+    pub(crate) fn files(self, found: &mut dyn FnMut(&Path, File)) {
+        let Self { root, places, mapped: mut seen } = self;
+        let mut room = MAX_FOUND;
+        for places in &places {
+            if room == 0 {
+                break;
+            }
+            libraries(&root, places, &mut |path, file| {
+                if file.metadata().is_ok_and(|facts| seen.insert((facts.dev(), facts.ino()))) {
+                    found(&path, file);
+                    room -= 1;
+                }
+                room > 0
+            });
+        }
+    }
+}
+
+fn libraries(root: &Root, places: &Places, found: &mut dyn FnMut(PathBuf, File) -> bool) {
     let budget = Budget::new();
     let is_affordable = |path: &Path| budget.step(path.as_os_str().len());
-    let mut seen: HashSet<(u64, u64)> = apart.iter().filter_map(|folder| root.folder_id(folder)).collect();
-    let mut room = MAX_ENTRIES;
+    let mut seen: HashSet<FileId> = places.apart.iter().filter_map(|folder| root.folder_id(folder)).collect();
+    let (mut room, mut goes_on) = (MAX_ENTRIES, true);
     let mut paths = HashSet::new();
-    for folder in folders.iter().filter(|folder| paths.insert(*folder)) {
+    for folder in places.folders.iter().filter(|folder| paths.insert(*folder)) {
         let mut inner = Vec::new();
         let mut look = |folder: &Path, inner: Option<&mut Vec<PathBuf>>| {
-            if !is_affordable(folder) || !root.folder_id(folder).is_some_and(|id| seen.insert(id)) {
+            if !goes_on || !is_affordable(folder) || !root.folder_id(folder).is_some_and(|id| seen.insert(id))
+            {
                 return;
             }
             let entries = root.entries(folder, room).unwrap_or_default();
@@ -42,8 +87,11 @@ pub(super) fn libraries(
             for (name, _) in files.into_iter().filter(|(name, _)| is_library(name.as_bytes())) {
                 let path = folder.join(name);
                 let file = is_affordable(&path).then(|| root.open(&path).ok()).flatten();
-                if let Some(file) = file.filter(|file| has_probes(file, machine)) {
-                    found(path, file);
+                if let Some(file) = file.filter(|file| has_probes(file, places.machine)) {
+                    goes_on = found(path, file);
+                    if !goes_on {
+                        return;
+                    }
                 }
             }
             if let Some(inner) = inner {
@@ -93,8 +141,12 @@ mod tests {
         fs::write(top.join("lib/other.so"), other).unwrap();
         let found = |folders: &[&str]| {
             let folders: Vec<PathBuf> = folders.iter().map(|folder| top.join(folder)).collect();
-            let (mut found, apart) = (Vec::new(), [top.join("shared")]);
-            libraries(&Root::own(), Machine::X86_64, &folders, &apart, &mut |path, _| found.push(path));
+            let places = Places { machine: Machine::X86_64, folders, apart: vec![top.join("shared")] };
+            let mut found = Vec::new();
+            libraries(&Root::own(), &places, &mut |path, _| {
+                found.push(path);
+                true
+            });
             found
         };
         // The same folder under another name is the same.

@@ -12,6 +12,7 @@ use crate::error::Damage;
 use crate::find::binary;
 use crate::find::facts::Facts;
 use crate::find::launch::Launch;
+use crate::find::launch::beside::Beside;
 use crate::find::look::call::{self, ExecCall};
 use crate::find::look::{
     Asked, Choice, Found, LaunchStep, MappedFiles, Query, Reading, Start, States, Unread, View,
@@ -31,7 +32,7 @@ const FUSE_MAGIC: i64 = 0x6573_5546;
 /// Looks for `requests` until there are no questions any more.
 pub(crate) fn look(channel: Channel, requests: &[Request]) {
     confine::to_reading();
-    let mut looker = Looker { channel, requests, launch: None };
+    let mut looker = Looker { channel, requests, launch: None, beside: None };
     // The recorder is gone, or says what it cannot have said.
     while looker.answer_next().is_ok() {}
 }
@@ -41,6 +42,8 @@ struct Looker<'r> {
     requests: &'r [Request],
     /// The program that is about to run.
     launch: Option<Launch>,
+    /// What lies beside its libraries.
+    beside: Option<Beside>,
 }
 
 impl Looker<'_> {
@@ -58,6 +61,7 @@ impl Looker<'_> {
             }
             Query::Command(folder) => self.say(&command(&folder)),
             Query::Launch(start) => {
+                self.beside = None;
                 let identity = prepare(start, file).map(|launch| {
                     let launch = self.launch.insert(launch);
                     (launch.identity(), launch.path().to_owned())
@@ -66,9 +70,10 @@ impl Looker<'_> {
             }
             Query::Files => self.files(),
             Query::Leave => {
-                self.launch = None;
+                (self.launch, self.beside) = (None, None);
                 Ok(())
             }
+            Query::Beside => self.beside(),
             Query::Call(pid) => self.call(pid, file),
             Query::Mount(path) => self.mount(&path),
             Query::Next | Query::This => Err(io::ErrorKind::InvalidData.into()),
@@ -113,14 +118,29 @@ impl Looker<'_> {
 
     /// Tells the files that the program maps.
     fn files(&mut self) -> io::Result<()> {
-        let Some(launch) = self.launch.take() else { return self.say(&LaunchStep::End(true)) };
+        let Some(launch) = self.launch.take() else { return self.say(&LaunchStep::End(true, false)) };
         let mut result = Ok(());
-        let is_all = launch.files(&mut |path, file| {
+        let (beside, is_all) = launch.files(&mut |path, file| {
             if result.is_ok() {
                 result = self.file(path, &file);
             }
         });
-        result.and_then(|()| self.say(&LaunchStep::End(is_all)))
+        let has_beside = !beside.is_empty();
+        self.beside = Some(beside);
+        result.and_then(|()| self.say(&LaunchStep::End(is_all, has_beside)))
+    }
+
+    /// Tells the libraries beside those that the program maps.
+    fn beside(&mut self) -> io::Result<()> {
+        let mut result = Ok(());
+        if let Some(beside) = self.beside.take() {
+            beside.files(&mut |path, file| {
+                if result.is_ok() {
+                    result = self.file(path, &file);
+                }
+            });
+        }
+        result.and_then(|()| self.say(&LaunchStep::End(true, false)))
     }
 
     fn file(&mut self, path: &Path, file: &File) -> io::Result<()> {

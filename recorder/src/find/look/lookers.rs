@@ -25,7 +25,7 @@ mod starting;
 
 use ahead::Ahead;
 pub(crate) use ahead::MAX_AHEAD;
-pub(crate) use starting::{Reader, Starting};
+pub(crate) use starting::{Reader, Starting, Walk};
 
 /// Helpers that wait for an answer at a time: for files of one user, and in all.
 const MAX_SLOW_OF_USER: usize = 4;

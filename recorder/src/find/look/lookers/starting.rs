@@ -25,6 +25,21 @@ pub(crate) struct Starting {
     pub(crate) path: PathBuf,
     pub(crate) pid: u32,
     helper: Helper,
+    /// What is asked next.
+    question: Query,
+    /// How long it was waited for.
+    waited: Duration,
+}
+
+/// How far looking at files has come.
+#[derive(Debug)]
+pub(crate) enum Walk {
+    /// There are more.
+    Paused(Starting),
+    /// There are no more; whether all places were looked at. Those beside them are next, if there may be any.
+    End(Option<Starting>, bool),
+    /// There was no answer.
+    Silent,
 }
 
 /// Reads a file that a helper has found.
@@ -60,7 +75,10 @@ impl Lookers {
         // The one that has just answered.
         let helper = self.idle.pop().ok_or(Silence::Silent)?;
         match launch {
-            Ok((identity, path)) => Ok(Ok(Starting { identity, path, pid, helper })),
+            Ok((identity, path)) => {
+                let (question, waited) = (Query::Files, Duration::ZERO);
+                Ok(Ok(Starting { identity, path, pid, helper, question, waited }))
+            }
             Err(error) => {
                 self.idle.push(helper);
                 Ok(Err(error))
@@ -68,55 +86,63 @@ impl Lookers {
         }
     }
 
-    /// Looks for no files of the program: its helper looks at other things.
-    pub(crate) fn leave(&mut self, prepared: Starting) {
-        // One that has ended is found out when it is asked.
-        let _ = prepared.helper.send(&to_bytes(&Query::Leave), &[]);
-        self.idle.push(prepared.helper);
+    /// No more is asked of it.
+    pub(crate) fn leave(&mut self, starting: Starting) {
+        // It waits for the next question, whatever that is.
+        if matches!(starting.question, Query::Files | Query::Beside) {
+            // One that has ended is found out when it is asked.
+            let _ = starting.helper.send(&to_bytes(&Query::Leave), &[]);
+            self.idle.push(starting.helper);
+        }
     }
 
-    /// Hands the files that the program maps to `found`. False if not all places were looked at.
-    pub(crate) fn files(
+    /// Hands the files that the program maps to `found`, then, asked again, those beside them, as long as it gives true.
+    pub(crate) fn walk(
         &mut self,
-        prepared: Starting,
-        found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>),
-    ) -> bool {
-        let Starting { pid, mut helper, .. } = prepared;
-        let (mut question, mut waited) = (Query::Files, Duration::ZERO);
+        mut starting: Starting,
+        found: &mut dyn FnMut(&Path, Facts, &mut Reader<'_>) -> bool,
+    ) -> Walk {
+        let pid = starting.pid;
         loop {
+            let Starting { helper, question, waited, .. } = &mut starting;
             let step = helper
-                .send(&to_bytes(&question), &[])
+                .send(&to_bytes(question), &[])
                 .map_err(|_| NoAnswer::Gone)
                 .and_then(|()| helper.receive());
-            waited += self.note_waiting(pid, &mut helper);
-            if waited > LAUNCH_PATIENCE {
-                self.skip_slow(pid, &helper);
-                return true;
+            *waited += self.note_waiting(pid, helper);
+            if *waited > LAUNCH_PATIENCE {
+                self.skip_slow(pid, helper);
+                return Walk::Silent;
             }
             match step.map(answer::<LaunchStep>) {
                 Ok(Ok((LaunchStep::File(path, facts), _))) => {
-                    let mut reader = Reader { helper: &mut helper, is_silent: false };
-                    found(&path, facts, &mut reader);
+                    let mut reader = Reader { helper, is_silent: false };
+                    let goes_on = found(&path, facts, &mut reader);
                     if reader.is_silent {
                         break;
                     }
-                    question = Query::Next;
+                    *question = Query::Next;
+                    if !goes_on {
+                        return Walk::Paused(starting);
+                    }
                 }
-                Ok(Ok((LaunchStep::End(is_all), _))) => {
-                    self.idle.push(helper);
-                    return is_all;
+                Ok(Ok((LaunchStep::End(is_all, has_beside), _))) => {
+                    *question = Query::Beside;
+                    let next = if has_beside {
+                        Some(starting)
+                    } else {
+                        self.leave(starting);
+                        None
+                    };
+                    return Walk::End(next, is_all);
                 }
                 Ok(Err(_)) | Err(_) => break,
             }
         }
         let owner = process::owner(pid);
-        self.give_up(
-            key(pid, &owner, b"files"),
-            &owner,
-            &helper,
-            "did not answer while libraries were looked for",
-        );
-        true
+        let (key, what) = (key(pid, &owner, b"files"), "did not answer while libraries were looked for");
+        self.give_up(key, &owner, &starting.helper, what);
+        Walk::Silent
     }
 
     /// Notes that libraries are not looked for any more, because it takes too long. What is mapped is looked at later.
