@@ -27,7 +27,7 @@ use crate::host::monotonic_ns;
 use crate::kernel::program::Program;
 
 pub use batch::{Batch, Part};
-pub use started::{Forked, Started};
+pub use started::{Forked, ProcessEvent, Started};
 
 /// Words of one batch at most: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
@@ -62,10 +62,8 @@ pub struct Drain {
     waiting: Part,
     /// Of those, how many contradicted themselves.
     malformed: u64,
-    /// Processes that began to run another program, for the caller to take.
-    pub started: Vec<Started>,
-    /// Those that were forked, likewise.
-    pub forked: Vec<Forked>,
+    /// Processes that were forked or began to run another program, in this order, for the caller to take.
+    pub processes: Vec<ProcessEvent>,
     lanes: Lanes,
     losses: LossReader,
     looked_at: Option<Instant>,
@@ -119,8 +117,7 @@ impl Drain {
             rings,
             waiting: Part::default(),
             malformed: 0,
-            started: Vec::new(),
-            forked: Vec::new(),
+            processes: Vec::new(),
             losses: LossReader::new(lanes.clone(), program.sites.clone()),
             lanes,
             looked_at: None,
@@ -252,8 +249,7 @@ impl Drain {
                 self.busy = Instant::now();
             }
             if cpu == cpus {
-                self.started.extend(part.events(ahead).filter_map(|event| Started::of(&event)));
-                self.forked.extend(part.events(ahead).filter_map(|event| Forked::of(&event)));
+                self.processes.extend(part.events(ahead).filter_map(|event| ProcessEvent::of(&event)));
             }
             moved += part.size_words();
             batch.add(part);
@@ -287,8 +283,7 @@ impl Drain {
             tracked.ring.drain(self.waiting.words(), BATCH_WORDS / 2);
         }
         self.malformed += self.waiting.parse_ring(begin);
-        self.started.extend(self.waiting.events(ahead).filter_map(|event| Started::of(&event)));
-        self.forked.extend(self.waiting.events(ahead).filter_map(|event| Forked::of(&event)));
+        self.processes.extend(self.waiting.events(ahead).filter_map(|event| ProcessEvent::of(&event)));
     }
 
     /// Reads the lost events that [`Drain::collect`] has not looked at yet. For the end of a recording, after detaching.

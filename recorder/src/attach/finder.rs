@@ -29,8 +29,8 @@ use crate::attach::missing;
 use crate::attach::share::Shares;
 use crate::attach::spared::Spared;
 use crate::attach::written::Written;
+use crate::drain::ProcessEvent;
 use crate::drain::queue::{Popped, Queue};
-use crate::drain::{Forked, Started};
 use crate::error::Result;
 use crate::find::discover::{Discovery, Looked, Scan};
 use crate::find::facts::FileId;
@@ -87,10 +87,8 @@ pub(crate) struct Finder {
 
 /// What the finder is told of processes.
 pub(crate) enum Tip {
-    /// They began to run a program.
-    Started(Vec<Started>),
-    /// They were forked.
-    Forked(Vec<Forked>),
+    /// They were forked or began to run a program, in this order.
+    Processes(Vec<ProcessEvent>),
     /// One of them waits to run a program, or did so for too long.
     Told(Told),
     /// They mapped files.
@@ -241,12 +239,16 @@ impl Finder {
         skip: &mut dyn FnMut(Skipped),
     ) -> Result<()> {
         match tip {
-            Tip::Started(list) => {
-                for started in list {
-                    self.look_at_started(&started, agenda, announce, skip)?;
+            Tip::Processes(events) => {
+                for event in events {
+                    match event {
+                        ProcessEvent::Forked(forked) => self.note_forked(forked),
+                        ProcessEvent::Started(started) => {
+                            self.look_at_started(&started, agenda, announce, skip)?;
+                        }
+                    }
                 }
             }
-            Tip::Forked(forked) => self.note_forked(&forked),
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
             Tip::Told(Told::Released | Told::Unseen) => {
                 self.note_released();

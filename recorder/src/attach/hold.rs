@@ -94,7 +94,7 @@ pub(crate) struct Answer {
     /// When the kernel asked: CLOCK_MONOTONIC, ns.
     since_ns: u64,
     /// Whether what it asked about could be seen.
-    is_seen: bool,
+    pub(crate) is_seen: bool,
     answered: Arc<Answered>,
 }
 

@@ -7,6 +7,26 @@ use std::path::PathBuf;
 use crate::abi::{KIND_EXEC, KIND_FORK};
 use crate::kernel::raw::Raw;
 
+/// What the ring of processes tells of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// It was forked.
+    Forked(Forked),
+    /// It began to run another program.
+    Started(Started),
+}
+
+impl ProcessEvent {
+    /// What an event of the ring tells.
+    pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
+        match event.kind {
+            KIND_FORK => Some(Self::Forked(Forked { pid: event.pid, parent_pid: parent(event) })),
+            KIND_EXEC => Some(Self::Started(Started::of(event))),
+            _ => None,
+        }
+    }
+}
+
 /// A process that began to run another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
@@ -29,33 +49,22 @@ pub struct Forked {
     pub parent_pid: u32,
 }
 
-impl Forked {
-    /// The process that an event of the ring of processes tells of, if it is such an event.
-    pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
-        (event.kind == KIND_FORK).then(|| Self { pid: event.pid, parent_pid: parent(event) })
-    }
-}
-
 impl Started {
     /// Whether the process gave a descriptor instead of a path.
     pub(crate) fn is_nameless(&self) -> bool {
         self.path.starts_with("/dev/fd") || !self.path.has_root() && self.path.starts_with("memfd:")
     }
 
-    /// The process that an event of the ring of processes tells of, if it is such an event.
-    pub(super) fn of(event: &Raw<'_>) -> Option<Self> {
-        if event.kind != KIND_EXEC {
-            return None;
-        }
+    fn of(event: &Raw<'_>) -> Self {
         let mut path = Vec::new();
         // What cannot be read is empty.
         let _ = event.string(4, &mut path);
-        Some(Self {
+        Self {
             pid: event.pid,
             time_ns: event.time_ns,
             parent_pid: parent(event),
             path: PathBuf::from(OsString::from_vec(path)),
-        })
+        }
     }
 }
 

@@ -116,6 +116,8 @@ pub(crate) fn start(pid: u32) -> Option<u64> {
 
 /// Of the kernel's `include/linux/sched.h`: made by the kernel.
 const PF_KTHREAD: u64 = 0x0020_0000;
+/// Likewise: it is being taken down.
+const PF_EXITING: u64 = 0x0000_0004;
 
 /// The folder in `/proc` that shows what process `pid` runs and maps: its own, or where its main thread has ended, that of one
 /// of its other threads.
@@ -142,6 +144,13 @@ pub fn executable(pid: u32) -> io::Result<PathBuf> {
 /// Whether process `pid` has ended, as far as this one may see.
 pub(crate) fn is_gone(pid: u32) -> bool {
     executable(pid).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Whether the main thread of `pid` has begun to end, or is gone.
+#[must_use]
+pub(crate) fn is_ending(pid: u32) -> bool {
+    let stat = read_file(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat));
+    stat.is_none_or(|stat| stat.flags & PF_EXITING != 0)
 }
 
 /// Whether the main thread of `pid` has ended, but others run.

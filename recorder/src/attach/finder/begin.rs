@@ -46,6 +46,18 @@ enum Look {
     Gone,
 }
 
+/// A process that began to run a program.
+pub(super) struct Beginner {
+    /// Path of the program.
+    path: PathBuf,
+    /// Whether it has ended, and was one of those that are recorded.
+    is_over: bool,
+    /// Whether it is, or was, one of the processes that are recorded.
+    is_looked_at: bool,
+    /// Whether its program is among those, too.
+    is_wanted: bool,
+}
+
 impl Finder {
     /// Looks at a process that began to run a program.
     pub(super) fn look_at_started(
@@ -66,16 +78,7 @@ impl Finder {
         if self.holder.is_none() && self.is_wanted(pid) {
             self.widen(announce, skip)?;
         }
-        // One that has ended is not among the wanted any more.
-        let parent = started.parent_pid;
-        let is_of_wanted = self.is_wanted(parent)
-            || parent == std::process::id()
-            || self.begun.are_wanted(parent).unwrap_or(false);
-        let is_over = process::executable(pid).is_err() && is_of_wanted;
-        let is_looked_at = self.is_wanted(pid) || is_over;
-        let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
-        let is_wanted = is_looked_at && self.discovery.wants(&path);
-        self.note_begun(pid, Begun { parent, is_wanted });
+        let Beginner { path, is_over, is_looked_at, is_wanted } = self.note_started(started);
         if !is_wanted {
             self.unheld.forget(pid, started.time_ns);
         }
@@ -88,6 +91,22 @@ impl Finder {
             self.unheld.add(pid, started.time_ns, unheld);
         }
         Ok(())
+    }
+
+    /// Notes that a process began to run a program, and tells what is known of it.
+    pub(super) fn note_started(&mut self, started: &Started) -> Beginner {
+        let (pid, parent) = (started.pid, started.parent_pid);
+        // In this order: one that ends is among the wanted no more a moment after that shows.
+        let is_still_wanted = self.is_wanted(pid);
+        let is_of_wanted = self.is_wanted(parent)
+            || parent == std::process::id()
+            || self.begun.are_wanted(parent).unwrap_or(false);
+        let is_over = is_of_wanted && process::is_ending(pid);
+        let is_looked_at = is_still_wanted || is_over;
+        let path = process::executable(pid).unwrap_or_else(|_| started.path.clone());
+        let is_wanted = is_looked_at && self.discovery.wants(&path);
+        self.note_begun(pid, Begun { parent, is_wanted });
+        Beginner { path, is_over, is_looked_at, is_wanted }
     }
 
     /// Looks at the program that a process began to run, unless that was looked at just now.
@@ -149,7 +168,7 @@ impl Finder {
         if !is_wanted || !self.is_wanted(held.pid) || self.is_familiar(&held) {
             return Ok(());
         }
-        let Held { pid, programs, variables, question, answer, .. } = held;
+        let Held { pid, programs, variables, question, mut answer, .. } = held;
         let (mut states, mut beside) = (Vec::new(), Vec::new());
         let mut is_whole = true;
         for AboutToRun { path, file, arguments } in programs {
@@ -158,8 +177,10 @@ impl Finder {
                 Ok(launch) => launch,
                 Err(silence) => {
                     is_whole = false;
-                    if silence == Silence::Waiting {
-                        skip(missing::unheld(pid, &path));
+                    match silence {
+                        Silence::Waiting => skip(missing::unheld(pid, &path)),
+                        // Looked at once it runs.
+                        Silence::Silent => answer.is_seen = false,
                     }
                     continue;
                 }

@@ -13,7 +13,7 @@ use crate::attach::hold::Told;
 use crate::attach::lookout::Sighting;
 use crate::attach::missing;
 use crate::drain::queue::Queue;
-use crate::drain::{Forked, Started};
+use crate::drain::{Forked, ProcessEvent, Started};
 use crate::error::Result;
 use crate::find::discover::LeftFile;
 use crate::host::{monotonic_ns, process};
@@ -122,13 +122,11 @@ impl Finder {
         self.lost.settle(pid, begun.is_wanted);
     }
 
-    /// Notes the processes that were forked by those that are recorded.
-    pub(super) fn note_forked(&mut self, forked: &[Forked]) {
-        for Forked { pid, parent_pid: parent } in forked {
-            // Of processes that the user named children are not recorded.
-            if self.begun.are_wanted(*parent) == Some(true) && !self.options.pids.contains(parent) {
-                self.note_begun(*pid, Begun { parent: *parent, is_wanted: true });
-            }
+    /// Notes a process that was forked by one that is recorded.
+    pub(super) fn note_forked(&mut self, Forked { pid, parent_pid: parent }: Forked) {
+        // Of processes that the user named children are not recorded.
+        if self.begun.are_wanted(parent) == Some(true) && !self.options.pids.contains(&parent) {
+            self.note_begun(pid, Begun { parent, is_wanted: true });
         }
     }
 
@@ -188,10 +186,18 @@ impl Finder {
             match tip {
                 Tip::Told(Told::Released | Told::Unseen) => self.note_released(),
                 Tip::Told(Told::Skipped(skipped)) => skip(skipped),
-                Tip::Forked(forked) => self.note_forked(&forked),
                 Tip::Told(Told::Held(_)) => {}
-                Tip::Started(list) => {
-                    left.extend(list.iter().filter(|it| !was_held(it)).map(|it| it.pid));
+                Tip::Processes(events) => {
+                    for event in events {
+                        match event {
+                            ProcessEvent::Forked(forked) => self.note_forked(forked),
+                            ProcessEvent::Started(started) => {
+                                // What it or its children map is of a process that is recorded.
+                                self.note_started(&started);
+                                left.extend(Some(started.pid).filter(|_| !was_held(&started)));
+                            }
+                        }
+                    }
                 }
                 Tip::Seen(Sighting::Mapped(files)) => {
                     // Of many processes that map one file any tells of it.

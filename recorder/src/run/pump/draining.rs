@@ -101,14 +101,10 @@ impl Draining<'_> {
 
     /// Tells the looking thread of processes that were forked or began to run a program.
     fn tell_started(&mut self) {
-        let forked = std::mem::take(&mut self.drain.forked);
-        let started = std::mem::take(&mut self.drain.started);
-        // That thread is gone before the end only after an error, which ends the recording.
-        if !forked.is_empty() {
-            let _ = self.tips.push(Tip::Forked(forked));
-        }
-        if !started.is_empty() {
-            let _ = self.tips.push(Tip::Started(started));
+        let processes = std::mem::take(&mut self.drain.processes);
+        if !processes.is_empty() {
+            // That thread is gone before the end only after an error, which ends the recording.
+            let _ = self.tips.push(Tip::Processes(processes));
         }
     }
 
