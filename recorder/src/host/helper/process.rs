@@ -124,38 +124,47 @@ impl Helper {
     /// # Errors
     /// Why there is none.
     pub(crate) fn receive(&mut self) -> Result<Parcel, NoAnswer> {
-        let begun = Instant::now();
-        let received = self.receive_soon();
-        let took = begun.elapsed();
-        if took > QUICK {
+        let mut waited = Duration::ZERO;
+        let received = self.receive_soon(&mut waited);
+        if waited > QUICK {
             let busy = self.take_busy();
-            self.asleep += took.saturating_sub(busy);
+            self.asleep += waited.saturating_sub(busy);
         }
         received
     }
 
-    fn receive_soon(&mut self) -> Result<Parcel, NoAnswer> {
-        let (mut begun, mut step) = (Instant::now(), None);
+    fn receive_soon(&mut self, waited: &mut Duration) -> Result<Parcel, NoAnswer> {
+        let (mut of_file, mut step) = (Duration::ZERO, None);
         let (mut asleep, mut in_all) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let at = Instant::now();
-            match self.receive_until(at + STEP) {
+            let (received, took) = self.receive_step();
+            *waited += took;
+            match received {
                 Err(NoAnswer::Slow) => {}
                 other => return other,
             }
             let now = Some(self.board.read().0);
             if now != step {
                 // Another file.
-                (begun, step, asleep) = (at, now, Duration::ZERO);
+                (of_file, step, asleep) = (Duration::ZERO, now, Duration::ZERO);
             }
+            of_file += took;
             if !self.is_running() {
-                asleep += at.elapsed();
-                in_all += at.elapsed();
+                asleep += took;
+                in_all += took;
             }
-            if asleep > PATIENCE || in_all > PATIENCE_IN_ALL || begun.elapsed() > LIMIT {
+            if asleep > PATIENCE || in_all > PATIENCE_IN_ALL || of_file > LIMIT {
                 return Err(NoAnswer::Slow);
             }
         }
+    }
+
+    /// Waits for a message for [`STEP`], and tells how long: what goes beyond that is time in which this process was stopped, or had no
+    /// processor, and nothing that the helper can be blamed for.
+    fn receive_step(&mut self) -> (Result<Parcel, NoAnswer>, Duration) {
+        let at = Instant::now();
+        let received = self.receive_until(at + STEP);
+        (received, at.elapsed().min(STEP))
     }
 
     /// Waits for a message, as long as the helper does not sleep for `limit` at one step.
@@ -163,17 +172,19 @@ impl Helper {
     /// # Errors
     /// Why there is none.
     pub(crate) fn receive_within(&mut self, limit: Duration) -> Result<Parcel, NoAnswer> {
-        let (mut awake, mut step) = (Instant::now(), None);
+        let (mut asleep, mut step) = (Duration::ZERO, None);
         loop {
-            match self.receive_until(Instant::now() + STEP) {
+            let (received, took) = self.receive_step();
+            match received {
                 Err(NoAnswer::Slow) => {}
                 other => return other,
             }
             let now = Some(self.board.read().0);
+            asleep += took;
             if now != step || self.is_running() {
-                (awake, step) = (Instant::now(), now);
+                (asleep, step) = (Duration::ZERO, now);
             }
-            if awake.elapsed() >= limit {
+            if asleep >= limit {
                 return Err(NoAnswer::Slow);
             }
         }
