@@ -43,6 +43,11 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Whether a dataset is in the folder `root`.
+    pub(crate) fn is_in(root: &Path) -> bool {
+        root.join(OWN).join("version").exists()
+    }
+
     fn begin(&self) -> anyhow::Result<()> {
         if !self.root.exists() {
             let above = self.root.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));

@@ -176,6 +176,8 @@ fn what_is_no_dataset_or_no_command_line_is_refused() {
         (&["--dataset", "ds", "a.trace", "--table", "spans"], 2, "--dataset has all tables"),
         (&["--dataset", "ds", "a.trace", "-o", "x.csv"], 2, "cannot be used with"),
         (&["--dataset", "ds"], 2, "required"),
+        // A name that is misspelt made an empty dataset, with exit code 0.
+        (&["--dataset", "sd", "--compact"], 1, "sd: there is no dataset whose files could be merged"),
         (&["a.trace", "--compact", "-o", "x.csv"], 2, "--dataset"),
         (&["a.trace", "b.trace", "-o", "x.csv"], 2, "several traces go with --dataset, one with -o"),
         (&["a.trace"], 2, "--output"),

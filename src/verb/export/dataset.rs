@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tracer_analyzer::Selection;
 use tracer_analyzer::report::counted;
 use tracer_analyzer::tables::dataset::{Date, Label, TraceName, measure};
@@ -15,6 +15,9 @@ use crate::file::{stages, trace};
 
 /// Adds the traces to the dataset in `folder`, and merges its files if that is asked for.
 pub(crate) fn export(args: &ExportArgs, folder: &Path) -> anyhow::Result<Done> {
+    if args.files.is_empty() && !Dataset::is_in(folder) {
+        bail!("{}: there is no dataset whose files could be merged", name(folder));
+    }
     let mut dataset = Dataset::open(folder)?;
     let (mut added, mut there, mut failed, mut done) = (0, 0, 0_u64, Done::All);
     for path in &args.files {
