@@ -3,7 +3,7 @@
 use super::parts::{TableCell, left_out, table};
 use super::svg::put;
 use super::text::Limits;
-use super::waterfall::COLOURS;
+use super::waterfall::{COLOURS, LEGEND_COLUMNS};
 use crate::analysis::{Analysis, SeenSpan, Tree, TreeNode};
 use crate::report::{Align, duration, latency};
 use crate::screen::tree as text;
@@ -172,8 +172,9 @@ impl<'a> TreeView<'a> {
             ]
         });
         let mut out = r#"<p class="legend">"#.to_owned();
-        for &stage in &inside {
-            let (class, name) = (class(stage), self.name(stage));
+        let names = inside.iter().map(|&stage| &self.analysis.stages[stage as usize].stage.name[..]);
+        for (&stage, name) in inside.iter().zip(self.limits.short_names(names, LEGEND_COLUMNS)) {
+            let class = class(stage);
             put(
                 &mut out,
                 format_args!(r#"<span class="swatch s{class}"></span><bdi dir="ltr">{name}</bdi> "#),

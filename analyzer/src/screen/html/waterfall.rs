@@ -58,7 +58,7 @@ pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
     let shown = table("waterfall", "Slowest buffers", &heads, &cells.collect::<Vec<_>>());
     let all = steps(&rows, &names, limits) + &waits(&rows, &names, limits);
     let values = format!("<details><summary>Values</summary>{all}</details>");
-    legend(path, &names) + &shown + &left_out(path.slowest.len(), limits) + &values
+    legend(path, limits) + &shown + &left_out(path.slowest.len(), limits) + &values
 }
 
 /// Class of a step: its colour, if it is work.
@@ -67,7 +67,11 @@ fn class(path: &Diagnosis, step: usize) -> String {
     if path.route.is_work(step) { format!("s{}", works % COLOURS) } else { "wait".to_owned() }
 }
 
-fn legend(path: &Diagnosis, names: &[String]) -> String {
+/// Columns of a name in a legend; the whole name stands elsewhere on the page.
+pub(super) const LEGEND_COLUMNS: usize = 48;
+
+fn legend(path: &Diagnosis, limits: Limits) -> String {
+    let names = limits.short_names(path.route.steps.iter().map(|step| &step.name[..]), LEGEND_COLUMNS);
     let mut out = r#"<p class="legend">"#.to_owned();
     for (step, name) in names.iter().enumerate().filter(|(step, _)| path.route.is_work(*step)) {
         let class = class(path, step);
