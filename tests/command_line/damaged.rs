@@ -50,3 +50,27 @@ fn what_is_damaged_is_missing_in_what_is_made_of_it() {
     }
     assert!(damaged > 5, "{damaged}");
 }
+
+/// With no events left, nothing told that there had been some.
+#[test]
+fn where_all_events_are_damaged_it_is_said() {
+    let folder = Folder::new("damage-all");
+    let line = "[            1000] [PID:     17] worker       demo:beg_work                  | Seq: 1\n";
+    folder.write("log", line);
+    stdout(&folder.tracer(&["import", "log", "-o", "sound"]), 0);
+    let sound = std::fs::read(folder.path("sound")).expect("there");
+    let mut emptied = 0;
+    for at in (32..sound.len()).step_by(16) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0xff;
+        folder.write("damaged", &bytes);
+        if folder.tracer(&["repair", "damaged", "-f", "-o", "new"]).status.code() != Some(3) {
+            continue;
+        }
+        let replayed = folder.tracer(&["replay", "new"]);
+        let events = String::from_utf8_lossy(&replayed.stdout).matches("demo:beg_work ").count();
+        emptied += usize::from(events == 0);
+        assert!(events > 0 || replayed.status.code() == Some(3), "byte {at}");
+    }
+    assert!(emptied > 0);
+}

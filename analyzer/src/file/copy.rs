@@ -155,7 +155,7 @@ impl<W: Write> Transfer<'_, '_, '_, W> {
             Batch::Gap(_) => Ok(()),
             Batch::Damaged(range) => {
                 self.copied.outcome.damage.push(range);
-                gap_of(&range, trace).map_or(Ok(()), |gap| self.damaged(at, source, &gap))
+                self.damaged(at, source, &gap_of(&range, trace))
             }
         })
     }
@@ -169,8 +169,7 @@ impl<W: Write> Transfer<'_, '_, '_, W> {
                 part.gaps.drain(..).try_for_each(|gap| self.gap(&sources[at], &gap))?;
                 for range in part.damaged.drain(..) {
                     self.copied.outcome.damage.push(range);
-                    gap_of(&range, part.input.trace)
-                        .map_or(Ok(()), |gap| self.damaged(at, &sources[at], &gap))?;
+                    self.damaged(at, &sources[at], &gap_of(&range, part.input.trace))?;
                 }
             }
             let Some((first, until_ns)) = next(&running) else { return Ok(()) };

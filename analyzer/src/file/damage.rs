@@ -4,19 +4,23 @@ use tracer_format::{DamagedRange, Gap, HostId, Trace};
 
 use crate::select::time_of_damage;
 
-/// The gap that stands for damaged bytes: as many events as a sound header tells, within the time of the trace. `None` if it has no events.
-pub(super) fn gap_of(range: &DamagedRange, trace: &Trace<'_>) -> Option<Gap> {
-    let (first_ns, last_ns) = trace.time_range()?;
+/// The gap that stands for damaged bytes: as many events as a sound header tells, within the time of the trace. Where no events are left,
+/// its clock anchors tell that time.
+pub(super) fn gap_of(range: &DamagedRange, trace: &Trace<'_>) -> Gap {
+    let anchors = || trace.clocks.iter().map(|anchor| anchor.monotonic_ns);
+    let (first_ns, last_ns) = trace
+        .time_range()
+        .unwrap_or_else(|| (anchors().min().unwrap_or_default(), anchors().max().unwrap_or_default()));
     let (from_ns, to_ns) = time_of_damage(range, trace);
     let [from_ns, to_ns] = [from_ns, to_ns].map(|time_ns| time_ns.clamp(first_ns, last_ns));
     let (cpu, site, count) = (Gap::ANY_CPU, Gap::ANY_SITE, u64::from(range.events));
-    Some(Gap { host: HostId(0), cpu, site, from_ns, to_ns, count })
+    Gap { host: HostId(0), cpu, site, from_ns, to_ns, count }
 }
 
 /// The gaps that stand for what was found to be damaged when a trace was opened. Bytes that are damaged, and the block that is
 /// missing there, are one.
 pub(super) fn gaps_of(trace: &Trace<'_>) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> = trace.damage.iter().filter_map(|range| gap_of(range, trace)).collect();
+    let mut gaps: Vec<Gap> = trace.damage.iter().map(|range| gap_of(range, trace)).collect();
     gaps.dedup();
     gaps
 }

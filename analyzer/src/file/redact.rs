@@ -77,7 +77,7 @@ pub fn redact<W: Write>(trace: &Trace<'_>, how: &Redaction<'_>, writer: &mut Wri
                 }
                 Batch::Damaged(range) => {
                     outcome.damage.push(range);
-                    gap_of(&range, trace).map_or(Ok(()), |gap| writer.gap(gap))?;
+                    writer.gap(gap_of(&range, trace))?;
                 }
             }
             Ok::<(), Error>(())
