@@ -271,6 +271,32 @@ fn a_recorder_that_is_stopped_delays_no_program_for_longer_than_the_bound() {
     assert_eq!(said.matches("started while the recorder was stopped or busy").count(), 1, "{said}");
 }
 
+/// The kernel's programs see other pids there: what was not held cannot be told from what was, so all that was let go is counted.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn inside_of_a_pid_namespace_programs_that_were_not_held_are_counted() {
+    let _alone = live();
+    let folder = with_ticks("stopped-inside");
+    let apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    let args = ["-o", "run.trace", "-e", "held:*", "--wait", "--duration", "8s"];
+    let recording = Recording::start_by(&folder, &apart, &args);
+    let id = recording.child.id();
+    let recorder = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("there");
+    let signal = |name: &str| {
+        let status = Command::new("kill").args(["-s", name, recorder.trim()]).status();
+        assert!(status.expect("kill runs").success());
+    };
+    signal("STOP");
+    for _ in 0..3 {
+        assert!(Command::new(folder.path("ticks")).status().expect("it runs").success());
+    }
+    signal("CONT");
+    let output = recording.ended();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("started while the recorder was stopped or busy"), "{said}");
+}
+
 #[test]
 #[ignore = "needs root and eBPF"]
 fn a_recorder_that_is_killed_lets_every_program_run() {

@@ -250,8 +250,12 @@ impl Finder {
                 }
             }
             Tip::Told(Told::Held(held)) => self.look_at_held(*held, announce, skip)?,
-            Tip::Told(Told::Released | Told::Unseen) => {
-                self.note_released();
+            Tip::Told(Told::Released(count)) => {
+                self.note_released(count);
+                self.widen(announce, skip)?;
+            }
+            Tip::Told(Told::Unseen) => {
+                self.note_released(1);
                 self.widen(announce, skip)?;
             }
             Tip::Told(Told::Skipped(skipped)) => skip(skipped),

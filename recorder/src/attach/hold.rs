@@ -121,8 +121,8 @@ impl Drop for Answer {
 pub(crate) enum Told {
     /// A process waits.
     Held(Box<Held>),
-    /// Processes were not held for as long as it took.
-    Released,
+    /// So many processes were not held for as long as it took.
+    Released(u64),
     /// One process could not be looked at while it waited.
     Unseen,
     /// Files or memory did not answer.
@@ -213,7 +213,7 @@ impl Holder {
                         Some(Err(Unheld::Unseen)) | None => Told::Unseen,
                     }
                 }
-                Ok(Some((Message::Released { .. }, _))) => Told::Released,
+                Ok(Some((Message::Released { count }, _))) => Told::Released(count),
                 Ok(Some(_)) => continue,
                 Ok(None) if self.is_stopped.load(Ordering::Relaxed) => {
                     self.lookers().close().into_iter().for_each(|it| hand(Told::Skipped(it)));

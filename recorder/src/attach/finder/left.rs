@@ -164,10 +164,11 @@ impl Finder {
         Ok(())
     }
 
-    /// The responder let processes go before they were looked at, or one could not be looked at: of those that began until now it is
-    /// said so if something of them may be missing.
-    pub(super) fn note_released(&mut self) {
-        self.unheld.note_released(monotonic_ns());
+    /// The responder let so many processes go before they were looked at, or one could not be looked at: of those that began until now it
+    /// is said so if something of them may be missing. Where nothing can be told of them, it is said of all.
+    pub(super) fn note_released(&mut self, count: u64) {
+        let of_unknown = if self.is_inside { count } else { 0 };
+        self.unheld.note_released(of_unknown, monotonic_ns());
     }
 
     /// The end: counts what is not looked at any more, and says what was said of it. A program that was held is none of that: it was
@@ -184,7 +185,8 @@ impl Finder {
         let (mut left, mut mapped) = (HashSet::new(), HashMap::new());
         while let Some(tip) = tips.pop() {
             match tip {
-                Tip::Told(Told::Released | Told::Unseen) => self.note_released(),
+                Tip::Told(Told::Released(count)) => self.note_released(count),
+                Tip::Told(Told::Unseen) => self.note_released(1),
                 Tip::Told(Told::Skipped(skipped)) => skip(skipped),
                 Tip::Told(Told::Held(_)) => {}
                 Tip::Processes(events) => {

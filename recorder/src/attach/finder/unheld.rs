@@ -137,11 +137,11 @@ impl UnheldPrograms {
         self.seen.remove(&pid).is_some_and(|seen| time_ns <= seen)
     }
 
-    /// The responder has let processes go on, until now.
-    pub(super) fn note_released(&mut self, now_ns: u64) {
+    /// The responder has let processes go on, until now: those of which that is known, and so many others.
+    pub(super) fn note_released(&mut self, of_unknown: u64, now_ns: u64) {
         let before = self.waiting.len();
         self.waiting.retain(|it| it.mapped_ns.is_some());
-        let count = (before - self.waiting.len()) as u64;
+        let count = of_unknown + (before - self.waiting.len()) as u64;
         if count > 0 {
             self.released.add(count, now_ns);
         }
@@ -210,14 +210,16 @@ mod tests {
         let next = unheld.next().next().expect("it waits");
         assert_eq!(unheld.take_due(next, &|_| Some(false)), [program(1)]);
         unheld.add(2, 6, Some(program(2)));
-        unheld.note_released(10);
+        unheld.note_released(0, 10);
         unheld.add(3, 9, Some(program(3)));
         unheld.add(4, 11, Some(program(4)));
         // One of which nothing is missing.
         unheld.add(5, 9, None);
         assert_eq!(unheld.take_all(&|_| Some(false)), [program(4), missing::released(2, (0, 10))]);
-        unheld.note_released(20);
+        unheld.note_released(0, 20);
         assert!(unheld.take_all(&|_| Some(false)).is_empty() && unheld.next().next().is_none());
+        unheld.note_released(7, 30);
+        assert_eq!(unheld.take_all(&|_| None), [missing::released(7, (10, 30))]);
     }
 
     #[test]
@@ -232,7 +234,7 @@ mod tests {
         // By a program that was held, by the one before it, and long after the begin.
         for (pid, mapped_ns) in [(2, 6), (1, 4), (1, 3 * second)] {
             unheld.add_late((mapped_ns, true), program(pid));
-            unheld.note_released(4 * second);
+            unheld.note_released(0, 4 * second);
             assert_eq!(unheld.take_all(&|_| Some(false)), [program(pid)], "{mapped_ns}");
         }
         // One that is in a count.
