@@ -2,6 +2,8 @@
 //! of them, shows.
 #![allow(dead_code, unreachable_pub, reason = "a module of a test")]
 
+#[path = "more.rs"]
+mod more;
 #[path = "stages.rs"]
 mod stages;
 
@@ -168,6 +170,19 @@ pub const TRACES: &[Many] = &[
     Many { what: "threads of a program with a name of 4 KB", count: 60_000, make: threads_with_a_long_name },
     Many { what: "probes with names of 4 KB that are found late", count: 600, make: found_late },
     Many { what: "strings of 4 KB", count: 3000, make: long_strings },
+    Many { what: "stages that take turns on a thread", count: 100_000, make: more::taking_turns },
+    Many { what: "spans, each half in the one before", count: 100_000, make: more::half_inside },
+    Many { what: "gaps that are alike", count: 60_000, make: more::gaps_alike },
+    Many { what: "gaps, each in the one before", count: 40_000, make: more::gaps_in_gaps },
+    Many { what: "facts that are alike", count: 100_000, make: more::skipped_alike },
+    Many { what: "clock anchors a nanosecond apart", count: 60_000, make: more::anchors_alike },
+    Many { what: "blocks that are all of the same time", count: 3000, make: more::overlapping_blocks },
+    Many { what: "blocks, each in the time of the one before", count: 3000, make: more::blocks_in_blocks },
+    Many { what: "processes of one number", count: 30_000, make: more::one_number },
+    Many { what: "processes, each of them a child of the one before", count: 30_000, make: more::children },
+    Many { what: "threads of one number", count: 30_000, make: more::threads_alike },
+    Many { what: "events of 12 strings", count: 8000, make: more::many_strings },
+    Many { what: "events with numbers like chance", count: 9000, make: more::chance },
 ];
 
 fn probes(it: &mut Making, count: u32) {
