@@ -11,7 +11,7 @@ use tracer_format::{BlockDecoder, BlockRef, Columns, Damage, DamagedRange, Found
 
 use super::info::{FileState, damaged};
 use crate::Result;
-use crate::report::{counted, lost, plain_json};
+use crate::report::{PlainJson, counted, lost};
 use crate::select::{Outcome, Selection};
 
 /// What became of the check.
@@ -114,8 +114,10 @@ impl Verification {
             "lost": self.outcome.lost,
             "gaps": self.outcome.gaps,
         });
-        let text = serde_json::to_string_pretty(&document).expect("the document has string keys only");
-        plain_json(&text).into_owned() + "\n"
+        let mut json = PlainJson(Vec::new());
+        serde_json::to_writer_pretty(&mut json, &document).expect("the document has string keys only");
+        json.0.push(b'\n');
+        String::from_utf8(json.0).expect("texts are written as a whole")
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use crate::report::{PlainJson, plain_json};
+use crate::report::PlainJson;
 
 /// Makes the items of a list, one after the other.
 type Items<'d> = Box<dyn Fn() -> Box<dyn Iterator<Item = Value> + 'd> + 'd>;
@@ -35,8 +35,10 @@ impl<'d> LongDocument<'d> {
 
     /// Renders it, with a line end.
     pub(in crate::screen) fn text(&self) -> String {
-        let text = serde_json::to_string_pretty(self).expect("the document has string keys only");
-        plain_json(&text).into_owned() + "\n"
+        let mut json = PlainJson(Vec::new());
+        serde_json::to_writer_pretty(&mut json, self).expect("the document has string keys only");
+        json.0.push(b'\n');
+        String::from_utf8(json.0).expect("texts are written as a whole")
     }
 
     /// Writes the same.
