@@ -5,16 +5,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::setpriority_process;
-
 use crate::host::helper::channel::Channel;
 use crate::host::helper::process::{Helper, NoAnswer, one_at_a_time};
 use crate::kernel::link::Link;
 
 /// Threads that detach at a time: closing a link takes 25 to 50 ms, nearly all of it waiting.
 const DETACHING: usize = 256;
-/// The nice value of them all.
-const LOWEST: i32 = 19;
 /// How often a helper looks at how far they are.
 const STEP: Duration = Duration::from_millis(5);
 /// What a helper says when some links are closed; when all are, it says nothing more.
@@ -136,8 +132,6 @@ fn close_when_told(mut channel: Channel, links: &[Link]) {
     if channel.receive(None).is_err() {
         return;
     }
-    // So many threads would keep the recorder, which has finished its trace meanwhile, from its end.
-    let _ = setpriority_process(None, LOWEST);
     let fds: Vec<i32> = links.iter().flat_map(|link| link.fds().iter().map(AsRawFd::as_raw_fd)).collect();
     let (share, closed) = (fds.len().div_ceil(DETACHING).max(1), AtomicUsize::new(0));
     std::thread::scope(|scope| {
