@@ -7,7 +7,7 @@ mod left;
 mod mapped;
 mod unheld;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +63,8 @@ pub(crate) struct Finder {
     /// Files that are left alone for now.
     spared: Spared,
     shares: Shares,
+    /// Files that descriptors were short for, and whether they were since the last look at all.
+    short: (BTreeSet<FileId>, bool),
     /// Holds programs until they are looked at, if the kernel allows it.
     holder: Option<Arc<Holder>>,
     unheld: UnheldPrograms,
@@ -117,6 +119,7 @@ impl Finder {
             kernel: host::kernel_version(),
             spared: Spared::default(),
             shares: Shares::default(),
+            short: Default::default(),
             holder: None,
             unheld: UnheldPrograms::default(),
             begun: BegunProcesses::default(),
@@ -132,10 +135,12 @@ impl Finder {
         }
     }
 
-    /// Detaches from everything. Gives the process that was to do so, if it has not: a thread of a traced program is kept in its
-    /// probe, or its memory is locked.
-    pub(crate) fn end(mut self) -> Option<Undetached> {
-        self.links.end()
+    /// Detaches from everything, and waits for that until then, or a little longer. Gives the process that was to do so, if it has
+    /// not: a thread of a traced program is kept in its probe, or its memory is locked.
+    pub(crate) fn end(mut self, latest: Instant) -> Option<Undetached> {
+        let undetached = self.links.end(latest);
+        self.discovery.leak();
+        undetached
     }
 
     /// Looks at what was mapped since `mapped` began to tell, and relies on being told from now on. Without, looks at all.
@@ -326,11 +331,15 @@ impl Finder {
             let scan = self.discovery.scan_named();
             self.attach_late(scan, Since::default(), announce, skip)?;
         }
+        self.note_short(agenda);
         if agenda.is_scan_due(now) || self.links.is_crowded() || self.discovery.is_crowded() {
             self.spared.end().into_iter().for_each(|file| self.discovery.forget(file));
             let scan = self.scan();
-            let released = self.links.release(&scan.mapped);
+            let mut released = self.links.release(&scan.mapped, std::mem::take(&mut self.short.1));
             self.written.iter().for_each(|written| written.forget(&released));
+            if !released.is_empty() {
+                released.extend(std::mem::take(&mut self.short.0));
+            }
             for file in released {
                 // Its next process is to be looked at again.
                 self.discovery.forget(file);
@@ -351,6 +360,16 @@ impl Finder {
         }
         self.discovery.take_doubts().into_iter().for_each(|pid| agenda.look_again(pid, SETTLING));
         Ok(())
+    }
+
+    /// Where descriptors are short, those of files that nothing maps any more are wanted before long.
+    fn note_short(&mut self, agenda: &mut Agenda) {
+        let files = [self.links.take_short(), self.discovery.take_short()].concat();
+        if !files.is_empty() {
+            agenda.scan_often();
+            self.short.0.extend(files);
+            self.short.1 = true;
+        }
     }
 
     /// Looks once more, at the end, at processes that did not show their files as they should a moment before.

@@ -27,8 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const UNATTACHED: &str = "attaching did not come to an end in 2 s: a file system does not answer, or a process that maps it keeps its \
                           memory locked";
 const KILLED: &str = "the process that attaches (tracer-attacher) was killed";
-/// How long the end waits for links to close.
-const LAST_PATIENCE: Duration = Duration::from_millis(500);
+const SHORT: &str = "descriptors are short (see ulimit -n)";
+/// How long the end waits for links to close, at least.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
 /// Processes that have a link of their own, at most: each adds a little to every firing of the others.
 const MAX_FILTERED: usize = 16;
 /// Files that stay attached to although no process maps them, so that their next process is recorded from its first
@@ -47,6 +48,8 @@ pub(crate) struct Links {
     max_idle: usize,
     /// Files that were attached to after the last [`release`](Self::release).
     kept: usize,
+    /// Files that were not attached to because descriptors were short.
+    short: Vec<FileId>,
     closing: Detaching,
     /// A process that was to detach, and has not.
     stuck: Option<Undetached>,
@@ -89,6 +92,7 @@ impl Links {
             by_file: HashMap::new(),
             max_idle,
             kept: 0,
+            short: Vec::new(),
             closing: Detaching::default(),
             stuck: None,
             written,
@@ -111,8 +115,11 @@ impl Links {
             let mut helper = self.attacher(&files[done..]);
             for (index, (file, ..)) in files.iter().enumerate().skip(done) {
                 done = index + 1;
-                let attached = helper.as_mut().map_err(|error| error.to_string()).and_then(receive);
+                let attached = helper.as_mut().map_err(|error| no_helper(error)).and_then(receive);
                 let is_over = attached.is_err();
+                if attached.as_ref().is_err_and(|reason| reason == SHORT) {
+                    self.short.push(*file);
+                }
                 let attached = attached.map(|(AttachedSites { links, refusals }, watch)| {
                     self.by_file.insert(
                         *file,
@@ -199,14 +206,19 @@ impl Links {
         self.stuck.take()
     }
 
+    /// Files that were not attached to since this was last asked, because descriptors were short.
+    pub(crate) fn take_short(&mut self) -> Vec<FileId> {
+        std::mem::take(&mut self.short)
+    }
+
     /// Whether it is time for [`release`](Self::release): as many files were attached to since the last time as may be idle.
     pub(crate) fn is_crowded(&self) -> bool {
         self.by_file.len() >= self.kept + self.max_idle
     }
 
-    /// Detaches from the files that no process has mapped for the longest time, if there are many of them. `mapped` are those
-    /// that processes map now. Gives the files that were detached from.
-    pub(crate) fn release(&mut self, mapped: &BTreeSet<FileId>) -> Vec<FileId> {
+    /// Detaches from the files that no process has mapped for the longest time, if there are many of them, or if descriptors are short:
+    /// then from half of them. `mapped` are those that processes map now. Gives the files that were detached from.
+    pub(crate) fn release(&mut self, mapped: &BTreeSet<FileId>, is_short: bool) -> Vec<FileId> {
         let now = Instant::now();
         let mut idle = Vec::new();
         for (file, attached) in &mut self.by_file {
@@ -217,7 +229,8 @@ impl Links {
             }
         }
         idle.sort_unstable();
-        idle.truncate(idle.len().saturating_sub(self.max_idle));
+        let stay = if is_short { self.max_idle.min(idle.len() / 2) } else { self.max_idle };
+        idle.truncate(idle.len().saturating_sub(stay));
         let files: Vec<FileId> = idle.into_iter().map(|(_, file)| file).collect();
         let links: Vec<Link> =
             files.iter().filter_map(|file| self.by_file.remove(file)).flat_map(|file| file.links).collect();
@@ -227,10 +240,10 @@ impl Links {
         files
     }
 
-    /// Detaches from all files. Gives the process that was to do so, if it has not.
-    pub(crate) fn end(&mut self) -> Option<Undetached> {
+    /// Detaches from all files, and waits for that until then, or a little longer. Gives the process that was to do so, if it has not.
+    pub(crate) fn end(&mut self, latest: Instant) -> Option<Undetached> {
         self.closing.begin(self.by_file.drain().flat_map(|(_, file)| file.links).collect());
-        self.closing.wait_until(Instant::now() + LAST_PATIENCE)
+        self.closing.wait_until(latest.max(Instant::now() + LAST_PATIENCE))
     }
 
     /// Whether process `pid` gets breakpoints where it maps a file that is attached to.
@@ -252,7 +265,7 @@ impl Links {
 impl Drop for Links {
     fn drop(&mut self) {
         if !self.by_file.is_empty() {
-            let _ = self.end();
+            let _ = self.end(Instant::now());
         }
     }
 }
@@ -277,13 +290,18 @@ fn send(channel: &Channel, attached: Result<AttachedSites>, watch: Option<Watche
     fds.chunks(MAX_FDS).try_for_each(|part| channel.send(&[], part))
 }
 
+/// Why there is no helper that attaches.
+fn no_helper(error: &io::Error) -> String {
+    let is_short = [Some(libc::EMFILE), Some(libc::ENFILE)].contains(&error.raw_os_error());
+    if is_short { SHORT.to_owned() } else { error.to_string() }
+}
+
 /// Receives it.
 ///
 /// # Errors
 /// Why the file is not attached to.
 fn receive(helper: &mut Helper) -> std::result::Result<(AttachedSites, Option<WatchedFile>), String> {
     const BROKEN: &str = "the process that attaches says what it cannot have said";
-    const SHORT: &str = "descriptors are short (see ulimit -n)";
     let why = |answer| if answer == NoAnswer::Gone { KILLED } else { UNATTACHED };
     let mut receive = || helper.receive_within(PATIENCE).map_err(|answer| why(answer).to_owned());
     // Descriptors may come with any message before or of their own.

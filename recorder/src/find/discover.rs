@@ -123,6 +123,8 @@ pub(crate) enum Looked {
 pub struct Discovery {
     filter: Filter,
     known: KnownFiles,
+    /// Files with requested probes that no descriptor was left for.
+    short: Vec<FileId>,
     lookers: Lookers,
     told: Said,
     /// Processes that did not show a file as it should be seen, when they were last looked at: they may have been loading it.
@@ -144,6 +146,7 @@ impl Discovery {
             lookers: Lookers::new(filter.requests.clone()),
             filter,
             known: KnownFiles::default(),
+            short: Vec::new(),
             told: Said::default(),
             doubtful: HashMap::new(),
             doubts: BTreeSet::new(),
@@ -263,6 +266,11 @@ impl Discovery {
         !self.filter.files.is_empty()
     }
 
+    /// Files with requested probes that no descriptor was left for since this was last asked.
+    pub(crate) fn take_short(&mut self) -> Vec<FileId> {
+        std::mem::take(&mut self.short)
+    }
+
     /// Whether so many files were looked at since the last look at all processes that those that are gone should be forgotten.
     pub(crate) fn is_crowded(&self) -> bool {
         self.known.len() > self.kept + MAX_FRESH
@@ -304,6 +312,11 @@ impl Discovery {
     /// Forgets a file with probes: it is found again when a process maps it again.
     pub(crate) fn forget(&mut self, file: FileId) {
         self.known.forget(file);
+    }
+
+    /// Forgets all without freeing it, for the end of the process: there may be hundreds of thousands of sites.
+    pub(crate) fn leak(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.known));
     }
 
     /// Whether processes of all programs are wanted.

@@ -32,6 +32,7 @@ use crate::run::notice::Notice;
 use crate::run::priority::Priority;
 use crate::run::spool::Spool;
 use crate::run::stop::Signals;
+use crate::run::summary::SiteTotal;
 use crate::run::totals::Totals;
 use crate::site::plan::PlannedSite;
 use crate::write::TraceWriter;
@@ -43,6 +44,8 @@ use crate::write::sink::Open;
 const BATCHES: usize = 8;
 /// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
 const DETACH_AFTER: Duration = Duration::from_secs(2);
+/// How long the end waits for that, from when the last event is on its way to the trace; what takes longer goes on without it.
+const DETACHED_BY: Duration = Duration::from_millis(500);
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -102,12 +105,12 @@ pub(crate) struct End {
 }
 
 impl<'a> Work<'_, 'a> {
-    /// Records until something ends it. Returns the trace, and how long it took or why it failed.
+    /// Records until something ends it. Returns the trace, what is in it of each site, and how long it took or why it failed.
     pub(crate) fn run(
         self,
         end: &mut End,
         notify: &mut dyn FnMut(Notice<'_>),
-    ) -> (Result<TraceWriter<'a>>, Result<Duration>) {
+    ) -> (Result<(TraceWriter<'a>, Vec<SiteTotal>)>, Result<Duration>) {
         let Self { trace, spool, open, finder, watch, mut drain, program, longest, priority, .. } = self;
         let (control, progress) = (&*self.control, &*self.progress);
         let (holder, told) = (self.holder.as_deref(), &self.told);
@@ -183,16 +186,22 @@ impl<'a> Work<'_, 'a> {
             let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);
             drop(finish);
+            // While it is detached from them.
+            let written = written.map(|trace| {
+                let totals = SiteTotal::all(&trace);
+                (trace, totals)
+            });
             join(detaching).iter().for_each(|text| notify(Notice::Problem(text)));
-            (written.and_then(|trace| Ok(snapped.and(carried).map(|()| trace)?)), drained)
+            (written.and_then(|written| Ok(snapped.and(carried).map(|()| written)?)), drained)
         })
     }
 }
 
 /// Detaches once the trace is written, which is when `is_finished` is closed, or takes long. Gives what is left for the user to know.
 fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) -> Option<String> {
+    let latest = Instant::now() + DETACHED_BY;
     let _ = is_finished.recv_timeout(DETACH_AFTER);
-    Some(match attached?.end()? {
+    Some(match attached?.end(latest)? {
         Undetached::Late(process) => format!(
             "detaching goes on in process {process} (tracer-detacher), which ends when it is done: there are many sites, or a traced \
              program stays in its probe or keeps its memory locked; the trace is complete"

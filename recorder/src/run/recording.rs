@@ -171,6 +171,7 @@ impl Attached<'_> {
         trace.add_sites(self.sites)?;
         skipped.into_iter().try_for_each(|skipped| trace.skip(skipped))?;
         notify(Notice::Found(&announced));
+        drop(announced);
         let drain = Drain::new(&program)?;
         drain.watch(signals.as_fd())?;
         progress.bell().map_or(Ok(()), |bell| drain.watch_edge(bell))?;
@@ -206,7 +207,7 @@ impl Attached<'_> {
 /// Everything is detached, and the trace is finished.
 struct Ended<'a> {
     end: End,
-    trace: Result<TraceWriter<'a>>,
+    trace: Result<(TraceWriter<'a>, Vec<SiteTotal>)>,
     /// Time from when every probe was attached to the end, or why the recording failed.
     drained: Result<Duration>,
 }
@@ -216,15 +217,15 @@ impl Ended<'_> {
     fn finish(self, notify: &mut dyn FnMut(Notice<'_>)) -> Result<Summary> {
         let Self { end, trace, drained } = self;
         let End { mut signals, command, .. } = end;
-        let ended = trace.and_then(|mut trace| {
+        let ended = trace.and_then(|(mut trace, sites)| {
             trace.skipped_at_end().iter().for_each(|skipped| notify(Notice::Skipped(skipped)));
             if let Some(source) = trace.print_failure() {
                 return Err(Error::System { doing: "print the log", source });
             }
-            drained.map(|duration| (trace, duration))
+            drained.map(|duration| (trace, sites, duration))
         });
         let mut told = |text: &str| notify(Notice::Problem(text));
-        let (trace, duration) = match ended {
+        let (trace, sites, duration) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 // It was started to be recorded. The error that ended the recording is the one to tell.
@@ -234,15 +235,19 @@ impl Ended<'_> {
             }
         };
         let progress = trace.progress();
-        Ok(Summary {
+        let summary = Summary {
             events: progress.events(),
             lost: progress.lost(),
             duration,
             bytes: progress.bytes(),
-            sites: trace.sites().iter().map(|site| SiteTotal::of(site, trace.skipped())).collect(),
+            sites,
             command: command.end(&mut signals, &mut told)?,
             skipped: trace.skipped().to_vec(),
-        })
+        };
+        // All is written. To free what it knows of hundreds of thousands of sites, which somebody else's programs may have, takes longer
+        // than the rest of the end.
+        std::mem::forget(trace);
+        Ok(summary)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracer_format::{Skipped, SkippedKind};
 
-use crate::write::WrittenSite;
+use crate::write::{TraceWriter, WrittenSite};
 
 /// The result of a recording.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +42,12 @@ pub struct SiteTotal {
 }
 
 impl SiteTotal {
-    pub(crate) fn of(site: &WrittenSite, skipped: &[Skipped]) -> Self {
+    /// Those of a trace.
+    pub(crate) fn all(trace: &TraceWriter<'_>) -> Vec<Self> {
+        trace.sites().iter().map(|site| Self::of(site, trace.skipped())).collect()
+    }
+
+    fn of(site: &WrittenSite, skipped: &[Skipped]) -> Self {
         let program = site.site.program.clone();
         // Of which probe such an event is, nothing tells.
         let is_of_any = |it: &Skipped| it.kind == SkippedKind::Events && it.probe.is_empty();

@@ -256,11 +256,9 @@ impl<'a> Pass<'a> {
                 match place {
                     Some(place) => return Binary::of(File::from(place), facts, path, contents),
                     None => {
-                        self.skip_known(
-                            facts,
-                            path,
-                            "no descriptor is left for it (see ulimit -n)".to_owned(),
-                        );
+                        self.discovery.short.push(facts.id());
+                        let reason = "no descriptor is left for it (see ulimit -n)";
+                        self.skip_known(facts, path, reason.to_owned());
                     }
                 }
             }
