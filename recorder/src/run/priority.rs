@@ -4,9 +4,12 @@
 //! They work only while there is something to collect, and need about a tenth of the time that the probes themselves take. A nice
 //! value alone counts within one session or control group only (autogroups), so they are real-time threads where that is
 //! allowed, of the lowest priority; the kernel leaves a part of every processor to others (`sched_rt_runtime_us`). What they start has
-//! the usual priority, and the command is started by another thread.
+//! the usual priority, and the command is started by another thread. Once the recording has ended, so are the others, or the end would take
+//! seconds beside a hundred busy programs.
 
 use std::io;
+
+use rustix::process::Pid;
 
 use crate::host::cgroup;
 
@@ -33,22 +36,27 @@ const HIGHEST: i32 = -20;
 impl Priority {
     /// Gives the calling thread this priority as far as that is allowed; [`Priority::shortfall`] says how far.
     pub(super) fn take(self) {
-        let _ = self.try_take();
+        let _ = self.try_give(None);
     }
 
-    fn try_take(self) -> io::Result<Rank> {
+    /// Gives another thread of this process the priority, likewise.
+    pub(super) fn give(self, thread: Pid) {
+        let _ = self.try_give(Some(thread));
+    }
+
+    fn try_give(self, thread: Option<Pid>) -> io::Result<Rank> {
         // The thread's own, not the process's: Linux has it so.
-        let renice = |nice| rustix::process::setpriority_process(None, nice).map_err(io::Error::from);
+        let renice = |nice| rustix::process::setpriority_process(thread, nice).map_err(io::Error::from);
         match self {
             Self::Nice(nice) => {
-                if rustix::process::getpriority_process(None)? != nice {
+                if rustix::process::getpriority_process(thread)? != nice {
                     renice(nice)?;
                 }
                 Ok(Rank::Nice)
             }
             Self::High => {
                 let reniced = renice(HIGHEST);
-                match become_real_time() {
+                match make_real_time(thread) {
                     Ok(()) => Ok(Rank::RealTime),
                     Err(_) => reniced.map(|()| Rank::Nice),
                 }
@@ -59,7 +67,7 @@ impl Priority {
     /// What keeps the threads from having this priority, for the user.
     pub(super) fn shortfall(self) -> Option<String> {
         // A thread of its own may not be able to lower what it has raised.
-        let tried = std::thread::spawn(move || self.try_take()).join();
+        let tried = std::thread::spawn(move || self.try_give(None)).join();
         let text = match tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
             Ok(Rank::RealTime) => return None,
             Ok(Rank::Nice) => {
@@ -74,13 +82,14 @@ impl Priority {
     }
 }
 
-/// Makes the calling thread one that runs before all others without a real-time priority.
-fn become_real_time() -> io::Result<()> {
-    // SAFETY: all zero is a valid value of the struct, which the call only reads; it concerns the calling thread.
+/// Makes a thread, the calling one by default, one that runs before all others without a real-time priority.
+fn make_real_time(thread: Option<Pid>) -> io::Result<()> {
+    let thread = thread.map_or(0, Pid::as_raw_pid);
+    // SAFETY: all zero is a valid value of the struct, which the call only reads; it concerns that thread's priority alone.
     let result = unsafe {
         let mut lowest: libc::sched_param = std::mem::zeroed();
         lowest.sched_priority = libc::sched_get_priority_min(libc::SCHED_RR);
-        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const lowest)
+        libc::sched_setscheduler(thread, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const lowest)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -7,11 +7,12 @@ mod draining;
 mod looking;
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::thread::gettid;
 use tracer_format::{Site, Skipped};
 
 use self::draining::Draining;
@@ -117,6 +118,7 @@ impl<'a> Work<'_, 'a> {
         // Only a few batches exist, so both are short.
         let (steps, spare, tips) = (Queue::default(), spare_batches(), Queue::default());
         let (steps, spare, tips) = (&steps, &spare, &tips);
+        let looks = &OnceLock::new();
         std::thread::scope(|scope| {
             let (closing, waiting, snapshots) = (spool.closing(), &*spool, trace.snapshots());
             let taken = snapshots.clone();
@@ -142,7 +144,10 @@ impl<'a> Work<'_, 'a> {
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
             let looking = Looking { finder, tips, steps, say, progress, lanes: drain.lanes() };
-            let looking = scope.spawn(move || looking.look());
+            let looking = scope.spawn(move || {
+                let _ = looks.set(gettid());
+                looking.look()
+            });
             let watching = scope.spawn(|| watch_on(told, tips));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
             // runs its program.
@@ -166,6 +171,7 @@ impl<'a> Work<'_, 'a> {
                 let duration = started.elapsed();
                 let ended_ns = monotonic_ns();
                 control.end(ended_ns);
+                looks.get().into_iter().for_each(|thread| priority.give(*thread));
                 holder.into_iter().for_each(Holder::stop);
                 told.stop();
                 // What was told until then is looked at, and so is what began since the last step.
@@ -180,8 +186,12 @@ impl<'a> Work<'_, 'a> {
             });
             tell(&news, self.tells_progress.then_some(progress), notify);
             let (drained, attached) = join(draining);
+            priority.take();
             let (finish, is_finished) = channel::<()>();
-            let detaching = scope.spawn(move || detach(attached, &is_finished));
+            let detaching = scope.spawn(move || {
+                priority.take();
+                detach(attached, &is_finished)
+            });
             let written = join(writing);
             let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);

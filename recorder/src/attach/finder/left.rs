@@ -209,7 +209,7 @@ impl Finder {
                 Tip::Seen(Sighting::Written(_)) => {}
             }
         }
-        let until = Instant::now() + LAST_LOOKS;
+        let until = Instant::now() + LAST_LOOKS / 3;
         for file in mapped.into_values() {
             if Instant::now() < until {
                 self.look_at_left(&file, announce, skip)?;
