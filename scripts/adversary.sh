@@ -180,8 +180,8 @@ count() {
   done | grep -c "PID: *${pids[$1]}].*target:hit" || true
 }
 
-# milliseconds SINCE: how long ago that was.
-milliseconds() { echo $((($(date +%s%N) - $1) / 1000000)); }
+# now: sets the variable of that name to microseconds, without another process, which a case might keep from running.
+now() { printf -v "$1" %s "${EPOCHREALTIME//[!0-9]/}"; }
 
 # one NAME: a case, and its row. One honest program runs before, and another one, that is to be attached to, starts while it is recorded.
 one() {
@@ -199,17 +199,19 @@ one() {
   fire 0 500
   ! declare -F "${name}_during" >/dev/null || "${name}_during"
   [[ -z $(said "$name") || $name == page ]] || await grep -q "$(said "$name")" "$work/errors"
-  begun=$(date +%s%N)
+  now begun
   cp "$work/honest" "$work/late.$name"
   honest 1 "$work/late.$name"
   fire 1 1000
-  late=$(milliseconds "$begun")
+  now late
+  late=$(((late - begun) / 1000))
   fire 0 500
-  begun=$(date +%s%N)
+  now begun
   kill -INT "$recorder"
   wait "$recorder" || status=$?
   recorder=''
-  took=$(milliseconds "$begun")
+  now took
+  took=$(((took - begun) / 1000))
   counts=("$(count 0)" "$(count 1)")
   for fd in "${to[@]}" "${from[@]}"; do exec {fd}>&-; done
   clean

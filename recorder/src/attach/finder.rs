@@ -5,6 +5,7 @@ mod begin;
 mod beside;
 mod left;
 mod mapped;
+mod tip;
 mod unheld;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,6 +22,7 @@ use crate::attach::finder::attaching::Since;
 use crate::attach::finder::beside::BesidePrograms;
 use crate::attach::finder::left::{BegunProcesses, LostFiles, RecentFiles};
 use crate::attach::finder::mapped::SETTLING;
+pub(crate) use crate::attach::finder::tip::Tip;
 use crate::attach::finder::unheld::UnheldPrograms;
 use crate::attach::hold::{Holder, Told};
 use crate::attach::links::Links;
@@ -85,16 +87,6 @@ pub(crate) struct Finder {
     is_unsure: bool,
     /// Paths of files that were written to while they were attached to: it is said once of each.
     rewritten: HashSet<String>,
-}
-
-/// What the finder is told of processes.
-pub(crate) enum Tip {
-    /// They were forked or began to run a program, in this order.
-    Processes(Vec<ProcessEvent>),
-    /// One of them waits to run a program, or did so for too long.
-    Told(Told),
-    /// They mapped files.
-    Seen(Sighting),
 }
 
 /// Programs that are remembered, at most.
@@ -207,7 +199,11 @@ impl Finder {
                 self.go_on_beside(announce, skip)?;
             }
             match tips.pop_until(next) {
-                Popped::Item(tip) => self.follow(tip, &mut agenda, announce, skip)?,
+                Popped::Item(tip) => {
+                    let (tip, rest) = tip.split();
+                    rest.into_iter().for_each(|rest| tips.put_back(rest));
+                    self.follow(tip, &mut agenda, announce, skip)?;
+                }
                 Popped::Closed if !is_late && agenda.is_look_due(now) => {}
                 Popped::Closed => {
                     if !is_late {

@@ -70,6 +70,11 @@ impl<T> Queue<T> {
         self.add(item, |state| &mut state.urgent)
     }
 
+    /// Puts the rest of an item back that was taken and is not urgent: it is the next of these, also after the end.
+    pub(crate) fn put_back(&self, item: T) {
+        self.lock().items.push_front(item);
+    }
+
     fn add(&self, item: T, items: impl Fn(&mut State<T>) -> &mut VecDeque<T>) -> bool {
         let mut state = self.lock();
         if state.is_closed {
@@ -157,6 +162,18 @@ mod tests {
         queue.close();
         let all: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(all, [11, 1, 12, 2, 13, 3, 14, 15]);
+    }
+
+    #[test]
+    fn what_is_put_back_is_the_next_after_what_is_urgent() {
+        let queue = Queue::default();
+        (1..=2).for_each(|item| assert!(queue.push(item)));
+        assert_eq!(queue.pop(), Some(1));
+        assert!(queue.push_urgent(11));
+        queue.close();
+        queue.put_back(1);
+        let all: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(all, [11, 1, 2]);
     }
 
     #[test]

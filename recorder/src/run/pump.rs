@@ -45,7 +45,7 @@ use crate::write::sink::Open;
 const BATCHES: usize = 8;
 /// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
 const DETACH_AFTER: Duration = Duration::from_secs(2);
-/// How long the end waits for that, from when the last event is on its way to the trace; what takes longer goes on without it.
+/// How long the end may take until all is detached; what takes longer goes on without it.
 const DETACHED_BY: Duration = Duration::from_millis(500);
 /// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -169,7 +169,7 @@ impl<'a> Work<'_, 'a> {
                 let started = Instant::now();
                 let result = begun.and_then(|()| draining.until_end(end));
                 let duration = started.elapsed();
-                let ended_ns = monotonic_ns();
+                let (ended_ns, detached_by) = (monotonic_ns(), Instant::now() + DETACHED_BY);
                 control.end(ended_ns);
                 looks.get().into_iter().for_each(|thread| priority.give(*thread));
                 holder.into_iter().for_each(Holder::stop);
@@ -182,15 +182,15 @@ impl<'a> Work<'_, 'a> {
                 let is_complete = result.and_then(|()| draining.complete(ended_ns));
                 let (result, attached) = draining.hand_on_rest(is_complete, join(looking));
                 drop(watch);
-                (result.map(|()| duration), attached)
+                (result.map(|()| duration), (attached, detached_by))
             });
             tell(&news, self.tells_progress.then_some(progress), notify);
-            let (drained, attached) = join(draining);
+            let (drained, (attached, detached_by)) = join(draining);
             priority.take();
             let (finish, is_finished) = channel::<()>();
             let detaching = scope.spawn(move || {
                 priority.take();
-                detach(attached, &is_finished)
+                detach(attached, &is_finished, detached_by)
             });
             let written = join(writing);
             let snapped = join(snapping);
@@ -208,10 +208,9 @@ impl<'a> Work<'_, 'a> {
 }
 
 /// Detaches once the trace is written, which is when `is_finished` is closed, or takes long. Gives what is left for the user to know.
-fn detach(attached: Option<Finder>, is_finished: &Receiver<()>) -> Option<String> {
-    let latest = Instant::now() + DETACHED_BY;
+fn detach(attached: Option<Finder>, is_finished: &Receiver<()>, by: Instant) -> Option<String> {
     let _ = is_finished.recv_timeout(DETACH_AFTER);
-    Some(match attached?.end(latest)? {
+    Some(match attached?.end(by)? {
         Undetached::Late(process) => format!(
             "detaching goes on in process {process} (tracer-detacher), which ends when it is done: there are many sites, or a traced \
              program stays in its probe or keeps its memory locked; the trace is complete"
