@@ -18,8 +18,8 @@ const SUB: usize = 1 << BITS;
 /// A distribution of latencies, ns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Latency {
-    /// So many values are kept as they are.
-    exact: usize,
+    /// So many values are kept as they are; if there are more, so many wait.
+    room: usize,
     /// All values as long as there are few, else the last ones.
     latest: Vec<i64>,
     counted: Counted,
@@ -65,14 +65,14 @@ impl Latency {
     /// One of so many distributions, without values.
     #[must_use]
     pub fn one_of(count: usize) -> Self {
-        let exact = (EXACT_OF_ALL / count.max(1)).clamp(TOGETHER, EXACT);
-        Self { exact, latest: Vec::new(), counted: Counted::default() }
+        let room = (EXACT_OF_ALL / count.max(1)).clamp(TOGETHER, EXACT);
+        Self { room, latest: Vec::new(), counted: Counted::default() }
     }
 
     /// Adds a value.
+    #[inline]
     pub fn add(&mut self, value_ns: i64) {
-        let room = if self.counted.count == 0 { self.exact } else { TOGETHER };
-        if self.latest.len() >= room {
+        if self.latest.len() >= self.room {
             self.count_latest();
         }
         self.latest.push(value_ns);
@@ -81,6 +81,7 @@ impl Latency {
     #[cold]
     fn count_latest(&mut self) {
         self.counted.add(&self.latest);
+        self.room = TOGETHER;
         if self.latest.len() > TOGETHER {
             self.latest = Vec::with_capacity(TOGETHER);
         }
@@ -91,7 +92,7 @@ impl Latency {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.counted.merge(&other.counted);
         self.latest.extend_from_slice(&other.latest);
-        if self.counted.count > 0 || self.latest.len() > self.exact {
+        if self.counted.count > 0 || self.latest.len() > self.room {
             self.count_latest();
         }
     }

@@ -168,6 +168,7 @@ impl Sink for Tally {
 }
 
 impl Tally {
+    #[inline]
     fn count_span(&mut self, span: &SpanRow, key: &[i64]) {
         let report = &mut self.stages[span.stage as usize];
         report.classes.add(span.class);
@@ -191,6 +192,7 @@ impl Tally {
         }
     }
 
+    #[inline]
     fn count_hand_off(&mut self, hand_off: &HandOffRow) {
         let (from, to) = (hand_off.from, hand_off.to);
         let stages = self.stages.len();

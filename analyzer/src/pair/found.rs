@@ -14,9 +14,7 @@ use crate::stage::{KeyValue, MAX_WORDS};
 /// Begins, spans and hand-offs, in the order in which they became known.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// What comes next.
-    order: Vec<Kind>,
-    begins: Vec<(u32, Point)>,
+    begins: Vec<BeginRow>,
     spans: Vec<SpanRow>,
     hand_offs: Vec<HandOffRow>,
     /// The numbers of the keys of spans, and of hand-offs that have keys of their own.
@@ -24,14 +22,21 @@ pub struct Found {
     hand_off_words: Vec<i64>,
 }
 
+/// A begin, and how many spans and hand-offs came before it.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
-    Begin,
+struct BeginRow {
+    stage: u32,
+    begin: Point,
+    after: (usize, usize),
+}
+
+/// Whose key a hand-off has.
+#[derive(Debug, Clone, Copy)]
+enum KeyOf {
+    /// That of the span before it.
     Span,
-    /// With the key of the span before it.
-    HandOff,
-    /// With a key of its own, of so many numbers.
-    Apart(u8),
+    /// Its own, of so many numbers.
+    Own(u8),
 }
 
 /// A span without its key. 32 bytes: two in a cache line.
@@ -50,7 +55,7 @@ pub(crate) struct SpanRow {
 
 const _: () = assert!(size_of::<SpanRow>() == 32 && MAX_WORDS <= SpanRow::KEY as usize);
 
-/// A hand-off without its key.
+/// A hand-off without its key. 48 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HandOffRow {
     left_ns: u64,
@@ -60,12 +65,17 @@ pub(crate) struct HandOffRow {
     pub(crate) from: Edge,
     pub(crate) to: Edge,
     pub(crate) near_loss: bool,
+    key: KeyOf,
+    /// How many spans came before it.
+    after: u32,
 }
+
+const _: () = assert!(size_of::<HandOffRow>() == 48);
 
 impl Found {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.order.len()
+        self.spans.len() + self.hand_offs.len() + self.begins.len()
     }
 
     /// Spans with their keys, in order.
@@ -81,50 +91,43 @@ impl Found {
 
     /// The same with their keys.
     pub(crate) fn keyed_hand_offs(&self) -> impl Iterator<Item = (&HandOffRow, &[i64])> {
-        let (mut spans, mut hand_offs) = (self.spans(), self.hand_offs.iter());
-        let (mut words, mut last) = (&self.hand_off_words[..], &[][..]);
-        self.order.iter().filter_map(move |kind| {
-            let key = match *kind {
-                Kind::Begin => return None,
-                Kind::Span => {
-                    last = spans.next()?.1;
-                    return None;
-                }
-                Kind::HandOff => last,
-                Kind::Apart(len) => take_key(&mut words, len.into()),
-            };
-            Some((hand_offs.next()?, key))
+        let (mut spans, mut seen, mut last) = (self.spans(), 0, &[][..]);
+        let mut words = &self.hand_off_words[..];
+        self.hand_offs.iter().map(move |row| {
+            while seen < row.after {
+                (seen, last) = (seen + 1, spans.next().map_or(last, |(_, key)| key));
+            }
+            (row, row.key_after(last, &mut words))
         })
     }
 
     /// Hands all on to `sink`, one by one in order.
     pub(crate) fn hand_on<S: Sink + ?Sized>(&self, sink: &mut S) -> io::Result<()> {
-        let (mut begins, mut spans, mut hand_offs) =
-            (self.begins.iter(), self.spans(), self.hand_offs.iter());
+        let mut begins = self.begins.iter().peekable();
+        let mut hand_offs = self.hand_offs.iter().enumerate().peekable();
         let (mut words, mut last) = (&self.hand_off_words[..], &[][..]);
-        for &kind in &self.order {
-            let key = match kind {
-                Kind::Begin => {
-                    begins.next().map_or(Ok(()), |&(stage, begin)| sink.begun(stage, begin))?;
-                    continue;
+        let mut spans = self.spans();
+        for seen in 0..=self.spans.len() {
+            loop {
+                let passed = hand_offs.peek().map_or(self.hand_offs.len(), |&(at, _)| at);
+                if let Some(row) = begins.next_if(|row| row.after == (seen, passed)) {
+                    sink.begun(row.stage, row.begin)?;
+                } else if let Some((_, row)) = hand_offs.next_if(|(_, row)| row.after as usize == seen) {
+                    sink.hand_off(&row.hand_off(row.key_after(last, &mut words)))?;
+                } else {
+                    break;
                 }
-                Kind::Span => {
-                    let Some((row, key)) = spans.next() else { continue };
-                    sink.span(&row.span(key))?;
-                    last = key;
-                    continue;
-                }
-                Kind::HandOff => last,
-                Kind::Apart(len) => take_key(&mut words, len.into()),
-            };
-            hand_offs.next().map_or(Ok(()), |row| sink.hand_off(&row.hand_off(key)))?;
+            }
+            if let Some((row, key)) = spans.next() {
+                sink.span(&row.span(key))?;
+                last = key;
+            }
         }
         Ok(())
     }
 
     /// Forgets all, and keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.order.clear();
         self.begins.clear();
         self.spans.clear();
         self.hand_offs.clear();
@@ -135,9 +138,12 @@ impl Found {
     /// Whether `key` is that of the last span.
     #[inline(always)]
     fn is_last(&self, key: &[i64]) -> bool {
-        let Some(last) = self.spans.last().filter(|last| last.key_len() == key.len()) else { return false };
-        let words = &self.span_words[self.span_words.len() - last.key_len()..];
-        words.iter().zip(key).all(|(ours, theirs)| ours == theirs)
+        let Some(last) = self.spans.last() else { return false };
+        match (key, &self.span_words[self.span_words.len() - last.key_len()..]) {
+            // Most are one number; the library's comparison of slices costs more than the number.
+            ([one], [last]) => one == last,
+            (key, last) => key == last,
+        }
     }
 }
 
@@ -197,6 +203,13 @@ impl SpanRow {
         self.is(Self::HAS_END).then_some(end)
     }
 
+    /// Begin and end of a span that has both.
+    #[inline(always)]
+    pub(crate) fn both(&self) -> [Point; 2] {
+        let begin = Point { time_ns: self.begin_ns, thread: self.begin_thread };
+        [begin, Point { time_ns: self.end_ns, thread: self.end_thread }]
+    }
+
     /// See [`Span::latency_ns`].
     pub(crate) fn latency_ns(&self) -> Option<i64> {
         let latency_ns = difference_ns(self.begin_ns, self.end_ns);
@@ -248,6 +261,8 @@ impl HandOffRow {
             from,
             to,
             near_loss,
+            key: KeyOf::Span,
+            after: 0,
         }
     }
 
@@ -259,6 +274,14 @@ impl HandOffRow {
     /// See [`HandOff::latency_ns`].
     pub(crate) fn latency_ns(&self) -> i64 {
         difference_ns(self.left_ns, self.arrived_ns)
+    }
+
+    /// Its key: `last`, that of the span before it, or the next of `words`.
+    fn key_after<'w>(&self, last: &'w [i64], words: &mut &'w [i64]) -> &'w [i64] {
+        match self.key {
+            KeyOf::Span => last,
+            KeyOf::Own(len) => take_key(words, len.into()),
+        }
     }
 
     fn hand_off(&self, key: &[i64]) -> HandOff {
@@ -275,14 +298,12 @@ impl HandOffRow {
 
 impl Sink for Found {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
-        self.order.push(Kind::Begin);
-        self.begins.push((stage, begin));
+        self.begins.push(BeginRow { stage, begin, after: (self.spans.len(), self.hand_offs.len()) });
         Ok(())
     }
 
     #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.order.push(Kind::Span);
         push_key(&mut self.span_words, span.key.words());
         self.spans.push(SpanRow::new(span));
         Ok(())
@@ -290,15 +311,14 @@ impl Sink for Found {
 
     #[inline(always)]
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        let key = hand_off.key.words();
-        if self.is_last(key) {
-            self.order.push(Kind::HandOff);
-        } else {
-            #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS")]
-            self.order.push(Kind::Apart(key.len() as u8));
-            push_key(&mut self.hand_off_words, key);
+        let words = hand_off.key.words();
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS, of a few thousand spans")]
+        let (len, after) = (words.len() as u8, self.spans.len() as u32);
+        let key = if self.is_last(words) { KeyOf::Span } else { KeyOf::Own(len) };
+        if let KeyOf::Own(_) = key {
+            push_key(&mut self.hand_off_words, words);
         }
-        self.hand_offs.push(HandOffRow::new(hand_off));
+        self.hand_offs.push(HandOffRow { key, after, ..HandOffRow::new(hand_off) });
         Ok(())
     }
 }

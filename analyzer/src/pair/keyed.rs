@@ -85,10 +85,17 @@ impl Keyed {
             }
         };
         let (chains, cells) = self.slots.slot(key, leave)?;
-        let slot = Slot { chains, cells };
+        let mut slot = Slot { chains, cells };
+        // Most begins are the first of their key: nothing is told of them.
+        let Arriving { local, side, point, .. } = event;
+        if side == Side::Begin && slot.cells[local].state == CellState::Unseen {
+            slot.add_open(local);
+            begin(&mut slot, local, point, CellState::Begun);
+            return Ok(());
+        }
         let key = KeyRef { words: key, scope };
         let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key: &key };
-        match event.side {
+        match side {
             Side::Begin => step.begin(event, out),
             Side::End => step.end(event, out),
         }
@@ -186,6 +193,18 @@ impl Cell {
     /// Its end, whose begin was never seen.
     fn orphan(&self) -> Seen {
         Seen::orphan(self.end(), self.ended_by, 0)
+    }
+}
+
+/// Cell `local`, which is open, begins at `point`.
+#[inline]
+fn begin(slot: &mut Slot<'_>, local: usize, point: Point, state: CellState) {
+    let cell = &mut slot.cells[local];
+    cell.set_begin(point);
+    cell.state = state;
+    // What is complete may hand on to it.
+    if slot.complete().next().is_some() {
+        keep_before(slot, local);
     }
 }
 
@@ -306,11 +325,7 @@ impl Step<'_> {
                 slot.add_open(local);
             }
         }
-        slot.cells[local].set_begin(point);
-        slot.cells[local].state = state;
-        if self.stages.len() > 1 {
-            keep_before(slot, local);
-        }
+        begin(slot, local, point, state);
     }
 
     fn repeated_begin(&mut self, local: usize, point: Point, out: &mut Out<'_, impl Sink>) -> io::Result<()> {

@@ -11,6 +11,8 @@ use crate::stage::{Key, KeyPart, MAX_WORDS, Scope, number_of};
 pub(super) struct KeySource {
     words: [Source; MAX_WORDS],
     len: usize,
+    /// The argument that is all of it, as with most keys.
+    alone: Option<usize>,
 }
 
 /// Where one number of a key's value comes from.
@@ -31,7 +33,12 @@ impl KeySource {
         for (to, from) in words.iter_mut().zip(parts.chain(scope)) {
             *to = from;
         }
-        Self { words, len: key.words().min(MAX_WORDS) }
+        let len = key.words().min(MAX_WORDS);
+        let alone = match words[..len] {
+            [Source::Number(arg)] => Some(arg),
+            _ => None,
+        };
+        Self { words, len, alone }
     }
 
     /// Reads the value of row `row` into `words`, as far as it goes; `None` if a part is missing, unreadable, or neither
@@ -44,8 +51,7 @@ impl KeySource {
         identities: &Identities,
         words: &'w mut [i64; MAX_WORDS],
     ) -> Option<&'w [i64]> {
-        // Most keys are one number.
-        if let [Source::Number(arg)] = self.words[..self.len] {
+        if let Some(arg) = self.alone {
             words[0] = number(columns, row, arg)?;
             return Some(&words[..1]);
         }

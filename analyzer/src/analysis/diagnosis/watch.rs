@@ -5,9 +5,8 @@ pub(crate) mod course;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, Definitions, Gap};
+use tracer_format::{Columns, Definitions, Gap, ProcessId};
 
-use super::limit::resource::process_of;
 use super::path::fan::PartCounts;
 use super::path::passage::MAX_STAGES;
 use crate::pair::{Found, Sink, Span, SpanRow};
@@ -16,16 +15,19 @@ use course::Course;
 
 /// Groups of stages that are watched.
 const MAX_GROUPS: usize = 16;
+/// Where there is no course.
+const NO_COURSE: usize = usize::MAX;
 
 /// What is kept of each group of stages while its events pass.
 #[derive(Debug)]
 pub struct Watch<'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) courses: Vec<Course>,
-    /// Course of each stage of the analysis, and its position there.
-    of_stages: Vec<Option<(usize, usize)>>,
-    /// Course of each site.
-    of_sites: Vec<Option<usize>>,
+    /// Course of each stage of the analysis, and its position there; [`NO_COURSE`] if it is in none.
+    of_stages: Vec<(usize, usize)>,
+    /// Course of each site, and process of each thread.
+    of_sites: Vec<usize>,
+    of_threads: Vec<ProcessId>,
     /// Stages that work on parts of the buffers of a course.
     pub(crate) parts: Vec<PartCounts>,
     pub(crate) gaps: Vec<(u64, u64)>,
@@ -36,21 +38,22 @@ impl<'a> Watch<'a> {
     #[must_use]
     pub fn new(stages: &[Stage], definitions: &'a Definitions, time_ns: (u64, u64)) -> Self {
         let groups = groups(stages);
-        let mut of_stages = vec![None; stages.len()];
+        let mut of_stages = vec![(NO_COURSE, 0); stages.len()];
         for (group, members) in groups.iter().enumerate() {
             for (position, &stage) in members.iter().enumerate() {
-                of_stages[stage as usize] = Some((group, position));
+                of_stages[stage as usize] = (group, position);
             }
         }
         let roles = Roles::new(stages);
         let of_site = |site: &tracer_format::Site| {
-            roles.of(site).iter().filter_map(|role| of_stages[role.stage]).map(|(group, _)| group).min()
+            roles.of(site).iter().map(|role| of_stages[role.stage].0).min().unwrap_or(NO_COURSE)
         };
         let processes = definitions.processes.len();
         Self {
             parts: PartCounts::of(stages, &groups),
             definitions,
             of_sites: definitions.sites.iter().map(of_site).collect(),
+            of_threads: definitions.threads.iter().map(|thread| thread.process).collect(),
             of_stages,
             courses: groups
                 .into_iter()
@@ -64,8 +67,9 @@ impl<'a> Watch<'a> {
     }
 
     fn span_of(&mut self, span: &SpanRow, key: &[i64]) {
-        if let Some((group, position)) = self.of_stages[span.stage as usize] {
-            self.courses[group].span(position, span, key);
+        let (course, position) = self.of_stages[span.stage as usize];
+        if let Some(course) = self.courses.get_mut(course) {
+            course.span(position, span, key);
         }
         self.parts.iter_mut().for_each(|parts| parts.span(span, key));
     }
@@ -105,10 +109,12 @@ impl Sink for Watch<'_> {
         if self.courses.is_empty() {
             return Ok(());
         }
-        for row in rows {
-            if let Some(&Some(group)) = self.of_sites.get(columns.site[row].index()) {
-                self.courses[group]
-                    .event(columns.time_ns[row], process_of(columns.thread[row], self.definitions));
+        let (times, threads) = (&columns.time_ns[rows.clone()], &columns.thread[rows.clone()]);
+        for ((site, thread), &time_ns) in columns.site[rows].iter().zip(threads).zip(times) {
+            let course = self.of_sites.get(site.index()).and_then(|&course| self.courses.get_mut(course));
+            if let Some(course) = course {
+                let process = self.of_threads.get(thread.index()).copied().unwrap_or(ProcessId::NONE);
+                course.event(time_ns, process);
             }
         }
         Ok(())

@@ -128,19 +128,19 @@ impl<T: Default> Way<T> {
 
 impl<T: Default> Sink for Way<T> {
     fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
-        self.found.begun(stage, begin)?;
-        self.send_if_full()
+        self.send_if_full()?;
+        self.found.begun(stage, begin)
     }
 
     #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.found.span(span)?;
-        self.send_if_full()
+        self.send_if_full()?;
+        self.found.span(span)
     }
 
     #[inline(always)]
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        self.found.hand_off(hand_off)?;
-        self.send_if_full()
+        // A few after each span, with which they stay: so they need no key of their own.
+        self.found.hand_off(hand_off)
     }
 }

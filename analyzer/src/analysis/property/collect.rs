@@ -17,6 +17,8 @@ use crate::stage::{Role, Roles, SiteUses, Stage};
 const MOST_OF_ALL: usize = 1 << 15;
 const MOST: usize = 1 << 13;
 const LEAST: usize = 1 << 4;
+/// No event is at the end of all time.
+const NEVER: u64 = u64::MAX;
 
 /// Gathers the properties of some spans of each stage.
 #[derive(Debug)]
@@ -32,8 +34,9 @@ pub struct Properties<'a> {
     told: Vec<bool>,
     /// Of each nested stage, what is open.
     openings: Vec<Option<Openings>>,
-    /// When each thread fired last; and behind them the same of all sites that tell nothing, which is not asked for.
-    fired_ns: Vec<Option<u64>>,
+    /// When each thread fired last, [`NEVER`] if it did not; and behind them the same of all sites that tell nothing, which is
+    /// not asked for.
+    fired_ns: Vec<u64>,
     /// For each site, whether it tells anything, and at which times something may be kept of it. Empty if it is to be looked
     /// at: the samples became sparser.
     telling: Vec<(bool, Thinning)>,
@@ -74,7 +77,7 @@ impl<'a> Properties<'a> {
             sites: SiteUses::new(&definitions.sites, &roles, uses),
             told: stages.iter().map(|stage| stage.lasting.is_some()).collect(),
             openings: stages.iter().map(|stage| stage.nested.then(Openings::default)).collect(),
-            fired_ns: vec![None; definitions.threads.len() + 1],
+            fired_ns: vec![NEVER; definitions.threads.len() + 1],
             telling: Vec::new(),
             ends: Vec::new(),
         }
@@ -179,14 +182,16 @@ impl Sink for Properties<'_> {
             self.look_at_sites();
         }
         let unasked = self.fired_ns.len() - 1;
-        for row in rows {
-            let Some(&(tells, thinning)) = self.telling.get(columns.site[row].index()) else { continue };
+        let (times, threads) = (&columns.time_ns[rows.clone()], &columns.thread[rows.clone()]);
+        let sites = &columns.site[rows.clone()];
+        for (row, ((site, thread), &time_ns)) in (rows.start..).zip(sites.iter().zip(threads).zip(times)) {
+            let Some(&(tells, thinning)) = self.telling.get(site.index()) else { continue };
             // Begins and ends come in no order that a processor could foresee, so this is no branch.
-            let (time_ns, thread) = (columns.time_ns[row], columns.thread[row].index());
-            let thread = if tells { thread.min(unasked) } else { unasked };
-            let before_ns = self.fired_ns[thread].replace(time_ns);
+            let thread = if tells { thread.index().min(unasked) } else { unasked };
+            let before_ns = std::mem::replace(&mut self.fired_ns[thread], time_ns);
             if tells & thinning.wants(time_ns) {
-                self.event(columns, row, before_ns.filter(|_| thread < unasked));
+                let before_ns = (before_ns != NEVER && thread < unasked).then_some(before_ns);
+                self.event(columns, row, before_ns);
             }
         }
         Ok(())

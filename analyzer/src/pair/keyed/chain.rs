@@ -115,6 +115,7 @@ impl Slot<'_> {
         let mut at = self.chains.open;
         if usize::from(at) == local + 1 {
             self.chains.open = below;
+            return;
         }
         while let Some(position) = usize::from(at).checked_sub(1) {
             at = self.cells[position].below;

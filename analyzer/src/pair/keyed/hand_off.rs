@@ -31,7 +31,8 @@ pub(super) fn hand_offs(
         }
     });
     let (slot, own) = (&*slot, &slot.cells[this]);
-    if slot.complete().next().is_none() && own.first().is_none() && own.before().is_none() {
+    let latest = slot.complete().next();
+    if latest.is_none() && own.first().is_none() && own.before().is_none() {
         return Ok(());
     }
     let mut hand = |from: (usize, Side, Point), to: (usize, Side, Point)| {
@@ -43,6 +44,10 @@ pub(super) fn hand_offs(
         if let Some(around) = ended_inside(slot, this, before, left.time_ns) {
             hand((this, Side::End, own.end()), (around, Side::End, slot.cells[around].end()))?;
         }
+    }
+    // They stand in the order of their begins: if the latest is not inside of it, none is.
+    if own.first().is_none() && latest.is_none_or(|(_, cell)| cell.begin_ns() < begin.time_ns) {
+        return Ok(());
     }
     let inside = || slot.complete().take_while(|(_, cell)| cell.begin_ns() >= begin.time_ns);
     let first = inside().min_by_key(|&(at, cell)| (cell.begin_ns(), Reverse(cell.end_ns()), at));

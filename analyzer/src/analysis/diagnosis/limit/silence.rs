@@ -23,9 +23,10 @@ impl Silence {
 }
 
 /// The longest silences of one process.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Silences {
-    last_ns: Option<u64>,
+    /// The last event; before there is one, the end of all time: nothing is silent until then.
+    last_ns: u64,
     /// Events.
     pub(crate) events: u64,
     kept: Vec<Silence>,
@@ -33,12 +34,19 @@ pub(crate) struct Silences {
     floor_ns: u64,
 }
 
+impl Default for Silences {
+    fn default() -> Self {
+        Self { last_ns: u64::MAX, events: 0, kept: Vec::new(), floor_ns: 0 }
+    }
+}
+
 impl Silences {
     /// An event fired.
+    #[inline]
     pub(crate) fn event(&mut self, time_ns: u64) {
-        let len_ns = self.last_ns.map_or(0, |last_ns| time_ns.saturating_sub(last_ns));
+        let len_ns = time_ns.saturating_sub(self.last_ns);
         self.events += 1;
-        self.last_ns = Some(time_ns);
+        self.last_ns = time_ns;
         if len_ns > self.floor_ns {
             self.keep(Silence { len_ns, from_ns: time_ns - len_ns });
         }

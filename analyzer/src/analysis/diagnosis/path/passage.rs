@@ -114,12 +114,8 @@ impl Passages {
         &self.keys[slot * self.parts..][..self.parts]
     }
 
-    /// The slot of a buffer, a new one if it has none.
-    pub(crate) fn slot(&mut self, key: &[i64]) -> usize {
-        self.find(key).unwrap_or_else(|| self.new_slot(key))
-    }
-
-    fn new_slot(&mut self, key: &[i64]) -> usize {
+    /// The slot of a buffer that has none.
+    pub(crate) fn new_slot(&mut self, key: &[i64]) -> usize {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.points.resize(self.points.len() + 2 * self.stages, Point::default());
             self.keys.resize(self.keys.len() + self.parts, 0);
@@ -145,7 +141,19 @@ impl Passages {
     }
 
     /// Notes what `span`, of the stage at position `stage`, tells.
+    #[inline]
     pub(crate) fn add(&mut self, slot: usize, stage: usize, span: &SpanRow) {
+        let both = bit(stage, Side::Begin) | bit(stage, Side::End);
+        if span.class == Class::Complete && self.passed[slot] & both == 0 {
+            self.passed[slot] |= both;
+            self.points[2 * (slot * self.stages + stage)..][..2].copy_from_slice(&span.both());
+        } else {
+            self.add_other(slot, stage, span);
+        }
+    }
+
+    #[inline(never)]
+    fn add_other(&mut self, slot: usize, stage: usize, span: &SpanRow) {
         let before = self.passed[slot];
         let points = &mut self.points[2 * (slot * self.stages + stage)..][..2];
         let mut passed = before;

@@ -47,6 +47,8 @@ pub(crate) struct Course {
 pub(crate) struct Whole {
     /// The path: stages by their position, and sides.
     pub(crate) route: Vec<(usize, Side)>,
+    /// Where the moments of its probes stand among those of all stages.
+    places: Vec<usize>,
     pub(crate) flow: Flow,
     pub(crate) sampler: Sampler,
     pub(crate) slowest: Slowest,
@@ -80,6 +82,7 @@ impl Course {
     }
 
     /// A probe of it fired in `process`.
+    #[inline]
     pub(super) fn event(&mut self, time_ns: u64, process: ProcessId) {
         if let Some(silences) = self.processes.get_mut(process.index()) {
             silences.event(time_ns);
@@ -88,26 +91,37 @@ impl Course {
     }
 
     /// Takes a span of the stage at position `local`, whose key is `key`.
+    #[inline]
     pub(super) fn span(&mut self, local: usize, span: &SpanRow, key: &[i64]) {
-        if span.class == Class::RepeatedEnd && self.passages.find(key).is_none() {
-            self.breaks.repeat(Edge { stage: span.stage, side: Side::End }, KeyValue::new(key));
-            return;
-        }
-        let mut slot = self.passages.slot(key);
-        if self.passages.is_again(slot, local, span) {
-            self.broken(slot);
-            slot = self.passages.slot(key);
-        }
-        self.passages.add(slot, local, span);
-        if self.whole.is_none() {
-            let telling = (TELLING_ENTRIES / self.stages.len().max(1)).min(TELLING);
-            if self.passages.len() + self.early.len() >= telling {
-                self.settle();
+        let slot = match self.passages.find(key) {
+            Some(slot) if self.passages.is_again(slot, local, span) => {
+                self.broken(slot);
+                self.passages.new_slot(key)
             }
-        } else if !self.count_whole(slot)
-            && let Some(slot) = self.passages.too_many()
-        {
-            self.broken(slot);
+            Some(slot) => slot,
+            None if span.class == Class::RepeatedEnd => {
+                self.breaks.repeat(Edge { stage: span.stage, side: Side::End }, KeyValue::new(key));
+                return;
+            }
+            None => self.passages.new_slot(key),
+        };
+        self.passages.add(slot, local, span);
+        match &self.whole {
+            None => self.settle_if_told(),
+            Some(whole) if whole.is_passed(self.passages.passed(slot)) => self.is_whole(slot),
+            Some(_) => {
+                if let Some(slot) = self.passages.too_many() {
+                    self.broken(slot);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn settle_if_told(&mut self) {
+        let telling = (TELLING_ENTRIES / self.stages.len().max(1)).min(TELLING);
+        if self.passages.len() + self.early.len() >= telling {
+            self.settle();
         }
     }
 
@@ -160,15 +174,21 @@ impl Course {
 
     /// If the buffer in `slot` has passed the whole path, it is counted, and its slot given back.
     fn count_whole(&mut self, slot: usize) -> bool {
-        let Some(whole) = &mut self.whole else { return false };
         let passed = self.passages.passed(slot);
-        if passed & whole.mask != whole.mask {
-            return false;
+        let is_whole = self.whole.as_ref().is_some_and(|whole| whole.is_passed(passed));
+        if is_whole {
+            self.is_whole(slot);
         }
-        whole.add(self.passages.key(slot), self.passages.points(slot), passed);
+        is_whole
+    }
+
+    /// The buffer in `slot`, which has passed the whole path, is counted, and its slot given back.
+    fn is_whole(&mut self, slot: usize) {
+        if let Some(whole) = &mut self.whole {
+            whole.add(self.passages.key(slot), self.passages.points(slot), self.passages.passed(slot));
+        }
         self.note(slot);
         self.passages.remove(slot);
-        true
     }
 
     /// Nothing more comes of the buffer in `slot`.
@@ -189,7 +209,7 @@ impl Course {
     /// Tallies a lap that ended before the path was told.
     fn count_lap(&mut self, key: KeyValue, passage: &Passage) {
         let Some(whole) = &mut self.whole else { return };
-        if passage.passed & whole.mask == whole.mask {
+        if whole.is_passed(passage.passed) {
             whole.add(key.words(), &passage.points, passage.passed);
         } else {
             self.breaks.add(key, passage, &whole.route);
@@ -219,6 +239,7 @@ impl Whole {
         let width = route.len();
         Self {
             mask: route.iter().fold(0, |mask, &(stage, side)| mask | bit(stage, side)),
+            places: route.iter().map(|&(stage, side)| 2 * stage + usize::from(side == Side::End)).collect(),
             route,
             flow: Flow::new(from_ns, to_ns),
             sampler: Sampler::new(width),
@@ -238,15 +259,22 @@ impl Whole {
         Following { laps: whole, along, whole, in_order: self.in_order, counted }
     }
 
+    /// Whether a buffer that passed these probes passed those of the path.
+    fn is_passed(&self, passed: u64) -> bool {
+        passed & self.mask == self.mask
+    }
+
     /// Tallies a buffer by its moments at the probes of all stages, of which it passed those in `passed`.
     fn add(&mut self, key: &[i64], points: &[Point], passed: u64) {
         self.hits.clear();
-        let at = |&(stage, side): &(usize, Side)| points[2 * stage + usize::from(side == Side::End)];
-        self.hits.extend(self.route.iter().map(at));
-        for (latency, two) in self.steps.iter_mut().zip(self.hits.windows(2)) {
-            latency.add(difference_ns(two[0].time_ns, two[1].time_ns));
+        self.hits.extend(self.places.iter().map(|&at| points[at]));
+        let mut in_order = true;
+        for (latency, two) in self.steps.iter_mut().zip(self.hits.array_windows()) {
+            let [from, to] = two.map(|point: Point| point.time_ns);
+            in_order &= from <= to;
+            latency.add(difference_ns(from, to));
         }
-        self.in_order += u64::from(self.hits.is_sorted_by_key(|point| point.time_ns));
+        self.in_order += u64::from(in_order);
         self.detours += u64::from(passed & !self.mask != 0);
         let (Some(first), Some(last)) = (self.hits.first(), self.hits.last()) else { return };
         let total_ns = difference_ns(first.time_ns, last.time_ns);
