@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::thread::gettid;
+use rustix::process::Pid;
 use tracer_format::{Site, Skipped};
 
 use self::draining::Draining;
@@ -144,10 +144,7 @@ impl<'a> Work<'_, 'a> {
                 scope.spawn(move || listen(holder, tips, &|skipped| say_skipped(skipped, steps, &say)))
             });
             let looking = Looking { finder, tips, steps, say, progress, lanes: drain.lanes() };
-            let looking = scope.spawn(move || {
-                let _ = looks.set(gettid());
-                looking.look()
-            });
+            let looking = scope.spawn(move || looking.look(looks));
             let watching = scope.spawn(|| watch_on(told, tips));
             // Nothing begins that cannot be written: the first blocks are in the file. Only now is the command answered when it
             // runs its program.
@@ -158,12 +155,11 @@ impl<'a> Work<'_, 'a> {
             if begun.is_ok() {
                 notify(Notice::Ready { probes: self.probes });
             }
-            let drain = &mut drain;
             let draining = scope.spawn(move || {
                 begin_writing(priority);
                 // Whatever happens here, the others end.
                 let (_steps, closing_tips) = (steps.closing(), tips.closing());
-                let meter = Meter::new();
+                let (drain, meter) = (&mut drain, Meter::new());
                 let mut draining =
                     Draining { drain, program, steps, spare, tips, longest, control, progress, meter };
                 let started = Instant::now();
@@ -171,9 +167,7 @@ impl<'a> Work<'_, 'a> {
                 let duration = started.elapsed();
                 let (ended_ns, detached_by) = (monotonic_ns(), Instant::now() + DETACHED_BY);
                 control.end(ended_ns);
-                looks.get().into_iter().for_each(|thread| priority.give(*thread));
-                holder.into_iter().for_each(Holder::stop);
-                told.stop();
+                stop_looking(holder, told, (priority, *looks.wait()));
                 // What was told until then is looked at, and so is what began since the last step.
                 listening.into_iter().chain([watching]).for_each(join);
                 let result = result.and_then(|()| draining.step().map(drop));
@@ -188,19 +182,12 @@ impl<'a> Work<'_, 'a> {
             let (drained, (attached, detached_by)) = join(draining);
             priority.take();
             let (finish, is_finished) = channel::<()>();
-            let detaching = scope.spawn(move || {
-                priority.take();
-                detach(attached, &is_finished, detached_by)
-            });
+            let detaching = scope.spawn(move || detach(attached, &is_finished, (priority, detached_by)));
             let written = join(writing);
             let snapped = join(snapping);
             let carried = join(carrying).map_err(tracer_format::Error::from);
             drop(finish);
-            // While it is detached from them.
-            let written = written.map(|trace| {
-                let totals = SiteTotal::all(&trace);
-                (trace, totals)
-            });
+            let written = written.map(with_totals);
             join(detaching).iter().for_each(|text| notify(Notice::Problem(text)));
             (written.and_then(|written| Ok(snapped.and(carried).map(|()| written)?)), drained)
         })
@@ -208,7 +195,12 @@ impl<'a> Work<'_, 'a> {
 }
 
 /// Detaches once the trace is written, which is when `is_finished` is closed, or takes long. Gives what is left for the user to know.
-fn detach(attached: Option<Finder>, is_finished: &Receiver<()>, by: Instant) -> Option<String> {
+fn detach(
+    attached: Option<Finder>,
+    is_finished: &Receiver<()>,
+    (priority, by): (Priority, Instant),
+) -> Option<String> {
+    priority.take();
     let _ = is_finished.recv_timeout(DETACH_AFTER);
     Some(match attached?.end(by)? {
         Undetached::Late(process) => format!(
@@ -219,6 +211,19 @@ fn detach(attached: Option<Finder>, is_finished: &Receiver<()>, by: Instant) -> 
             "process {process} (tracer-detacher) was killed before it had detached: {LEFT_BEHIND}; the trace is complete"
         ),
     })
+}
+
+/// Lets nothing more be told of processes; the thread that looks goes on with what was.
+fn stop_looking(holder: Option<&Holder>, told: &Lookout, (priority, looks): (Priority, Pid)) {
+    priority.give(looks);
+    holder.into_iter().for_each(Holder::stop);
+    told.stop();
+}
+
+/// A trace, and what is in it of each site: counted while it is detached from them.
+fn with_totals(trace: TraceWriter<'_>) -> (TraceWriter<'_>, Vec<SiteTotal>) {
+    let totals = SiteTotal::all(&trace);
+    (trace, totals)
 }
 
 /// Gives a thread that drains or writes its priority, and takes from it what only others need.

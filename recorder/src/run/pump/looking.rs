@@ -1,7 +1,10 @@
 //! The threads that look for programs that begin meanwhile: two are told of them, one looks and attaches.
 
+use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 
+use rustix::process::Pid;
+use rustix::thread::gettid;
 use tracer_format::{Skipped, SkippedKind};
 
 use super::{News, Step};
@@ -58,8 +61,9 @@ pub(super) struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// Looks until the tips are closed. Gives what is attached.
-    pub(super) fn look(self) -> Result<Finder> {
+    /// Looks until the tips are closed; tells which thread does. Gives what is attached.
+    pub(super) fn look(self, thread: &OnceLock<Pid>) -> Result<Finder> {
+        let _ = thread.set(gettid());
         let Self { mut finder, tips, steps, say, progress, lanes } = self;
         capability::keep(capability::ATTACHING);
         // The steps are closed only when the recording has ended.
