@@ -39,6 +39,13 @@ impl Priority {
         let _ = self.try_give(None);
     }
 
+    /// The same until what this gives is dropped.
+    pub(super) fn take_for_now(self) -> TakenPriority {
+        let nice = rustix::process::getpriority_process(None).unwrap_or(0);
+        self.take();
+        TakenPriority { nice }
+    }
+
     /// Gives another thread of this process the priority, likewise.
     pub(super) fn give(self, thread: Pid) {
         let _ = self.try_give(Some(thread));
@@ -82,14 +89,56 @@ impl Priority {
     }
 }
 
+/// The calling thread has its former nice value, and no priority beyond that, again when this is dropped.
+#[derive(Debug)]
+pub(super) struct TakenPriority {
+    nice: i32,
+}
+
+impl Drop for TakenPriority {
+    fn drop(&mut self) {
+        // To give a priority up is always allowed; what is started then has none either, as before.
+        let _ = set_policy(None, libc::SCHED_OTHER, 0);
+        let _ = rustix::process::setpriority_process(None, self.nice);
+    }
+}
+
 /// Makes a thread, the calling one by default, one that runs before all others without a real-time priority.
 fn make_real_time(thread: Option<Pid>) -> io::Result<()> {
+    // SAFETY: asks for a number.
+    let lowest = unsafe { libc::sched_get_priority_min(libc::SCHED_RR) };
+    set_policy(thread, libc::SCHED_RR, lowest)
+}
+
+/// Gives a thread, the calling one by default, a policy and a real-time priority, which what it starts does not get.
+fn set_policy(thread: Option<Pid>, policy: i32, priority: i32) -> io::Result<()> {
     let thread = thread.map_or(0, Pid::as_raw_pid);
     // SAFETY: all zero is a valid value of the struct, which the call only reads; it concerns that thread's priority alone.
     let result = unsafe {
-        let mut lowest: libc::sched_param = std::mem::zeroed();
-        lowest.sched_priority = libc::sched_get_priority_min(libc::SCHED_RR);
-        libc::sched_setscheduler(thread, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const lowest)
+        let mut wanted: libc::sched_param = std::mem::zeroed();
+        wanted.sched_priority = priority;
+        libc::sched_setscheduler(thread, policy | libc::SCHED_RESET_ON_FORK, &raw const wanted)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_priority_for_now_is_given_up_again() {
+        let rank = || {
+            // SAFETY: asks for a number.
+            let policy = unsafe { libc::sched_getscheduler(0) } & !libc::SCHED_RESET_ON_FORK;
+            (policy, rustix::process::getpriority_process(None).unwrap())
+        };
+        std::thread::spawn(move || {
+            let before = rank();
+            drop(Priority::High.take_for_now());
+            assert_eq!(rank(), before);
+        })
+        .join()
+        .unwrap();
+    }
 }

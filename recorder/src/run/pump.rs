@@ -180,7 +180,8 @@ impl<'a> Work<'_, 'a> {
             });
             tell(&news, self.tells_progress.then_some(progress), notify);
             let (drained, (attached, detached_by)) = join(draining);
-            priority.take();
+            // What comes after the recording has none.
+            let _priority = priority.take_for_now();
             let (finish, is_finished) = channel::<()>();
             let detaching = scope.spawn(move || detach(attached, &is_finished, (priority, detached_by)));
             let written = join(writing);
