@@ -123,7 +123,10 @@ fn push_char(out: &mut String, c: char) {
 }
 
 fn push_hex(out: &mut String, byte: u32) {
-    write!(out, "\\x{byte:02x}").expect("a string takes every write");
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    out.push_str("\\x");
+    [byte >> 4, byte].iter().for_each(|digit| out.push(DIGITS[(digit & 15) as usize]));
 }
 
 /// Controls beyond ASCII, line separators, and characters that have no width or change the direction of the text.

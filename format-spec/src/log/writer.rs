@@ -215,7 +215,9 @@ impl LogWriter {
     /// Makes the texts of definitions that are new.
     fn prepare(&mut self, definitions: &Definitions) {
         for thread in definitions.threads.get(self.threads.len()..).unwrap_or_default() {
-            self.threads.push(Piece::new(&thread_text(definitions.process(thread.process))));
+            let process = definitions.process(thread.process);
+            let name_bytes = process.map_or(0, |process| process.program.len());
+            self.threads.push(Piece::of(name_bytes, || thread_text(process)));
         }
         let new = definitions.sites.get(self.sites.len()..).unwrap_or_default();
         self.sites.extend(new.iter().map(SiteText::new));
@@ -267,12 +269,22 @@ struct Piece {
 }
 
 impl Piece {
+    /// Of a text with names of so many bytes, which is at least as long. One that is too long is not made: its escapes are most of
+    /// the time of a trace whose threads all have the longest name.
+    fn of(names_bytes: usize, text: impl FnOnce() -> String) -> Self {
+        if names_bytes > KEPT_BYTES { Self::too_long() } else { Self::new(&text()) }
+    }
+
+    fn too_long() -> Self {
+        Self { short: [0; SHORT_BYTES], len: 0, long: Some(Box::default()) }
+    }
+
     fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
         let mut short = [0; SHORT_BYTES];
         match short.get_mut(..bytes.len()) {
             Some(short) => short.copy_from_slice(bytes),
-            None if bytes.len() > KEPT_BYTES => return Self { short, len: 0, long: Some(Box::default()) },
+            None if bytes.len() > KEPT_BYTES => return Self::too_long(),
             None => return Self { short, len: 0, long: Some(bytes.into()) },
         }
         Self { short, len: bytes.len(), long: None }
@@ -314,7 +326,9 @@ enum OnlyKey {
 impl SiteText {
     fn new(site: &Site) -> Self {
         Self {
-            piece: Piece::new(&site_part(&site.provider, &site.probe)),
+            piece: Piece::of(site.provider.len() + site.probe.len(), || {
+                site_part(&site.provider, &site.probe)
+            }),
             only_key: match (&site.args[..], site.key_index()) {
                 ([ArgKind::Signed(_)], Some(0)) => OnlyKey::Signed,
                 ([ArgKind::Unsigned(_)], Some(0)) => OnlyKey::Unsigned,
