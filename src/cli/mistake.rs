@@ -63,7 +63,7 @@ fn report(error: &clap::Error) -> ExitCode {
     match malformed_value(error) {
         Some(text) => say!("{text}"),
         // It repeats what was given.
-        None if error.use_stderr() => say::line(error.render().to_string().trim_end()),
+        None if error.use_stderr() => say::message(error.render().to_string().trim_end()),
         // A closed pipe is no failure.
         None => drop(error.print()),
     }
