@@ -12,5 +12,5 @@ mod redact;
 
 pub use clocks::ClockStep;
 pub use copy::{Copied, Input, copy};
-pub use import::{Imported, import};
+pub use import::{Imported, begins_log, import};
 pub use redact::{Redacted, Redaction, redact};

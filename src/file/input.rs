@@ -1,13 +1,15 @@
 //! Files to read: mapped into memory, or collected first where they cannot be, as standard input.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use memmap2::Mmap;
+use tracer_analyzer::file::begins_log;
+use tracer_format::Scanner;
 
 /// The bytes of a file.
 #[derive(Debug)]
@@ -19,11 +21,24 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Opens `path`; `-` is standard input.
+    /// Opens a trace at `path`; `-` is standard input.
     ///
     /// # Errors
     /// If it cannot be read; the text names it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        Self::open_if(path, |begin| Scanner::default().next(begin).is_ok())
+    }
+
+    /// The same of a log.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn open_log(path: &Path) -> anyhow::Result<Self> {
+        Self::open_if(path, begins_log)
+    }
+
+    /// Opens `path`; of what comes out of a pipe only the beginning, if it is not wanted: more would fill a disk.
+    fn open_if(path: &Path, is_wanted: impl Fn(&[u8]) -> bool) -> anyhow::Result<Self> {
         let name = name(path);
         let file = open(path).with_context(|| format!("cannot open {name}"))?;
         let kind = file.metadata().with_context(|| name.clone())?.file_type();
@@ -31,7 +46,7 @@ impl Input {
         let file = if kind.is_file() {
             file
         } else {
-            collect(file).with_context(|| {
+            collect(file, is_wanted).with_context(|| {
                 let folder = std::env::temp_dir();
                 format!(
                     "cannot keep what {name} holds in a file in {}",
@@ -106,10 +121,18 @@ fn forget_pages(map: &Mmap) {
     }
 }
 
-/// Collects what comes out of a pipe in a file without a name, so that memory stays free.
-fn collect(mut pipe: File) -> io::Result<File> {
+/// Bytes that tell whether a pipe holds what is wanted: more than a trace is looked for in.
+const BEGIN_BYTES: u64 = 1 << 17;
+
+/// Collects what comes out of a pipe in a file without a name, so that memory stays free; only its beginning, if that is not wanted.
+fn collect(mut pipe: File, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<File> {
+    let mut begin = Vec::new();
+    io::Read::take(&mut pipe, BEGIN_BYTES).read_to_end(&mut begin)?;
     let mut file = tempfile::tempfile()?;
-    io::copy(&mut pipe, &mut file)?;
+    file.write_all(&begin)?;
+    if is_wanted(&begin) {
+        io::copy(&mut pipe, &mut file)?;
+    }
     file.rewind()?;
     Ok(file)
 }

@@ -17,7 +17,7 @@ use crate::file::output::{self, Output, cannot_write};
 use crate::file::{secret, trace};
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<Done> {
-    let input = Input::open(&args.log)?;
+    let input = Input::open_log(&args.log)?;
     let options = options(identity(input.bytes()), input.bytes().len());
     let imported = write(&args.target, &[&args.log], options, |writer| {
         file::import(input.bytes(), writer).map_err(|error| match error {

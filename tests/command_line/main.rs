@@ -16,6 +16,7 @@ mod grammar;
 #[cfg(target_os = "linux")]
 mod hostile_file;
 mod hostile_name;
+mod hostile_pipe;
 mod keys;
 mod last_moment;
 mod manual;

@@ -81,6 +81,13 @@ pub fn import<W: Write>(log: &[u8], writer: &mut Writer<W>) -> Result<Imported> 
 }
 
 /// Refuses what is another kind of file, whether it has a line or not.
+/// Whether a log may begin with `begin`, the first bytes of a file, or all of them.
+#[must_use]
+pub fn begins_log(begin: &[u8]) -> bool {
+    let first = begin.iter().position(|&byte| byte == b'\n').map_or(&[][..], |end| &begin[..=end]);
+    check_begin(begin).is_ok() && parse(first).all(|line| line.is_ok())
+}
+
 fn check_begin(log: &[u8]) -> Result<()> {
     let wrong = |found: String| {
         Err(Error::Log(ParseError {
