@@ -6,6 +6,7 @@ mod filter;
 mod loss;
 mod moment;
 mod outcome;
+pub(crate) mod skipped;
 
 pub use filter::{Filter, Selection};
 pub(crate) use loss::{LossTimes, time_of_damage};

@@ -26,5 +26,6 @@ pub use host::{Cost, Host};
 pub use id::{HostId, ProcessId, SiteId, ThreadId};
 pub use process::{Exit, Process, Thread};
 pub use site::Site;
+pub(crate) use skipped::Listed;
 pub use skipped::{Skipped, SkippedKind};
 pub use stage::StageDef;

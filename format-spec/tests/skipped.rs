@@ -123,3 +123,55 @@ fn sites_are_found_by_what_is_known_of_them() {
     ];
     assert!(others.iter().all(|other| !other.covers(&site)));
 }
+
+/// What a file says was not recorded, opened by its index, by walking, and while it comes.
+fn read(bytes: &[u8]) -> Vec<Skipped> {
+    let opened = Trace::open(bytes).expect("a trace").definitions.clone();
+    assert!(opened == Trace::scan(bytes).expect("a trace").definitions, "walking gives the same");
+    let mut stream = Stream::new();
+    stream.push(bytes);
+    assert_eq!(stream.next(tracer_format::Rest::Ends).expect("a trace"), None);
+    assert!(stream.known().definitions == opened, "what comes is the same");
+    opened.skipped
+}
+
+/// Each took some hundred bytes of memory, and one of the file.
+#[test]
+fn of_very_many_the_first_are_listed_and_the_others_counted() {
+    let (listed, more) = (1 << 14, 50_000);
+    let of = |pid: u32| Skipped { kind: SkippedKind::Files, pid, count: u64::from(pid % 2) * 3, ..skipped() };
+    let mut all: Vec<Skipped> = (0..listed + more).map(of).collect();
+    all.push(Skipped { kind: SkippedKind::Events, count: u64::MAX, ..skipped() });
+    all.push(Skipped { kind: SkippedKind::Events, ..skipped() });
+    let bytes = written("a", &all);
+    let found = read(&bytes);
+    let listed = listed as usize;
+    assert!(found[..listed] == all[..listed], "the first are as they were");
+    // Of those without a number, each is one.
+    let rest = |kind, count| Skipped::rest(kind, count, listed);
+    let rests = [rest(SkippedKind::Files, u64::from(more) * 2), rest(SkippedKind::Events, u64::MAX)];
+    assert_eq!(found[listed..], rests);
+    assert!(found[listed..].iter().all(Skipped::is_rest) && !found[..listed].iter().any(Skipped::is_rest));
+    // A part that follows is counted with it, and a copy says the same.
+    let both = [bytes.clone(), written("b", &[Skipped { kind: SkippedKind::Files, count: 7, ..skipped() }])];
+    let found_in_both = read(&both.concat());
+    assert_eq!(
+        found_in_both[listed..],
+        [rest(SkippedKind::Files, u64::from(more) * 2 + 7), rests[1].clone()]
+    );
+    let copied = read(&written("a", &found));
+    assert!(copied[..listed] == found[..listed], "the first are as they were");
+    assert_eq!(copied[listed..], rests);
+}
+
+/// Texts of 16 MiB may be a few KB of the file.
+#[test]
+fn of_long_texts_as_many_are_listed_as_there_is_room_for() {
+    let long =
+        |pid: u32| Skipped { kind: SkippedKind::Files, pid, count: 1, reason: "x".repeat(4000), ..skipped() };
+    let all: Vec<Skipped> = (0..3000).map(long).collect();
+    let found = read(&written("a", &all));
+    let listed = found.len() - 1;
+    assert!((500..550).contains(&listed) && found[..listed] == all[..listed], "{listed}");
+    assert_eq!(found[listed], Skipped::rest(SkippedKind::Files, 3000 - listed as u64, listed));
+}

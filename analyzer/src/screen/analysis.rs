@@ -10,6 +10,7 @@ use crate::analysis::diagnosis::{Diagnosis, LimitKind, MAX_PATH_STAGES};
 use crate::analysis::{Analysis, Latency, StageReport};
 use crate::pair::{Class, Side};
 use crate::report::{Align, Part, Report, Table, counted, duration, latency, listed};
+use crate::select::skipped;
 use crate::stage::Stage;
 
 /// How much of what was not recorded is shown; `info` has all.
@@ -148,9 +149,9 @@ fn title(analysis: &Analysis) -> Vec<String> {
     lines.extend(buffers_line(analysis));
     lines.extend(threads_line(analysis));
     let skipped = &analysis.outcome.skipped;
-    let shown = skipped.iter().take(SHOWN_SKIPPED);
-    lines.extend(shown.map(|skipped| format!("not recorded: {}", skipped_text(skipped))));
-    if let Some(more @ 1..) = skipped.len().checked_sub(SHOWN_SKIPPED) {
+    let shown: Vec<_> = skipped::first(skipped, SHOWN_SKIPPED).collect();
+    lines.extend(shown.iter().map(|skipped| format!("not recorded: {}", skipped_text(skipped))));
+    if let more @ 1.. = skipped.len() - shown.len() {
         lines.push(format!("and {more} more, which tracer info lists"));
     }
     lines

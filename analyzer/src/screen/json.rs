@@ -51,13 +51,14 @@ pub fn json(analysis: &Analysis) -> String {
     if !analysis.budget.is_empty() {
         document["budget"] = budget::members(&[("", &analysis.budget)]);
     }
-    if !analysis.outcome.skipped.is_empty() {
-        let skipped = analysis.outcome.skipped.iter().map(crate::report::skipped::json);
-        document["loss"]["skipped"] = skipped.collect();
+    let skipped = &analysis.outcome.skipped;
+    if !skipped.is_empty() {
+        document["loss"]["skipped"] = Value::Null;
     }
     let stages = &stages;
     let refused = || analysis.refused.iter().map(|refused| refused_stage(refused, analysis));
     LongDocument::of(document)
+        .with_list("loss.skipped", || skipped.iter().map(crate::report::skipped::json))
         .with_list("probes", || analysis.probes.iter().map(probe))
         .with_list("stages", || analysis.stages.iter().map(stage).chain(refused()))
         .with_list("hand_offs", || analysis.hand_offs.iter().map(|report| hand_off(report, stages)))

@@ -5,6 +5,7 @@ use tracer_format::{DamagedRange, Skipped, Trace};
 
 use super::clock::has_several_clocks;
 use super::filter::Selection;
+use super::skipped;
 use crate::report::{counted, lost};
 
 /// What was read and what is missing; exit code 3 if anything is.
@@ -75,13 +76,15 @@ impl Outcome {
         self.damage.iter().map(|range| range.len_bytes).sum()
     }
 
-    /// What is missing, in words; `None` if nothing is. Of what was not recorded, the first.
+    /// What is missing, in words; `None` if nothing is. Of what was not recorded, the first, and how much is not listed.
     #[must_use]
     pub fn loss_text(&self) -> Option<String> {
         let mut parts: Vec<String> = self.holes_text().into_iter().collect();
-        if let [first, rest @ ..] = &self.skipped[..] {
-            let more = if rest.is_empty() { String::new() } else { format!("; and {} more", rest.len()) };
-            parts.push(format!("not recorded: {}{more}", skipped_text(first)));
+        let shown: Vec<String> = skipped::first(&self.skipped, 1).map(skipped_text).collect();
+        if !shown.is_empty() {
+            let more = self.skipped.len() - shown.len();
+            let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+            parts.push(format!("not recorded: {}{more}", shown.join("; ")));
         }
         if self.several_clocks {
             let text = "its parts are of different boots, whose times do not compare: tracer merge puts traces on one clock";

@@ -1,16 +1,35 @@
 //! What a table's file says of the trace it came from: pairs of names and texts, in the schema or the footer.
 
 use serde_json::json;
-use tracer_format::Trace;
 use tracer_format::log::skipped_text;
+use tracer_format::{Skipped, Trace};
 
-use crate::select::{Outcome, Selection};
+use crate::select::{Outcome, Selection, skipped};
 
 /// Names, all with `tracer.` before them, and texts.
 pub(super) type Metadata = Vec<(String, String)>;
 
 /// Gaps, and what was not recorded, that are listed one by one; of all gaps there are sums.
 const LISTED_GAPS: usize = 1000;
+
+/// Bytes of the texts of what was not recorded: a file has them several times, escaped in several ways.
+const LISTED_BYTES: usize = 1 << 19;
+
+/// What was not recorded, in words, and how much more there is.
+fn not_recorded(all: &[Skipped]) -> Vec<String> {
+    let mut room = LISTED_BYTES;
+    let fits = |text: &String| {
+        let is_small = text.len() <= room;
+        room -= if is_small { text.len() } else { 0 };
+        is_small
+    };
+    let mut listed: Vec<String> = skipped::first(all, LISTED_GAPS).map(skipped_text).filter(fits).collect();
+    let left_out = all.len() - listed.len();
+    if left_out > 0 {
+        listed.push(format!("and {left_out} more"));
+    }
+    listed
+}
 
 /// What is known when the trace has been opened.
 pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) -> Metadata {
@@ -25,8 +44,7 @@ pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) ->
         .take(LISTED_GAPS)
         .map(|gap| json!({ "from_ns": gap.from_ns, "to_ns": gap.to_ns, "cpu": gap.cpu, "lost": gap.count }))
         .collect();
-    let skipped = selection.skipped(&trace.definitions);
-    let skipped: Vec<_> = skipped.iter().take(LISTED_GAPS).map(skipped_text).collect();
+    let skipped = not_recorded(&selection.skipped(&trace.definitions));
     let command = hosts.first().map(|host| json!(host.command).to_string()).unwrap_or_default();
     [
         ("table", table.to_owned()),

@@ -12,7 +12,7 @@ use crate::layout::block::{BlockHeader, flag, kind};
 use crate::layout::index::{Footer, IndexRow};
 use crate::layout::{StoredClock, StoredGap};
 use crate::limits::MAX_BLOCK_RECORDS;
-use crate::model::{ClockAnchor, Gap};
+use crate::model::{ClockAnchor, Gap, Listed};
 
 /// What is known so far, and what only the blocks to come will settle.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Gathering {
     /// Gaps and clock anchors of the current part that stand at its end again.
     pub(super) restated_gaps: Vec<Gap>,
     pub(super) restated_clocks: Vec<ClockAnchor>,
+    /// How far what was not recorded is listed.
+    pub(super) listed: Listed,
     /// Weight of the definitions so far.
     pub(super) definitions_weight: u64,
     /// What was said of the next block of events, and where.

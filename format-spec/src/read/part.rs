@@ -37,7 +37,7 @@ impl Gathering {
             sites: id(all.sites.len()),
             stages: id(all.stages.len()),
             exits: id(all.exits.len()),
-            skipped: id(all.skipped.len()),
+            skipped: self.listed.next,
             gaps: self.known.gaps.len(),
             clocks: self.known.clocks.len(),
         });
@@ -59,7 +59,8 @@ impl Gathering {
             .iter_mut()
             .for_each(|thread| thread.process = process(thread.process));
         all.exits[base.exits as usize..].iter_mut().for_each(|exit| exit.process = process(exit.process));
-        all.skipped[base.skipped as usize..].iter_mut().for_each(|skipped| skipped.host = host(skipped.host));
+        let skipped = all.skipped.iter_mut().skip(base.skipped as usize);
+        skipped.for_each(|skipped| skipped.host = host(skipped.host));
         all.processes[base.processes as usize..]
             .iter_mut()
             .filter(|process| process.host.index() >= hosts && process.host != HostId::NONE)
@@ -122,7 +123,12 @@ impl Gathering {
             return Err(Damage::Limit { what: "definition id", len: id.into(), max: part_bytes - 1 });
         }
         let limit = |what, len: u64, max: u64| Err(Damage::Limit { what, len, max });
-        match self.known.definitions.place(first.saturating_add(id), definition, MAX_DEFINITIONS) {
+        let (all, id_of_all) = (&mut self.known.definitions, first.saturating_add(id));
+        let placed = match definition {
+            Definition::Skipped(skipped) => self.listed.place(all, id_of_all, skipped, MAX_DEFINITIONS),
+            definition => all.place(id_of_all, definition, MAX_DEFINITIONS),
+        };
+        match placed {
             Placed::Known => Ok(()),
             Placed::TooMany => limit("definitions", id.into(), MAX_DEFINITIONS as u64),
             Placed::New => {

@@ -54,6 +54,40 @@ pub(super) fn skipped_alike(it: &mut Making, count: u32) {
     }
 }
 
+pub(super) fn long_facts(it: &mut Making, count: u32) {
+    it.few_spans();
+    for pid in 0..count {
+        let [program, path, provider, probe, reason] = [(); 5].map(|()| "\u{1b}".repeat(4000));
+        let skipped = Skipped { pid, program, path, provider, probe, reason, ..Skipped::default() };
+        it.writer.define(Definition::Skipped(skipped)).expect("written");
+    }
+}
+
+pub(super) fn long_reasons(it: &mut Making, count: u32) {
+    it.few_spans();
+    for pid in 0..count {
+        let reason = "\u{202e}".repeat(1300);
+        let skipped = Skipped { kind: SkippedKind::Files, pid, reason, ..Skipped::default() };
+        it.writer.define(Definition::Skipped(skipped)).expect("written");
+    }
+}
+
+pub(super) fn sites_alike(it: &mut Making, count: u32) {
+    it.few_spans();
+    for _ in 0..count {
+        it.number_site("alike");
+    }
+}
+
+pub(super) fn processes_alike(it: &mut Making, count: u32) {
+    it.few_spans();
+    for _ in 0..count {
+        let [program, executable, one, two] = ["p", "/p", "a", "b"].map(str::to_owned);
+        let process = Process { pid: 5, program, executable, command: vec![one, two], ..Process::default() };
+        it.writer.process(process).expect("written");
+    }
+}
+
 pub(super) fn anchors_alike(it: &mut Making, count: u32) {
     it.few_spans();
     for number in 0..count {

@@ -6,6 +6,7 @@ use tracer_format::{Cost, DamagedRange, Gap, Skipped, Trace};
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
 use crate::report::{Align, Part, Report, Table, counted, duration};
 use crate::select::clock::{has_several_clocks, rfc3339};
+use crate::select::skipped;
 
 /// Rows of a table that are shown; JSON has all.
 const SHOWN_ROWS: usize = 50;
@@ -221,7 +222,11 @@ fn gap_table(trace: &Trace<'_>) -> Table {
 fn skipped_table(trace: &Trace<'_>) -> Table {
     let columns = [("not recorded", Align::Left)];
     let row = |skipped: &Skipped| vec![skipped_text(skipped)];
-    shown(Table::new("Not recorded", &columns), trace.definitions.skipped.iter().map(row))
+    let skipped = &trace.definitions.skipped;
+    let mut table = shown(Table::new("Not recorded", &columns), skipped.iter().map(row));
+    let rests = skipped::first(skipped, SHOWN_ROWS).skip(SHOWN_ROWS);
+    table.below.extend(rests.map(|rest| format!("with {}", skipped_text(rest))));
+    table
 }
 
 fn damage_table(damage: &[DamagedRange]) -> Table {

@@ -23,7 +23,7 @@ impl<'d> LongDocument<'d> {
         Self { members, lists: Vec::new() }
     }
 
-    /// The same with `items` in the place of member `name`.
+    /// The same with `items` in the place of member `name`, or of `a.b`, the member `b` of member `a`.
     pub(in crate::screen) fn with_list<I: Iterator<Item = Value> + 'd>(
         mut self,
         name: &'static str,
@@ -50,11 +50,30 @@ impl<'d> LongDocument<'d> {
 
 impl Serialize for LongDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.members.len()))?;
-        for (name, member) in &self.members {
-            match self.lists.iter().find(|(list, _)| list == name) {
-                Some((_, items)) => map.serialize_entry(name, &List(items))?,
-                None => map.serialize_entry(name, member)?,
+        Members { of: &self.members, path: String::new(), lists: &self.lists }.serialize(serializer)
+    }
+}
+
+/// The members of the document, or of an object in it that has lists.
+struct Members<'l, 'd> {
+    of: &'l Map<String, Value>,
+    /// Where the object is, with a point behind it.
+    path: String,
+    lists: &'l [(&'static str, Items<'d>)],
+}
+
+impl Serialize for Members<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.of.len()))?;
+        for (name, member) in self.of {
+            let path = format!("{}{name}", self.path);
+            let within = format!("{path}.");
+            match (self.lists.iter().find(|(list, _)| *list == path), member) {
+                (Some((_, items)), _) => map.serialize_entry(name, &List(items))?,
+                (None, Value::Object(of)) if self.lists.iter().any(|(list, _)| list.starts_with(&within)) => {
+                    map.serialize_entry(name, &Members { of, path: within, lists: self.lists })?;
+                }
+                _ => map.serialize_entry(name, member)?,
             }
         }
         map.end()

@@ -11,7 +11,7 @@ use super::seconds::Seconds;
 use crate::Result;
 use crate::pair::Pairer;
 use crate::select::clock::has_several_clocks;
-use crate::select::{Filter, Outcome, Selection};
+use crate::select::{Filter, Outcome, Selection, skipped};
 use crate::stage::choice::{Chosen, Heard, choose_keys_heard};
 use crate::stage::{self, Draft, Stage};
 
@@ -207,8 +207,8 @@ impl Watching {
     /// Takes what was defined since the last time.
     fn learn(&mut self, trace: &Known) -> Result<()> {
         let all = &trace.definitions;
-        let known =
-            [all.sites.len(), all.stages.len(), all.processes.len(), all.threads.len(), all.skipped.len()];
+        let skipped = usize::try_from(skipped::number(&all.skipped)).unwrap_or(usize::MAX);
+        let known = [all.sites.len(), all.stages.len(), all.processes.len(), all.threads.len(), skipped];
         if self.known == known {
             return Ok(());
         }

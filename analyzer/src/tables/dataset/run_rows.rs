@@ -15,6 +15,7 @@ use super::{Label, recording_of};
 use crate::Result;
 use crate::analysis::{StageReport, Summary};
 use crate::pair::Class;
+use crate::select::skipped;
 use crate::stage::{ProbeName, Stage};
 use crate::tables::metadata::Metadata;
 
@@ -114,7 +115,7 @@ fn add_whole(table: &mut RunColumns<'_, '_>, trace: &Trace<'_>, measured: &Measu
     table.numbers("lost", |_| outcome.lost);
     table.numbers("gaps", |_| outcome.gaps);
     table.numbers("damaged_bytes", |_| outcome.damaged_bytes());
-    table.numbers("not_recorded", |_| outcome.skipped.len() as u64);
+    table.numbers("not_recorded", |_| skipped::number(&outcome.skipped));
     table.require("whole", BooleanArray::from(vec![!outcome.incomplete; table.rows.len()]));
 }
 
