@@ -24,8 +24,10 @@ use crate::site::argument::{Argument, Location};
 /// What a looker is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Query {
-    /// What a process maps: its folder in `/proc`, its executable. Answered by [`View`].
+    /// What a process can run, by its folder in `/proc`: [`View`]. Its executable tells the question from one about another program of it.
     Process(PathBuf, PathBuf),
+    /// Which executable a process has, by its folder in `/proc`, if all of its program is mapped: a [`FileId`], if so.
+    Begun(PathBuf),
     /// All files that a process maps, by its folder in `/proc`, as its table names them: [`FileId`]s.
     Mapped(PathBuf),
     /// Facts of the first of these files that is there: [`Found`].
@@ -79,20 +81,20 @@ pub(crate) enum Start {
     Argument(u32, OsString, Vec<OsString>),
 }
 
-/// What a process maps.
+/// What a process can run.
 #[derive(Debug)]
 pub(crate) struct View {
     /// Where its paths begin.
     pub(crate) root: Identity,
-    /// Its executable.
+    /// The executable that it had before its mappings were looked at.
     pub(crate) own: Result<Facts, io::Error>,
     /// Whether it may not be looked into.
     pub(crate) is_closed: bool,
-    /// Whether the mappings are all that its program has, rather than those of a moment in which it begins.
-    pub(crate) is_whole: bool,
+    /// Whether its mappings could be looked at.
+    pub(crate) is_read: bool,
     /// Whether it maps more than was looked at.
     pub(crate) is_cut: bool,
-    /// What it can run, and its executable.
+    /// The code that it maps.
     pub(crate) mappings: Vec<Mapping>,
 }
 
@@ -125,7 +127,7 @@ pub(crate) enum LaunchStep {
 }
 
 wire_struct! {
-    View { root, own, is_closed, is_whole, is_cut, mappings }
+    View { root, own, is_closed, is_read, is_cut, mappings }
     Reading { facts, is_overlay, is_served, contents }
     Unread { reason, is_of_class }
     Contents { sites, build_id, problem }
@@ -187,6 +189,7 @@ wire_enum!(Query {
     12 = Place(file),
     13 = Leave,
     14 = Beside,
+    15 = Begun(folder),
 });
 wire_enum!(Start {
     0 = Command(path, arguments),

@@ -1,5 +1,6 @@
 //! Files that a process has mapped, from `/proc/PID/maps`.
 
+mod query;
 pub(crate) mod view;
 
 use std::collections::HashMap;
@@ -57,18 +58,46 @@ impl Mapping {
     }
 }
 
+/// Mapped files, and whether there are more than are looked at.
+pub(crate) type Mappings = (Vec<Mapping>, bool);
+
 /// Files that a process has mapped, in the order of their first addresses, each once, and whether it has more mappings than are looked
 /// at; `folder` is its folder in `/proc`.
 ///
 /// # Errors
 /// If the process is gone or belongs to another user.
-pub(crate) fn read(folder: &Path) -> io::Result<(Vec<Mapping>, bool)> {
+pub(crate) fn read(folder: &Path) -> io::Result<Mappings> {
+    text(open(folder)?, |_| true)
+}
+
+/// The same of what the process can run: files of which instructions are mapped, and no other parts of these.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_code(folder: &Path) -> io::Result<Mappings> {
+    let maps = open(folder)?;
+    // Most of what a process maps is no code, and most of the time would go into telling of it.
+    query::code(&maps).map_or_else(|| text(maps, Mapping::is_executable), Ok)
+}
+
+fn open(folder: &Path) -> io::Result<fs::File> {
+    fs::File::open(folder.join("maps"))
+}
+
+/// What the text of a maps file says, as far as `is_wanted`.
+fn text(maps: fs::File, is_wanted: impl Fn(&Mapping) -> bool) -> io::Result<Mappings> {
     // As much as the kernel gives at a time.
     let mut text = Vec::with_capacity(4096);
-    fs::File::open(folder.join("maps"))?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
+    maps.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
+    let mappings = text.split(|byte| *byte == b'\n').filter_map(parse).filter(is_wanted);
+    Ok((each_once(mappings), text.len() as u64 == MAX_MAPS_BYTES))
+}
+
+/// Puts the parts of each file together.
+fn each_once(mappings: impl Iterator<Item = Mapping>) -> Vec<Mapping> {
     let mut places: HashMap<((u64, u64), PathBuf), usize> = HashMap::new();
     let mut files: Vec<Mapping> = Vec::new();
-    for mapping in text.split(|byte| *byte == b'\n').filter_map(parse) {
+    for mapping in mappings {
         let place = *places.entry((mapping.file, mapping.path.clone())).or_insert(files.len());
         match files.get_mut(place) {
             None => files.push(mapping),
@@ -80,7 +109,7 @@ pub(crate) fn read(folder: &Path) -> io::Result<(Vec<Mapping>, bool)> {
             }
         }
     }
-    Ok((files, text.len() as u64 == MAX_MAPS_BYTES))
+    files
 }
 
 /// Parses `START-END PERMISSIONS OFFSET MAJOR:MINOR INODE PATH`; `None` unless it maps a file.

@@ -234,8 +234,10 @@ pub(crate) fn identity_in(folder: &Path) -> Identity {
     let root = folder.join("root/");
     board::at(&root);
     let root = fs::metadata(root).map_or((0, 0), |facts| (facts.dev(), facts.ino()));
-    let mounts = fs::metadata(folder.join("ns/mnt")).map_or(0, |facts| facts.ino());
-    (root.0, root.1, mounts)
+    // Asking what is behind the link would have the kernel make a file of it.
+    let mounts = fs::read_link(folder.join("ns/mnt")).ok();
+    let number = |name: PathBuf| name.to_str()?.strip_prefix("mnt:[")?.strip_suffix(']')?.parse().ok();
+    (root.0, root.1, mounts.and_then(number).unwrap_or(0))
 }
 
 /// Whether paths mean the same files to `pid` as to this process, as far as can be said: also if it is gone.
@@ -303,6 +305,7 @@ mod tests {
     #[test]
     fn this_process_has_our_root() {
         assert!(is_ours(std::process::id()) && is_ours(u32::MAX));
+        assert_eq!(identity("self").2, fs::metadata("/proc/self/ns/mnt").unwrap().ino());
         assert!(Root::of_process(std::process::id()).folder.is_none());
         assert_eq!(Root::own().inside(Path::new("/bin/app")), Path::new("/bin/app"));
     }

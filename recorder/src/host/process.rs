@@ -123,14 +123,24 @@ const PF_EXITING: u64 = 0x0000_0004;
 /// of its other threads.
 #[must_use]
 pub(crate) fn folder(pid: u32) -> PathBuf {
+    program(pid).0
+}
+
+/// That folder, and the path of the executable as the process sees it, without the kernel's mark of a deleted file; an error if the
+/// process is gone, is a kernel thread (no executable), or belongs to another user.
+pub(crate) fn program(pid: u32) -> (PathBuf, io::Result<PathBuf>) {
+    let link = |folder: &Path| fs::read_link(folder.join("exe")).map(|path| undeleted(&path));
     let own = PathBuf::from(format!("/proc/{pid}"));
+    let executable = link(&own);
     let is_over = || read_file(own.join("stat")).ok().and_then(|stat| Some(parse_stat(&stat)?.state == b'Z'));
-    if fs::read_link(own.join("exe")).is_ok() || is_over() != Some(true) {
-        return own;
+    if executable.is_ok() || is_over() != Some(true) {
+        return (own, executable);
     }
     let threads = fs::read_dir(own.join("task")).into_iter().flatten();
     let folders = threads.filter_map(|entry| Some(Path::new("/proc").join(entry.ok()?.file_name())));
-    folders.into_iter().find(|folder| fs::read_link(folder.join("exe")).is_ok()).unwrap_or(own)
+    let mut programs = folders.map(|folder| (link(&folder), folder));
+    let found = programs.find_map(|(link, folder)| Some((folder, Ok(link.ok()?))));
+    found.unwrap_or((own, executable))
 }
 
 /// Path of the executable of `pid` as the process sees it, without the kernel's mark of a deleted file.
@@ -138,7 +148,7 @@ pub(crate) fn folder(pid: u32) -> PathBuf {
 /// # Errors
 /// If the process is gone, is a kernel thread (no executable), or belongs to another user.
 pub fn executable(pid: u32) -> io::Result<PathBuf> {
-    fs::read_link(folder(pid).join("exe")).map(|path| undeleted(&path))
+    program(pid).1
 }
 
 /// Whether process `pid` has ended, as far as this one may see.

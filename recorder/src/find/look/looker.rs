@@ -10,7 +10,7 @@ use tracer_format::grammar::Request;
 
 use crate::error::Damage;
 use crate::find::binary;
-use crate::find::facts::Facts;
+use crate::find::facts::{Facts, FileId};
 use crate::find::launch::Launch;
 use crate::find::launch::beside::Beside;
 use crate::find::look::call::{self, ExecCall};
@@ -50,7 +50,8 @@ impl Looker<'_> {
     fn answer_next(&mut self) -> io::Result<()> {
         let (question, file) = self.question()?;
         match question {
-            Query::Process(folder, executable) => self.say(&view(&folder, &executable)),
+            Query::Process(folder, _) => self.say(&view(&folder)),
+            Query::Begun(folder) => self.say(&begun(&folder)),
             Query::Mapped(folder) => self.say(&mapped(&folder)),
             Query::Facts(choices) => self.say(&found(&choices)),
             Query::Place(_) => self.say(&place(file)),
@@ -183,19 +184,25 @@ impl Looker<'_> {
     }
 }
 
-fn view(folder: &Path, executable: &Path) -> View {
+fn view(folder: &Path) -> View {
     let own = facts(&folder.join("exe"));
-    let maps = folder.join("maps");
-    board::at(&maps);
-    let (mut mappings, is_cut) = mapping::read(folder).unwrap_or_default();
-    let now = facts(&folder.join("exe"));
-    let is_same = own.as_ref().ok().zip(now.as_ref().ok()).is_some_and(|(own, now)| own.id() == now.id());
-    let is_whole = !mappings.is_empty() && is_same && has_begun(folder);
-    mappings.retain(|mapping| mapping.is_executable() || mapping.path == executable);
     // What it maps may be shown all the same (CAP_PERFMON), but not the files.
-    let is_closed =
-        fs::read_link(folder.join("exe")).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    View { root: root::identity_in(folder), own: now, is_closed, is_whole, is_cut, mappings }
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let is_closed = own.as_ref().is_err_and(is_denied)
+        && fs::read_link(folder.join("exe")).as_ref().is_err_and(is_denied);
+    board::at(&folder.join("maps"));
+    let read = mapping::read_code(folder);
+    let is_read = read.is_ok();
+    let (mappings, is_cut) = read.unwrap_or_default();
+    View { root: root::identity_in(folder), own, is_closed, is_read, is_cut, mappings }
+}
+
+/// The executable of a process, once all of its program is mapped.
+fn begun(folder: &Path) -> Option<FileId> {
+    if !has_begun(folder) {
+        return None;
+    }
+    facts(&folder.join("exe")).ok().map(|facts| facts.id())
 }
 
 /// Whether the kernel has mapped all of a process's program: its auxiliary vector is written after that.

@@ -4,7 +4,7 @@
 //! killed, which is said, and what it was asked is not asked again. So one file costs one helper and two seconds in which others
 //! are looked at, and the files of one user no more than a few. What answers slowly is waited for as [`debts`](super::debts) has it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ use crate::host::process::{self, Owner};
 mod ahead;
 mod starting;
 
-use ahead::Ahead;
-pub(crate) use ahead::MAX_AHEAD;
+use ahead::{Ahead, Busy};
+pub(crate) use ahead::{MAX_AHEAD, MAX_QUESTIONS};
 pub(crate) use starting::{Reader, Starting, Walk};
 
 /// Helpers that wait for an answer at a time: for files of one user, and in all.
@@ -68,6 +68,15 @@ struct Slow {
     owner: Owner,
     helper: Helper,
     until: Instant,
+    /// Whether it was the last one that the helper was asked: what it was asked after that is asked of others.
+    is_last: bool,
+}
+
+impl Slow {
+    /// The helper, which has answered, if it works at nothing else.
+    fn into_idle(self) -> Option<Helper> {
+        self.is_last.then_some(self.helper)
+    }
 }
 
 /// Why nothing is known.
@@ -95,26 +104,31 @@ impl Lookers {
         file: Option<BorrowedFd<'_>>,
     ) -> Result<Reply<A>, Silence> {
         let bytes = to_bytes(question);
-        let mut helper = match self.ahead.take(&bytes) {
-            Some(helper) => helper,
+        let Busy { mut helper, questions } = match self.ahead.take(&bytes) {
+            Some(asked) => asked,
             None => {
                 if let Some(told) = self.told(pid, &bytes) {
                     return told.and_then(answer);
                 }
-                self.asked(&bytes, file)?
+                Busy { helper: self.asked(&bytes, file)?, questions: VecDeque::new() }
             }
         };
         let received = helper.receive();
         self.note_waiting(pid, &mut helper);
         match received {
             Ok(message) => {
-                self.idle.push(helper);
+                if questions.is_empty() {
+                    self.idle.push(helper);
+                } else {
+                    self.ahead.put_back(Busy { helper, questions });
+                }
                 answer(message)
             }
             Err(NoAnswer::Slow) => {
                 let owner = process::owner(pid);
                 let key = key(pid, &owner, &bytes);
-                self.slow.push(Slow { key, owner, helper, until: Instant::now() + LIMIT });
+                let (until, is_last) = (Instant::now() + LIMIT, questions.is_empty());
+                self.slow.push(Slow { key, owner, helper, until, is_last });
                 Err(Silence::Waiting)
             }
             Err(NoAnswer::Gone) => {
@@ -137,14 +151,16 @@ impl Lookers {
         Ok(helper)
     }
 
-    /// Lets a helper work at a question that is asked soon, unless one is waited for.
-    pub(crate) fn ask_ahead(&mut self, question: &Query) {
+    /// Lets a helper work at questions that are asked soon and in this order, unless an answer is waited for.
+    pub(crate) fn ask_ahead<'q>(&mut self, questions: impl IntoIterator<Item = &'q Query>) {
         let are_quick = self.slow.is_empty() && self.silent.is_empty() && self.debts.is_empty();
+        let questions: VecDeque<Vec<u8>> = questions.into_iter().map(to_bytes).collect();
         if are_quick
+            && !questions.is_empty()
             && self.ahead.has_room()
             && let Some(helper) = self.idle.pop().or_else(|| self.start().ok())
         {
-            self.ahead.ask(to_bytes(question), helper);
+            self.ahead.ask(questions, helper);
         }
     }
 
@@ -190,7 +206,7 @@ impl Lookers {
         match slow.helper.receive_until(Instant::now()) {
             Ok(message) => {
                 let slow = self.slow.swap_remove(place);
-                self.idle.push(slow.helper);
+                self.idle.extend(slow.into_idle());
                 Ok(message)
             }
             Err(NoAnswer::Slow) => Err(Silence::Waiting),
@@ -208,7 +224,7 @@ impl Lookers {
         while let Some(place) = self.slow.iter().position(|slow| slow.until <= now) {
             let mut slow = self.slow.swap_remove(place);
             match slow.helper.receive_until(now) {
-                Ok(_) => self.idle.push(slow.helper),
+                Ok(_) => self.idle.extend(slow.into_idle()),
                 Err(_) => self.give_up(slow.key, &slow.owner, &slow.helper, "did not answer in 2 s"),
             }
         }

@@ -28,8 +28,16 @@ pub(crate) struct Channel {
     socket: OwnedFd,
     /// What has arrived of the next messages.
     bytes: Vec<u8>,
+    /// Room for what is read at a time.
+    step: Vec<u8>,
     /// The descriptors of each that has some, as many as there was room for.
     fds: VecDeque<Vec<OwnedFd>>,
+}
+
+/// The length that goes before a message.
+fn head(body: &[u8]) -> io::Result<u32> {
+    let len = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_BYTES);
+    len.ok_or(io::ErrorKind::InvalidInput.into())
 }
 
 /// A message.
@@ -39,7 +47,8 @@ impl Channel {
     /// Both ends.
     pub(crate) fn pair() -> io::Result<[Self; 2]> {
         let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        let end = |socket| Self { socket, bytes: Vec::new(), fds: VecDeque::new() };
+        let end =
+            |socket| Self { socket, bytes: Vec::new(), step: vec![0; STEP_BYTES], fds: VecDeque::new() };
         Ok([end(one), end(two)])
     }
 
@@ -48,20 +57,34 @@ impl Channel {
     /// # Errors
     /// When the other side is gone.
     pub(crate) fn send(&self, body: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let len = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_BYTES);
-        let len = len.ok_or(io::ErrorKind::InvalidInput)?;
-        let head = if fds.is_empty() { len } else { len | HAS_FDS };
+        let head = head(body)? | if fds.is_empty() { 0 } else { HAS_FDS };
+        self.send_bytes(&[&head.to_le_bytes()[..], body].concat(), fds)
+    }
+
+    /// Sends messages at once; waits for room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn send_all<'m>(&self, bodies: impl IntoIterator<Item = &'m Vec<u8>>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for body in bodies {
+            bytes.extend(head(body)?.to_le_bytes());
+            bytes.extend(body);
+        }
+        self.send_bytes(&bytes, &[])
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut rest = [&head.to_le_bytes()[..], body].concat();
-        let sent = sendmsg(&self.socket, &[IoSlice::new(&rest)], &mut ancillary, SendFlags::NOSIGNAL)?;
-        rest.drain(..sent);
+        let sent = sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        let mut rest = &bytes[sent..];
         while !rest.is_empty() {
-            match send(&self.socket, &rest, SendFlags::NOSIGNAL) {
-                Ok(sent) => drop(rest.drain(..sent)),
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -97,15 +120,15 @@ impl Channel {
 
     /// Reads what is there.
     fn read(&mut self) -> io::Result<()> {
-        let mut step = vec![0; STEP_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let received = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut step)], &mut ancillary, flags) {
-            Ok(received) => received,
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        let received =
+            match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut self.step)], &mut ancillary, flags) {
+                Ok(received) => received,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
         let mut all = Vec::new();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
@@ -119,7 +142,7 @@ impl Channel {
         if received.bytes == 0 {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.bytes.extend_from_slice(&step[..received.bytes]);
+        self.bytes.extend_from_slice(&self.step[..received.bytes]);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! What a helper that only reads cannot do, even if a file that it reads takes it over: write, run programs, end or change
-//! processes, reach the network.
+//! processes, ask devices for anything, reach the network.
 //!
 //! Landlock is of no use here: the kernel lets none that it confines look into other processes.
 
@@ -99,7 +99,10 @@ const ARCHITECTURE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xc000_00b7;
 
-/// Refuses [`DENIED`], opening for writing, and the calls of other architectures.
+/// What the kernel is asked about a mapping of a process: `_IOWR('f', 17, struct procmap_query)` of its `include/uapi/linux/fs.h`.
+pub(crate) const PROCMAP_QUERY: libc::Ioctl = 0xc068_6611_u32 as libc::Ioctl;
+
+/// Refuses [`DENIED`], opening for writing, requests of `ioctl` other than [`PROCMAP_QUERY`], and the calls of other architectures.
 fn deny() -> io::Result<()> {
     let filter = filter();
     let program = libc::sock_fprog {
@@ -126,6 +129,7 @@ fn filter() -> Vec<libc::sock_filter> {
     /// Calls of x86-64 in another way begin there.
     const X32: u32 = 0x4000_0000;
     const FLAGS_OF_OPENAT: u32 = 16 + 2 * 8;
+    const REQUEST_OF_IOCTL: u32 = 16 + 8;
     const WRITING: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
     let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let mut filter = vec![
@@ -143,6 +147,15 @@ fn filter() -> Vec<libc::sock_filter> {
         ]);
     }
     let openat = u32::try_from(libc::SYS_openat).unwrap_or(u32::MAX);
+    let ioctl = u32::try_from(libc::SYS_ioctl).unwrap_or(u32::MAX);
+    // The kernel takes the lower half of the request only.
+    filter.extend([
+        line(EQUAL, 0, 4, ioctl),
+        line(LOAD, 0, 0, REQUEST_OF_IOCTL),
+        line(EQUAL, 1, 0, PROCMAP_QUERY as u32),
+        line(RETURN, 0, 0, REFUSE),
+        line(RETURN, 0, 0, ALLOW),
+    ]);
     filter.extend([
         line(EQUAL, 0, 3, openat),
         line(LOAD, 0, 0, FLAGS_OF_OPENAT),
@@ -161,6 +174,15 @@ mod tests {
     use super::*;
     use crate::host::helper::process::Helper;
 
+    /// The error that a request has.
+    fn asked(path: &Path, request: libc::Ioctl) -> Option<i32> {
+        use std::os::fd::AsRawFd;
+        let file = File::open(path).ok()?;
+        // SAFETY: there is no memory at this address, for whatever the kernel does with it.
+        let result = unsafe { libc::ioctl(file.as_raw_fd(), request, std::ptr::null_mut::<u8>()) };
+        (result != 0).then(|| io::Error::last_os_error().raw_os_error())?
+    }
+
     #[test]
     fn a_helper_that_reads_can_do_nothing_else() {
         let path = std::env::temp_dir().join(format!("tracer-confined-{}", std::process::id()));
@@ -174,6 +196,12 @@ mod tests {
                 std::process::Command::new("/bin/true").status().is_err(),
                 std::os::unix::net::UnixStream::connect("/nowhere")
                     .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied),
+                asked(path, libc::FIONREAD) == Some(libc::EPERM),
+                // There is nothing that could be answered, or the kernel knows no such question.
+                matches!(
+                    asked(Path::new("/proc/self/maps"), PROCMAP_QUERY),
+                    Some(libc::EFAULT | libc::ENOTTY)
+                ),
             ]
         };
         let mut helper = Helper::start(c"test-confined", &[], |channel| {
@@ -181,7 +209,7 @@ mod tests {
             let _ = channel.send(&tries(&path).map(u8::from), &[]);
         })
         .unwrap();
-        assert_eq!(helper.receive().unwrap().0, [1; 6]);
+        assert_eq!(helper.receive().unwrap().0, [1; 8]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         std::fs::remove_file(&path).unwrap();
     }

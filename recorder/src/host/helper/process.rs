@@ -118,6 +118,11 @@ impl Helper {
         self.channel.send(body, fds)
     }
 
+    /// Sends messages that nothing comes along with.
+    pub(crate) fn send_all<'m>(&self, bodies: impl IntoIterator<Item = &'m Vec<u8>>) -> io::Result<()> {
+        self.channel.send_all(bodies)
+    }
+
     /// Waits for a message, as long as the helper works: at most two seconds for one file, and much less if it sleeps in calls, for one
     /// file or for many.
     ///
