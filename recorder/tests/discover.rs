@@ -90,6 +90,19 @@ fn a_program_is_found_once_with_all_its_processes() {
     assert_eq!((scan.found.len(), scan.pids), (0, BTreeSet::from([third.pid()])));
 }
 
+/// The kernel names the files of small addresses otherwise than it shows these addresses.
+#[test]
+#[ignore = "needs sys/sdt.h"]
+fn a_deleted_program_at_a_fixed_address_is_found_without_a_complaint() {
+    let folder = Folder::new("fixed");
+    let options = ["-DPROVIDER=t_fixed", "-no-pie"];
+    let path = compile(&folder, "wait-t_fixed", WAITS, &options);
+    let running = Running::start(&mut Command::new(&path));
+    std::fs::remove_file(&path).unwrap();
+    let scan = Discovery::new(filter("t_fixed:*")).scan_processes(vec![running.pid()]);
+    assert_eq!((paths(&scan), skipped(&scan)), (vec![path.as_path()], vec![]));
+}
+
 #[test]
 #[ignore = "needs sys/sdt.h"]
 fn a_deleted_and_a_replaced_program_are_two_files() {

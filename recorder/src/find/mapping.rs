@@ -126,9 +126,10 @@ fn parse(line: &[u8]) -> Option<Mapping> {
     let (range, permissions, offset, device, inode) = (field()?, field()?, field()?, field()?, field()?);
     let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
     let (start, end) = range.split_once('-')?;
+    let (start, end) = (hexadecimal(start)?, hexadecimal(end)?);
     let part = MappedPart {
         offset: hexadecimal(offset)?,
-        len: hexadecimal(end)?.checked_sub(hexadecimal(start)?)?,
+        len: end.checked_sub(start)?,
         is_executable: permissions.contains('x'),
         is_writable: permissions.contains('w'),
         is_shared: permissions.contains('s'),
@@ -137,7 +138,8 @@ fn parse(line: &[u8]) -> Option<Mapping> {
     let device =
         rustix::fs::makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
     let path = process::undeleted(&unescape(rest.trim_ascii_start()));
-    Some(Mapping { range: range.to_owned(), file: (device, inode), path, parts: vec![part] })
+    // Small addresses have zeros before them here, and none in the names of `map_files`.
+    Some(Mapping { range: format!("{start:x}-{end:x}"), file: (device, inode), path, parts: vec![part] })
 }
 
 /// Path as it is; the kernel writes a newline in it as `\012`.
@@ -185,6 +187,12 @@ mod tests {
         assert_eq!(path("/my app/a b"), PathBuf::from("/my app/a b"));
         assert_eq!(path("/a\\012b"), PathBuf::from("/a\nb"));
         assert_eq!(path("/memfd:jit (deleted)"), PathBuf::from("/memfd:jit"));
+    }
+
+    #[test]
+    fn small_addresses_are_named_as_the_kernel_names_their_files() {
+        let line = "00400000-0049c000 r-xp 00003000 fe:00 5 /usr/bin/gcc";
+        assert_eq!(parsed(line).unwrap().range, "400000-49c000");
     }
 
     #[test]
