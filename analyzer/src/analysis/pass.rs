@@ -10,10 +10,12 @@ use std::io;
 use tracer_format::{Batch, DamagedRange, Maker, Trace, pieces};
 
 use crate::Result;
-use crate::pair::{Pairer, Sink};
+use crate::pair::{Found, HandOff, Pairer, Point, Sink, Span};
 use crate::select::{LossTimes, Outcome, Selection, time_of_damage};
 use crate::stage::Stage;
 
+/// What is found that is worth to be handed on, also within a piece.
+const MAX_FOUND: usize = 1 << 12;
 /// Threads that decode; more are quicker than the pairing on one.
 const MAX_THREADS: usize = 2;
 
@@ -53,23 +55,26 @@ impl<'p> Pass<'p, '_> {
         }
         let mut pairing = PassPairer::new(self);
         let (mut maker, mut made) = (maker(), M::Made::default());
+        let mut batched = Batched { found: Found::default(), sink };
         let mut batches = self.trace.batches_where(|block| self.selection.wants(block));
         while let Some(batch) = batches.next() {
             match batch {
                 Batch::Events { columns, rows } => {
                     for rows in pieces(rows) {
                         maker.make(columns, rows.clone(), &mut made);
-                        self.look(&Batch::Events { columns, rows: rows.clone() }, &made, sink)?;
-                        pairing.pair(&Batch::Events { columns, rows }, sink)?;
+                        self.look(&Batch::Events { columns, rows: rows.clone() }, &made, batched.sink)?;
+                        pairing.pair(&Batch::Events { columns, rows }, &mut batched)?;
+                        batched.hand_on()?;
                     }
                 }
                 batch => {
-                    self.look(&batch, &made, sink)?;
-                    pairing.pair(&batch, sink)?;
+                    self.look(&batch, &made, batched.sink)?;
+                    pairing.pair(&batch, &mut batched)?;
                 }
             }
         }
-        pairing.passed.pairer.finish(sink)?;
+        pairing.passed.pairer.finish(&mut batched)?;
+        batched.hand_on()?;
         Ok(pairing.passed)
     }
 
@@ -93,6 +98,43 @@ impl PassEnd {
         outcome.events = events;
         outcome.damage.extend(&self.damage);
         outcome
+    }
+}
+
+/// Keeps what is found, to hand it on many at a time: what each does with it stays in the processor's cache meanwhile.
+struct Batched<'s, S> {
+    found: Found,
+    sink: &'s mut S,
+}
+
+impl<S: Sink> Batched<'_, S> {
+    fn hand_on(&mut self) -> io::Result<()> {
+        self.sink.found(&self.found)?;
+        self.found.clear();
+        Ok(())
+    }
+
+    fn hand_on_if_full(&mut self) -> io::Result<()> {
+        if self.found.len() < MAX_FOUND { Ok(()) } else { self.hand_on() }
+    }
+}
+
+impl<S: Sink> Sink for Batched<'_, S> {
+    fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
+        self.hand_on_if_full()?;
+        self.found.begun(stage, begin)
+    }
+
+    #[inline(always)]
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.hand_on_if_full()?;
+        self.found.span(span)
+    }
+
+    #[inline(always)]
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        // A few after each span, with which they stay: so they need no key of their own.
+        self.found.hand_off(hand_off)
     }
 }
 

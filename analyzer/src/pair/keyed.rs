@@ -9,17 +9,19 @@
 mod cell;
 mod chain;
 mod hand_off;
+mod usual;
 
 use std::io;
 
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
-use super::span::{Census, Class, Point, Side};
+use super::span::{Census, Class, Edge, Point, Side};
 use crate::stage::Scope;
 use cell::{Cell, CellState};
 use chain::{Chains, Slot};
 use hand_off::{hand_offs, keep_before};
+use usual::{Made, MadeHandOff, UsualOrders};
 
 /// Stages of which a key has one slot in all of them.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(super) struct Keyed {
     stages: Vec<u32>,
     scope: Scope,
     slots: Remembered<Chains>,
+    usual: UsualOrders,
     /// Latest begin of a complete span, for each stage.
     last_begin_ns: Vec<u64>,
 }
@@ -51,7 +54,7 @@ impl Keyed {
     pub(super) fn new(stages: Vec<u32>, scope: Scope, words: usize, room: Room) -> Self {
         let width = stages.len();
         let slots = Remembered::new(words, width, room);
-        Self { slots, last_begin_ns: vec![0; width], stages, scope }
+        Self { slots, usual: UsualOrders::new(width), last_begin_ns: vec![0; width], stages, scope }
     }
 
     /// See [`Remembered::is_large`].
@@ -76,37 +79,32 @@ impl Keyed {
         event: Arriving,
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
-        let (stages, scope) = (&self.stages[..], self.scope);
+        let (stages, scope, usual) = (&self.stages[..], self.scope, &mut self.usual);
         let leave = |leaving, words: &[i64], chains: &mut Chains, cells: &mut [Cell]| {
-            let key = &KeyRef { words, scope };
+            let (key, slot) = (&KeyRef { words, scope }, Slot { chains, cells });
             match leaving {
-                Leaving::Recent => retire(stages, key, Slot { chains, cells }, out),
-                Leaving::Waiting => give_up(stages, key, cells, out).map(|()| false),
+                Leaving::Recent => retire(stages, usual, key, slot, out),
+                Leaving::Waiting => give_up(stages, usual, key, slot, out).map(|()| false),
             }
         };
         let (chains, cells) = self.slots.slot(key, leave)?;
         let mut slot = Slot { chains, cells };
-        // Most begins are the first of their key: nothing is told of them.
-        let Arriving { local, side, point, .. } = event;
-        if side == Side::Begin && slot.cells[local].state == CellState::Unseen {
-            slot.add_open(local);
-            begin(&mut slot, local, point, CellState::Begun);
-            return Ok(());
-        }
-        let key = KeyRef { words: key, scope };
-        let mut step = Step { stages, last_begin_ns: &mut self.last_begin_ns, slot, key: &key };
-        match side {
-            Side::Begin => step.begin(event, out),
-            Side::End => step.end(event, out),
+        let (key, last_begin_ns) = (&KeyRef { words: key, scope }, &mut self.last_begin_ns[..]);
+        let made = self.usual.follow(stages, &mut slot, &event);
+        let mut step = Step { stages, last_begin_ns, slot, key };
+        match made {
+            Some(made) => step.tell(made, out),
+            None => step.take(event, out),
         }
     }
 
     /// Counts where the keys are, of the older ones at most `most`.
     pub(super) fn count(&self, most: usize, census: &mut Census) {
-        census.is_partial |= self.slots.latest(most, |_, cells| {
+        census.is_partial |= self.slots.latest(most, |chains, cells| {
             let mut last: Option<(u64, u32, Side)> = None;
-            for (cell, &stage) in cells.iter().zip(&self.stages) {
-                let seen = match cell.state {
+            let known = self.usual.known(chains, cells);
+            for ((cell, known), &stage) in cells.iter().zip(known).zip(&self.stages) {
+                let seen = match known.state {
                     CellState::Begun | CellState::Swapped | CellState::Tangled => {
                         census.open[stage as usize].add(cell.begin_ns());
                         (cell.begin_ns(), stage, Side::Begin)
@@ -124,9 +122,10 @@ impl Keyed {
 
     /// Nothing more comes.
     pub(super) fn finish(&mut self, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
-        let (stages, scope) = (&self.stages, self.scope);
-        self.slots.for_each(|words, _, cells| {
+        let (stages, scope, usual) = (&self.stages, self.scope, &self.usual);
+        self.slots.for_each(|words, chains, cells| {
             let key = &KeyRef { words, scope };
+            usual.leave(&mut Slot { chains, cells });
             cells.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
         })
     }
@@ -136,12 +135,14 @@ impl Keyed {
 /// an event, or for a stage that it has not seen, to which it may be handed on.
 fn retire(
     stages: &[u32],
+    usual: &UsualOrders,
     key: &KeyRef<'_>,
     mut slot: Slot<'_>,
     out: &mut Out<'_, impl Sink>,
 ) -> io::Result<bool> {
-    let states = states(slot.cells);
+    let states = usual.states(&slot);
     if states & 1 << CellState::Swapped as u8 != 0 {
+        usual.leave(&mut slot);
         for (local, &stage) in stages.iter().enumerate() {
             if slot.cells[local].state == CellState::Swapped {
                 last_word(&slot.cells[local], stage, key, out)?;
@@ -151,12 +152,17 @@ fn retire(
         }
     }
     let waiting = 1 << CellState::Begun as u8 | 1 << CellState::Ended as u8 | 1 << CellState::Tangled as u8;
-    Ok(states & waiting != 0 || may_be_handed_on(states))
+    let goes_on = states & waiting != 0 || may_be_handed_on(states);
+    if goes_on && stages.len() == 1 {
+        // Of one stage, what waits is kept, and no place.
+        usual.leave(&mut slot);
+    }
+    Ok(goes_on)
 }
 
 /// The states that there are among the cells, a bit each.
-fn states(slot: &[Cell]) -> u8 {
-    slot.iter().fold(0, |states, cell| states | 1 << cell.state as u8)
+fn states(cells: &[Cell]) -> u8 {
+    cells.iter().fold(0, |states, cell| states | 1 << cell.state as u8)
 }
 
 /// Whether a stage is complete and another was not seen.
@@ -165,9 +171,16 @@ fn may_be_handed_on(states: u8) -> bool {
     states & both == both
 }
 
-fn give_up(stages: &[u32], key: &KeyRef<'_>, slot: &[Cell], out: &mut Out<'_, impl Sink>) -> io::Result<()> {
-    *out.keys_given_up += u64::from(may_be_handed_on(states(slot)));
-    for (cell, &stage) in slot.iter().zip(stages) {
+fn give_up(
+    stages: &[u32],
+    usual: &UsualOrders,
+    key: &KeyRef<'_>,
+    mut slot: Slot<'_>,
+    out: &mut Out<'_, impl Sink>,
+) -> io::Result<()> {
+    usual.leave(&mut slot);
+    *out.keys_given_up += u64::from(may_be_handed_on(states(slot.cells)));
+    for (cell, &stage) in slot.cells.iter().zip(stages) {
         out.given_up[stage as usize] += u64::from(cell.waits());
         last_word(cell, stage, key, out)?;
     }
@@ -208,6 +221,14 @@ fn begin(slot: &mut Slot<'_>, local: usize, point: Point, state: CellState) {
     }
 }
 
+/// Whether a complete span that begins at `begin` was overtaken by an earlier one; `latest_ns` is the latest begin of those.
+#[inline]
+fn is_reordered(latest_ns: &mut u64, begin: Point) -> bool {
+    let is_reordered = begin.time_ns < *latest_ns;
+    *latest_ns = begin.time_ns.max(*latest_ns);
+    is_reordered
+}
+
 /// The slot of a key, and what taking an event into it needs.
 struct Step<'a> {
     stages: &'a [u32],
@@ -218,6 +239,27 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Tells what is made known of the key, whose moments are in its cells.
+    #[inline]
+    fn tell(&mut self, made: &Made, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        let Some((local, ended_by)) = made.complete else { return Ok(()) };
+        let cells = &*self.slot.cells;
+        let (begin, end) = (cells[local].begin(), cells[local].end());
+        let reordered = is_reordered(&mut self.last_begin_ns[local], begin);
+        out.complete((self.stages[local], reordered), self.key, (begin, end, ended_by))?;
+        made.hand_offs.iter().try_for_each(|MadeHandOff { from, to }| {
+            let at = |(edge, local): (Edge, usize)| (edge, cells[local].at(edge.side));
+            out.hand_off(self.key, at(*from), at(*to))
+        })
+    }
+
+    fn take(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
+        match event.side {
+            Side::Begin => self.begin(event, out),
+            Side::End => self.end(event, out),
+        }
+    }
+
     fn end(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let Arriving { local, point, alternative, .. } = event;
         let (stage, key, cell) = (self.stages[local], self.key, &mut self.slot.cells[local]);
@@ -375,9 +417,7 @@ impl Step<'_> {
         cell.set_end(end);
         (cell.state, cell.ended_by) = (CellState::Complete, alternative);
         let begin = cell.begin();
-        let latest = &mut self.last_begin_ns[local];
-        let reordered = begin.time_ns < *latest;
-        *latest = begin.time_ns.max(*latest);
+        let reordered = is_reordered(&mut self.last_begin_ns[local], begin);
         out.complete((stages[local], reordered), key, (begin, end, alternative))?;
         hand_offs(stages, &mut self.slot, local, |left, arrived| out.hand_off(key, left, arrived))?;
         self.slot.add_complete(local);

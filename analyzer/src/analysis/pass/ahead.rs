@@ -9,13 +9,11 @@ use std::thread;
 
 use tracer_format::{Maker, Steps};
 
-use super::{MadeSink, Pass, PassEnd, PassPairer};
+use super::{MAX_FOUND, MadeSink, Pass, PassEnd, PassPairer};
 use crate::pair::{Found, HandOff, Point, Sink, Span};
 
 /// Pieces that may wait for the sink.
 const QUEUE: usize = 8;
-/// What is found that is worth a hand-over, also within a piece.
-const MAX_FOUND: usize = 1 << 12;
 
 /// A piece on its way to the sink: steps, and its position among them.
 type Piece<T> = (Arc<Steps<T>>, usize);

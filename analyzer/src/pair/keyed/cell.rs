@@ -2,7 +2,7 @@
 
 use tracer_format::ThreadId;
 
-use crate::pair::span::Point;
+use crate::pair::span::{Point, Side};
 
 /// What was seen of one key in one stage. 64 bytes: there are many.
 #[derive(Debug, Clone, Copy, Default)]
@@ -168,6 +168,36 @@ impl Cell {
 
     pub(super) fn set_end(&mut self, point: Point) {
         (self.end_ns, self.end_thread) = (point.time_ns, point.thread);
+    }
+
+    /// Its begin or its end.
+    #[inline]
+    pub(super) fn at(&self, side: Side) -> Point {
+        if side == Side::Begin { self.begin() } else { self.end() }
+    }
+
+    /// Notes its begin or its end, and nothing more.
+    #[inline]
+    pub(super) fn set_at(&mut self, side: Side, point: Point) {
+        match side {
+            Side::Begin => (self.begin_ns, self.begin_thread) = (point.time_ns, point.thread),
+            Side::End => self.set_end(point),
+        }
+    }
+
+    /// The same with these moments: begin and end, those of the first stage inside, and of the one before.
+    pub(super) fn with_moments(self, [begin, end]: [Point; 2], first: Point, before: Point) -> Self {
+        Self {
+            begin_ns: begin.time_ns,
+            end_ns: end.time_ns,
+            first_ns: first.time_ns,
+            before_ns: before.time_ns,
+            begin_thread: begin.thread,
+            end_thread: end.thread,
+            first_thread: first.thread,
+            before_thread: before.thread,
+            ..self
+        }
     }
 
     pub(super) fn begin_ns(&self) -> u64 {

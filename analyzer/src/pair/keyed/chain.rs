@@ -11,6 +11,31 @@ use crate::pair::remembered::Packed;
 pub(super) struct Chains {
     complete: u16,
     open: u16,
+    /// Number of the place where the key is, if it does what is usual: then of its cells only begins and ends are noted, and nothing is in a
+    /// chain; see `usual.rs`.
+    place: u16,
+}
+
+impl Chains {
+    /// The number of no place.
+    const NOWHERE: u16 = u16::MAX;
+
+    /// Where the key is, if it does what is usual.
+    #[inline]
+    pub(super) fn place(self) -> Option<usize> {
+        (self.place != Self::NOWHERE).then_some(self.place.into())
+    }
+
+    /// The key, which does what is usual, is at place `next`.
+    #[inline]
+    pub(super) fn go_to(&mut self, next: u16) {
+        self.place = next;
+    }
+
+    /// The same of a key that does not do what is usual.
+    pub(super) fn left(self) -> Self {
+        Self { place: Self::NOWHERE, ..self }
+    }
 }
 
 /// Of one stage, no more is known than the end that waits; of several, all is kept.
@@ -28,7 +53,8 @@ impl Packed for Chains {
             // Its state is one that waits.
             return;
         }
-        words[0] = IN_USE | u64::from(self.complete) | u64::from(self.open) << 16;
+        words[0] =
+            IN_USE | u64::from(self.complete) | u64::from(self.open) << 16 | u64::from(self.place) << 32;
         for (cell, words) in cells.iter().zip(words[1..].as_chunks_mut().0) {
             *words = cell.to_words();
         }
@@ -38,12 +64,14 @@ impl Packed for Chains {
     fn unpack(words: &[u64], cells: &mut [Cell]) -> Self {
         if let (&[rest, time_ns], [cell]) = (words, &mut *cells) {
             *cell = Cell::from_end([rest, time_ns]);
-            return Self { complete: 0, open: u16::from(cell.state != CellState::Ended) };
+            let open = u16::from(cell.state != CellState::Ended);
+            return Self { complete: 0, open, place: Self::NOWHERE };
         }
         for (cell, words) in cells.iter_mut().zip(words[1..].as_chunks().0) {
             *cell = Cell::from_words(*words);
         }
-        Self { complete: words[0] as u16, open: (words[0] >> 16) as u16 }
+        let part = |at: u32| (words[0] >> (16 * at)) as u16;
+        Self { complete: part(0), open: part(1), place: part(2) }
     }
 }
 
@@ -204,12 +232,12 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let states = [CellState::Unseen, CellState::Begun, CellState::Complete, CellState::Tangled];
         let cells = states.map(|state| cell(state as u32, state));
-        let chains = Chains { complete: 3, open: u16::MAX };
+        let chains = Chains { complete: 3, open: u16::MAX, place: u16::MAX - 1 };
         let mut words = vec![0; Chains::words(cells.len())];
         chains.pack(&cells, &mut words);
         let mut found = [Cell::default(); 4];
         let unpacked = Chains::unpack(&words, &mut found);
-        assert_eq!((unpacked.complete, unpacked.open), (3, u16::MAX));
+        assert_eq!((unpacked.complete, unpacked.open, unpacked.place), (3, u16::MAX, u16::MAX - 1));
         assert_eq!(format!("{found:?}"), format!("{cells:?}"));
         assert_ne!(words[0], 0);
     }
@@ -224,7 +252,7 @@ mod tests {
             assert_ne!(words[0], 0);
             let mut found = [cell(1, CellState::Closed)];
             let unpacked = Chains::unpack(&words, &mut found);
-            assert_eq!((unpacked.complete, unpacked.open), (0, open));
+            assert_eq!((unpacked.complete, unpacked.open, unpacked.place()), (0, open, None));
             let point = |cell: &Cell| if open == 1 { cell.begin() } else { cell.end() };
             assert_eq!((found[0].state, point(&found[0])), (state, point(&waits)));
             assert_eq!((found[0].depth, found[0].below), (depth, 0));

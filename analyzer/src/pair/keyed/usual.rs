@@ -1,0 +1,311 @@
+//! What keys usually do, learned once: which events follow each other, and what each of them makes known.
+//!
+//! As long as a key has had each end of each stage at most once, what its next event makes known depends on the order of its
+//! events alone, not on when they came. So a key is at a *place*: all keys with the same events in the same order are at the same one.
+//! The steps of `keyed.rs` are taken once from each place, with positions instead of times, and what they found and left
+//! is kept. A key that does the same again has its moments noted, and goes on to the next place. One that does something else
+//! leaves: its slot becomes what the steps would have made of it, and they go on from there.
+
+use std::cmp::Ordering;
+use std::io;
+
+use super::cell::Cell;
+use super::chain::{Chains, Slot};
+use super::{Arriving, Step, states};
+use crate::pair::identity::Identities;
+use crate::pair::out::{KeyRef, Out};
+use crate::pair::sink::Sink;
+use crate::pair::span::{Class, Edge, HandOff, Point, Side, Span};
+use crate::select::LossTimes;
+use crate::stage::Scope;
+use tracer_format::ThreadId;
+
+/// Stages that a key may have to be usual: a bit stands for each of their ends.
+const MAX_STAGES: usize = 32;
+/// Places, at most, and cells of all of them: what a trace made for it can make them cost.
+const MAX_PLACES: usize = 1 << 10;
+const MAX_CELLS: usize = 1 << 14;
+/// Events of which it is known where they lead from one place.
+const MAX_MOVES: usize = 1 << 8;
+
+/// The places of the keys of some stages.
+#[derive(Debug)]
+pub(super) struct UsualOrders {
+    /// The first is that of keys without events.
+    places: Vec<KeyPlace>,
+    most: usize,
+}
+
+/// Where keys are that have had the same events in the same order.
+#[derive(Debug)]
+struct KeyPlace {
+    /// What a slot is that is here, with positions instead of times.
+    chains: Chains,
+    cells: Vec<Cell>,
+    /// The states that there are among the cells, a bit each.
+    states: u8,
+    /// The ends of stages that were seen, a bit each.
+    seen: u64,
+    /// The event that leads here.
+    last: Option<(usize, Side)>,
+    /// What that makes known.
+    made: Made,
+    /// Where further events lead, each with the number of its place; without one if it is not usual.
+    next: Vec<(Move, Option<u16>)>,
+}
+
+/// An event, as far as it matters where it leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Move {
+    local: usize,
+    side: Side,
+    alternative: u16,
+    /// Whether it is at the time of the event before.
+    is_tied: bool,
+}
+
+/// What an event makes known.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// The stage that is complete, and which of its probes ended it.
+    pub(super) complete: Option<(usize, u16)>,
+    pub(super) hand_offs: Vec<MadeHandOff>,
+}
+
+/// A hand-off, from one moment of the key to another.
+#[derive(Debug)]
+pub(super) struct MadeHandOff {
+    pub(super) from: (Edge, usize),
+    pub(super) to: (Edge, usize),
+}
+
+impl UsualOrders {
+    /// Of a group of so many stages.
+    pub(super) fn new(width: usize) -> Self {
+        let root = KeyPlace {
+            chains: Chains::default(),
+            cells: vec![Cell::default(); width],
+            states: states(&[Cell::default()]),
+            seen: 0,
+            last: None,
+            made: Made::default(),
+            next: Vec::new(),
+        };
+        let most = if width > MAX_STAGES { 1 } else { (MAX_CELLS / width.max(1)).min(MAX_PLACES) };
+        Self { places: vec![root], most }
+    }
+
+    /// Takes `event` of the key in `slot`, if it is usual: gives what it makes known. Else the slot has left.
+    #[inline(always)]
+    pub(super) fn follow(&mut self, stages: &[u32], slot: &mut Slot<'_>, event: &Arriving) -> Option<&Made> {
+        let at = slot.chains.place()?;
+        let place = &self.places[at];
+        let is_tied = match place
+            .last
+            .map(|(local, side)| slot.cells[local].at(side).time_ns.cmp(&event.point.time_ns))
+        {
+            None | Some(Ordering::Less) => false,
+            Some(Ordering::Equal) => true,
+            Some(Ordering::Greater) => {
+                self.leave(slot);
+                return None;
+            }
+        };
+        let Arriving { local, side, alternative, .. } = *event;
+        let step = Move { local, side, alternative, is_tied };
+        let known = place.next.iter().find(|(known, _)| *known == step).map(|(_, next)| *next);
+        let Some(next) = known.unwrap_or_else(|| self.learn(stages, at, step, event.is_both)) else {
+            self.leave(slot);
+            return None;
+        };
+        slot.cells[local].set_at(side, event.point);
+        slot.chains.go_to(next);
+        Some(&self.places[usize::from(next)].made)
+    }
+
+    /// Finds out where `step` leads from place `at`; nowhere if it is no usual one, or if there are too many places.
+    #[cold]
+    fn learn(&mut self, stages: &[u32], at: usize, step: Move, is_both: bool) -> Option<u16> {
+        let Move { local, side, alternative, is_tied } = step;
+        let place = &self.places[at];
+        let bit = 1 << (2 * local + usize::from(side == Side::End));
+        let is_full = self.places.len() >= self.most || place.next.len() >= MAX_MOVES;
+        if is_full || is_both || place.seen & bit != 0 {
+            return None;
+        }
+        let last_ns = place.last.map_or(0, |(local, side)| place.cells[local].at(side).time_ns);
+        let point = Point { time_ns: last_ns + u64::from(!is_tied), thread: ThreadId(0) };
+        let (mut chains, mut cells, mut seen) = (place.chains, place.cells.clone(), StepsTold::default());
+        let mut out = Out {
+            sink: &mut seen,
+            loss: &LossTimes::default(),
+            identities: &Identities::default(),
+            given_up: &mut [],
+            keys_given_up: &mut 0,
+        };
+        let mut steps = Step {
+            stages,
+            last_begin_ns: &mut vec![0; stages.len()],
+            slot: Slot { chains: &mut chains, cells: &mut cells },
+            key: &KeyRef { words: &[], scope: Scope::Trace },
+        };
+        let event = Arriving { local, side, point, alternative, is_both };
+        steps.take(event, &mut out).ok()?;
+        let made = seen.made(stages);
+        let next = made.is_some().then_some(u16::try_from(self.places.len()).ok()?);
+        self.places[at].next.push((step, next));
+        let made = made?;
+        let seen = self.places[at].seen | bit;
+        let states = states(&cells);
+        let last = Some((local, side));
+        self.places.push(KeyPlace { chains, cells, states, seen, last, made, next: Vec::new() });
+        next
+    }
+
+    /// Makes of `slot`, if it is usual, what the steps would have made of it.
+    #[inline]
+    pub(super) fn leave(&self, slot: &mut Slot<'_>) {
+        if let Some(at) = slot.chains.place() {
+            self.leave_place(at, slot);
+        }
+    }
+
+    #[cold]
+    fn leave_place(&self, at: usize, slot: &mut Slot<'_>) {
+        let place = &self.places[at];
+        // At the first, all is as it begins.
+        for (local, known) in place.cells.iter().enumerate().filter(|_| at > 0) {
+            let ends = [Side::Begin, Side::End].map(|side| slot.cells[local].at(side));
+            let first = known.first().map(|(first, _)| slot.cells[first].begin());
+            let before = known.before().map(|(before, _)| slot.cells[before].end());
+            let (first, before) = (first.unwrap_or_default(), before.unwrap_or_default());
+            slot.cells[local] = known.with_moments(ends, first, before);
+        }
+        *slot.chains = place.chains.left();
+    }
+
+    /// The states that there are among the cells of a slot, a bit each.
+    pub(super) fn states(&self, slot: &Slot<'_>) -> u8 {
+        slot.chains.place().map_or_else(|| states(slot.cells), |at| self.places[at].states)
+    }
+
+    /// What is known of the cells of a slot but their begins and ends.
+    pub(super) fn known<'c>(&'c self, chains: &Chains, cells: &'c [Cell]) -> &'c [Cell] {
+        chains.place().map_or(cells, |at| &self.places[at].cells)
+    }
+}
+
+/// Takes what steps make known.
+#[derive(Debug, Default)]
+struct StepsTold {
+    spans: Vec<Span>,
+    hand_offs: Vec<HandOff>,
+}
+
+impl Sink for StepsTold {
+    fn span(&mut self, span: &Span) -> io::Result<()> {
+        self.spans.push(*span);
+        Ok(())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.hand_offs.push(*hand_off);
+        Ok(())
+    }
+}
+
+impl StepsTold {
+    /// The same of any key, if it is usual: at most a complete span, and hand-offs.
+    fn made(&self, stages: &[u32]) -> Option<Made> {
+        let local = |stage: u32| stages.iter().position(|&other| other == stage);
+        let complete = match self.spans[..] {
+            [] => None,
+            [Span { class: Class::Complete, stage, ended_by, .. }] => Some((local(stage)?, ended_by)),
+            _ => return None,
+        };
+        let end = |edge: Edge| Some((edge, local(edge.stage)?));
+        let way = |it: &HandOff| Some(MadeHandOff { from: end(it.from)?, to: end(it.to)? });
+        Some(Made { complete, hand_offs: self.hand_offs.iter().map(way).collect::<Option<_>>()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Keyed;
+    use super::*;
+    use crate::pair::remembered::Room;
+    use crate::pair::span::{Census, UnderWay};
+
+    /// What is told of events, in order, and then where the keys are.
+    fn told(stages: usize, most: usize, events: &[(i64, Arriving)]) -> (Vec<String>, Census) {
+        let numbers: Vec<u32> = (10..).take(stages).collect();
+        let room = Room { recent: 4, waiting: 6 };
+        let mut keyed = Keyed::new(numbers, Scope::Trace, 1, room);
+        keyed.usual.most = most;
+        let (mut seen, mut all) = (StepsTold::default(), Vec::new());
+        let mut given_up = vec![0; 10 + stages];
+        let mut count = 0;
+        let (loss, identities) = (LossTimes::default(), Identities::default());
+        let mut census = Census {
+            open: vec![UnderWay::default(); 10 + stages],
+            resting: vec![[UnderWay::default(); 2]; 10 + stages],
+            is_partial: false,
+        };
+        for at in 0..=events.len() {
+            let mut out = Out {
+                sink: &mut seen,
+                loss: &loss,
+                identities: &identities,
+                given_up: &mut given_up,
+                keys_given_up: &mut count,
+            };
+            match events.get(at) {
+                Some((key, event)) => keyed.event(&[*key], *event, &mut out).unwrap(),
+                None => {
+                    keyed.count(100, &mut census);
+                    keyed.finish(&mut out).unwrap();
+                }
+            }
+            all.push(format!("{:?} {given_up:?} {count}", std::mem::take(&mut seen)));
+        }
+        (all, census)
+    }
+
+    /// Events of a few keys: in the usual order with something else now and then, or in any order.
+    fn events(stages: usize) -> impl Strategy<Value = Vec<(i64, Arriving)>> {
+        let event = (0..9_i64, 0..12_u8, 0..stages, any::<bool>(), 0..2_u16, 0..3_u64, 0..8_u8);
+        prop::collection::vec(event, 1..200).prop_map(move |drawn| {
+            let (mut time_ns, mut passed) = (1, std::collections::BTreeMap::new());
+            let event = |(key, odd, local, ends, alternative, step_ns, thread)| {
+                time_ns += step_ns;
+                let at: &mut usize = passed.entry(key).or_default();
+                // Each stage is inside of the one before.
+                let usual = if *at < stages { (*at, Side::Begin) } else { (2 * stages - 1 - *at, Side::End) };
+                let (local, side) = match odd {
+                    0 => (local, if ends { Side::End } else { Side::Begin }),
+                    _ => usual,
+                };
+                *at = (*at + usize::from(odd > 1)) % (2 * stages);
+                let point = Point { time_ns, thread: ThreadId(u32::from(thread)) };
+                let alternative = if side == Side::End { alternative } else { 0 };
+                (key, Arriving { local, side, point, alternative, is_both: odd == 1 && ends })
+            };
+            drawn.into_iter().map(event).collect()
+        })
+    }
+
+    proptest! {
+        /// What is usual is told as the steps tell it, however many places there are.
+        #[test]
+        fn places_make_no_difference(
+            (stages, events) in (1..5_usize).prop_flat_map(|stages| (Just(stages), events(stages))),
+            most in 2..40_usize,
+        ) {
+            let steps = told(stages, 1, &events);
+            prop_assert_eq!(&told(stages, most, &events), &steps);
+            prop_assert_eq!(&told(stages, MAX_PLACES, &events), &steps);
+        }
+    }
+}
