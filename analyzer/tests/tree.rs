@@ -109,3 +109,13 @@ fn the_slowest_spans_say_what_took_their_time() {
     assert_eq!(means.len(), 11);
     assert!(means[4].unwrap() > 100.0 && means[3].unwrap() < 14.0, "{means:?}");
 }
+
+#[test]
+fn threads_that_together_are_older_than_time_itself_end_at_its_limit() {
+    let end_ns = u64::MAX - 1;
+    let (tree, lines) = grown(&format!(
+        "0:beg_query:1 0:beg_query:1@2 0:beg_query:1@3 {end_ns}:end_query:1 {end_ns}:end_query:1@2 {end_ns}:end_query:1@3"
+    ));
+    assert_eq!((tree.threads, tree.thread_ns, tree.idle_ns), (3, u64::MAX, 0));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}

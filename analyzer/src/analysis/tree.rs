@@ -268,7 +268,8 @@ impl Growth {
             }
             (None, Some(total_ns)) => {
                 let mut parts = std::mem::take(parts);
-                let inside_ns: u64 = parts.iter().map(|(_, time_ns)| time_ns).sum();
+                let inside_ns: u64 =
+                    parts.iter().fold(0, |sum_ns, (_, time_ns)| sum_ns.saturating_add(*time_ns));
                 add_part(&mut parts, closed.stage, total_ns.saturating_sub(inside_ns));
                 self.outer.add(closed.stage, OuterSpan { begin, total_ns, parts });
             }
@@ -307,7 +308,8 @@ impl Growth {
         let overlapping: Vec<u32> =
             (0..).zip(&self.spans).filter(|(_, spans)| overlaps(spans)).map(|(stage, _)| stage).collect();
         let seen = || self.threads.iter().filter_map(|thread| thread.seen_ns);
-        let thread_ns: u64 = seen().map(|(first_ns, last_ns)| last_ns.saturating_sub(first_ns)).sum();
+        let thread_ns =
+            seen().map(|(first_ns, last_ns)| last_ns.saturating_sub(first_ns)).fold(0, u64::saturating_add);
         let threads = seen().count() as u64;
         let slowest = self.slowest(&overlapping);
         let mut tree = Tree { threads, thread_ns, idle_ns: 0, nodes: Vec::new(), overlapping, slowest };
@@ -333,7 +335,9 @@ impl Growth {
                 places.push((stage, vec![place]));
             }
         }
-        let time = |same: &[usize]| -> u64 { same.iter().map(|&place| self.places[place].total_ns).sum() };
+        let time = |same: &[usize]| {
+            same.iter().map(|&place| self.places[place].total_ns).fold(0, u64::saturating_add)
+        };
         let mut order: Vec<(u64, u32, Vec<usize>)> =
             places.into_iter().map(|(stage, same)| (time(&same), stage, same)).collect();
         order.sort_by_key(|&(total_ns, stage, _)| (std::cmp::Reverse(total_ns), stage));
@@ -354,7 +358,7 @@ impl Growth {
             tree.nodes.push(TreeNode { stage, depth, total_ns, own_ns: 0, latency, examples, over_time_ns });
             let inner_ns = self.add(&inner, depth + 1, tree);
             tree.nodes[at].own_ns = total_ns.saturating_sub(inner_ns);
-            sum_ns += total_ns;
+            sum_ns = u64::saturating_add(sum_ns, total_ns);
         }
         sum_ns
     }

@@ -68,15 +68,15 @@ impl<'s> LifeLog<'s> {
         let took_ns = passed.time_ns.saturating_sub(last.time_ns);
         let (what, name, median_ns) = match self.between(last.site, passed.site, definitions) {
             WayBetween::Work(name) => {
-                self.work_ns += took_ns;
+                self.work_ns = self.work_ns.saturating_add(took_ns);
                 ("work", name.clone(), self.medians.work_ns(&name))
             }
             WayBetween::Wait(name) => {
-                self.wait_ns += took_ns;
+                self.wait_ns = self.wait_ns.saturating_add(took_ns);
                 ("wait", name.clone(), self.medians.wait_ns(&name))
             }
             WayBetween::Unknown => {
-                self.wait_ns += took_ns;
+                self.wait_ns = self.wait_ns.saturating_add(took_ns);
                 let probe = |site| definitions.site(site).map_or("?", |site| &site.probe[..]);
                 ("wait", format!("{} -> {}", probe(last.site), probe(passed.site)), None)
             }

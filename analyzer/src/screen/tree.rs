@@ -21,7 +21,7 @@ pub(super) fn headline(tree: &Tree, stages: &[StageReport]) -> (String, String) 
         let has_inside = node.own_ns < node.total_ns;
         let name = format!("{}{}", escape(name), if has_inside { " itself" } else { "" });
         match own.iter_mut().find(|(_, other)| *other == name) {
-            Some((time_ns, _)) => *time_ns += node.own_ns,
+            Some((time_ns, _)) => *time_ns = time_ns.saturating_add(node.own_ns),
             None => own.push((node.own_ns, name)),
         }
     }

@@ -296,7 +296,7 @@ pub(super) fn waterfall(steps_ns: &[i64], most_ns: i64, letters: &[char]) -> Str
     let (mut bar, mut time_ns) = (String::new(), 0);
     for (&step_ns, &letter) in steps_ns.iter().zip(letters) {
         let from = at(time_ns);
-        time_ns += step_ns;
+        time_ns = i64::saturating_add(time_ns, step_ns);
         bar.extend(std::iter::repeat_n(letter, at(time_ns).saturating_sub(from)));
     }
     bar

@@ -33,7 +33,7 @@ impl Openings {
         let inside_ns = at.map_or(0, |at| open.remove(at).1);
         let around = at.and_then(|at| at.checked_sub(1)).and_then(|at| open.get_mut(at));
         if let Some((_, around_ns)) = around {
-            *around_ns += len_ns.unwrap_or(inside_ns);
+            *around_ns = around_ns.saturating_add(len_ns.unwrap_or(inside_ns));
         }
         len_ns.unwrap_or_default().saturating_sub(inside_ns)
     }

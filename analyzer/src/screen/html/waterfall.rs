@@ -28,7 +28,7 @@ pub(super) fn waterfalls(path: &Diagnosis, limits: Limits) -> String {
     }
     let middle = path.profile.examples.last().copied().flatten().map(|Examples { p50, .. }| Row {
         key: format!("{p50} (median)"),
-        total_ns: path.profile.median_steps_ns.iter().sum(),
+        total_ns: path.profile.median_steps_ns.iter().copied().fold(0, i64::saturating_add),
         steps_ns: &path.profile.median_steps_ns,
         reason: "as slow as the median",
         waits: &[],
