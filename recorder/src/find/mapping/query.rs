@@ -72,7 +72,7 @@ fn next(
         size: size_of::<ProcmapQuery>() as u64,
         query_flags: EXECUTABLE | OF_FILE | OR_NEXT,
         query_addr: from,
-        vma_name_size: MAX_PATH_BYTES as u32,
+        vma_name_size: u32::try_from(MAX_PATH_BYTES).unwrap_or_default(),
         vma_name_addr: path.as_mut_ptr() as u64,
         ..ProcmapQuery::default()
     };

@@ -148,11 +148,12 @@ fn filter() -> Vec<libc::sock_filter> {
     }
     let openat = u32::try_from(libc::SYS_openat).unwrap_or(u32::MAX);
     let ioctl = u32::try_from(libc::SYS_ioctl).unwrap_or(u32::MAX);
+    let query = u32::try_from(PROCMAP_QUERY).unwrap_or(u32::MAX);
     // The kernel takes the lower half of the request only.
     filter.extend([
         line(EQUAL, 0, 4, ioctl),
         line(LOAD, 0, 0, REQUEST_OF_IOCTL),
-        line(EQUAL, 1, 0, PROCMAP_QUERY as u32),
+        line(EQUAL, 1, 0, query),
         line(RETURN, 0, 0, REFUSE),
         line(RETURN, 0, 0, ALLOW),
     ]);
