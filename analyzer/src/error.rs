@@ -29,6 +29,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A stage that is stored in a trace is none.
+    #[error("the trace has a stage that is none: {0}; give others with --stage or --stages")]
+    StoredStage(Malformed),
     /// There are more of something than is worked out.
     #[error("{what}: {found}, at most {max} are worked out; give those that matter with --stage or --stages")]
     TooMany {

@@ -24,7 +24,8 @@ const USES: &str = "forms of the arguments of such probes, for each of their sta
 /// The stages to analyze: those given; else those that the recording was given; else those that the names tell.
 ///
 /// # Errors
-/// [`Error::Usage`] if two stages have one name, or a stage in the trace is not one; [`Error::TooMany`] if there are very many.
+/// [`Error::Usage`] if two stages that are given have one name; [`Error::StoredStage`] if two of the trace have, or one is none;
+/// [`Error::TooMany`] if there are very many.
 pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> {
     let stages = if !given.is_empty() {
         given.to_vec()
@@ -37,7 +38,8 @@ pub fn choose(given: &[Draft], definitions: &Definitions) -> Result<Vec<Draft>> 
     let mut names = BTreeSet::new();
     match stages.iter().find(|draft| !names.insert(&draft.stage.name)) {
         Some(stage) => {
-            Err(Malformed::new("stage", &stage.to_string(), "a name that no other stage has").into())
+            let malformed = Malformed::new("stage", &stage.to_string(), "a name that no other stage has");
+            Err(if given.is_empty() { Error::StoredStage(malformed) } else { malformed.into() })
         }
         None => Ok(stages),
     }
@@ -78,6 +80,8 @@ fn check(stages: &[Draft], definitions: &Definitions) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tracer_format::StageDef;
+
     use super::*;
 
     fn stages(count: usize, begins: usize) -> Vec<Draft> {
@@ -103,5 +107,28 @@ mod tests {
         let stage: Draft = "x = a:b -> c:d".parse().unwrap();
         let error = choose(&[stage.clone(), stage], &Definitions::default()).unwrap_err().to_string();
         assert!(error.ends_with("expected a name that no other stage has"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_stages_of_a_trace_is_no_mistake_of_the_caller() {
+        let of = |stages: &[(&str, &str)]| {
+            let stored = |&(name, to): &(&str, &str)| StageDef {
+                name: name.to_owned(),
+                from: "a:b".to_owned(),
+                to: to.to_owned(),
+                key: String::new(),
+            };
+            let definitions =
+                Definitions { stages: stages.iter().map(stored).collect(), ..Definitions::default() };
+            choose(&[], &definitions)
+        };
+        assert_eq!(of(&[("x", "a:c")]).unwrap().len(), 1);
+        for stages in
+            [[("x", "a:c"), ("x", "a:d")], [("x", "a:c"), ("y", "no probe")], [("x", "a:c"), ("", "a:d")]]
+        {
+            let error = of(&stages).unwrap_err();
+            assert!(matches!(error, Error::StoredStage(_)), "{error}");
+            assert!(error.to_string().starts_with("the trace has a stage that is none: "), "{error}");
+        }
     }
 }

@@ -48,7 +48,11 @@ impl TryFrom<&StageDef> for Draft {
     fn try_from(stored: &StageDef) -> Result<Self> {
         let by = if stored.key.is_empty() { String::new() } else { format!(" by {}", stored.key) };
         let arrow = if stored.to.starts_with(LASTING) { "" } else { "-> " };
-        format!("{} = {} {arrow}{}{by}", stored.name, stored.from, stored.to).parse()
+        let text = format!("{} = {} {arrow}{}{by}", stored.name, stored.from, stored.to);
+        text.parse().map_err(|error| match error {
+            Error::Usage(malformed) => Error::StoredStage(malformed),
+            error => error,
+        })
     }
 }
 
