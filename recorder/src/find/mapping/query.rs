@@ -10,8 +10,9 @@ use crate::find::mapping::{MappedPart, Mapping, Mappings, each_once};
 use crate::host::helper::confine::PROCMAP_QUERY;
 use crate::host::process;
 
-/// Mappings that are asked for: more than the kernel lets a process have, unless it is told to.
-const MAX_MAPPINGS: usize = 1 << 18;
+/// Mappings that are asked for one by one. Each question waits until the process changes none of its mappings; of a process that has
+/// very many and changes them all the time, the text is sooner read.
+const MAX_MAPPINGS: usize = 1 << 8;
 /// Bytes of a path, with the NUL behind it.
 const MAX_PATH_BYTES: usize = 4096;
 
@@ -44,12 +45,12 @@ struct ProcmapQuery {
 }
 const _: () = assert!(size_of::<ProcmapQuery>() == 104);
 
-/// Files of which a process maps instructions, and whether there are more. `None` where the kernel does not say: it is too old, or
-/// a path is too long.
+/// Files of which a process maps instructions, and that there are no more. `None` where the kernel does not say: it is too old, or
+/// a path is too long; or where there are very many.
 pub(super) fn code(maps: &File) -> Option<Mappings> {
     let mut path = [0; MAX_PATH_BYTES];
     let (mut from, mut mappings) = (0, Vec::new());
-    while mappings.len() < MAX_MAPPINGS {
+    for _ in 0..MAX_MAPPINGS {
         match next(maps, from, &mut path) {
             Ok(Some((mapping, end))) => {
                 mappings.extend(mapping);
@@ -59,7 +60,7 @@ pub(super) fn code(maps: &File) -> Option<Mappings> {
             Err(_) => return None,
         }
     }
-    Some((each_once(mappings.into_iter()), true))
+    None
 }
 
 /// The first mapping at an address or above, if it has a file, and where it ends; `None` if there is none.
