@@ -140,13 +140,19 @@ impl Finder {
         self.is_told = mapped.is_some();
         let Some(files) = mapped.and_then(Mapped::take) else { return self.scan() };
         let mut scan = Scan::default();
+        // A look at all that a process maps shows what else was told of it: it may map thousands of times a second.
+        let mut whole = HashSet::new();
         for file in files {
-            if self.is_wanted(file.pid)
-                && let (found, Looked::File | Looked::Process) =
-                    self.discovery.scan_mapped(file.pid, file.range)
-            {
-                scan.extend(found);
+            if !self.is_wanted(file.pid) || whole.contains(&file.pid) {
+                continue;
+            }
+            let (found, looked) = self.discovery.scan_mapped(file.pid, file.range);
+            scan.extend(found);
+            if looked == Looked::File {
                 scan.extend(self.discovery.scan_process(file.pid));
+            }
+            if !matches!(looked, Looked::Known(_)) {
+                whole.insert(file.pid);
             }
         }
         scan
