@@ -121,7 +121,7 @@ fn stages_learned_from_changed_names_are_told_apart() {
         let names = String::from_utf8_lossy(&names).into_owned();
         let site = |name: &str| {
             let (provider, probe) = name.split_once(':')?;
-            Some(Site { provider: provider.into(), probe: probe.into(), ..Site::default() })
+            Some(Site { provider: provider.into(), probe: probe.into(), ..Site::default() }.into())
         };
         let sites = names.split(' ').filter_map(site).collect();
         let learned = learn(&Definitions { sites, ..Definitions::default() });

@@ -14,12 +14,19 @@ fn partial() -> Vec<u8> {
     let text = |text: &str| text.to_owned();
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
     writer
-        .define(Definition::Process(Process { pid: 7, program: text("app"), ..Process::default() }))
+        .define(Definition::Process(
+            Process { pid: 7, program: text("app").into(), ..Process::default() }.into(),
+        ))
         .unwrap();
     writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 7 })).unwrap();
     let args = vec![ArgKind::Unsigned(8), ArgKind::Str];
     let (provider, probe) = (text("db"), text("query"));
-    writer.define(Definition::Site(Site { provider, probe, args, ..Site::default() })).unwrap();
+    writer
+        .define(Definition::Site(
+            Site { provider: provider.into(), probe: probe.into(), args: args.into(), ..Site::default() }
+                .into(),
+        ))
+        .unwrap();
     for (time_ns, string) in [(1000, "whole"), (2000, "beginning")] {
         let string =
             if string == "whole" { writer.intern(b"whole") } else { writer.intern_cut(b"beginning") };

@@ -1,6 +1,7 @@
 //! Redacted traces: no text of the original is in the bytes of the new file, and all the rest is.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use tracer_analyzer::file::{Redacted, Redaction, redact};
 use tracer_format::{
@@ -48,7 +49,7 @@ const NAMES: [&str; 9] = [
 const KEYS: [u64; 2] = [0x1122_3344_5566_7788, 0x99aa_bbcc_ddee_ff01];
 
 fn host_and_processes() -> Vec<Definition> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let words = |text: &str| text.split(' ').map(Arc::from).collect();
     let host = Host {
         name: "hostmark.corp.test".into(),
         kernel: "Linux 6.1 kernelmark".into(),
@@ -59,20 +60,23 @@ fn host_and_processes() -> Vec<Definition> {
         command: words("recordermark record --secretoption=recordmark"),
     };
     let process = |pid, program: &str| {
-        Definition::Process(Process {
-            pid,
-            parent_pid: 1,
-            start_ns: 77,
-            program: program.into(),
-            executable: format!("/home/usermark/foldermark/{program}"),
-            command: words("./x argumentmark --password=wordmark"),
-            ..Process::default()
-        })
+        Definition::Process(
+            Process {
+                pid,
+                parent_pid: 1,
+                start_ns: 77,
+                program: program.into(),
+                executable: format!("/home/usermark/foldermark/{program}").into(),
+                command: words("./x argumentmark --password=wordmark"),
+                ..Process::default()
+            }
+            .into(),
+        )
     };
     let thread = |process, tid| Definition::Thread(Thread { process: ProcessId(process), tid });
     let exit = Exit { process: ProcessId(1), time_ns: 9_000, status: 9 };
     vec![
-        Definition::Host(host),
+        Definition::Host(host.into()),
         process(11, "programmark"),
         process(12, "usermark_tool"),
         thread(0, 11),
@@ -84,20 +88,27 @@ fn host_and_processes() -> Vec<Definition> {
 
 fn sites_and_stages() -> Vec<Definition> {
     let site = |probe: &str, args: &[ArgKind]| {
-        Definition::Site(Site {
-            provider: "providermark".into(),
-            probe: probe.into(),
-            program: "objectmark".into(),
-            path: "/opt/librarymark/objectmark".into(),
-            build_id: b"\xbe\xef\xfe\xed\xfa\xce\xca\xfe".into(),
-            offset: 64,
-            semaphore_offset: 128,
-            spec: if probe == "end_on_hostmark" { "8@symbolusermark(%rip)" } else { "8@variablemark(%rip)" }
+        Definition::Site(
+            Site {
+                provider: "providermark".into(),
+                probe: probe.into(),
+                program: "objectmark".into(),
+                path: "/opt/librarymark/objectmark".into(),
+                build_id: (*b"\xbe\xef\xfe\xed\xfa\xce\xca\xfe").into(),
+                offset: 64,
+                semaphore_offset: 128,
+                spec: if probe == "end_on_hostmark" {
+                    "8@symbolusermark(%rip)"
+                } else {
+                    "8@variablemark(%rip)"
+                }
                 .into(),
-            args: args.into(),
-            announced: true,
-            ..Site::default()
-        })
+                args: args.into(),
+                announced: true,
+                ..Site::default()
+            }
+            .into(),
+        )
     };
     let stage = |name: &str, from: &str, to: &str, key: &str| {
         let (name, from, to, key) = (name.into(), from.into(), to.into(), key.into());

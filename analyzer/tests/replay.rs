@@ -164,13 +164,20 @@ fn wall_time_needs_clock_anchors() {
 /// Part of a trace, of more than one share: a gap and a probe found late in each third; blocks of all sizes.
 fn large_part(start_ns: u64, trace_id: u64) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions { trace_id, ..WriterOptions::default() }).unwrap();
-    writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).unwrap();
+    writer.define(Definition::Process(Process { pid: 7, ..Process::default() }.into())).unwrap();
     writer.define(Definition::Thread(Thread::default())).unwrap();
     for found_ns in [0, 0, start_ns + 40_000, start_ns + 90_000] {
         let (provider, probe) = ("p".to_owned(), format!("q{}", found_ns % 7));
         let args = vec![ArgKind::Signed(8)];
-        let site = Site { provider, probe, args, announced: true, found_ns, ..Site::default() };
-        writer.define(Definition::Site(site)).unwrap();
+        let site = Site {
+            provider: provider.into(),
+            probe: probe.into(),
+            args: args.into(),
+            announced: true,
+            found_ns,
+            ..Site::default()
+        };
+        writer.define(Definition::Site(site.into())).unwrap();
     }
     for event in 0..150_000_u64 {
         let time_ns = start_ns + event;

@@ -202,7 +202,7 @@ fn every_event_and_every_loss_is_a_line_of_json() {
 #[test]
 fn wall_time_is_that_of_the_events_own_host() {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
-    let site = Site { provider: "p".to_owned(), probe: "x".to_owned(), ..Site::default() };
+    let site = Site { provider: "p".into(), probe: "x".into(), ..Site::default() };
     writer.site(site).unwrap();
     for (pid, realtime_ns) in [(10, 1_000_000), (20, 5_000_000)] {
         let host = writer.host(Host::default()).unwrap();

@@ -306,10 +306,12 @@ fn times_that_no_column_has_room_for_are_counted() {
 /// A trace of `count` events, each with its number and a string of `string_bytes` bytes.
 fn long_trace(count: u64, string_bytes: usize) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
-    writer.define(Definition::Process(Process { pid: 1, ..Process::default() })).unwrap();
+    writer.define(Definition::Process(Process { pid: 1, ..Process::default() }.into())).unwrap();
     writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 1 })).unwrap();
     let args = vec![ArgKind::Unsigned(8), ArgKind::Str];
-    writer.define(Definition::Site(Site { probe: "x".into(), args, ..Site::default() })).unwrap();
+    writer
+        .define(Definition::Site(Site { probe: "x".into(), args: args.into(), ..Site::default() }.into()))
+        .unwrap();
     for time_ns in 0..count {
         let string = writer.intern(&vec![b'a'; string_bytes]);
         let firing = Firing {

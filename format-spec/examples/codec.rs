@@ -91,7 +91,7 @@ fn write(work: &Workload, options: WriterOptions) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), options).expect("in memory");
     for id in 0..work.threads {
         let process = Process { pid: 1000 + id, ..Process::default() };
-        writer.define(Definition::Process(process)).expect("in memory");
+        writer.define(Definition::Process(process.into())).expect("in memory");
         writer
             .define(Definition::Thread(Thread { process: ProcessId(id), tid: 1000 + id }))
             .expect("in memory");
@@ -100,8 +100,8 @@ fn write(work: &Workload, options: WriterOptions) -> Vec<u8> {
     for id in 0..work.sites {
         let mut args = vec![ArgKind::Signed(8)];
         args.extend(with_string.then_some(ArgKind::Str));
-        let site = Site { probe: format!("p{id}"), args, ..Site::default() };
-        writer.define(Definition::Site(site)).expect("in memory");
+        let site = Site { probe: format!("p{id}").into(), args: args.into(), ..Site::default() };
+        writer.define(Definition::Site(site.into())).expect("in memory");
     }
     for &(time_ns, thread, site, cpu, seq) in &work.events {
         let mut values = [seq, 0];

@@ -3,7 +3,11 @@
 //! `cargo run --release -p tracer-format --example rates TRACE...` prints `TRACE EVENTS BYTES ENCODE DECODE`, the rates in millions
 //! of events a second of CPU time.
 
-use tracer_format::{ArgKind, BlockDecoder, Columns, Definition, Firing, Trace, Writer, WriterOptions};
+use std::sync::Arc;
+
+use tracer_format::{
+    ArgKind, BlockDecoder, Columns, Definition, Firing, Host, Process, Site, Trace, Writer, WriterOptions,
+};
 
 /// Measured at least so long, this many times; the best counts, because other work only makes it slower.
 const MEASURED_NS: u64 = 300_000_000;
@@ -38,14 +42,14 @@ fn main() {
 fn write(trace: &Trace<'_>, blocks: &[Columns]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("in memory");
     let all = &trace.definitions;
-    let hosts = all.hosts.iter().cloned().map(Definition::Host);
-    let processes = all.processes.iter().cloned().map(Definition::Process);
+    let hosts = all.hosts.iter().map(|host| Definition::Host(Host::clone(host).into()));
+    let processes = all.processes.iter().map(|process| Definition::Process(Process::clone(process).into()));
     let threads = all.threads.iter().cloned().map(Definition::Thread);
-    let sites = all.sites.iter().cloned().map(Definition::Site);
+    let sites = all.sites.iter().map(|site| Definition::Site(Site::clone(site).into()));
     for definition in hosts.chain(processes).chain(threads).chain(sites) {
         writer.define(definition).expect("in memory");
     }
-    let strings = |site: &tracer_format::Site| {
+    let strings = |site: &Arc<Site>| {
         site.args
             .iter()
             .enumerate()

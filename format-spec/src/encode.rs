@@ -10,9 +10,11 @@ mod definition;
 mod dictionary;
 pub(crate) mod index;
 mod predict;
+mod shared;
 
 pub(crate) use builder::BlockBuilder;
 pub(crate) use codec::Encoder;
 pub use codec::LEVEL;
 pub use decoder::BlockDecoder;
 pub(crate) use dictionary::{DictionaryBuilder, decode as decode_definitions, weight};
+pub(crate) use shared::Shared;

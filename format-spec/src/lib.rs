@@ -9,8 +9,8 @@
 //! let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
 //! let process = writer.process(Process { pid: 300, ..Process::default() })?;
 //! let thread = writer.thread(Thread { process, tid: 301 })?;
-//! let (provider, probe) = ("app".to_owned(), "begin".to_owned());
-//! let args = vec![ArgKind::Unsigned(8)];
+//! let (provider, probe) = ("app".into(), "begin".into());
+//! let args = [ArgKind::Unsigned(8)].into();
 //! let site = writer.site(Site { provider, probe, args, ..Site::default() })?;
 //! writer.push(&Firing { time_ns: 1000, thread, site, cpu: 2, unreadable: 0, values: &[7] })?;
 //! let bytes = writer.finish()?;

@@ -42,11 +42,16 @@ fn streamed(bytes: &[u8]) -> Vec<String> {
 fn written(blocks: &[&[&str]], step_ns: u64) -> Vec<u8> {
     let options = WriterOptions { trace_id: 7, ..WriterOptions::default() };
     let mut writer = Writer::new(Vec::new(), options).expect("a Vec takes all");
-    writer.define(Definition::Process(Process::default())).expect("a Vec takes all");
+    writer.define(Definition::Process(Process::default().into())).expect("a Vec takes all");
     writer.define(Definition::Thread(Thread::default())).expect("a Vec takes all");
     let (provider, probe) = ("app".to_owned(), "text".to_owned());
-    let site = Site { provider, probe, args: vec![ArgKind::Str], ..Site::default() };
-    writer.define(Definition::Site(site)).expect("a Vec takes all");
+    let site = Site {
+        provider: provider.into(),
+        probe: probe.into(),
+        args: vec![ArgKind::Str].into(),
+        ..Site::default()
+    };
+    writer.define(Definition::Site(site.into())).expect("a Vec takes all");
     for (block, texts) in (0..).zip(blocks) {
         for (row, text) in (0..).zip(*texts) {
             let value = match text.strip_suffix('\u{2026}') {

@@ -218,11 +218,13 @@ fn writer() -> Writer<Vec<u8>> {
 fn one_event() -> Vec<u8> {
     let mut writer = writer();
     let mut define = |definition| writer.define(definition).expect("within the limits");
-    define(Definition::Host(Host { name: "h".into(), ..Host::default() }));
-    define(Definition::Process(Process { pid: 300, program: "p".into(), ..Process::default() }));
+    define(Definition::Host(Host { name: "h".into(), ..Host::default() }.into()));
+    define(Definition::Process(Process { pid: 300, program: "p".into(), ..Process::default() }.into()));
     define(Definition::Thread(Thread { process: ProcessId(0), tid: 301 }));
     let args = vec![ArgKind::Signed(8)];
-    define(Definition::Site(Site { provider: "a".into(), probe: "b".into(), args, ..Site::default() }));
+    define(Definition::Site(
+        Site { provider: "a".into(), probe: "b".into(), args: args.into(), ..Site::default() }.into(),
+    ));
     let event =
         Firing { time_ns: 1000, thread: ThreadId(0), site: SiteId(0), cpu: 2, unreadable: 0, values: &[5] };
     writer.push(&event).expect("defined");
@@ -271,7 +273,7 @@ fn the_bytes_of_one_event_are_read() {
         let process = trace.definitions.process_of(event.thread).expect("defined");
         let site = &trace.definitions.sites[event.site.index()];
         assert_eq!((event.time_ns, event.cpu, event.key(&trace.definitions)), (1000, 2, Some(5)));
-        assert_eq!((process.pid, process.program.as_str(), site.name().as_str()), (300, "p", "a:b"));
+        assert_eq!((process.pid, &*process.program, site.name().as_str()), (300, "p", "a:b"));
         assert_eq!(trace.definitions.threads[event.thread.index()].tid, 301);
         assert!(batches.next().is_none());
     }

@@ -151,7 +151,7 @@ fn values_of_unknown_kinds_stay_unreadable_in_a_copy() {
     copier.event(&mut source, columns, 0, &mut writer).expect("a Vec takes all");
     let bytes = writer.finish().expect("a Vec takes all");
     let copy = Trace::open(&bytes).expect("a trace");
-    assert_eq!(copy.definitions.sites[0].args, [ArgKind::Unknown(0x7f)]);
+    assert_eq!(copy.definitions.sites[0].args, [ArgKind::Unknown(0x7f)].into());
     let mut batches = copy.batches();
     let Some(Batch::Events { columns, .. }) = batches.next() else { panic!("no event") };
     assert_eq!(columns.row_unreadable(0), 1);

@@ -6,7 +6,7 @@ mod hostile;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hostile::{Hostile, events_of_constants, varint, zeros_frame};
 use tracer_format::block::kind;
@@ -278,21 +278,26 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
     let _alone = alone();
     let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
     let long = "é".repeat(MAX_NAME_BYTES);
-    let command = vec![String::new(); MAX_COMMAND_WORDS + 1];
-    writer.define(Definition::Host(Host { name: long.clone(), command, ..Host::default() }))?;
-    writer.define(Definition::Process(Process::default()))?;
+    let command = vec![Arc::from(""); MAX_COMMAND_WORDS + 1];
+    writer.define(Definition::Host(
+        Host { name: long.as_str().into(), command: command.into(), ..Host::default() }.into(),
+    ))?;
+    writer.define(Definition::Process(Process::default().into()))?;
     writer.define(Definition::Thread(Thread::default()))?;
     let site = |args: usize| {
-        Definition::Site(Site {
-            probe: "p".into(),
-            build_id: vec![1; MAX_NAME_BYTES + 1],
-            args: vec![ArgKind::Str; args],
-            ..Site::default()
-        })
+        Definition::Site(
+            Site {
+                probe: "p".into(),
+                build_id: vec![1; MAX_NAME_BYTES + 1].into(),
+                args: vec![ArgKind::Str; args].into(),
+                ..Site::default()
+            }
+            .into(),
+        )
     };
     let over = writer.define(site(MAX_ARGUMENTS + 1)).expect_err("too many arguments");
     assert_eq!(over.to_string(), "arguments of a site: 13 is over the limit of 12");
-    let unnamed = writer.define(Definition::Site(Site::default())).expect_err("no name");
+    let unnamed = writer.define(Definition::Site(Site::default().into())).expect_err("no name");
     assert!(matches!(unnamed, Error::Unnamed));
     writer.define(site(1))?;
     let value = writer.intern(&vec![b'x'; MAX_STRING_ARGUMENT_BYTES + 1]);
@@ -324,9 +329,13 @@ fn writers_refuse_or_cut_what_is_over() -> Result<()> {
 
     let trace = Trace::open(&bytes)?;
     let host = &trace.definitions.hosts[0];
-    assert_eq!(host.name, format!("{}…", &long[..MAX_NAME_BYTES - 4]), "marked, and no character is cut");
+    assert_eq!(
+        host.name,
+        format!("{}…", &long[..MAX_NAME_BYTES - 4]).into(),
+        "marked, and no character is cut"
+    );
     assert_eq!(host.command.len(), MAX_COMMAND_WORDS);
-    assert_eq!(host.command.last().map(String::as_str), Some("…"));
+    assert_eq!(host.command.last().map(|word| &**word), Some("…"));
     assert_eq!(trace.definitions.sites[0].build_id.len(), MAX_NAME_BYTES);
     let mut columns = Columns::default();
     for block in &trace.blocks {
@@ -447,15 +456,34 @@ fn work_on_a_hostile_file_grows_with_its_size() {
 }
 
 #[test]
+fn definitions_that_are_alike_are_kept_once() -> Result<()> {
+    let _alone = alone();
+    let mut writer = Writer::new(Vec::new(), WriterOptions::default())?;
+    let count = 100_000;
+    for _ in 0..count {
+        let [name, more] = ["a name", "another"].map(Arc::<str>::from);
+        writer.host(Host { name: name.clone(), kernel: more.clone(), ..Host::default() })?;
+        writer.process(Process { program: name.clone(), executable: more.clone(), ..Process::default() })?;
+        writer.site(Site { provider: name, probe: more, args: [ArgKind::Str].into(), ..Site::default() })?;
+    }
+    let (damage, peak) = read(&writer.finish()?);
+    assert_eq!(damage, []);
+    // Two traces, each with three lists of pointers that double as they grow, and a block of definitions as it was stored.
+    assert!(peak < 2 * 3 * 3 * 8 * count + (12 << 20), "{peak} bytes");
+    Ok(())
+}
+
+#[test]
 fn thousands_of_overlapping_blocks_are_merged_in_bounded_memory() -> Result<()> {
     let _alone = alone();
     const BLOCKS: u64 = 6000;
     const ROWS: u64 = 64;
     let mut writer = Writer::new(Vec::new(), WriterOptions { block_events: 64, ..WriterOptions::default() })?;
-    writer.define(Definition::Process(Process::default()))?;
+    writer.define(Definition::Process(Process::default().into()))?;
     writer.define(Definition::Thread(Thread::default()))?;
     let args = vec![ArgKind::Signed(8), ArgKind::Str];
-    writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() }))?;
+    writer
+        .define(Definition::Site(Site { probe: "p".into(), args: args.into(), ..Site::default() }.into()))?;
     for block in 0..BLOCKS {
         for row in 0..ROWS {
             let string = writer.intern(&[b'a' + (row % 7) as u8; 100]);

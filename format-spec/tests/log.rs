@@ -11,20 +11,28 @@ use tracer_format::{
 /// Two processes with a thread each; the sites are `sites`.
 fn definitions(sites: Vec<Site>) -> Definitions {
     let mut definitions = Definitions::default();
-    definitions.push(Definition::Host(Host::default()));
+    definitions.push(Definition::Host(Host::default().into()));
     for (id, (pid, program)) in [(32763, "source"), (7, "a program with a long name")].into_iter().enumerate()
     {
         let process = Process { pid, program: program.into(), ..Process::default() };
-        definitions.push(Definition::Process(process));
+        definitions.push(Definition::Process(process.into()));
         definitions.push(Definition::Thread(Thread { process: ProcessId(id as u32), tid: pid }));
     }
-    sites.into_iter().for_each(|site| definitions.push(Definition::Site(site)));
+    sites.into_iter().for_each(|site| definitions.push(Definition::Site(site.into())));
     definitions
 }
 
 fn site(probe: &str, args: Vec<ArgKind>, key_arg: u8) -> Site {
     let (provider, program) = ("buffer_tracker".into(), "source".into());
-    Site { provider, probe: probe.into(), program, args, key_arg, announced: true, ..Site::default() }
+    Site {
+        provider,
+        probe: probe.into(),
+        program,
+        args: args.into(),
+        key_arg,
+        announced: true,
+        ..Site::default()
+    }
 }
 
 /// Adds an event; `values` must suit the site.
@@ -153,7 +161,7 @@ fn a_probe_is_found_once_for_each_program() {
     let mut definitions = definitions(sites);
     let (mut log, mut out) = (LogWriter::new(), Vec::new());
     log.header(&definitions, &mut out);
-    definitions.push(Definition::Site(Site { program: "late".into(), ..site("a", vec![], 0) }));
+    definitions.push(Definition::Site(Site { program: "late".into(), ..site("a", vec![], 0) }.into()));
     log.announce(&definitions, &mut out);
     let expected = "\
 [   0] Found probe a                                   in 'source'

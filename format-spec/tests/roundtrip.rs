@@ -47,18 +47,24 @@ fn plain() -> impl Strategy<Value = Plain> {
 fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
     let options = WriterOptions { block_events, ..WriterOptions::default() };
     let mut writer = Writer::new(Vec::new(), options).expect("a Vec takes all");
-    writer.define(Definition::Host(Host { name: "here".into(), ..Host::default() })).expect("defined");
+    writer.define(Definition::Host(Host { name: "here".into(), ..Host::default() }.into())).expect("defined");
     for thread in 0..THREADS {
-        let process = Process { pid: 100 + thread, program: format!("p{thread}"), ..Process::default() };
-        writer.define(Definition::Process(process)).expect("defined");
+        let process =
+            Process { pid: 100 + thread, program: format!("p{thread}").into(), ..Process::default() };
+        writer.define(Definition::Process(process.into())).expect("defined");
         writer
             .define(Definition::Thread(Thread { process: ProcessId(thread), tid: 100 + thread }))
             .expect("defined");
     }
     for site in 0..4 {
         let probe = format!("probe{site}");
-        let site = Site { provider: "test".into(), probe, args: kinds(site), ..Site::default() };
-        writer.define(Definition::Site(site)).expect("defined");
+        let site = Site {
+            provider: "test".into(),
+            probe: probe.into(),
+            args: kinds(site).into(),
+            ..Site::default()
+        };
+        writer.define(Definition::Site(site.into())).expect("defined");
     }
     for event in events {
         let mut values = event.values.clone();
@@ -173,9 +179,11 @@ proptest! {
 fn traces_without_hosts_are_joined_too() {
     let one = |pid: u32| {
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
-        writer.define(Definition::Process(Process { pid, ..Process::default() })).expect("defined");
+        writer.define(Definition::Process(Process { pid, ..Process::default() }.into())).expect("defined");
         writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: pid })).expect("defined");
-        writer.define(Definition::Site(Site { probe: "p".into(), ..Site::default() })).expect("defined");
+        writer
+            .define(Definition::Site(Site { probe: "p".into(), ..Site::default() }.into()))
+            .expect("defined");
         let event = Firing {
             time_ns: pid.into(),
             thread: ThreadId(0),

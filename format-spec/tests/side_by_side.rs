@@ -33,7 +33,9 @@ fn begun(block_events: usize, threads: usize) -> Writer<Vec<u8>> {
     let options = WriterOptions { trace_id: 5, block_events, threads, ..WriterOptions::default() };
     let mut writer = Writer::new(Vec::new(), options).unwrap();
     let args = vec![ArgKind::Signed(8), ArgKind::Str];
-    writer.site(Site { provider: "p".into(), probe: "q".into(), args, ..Site::default() }).unwrap();
+    writer
+        .site(Site { provider: "p".into(), probe: "q".into(), args: args.into(), ..Site::default() })
+        .unwrap();
     writer
 }
 
@@ -41,7 +43,9 @@ fn begun(block_events: usize, threads: usize) -> Writer<Vec<u8>> {
 fn process(writer: &mut Writer<Vec<u8>>) -> ThreadId {
     let pid = u32::try_from(writer.definitions().processes.len()).unwrap();
     let program = format!("program {}", pid % 3);
-    let process = writer.process(Process { host: HostId(0), pid, program, ..Process::default() }).unwrap();
+    let process = writer
+        .process(Process { host: HostId(0), pid, program: program.into(), ..Process::default() })
+        .unwrap();
     writer.thread(Thread { process, tid: pid }).unwrap()
 }
 

@@ -28,7 +28,7 @@ fn skipped() -> Skipped {
 fn written(host: &str, all: &[Skipped]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
     let host = Host { name: host.into(), ..Host::default() };
-    writer.define(Definition::Host(host)).expect("a Vec takes all");
+    writer.define(Definition::Host(host.into())).expect("a Vec takes all");
     for skipped in all {
         writer.define(Definition::Skipped(skipped.clone())).expect("a Vec takes all");
     }

@@ -93,10 +93,12 @@ fn events_behind_restated_definitions_outlive_the_first_ones() {
     // What only compresses badly, so that few events make the 8 MiB after which definitions are restated.
     let mut random = Random(1);
     let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
-    writer.define(Definition::Process(Process { pid: 7, ..Process::default() })).expect("defined");
+    writer.define(Definition::Process(Process { pid: 7, ..Process::default() }.into())).expect("defined");
     writer.define(Definition::Thread(Thread { process: ProcessId(0), tid: 7 })).expect("defined");
     let args = vec![ArgKind::Unsigned(8); 4];
-    writer.define(Definition::Site(Site { probe: "p".into(), args, ..Site::default() })).expect("defined");
+    writer
+        .define(Definition::Site(Site { probe: "p".into(), args: args.into(), ..Site::default() }.into()))
+        .expect("defined");
     writer.flush().expect("a Vec takes all");
     let definitions = FILE_HEADER_BYTES..usize::try_from(writer.written_bytes()).expect("a few bytes");
     for time_ns in 0..350_000 {

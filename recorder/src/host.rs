@@ -7,6 +7,8 @@ pub(crate) mod helper;
 pub mod process;
 pub(crate) mod user;
 
+use std::sync::Arc;
+
 use rustix::time::{ClockId, DynamicClockId, Timespec, clock_gettime, clock_gettime_dynamic};
 use tracer_format::{ClockAnchor, Host, HostId};
 
@@ -17,13 +19,14 @@ pub(crate) fn facts(command: Vec<String>) -> Host {
     let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Host {
-        name: text(names.nodename()),
-        kernel: format!("{} {} {}", text(names.sysname()), text(names.release()), text(names.version())),
-        machine: text(names.machine()),
-        boot_id: boot_id.trim_end().to_owned(),
+        name: text(names.nodename()).into(),
+        kernel: format!("{} {} {}", text(names.sysname()), text(names.release()), text(names.version()))
+            .into(),
+        machine: text(names.machine()).into(),
+        boot_id: boot_id.trim_end().into(),
         cpus: std::thread::available_parallelism().map_or(0, |cpus| u32::try_from(cpus.get()).unwrap_or(0)),
-        tool: format!("tracer {}", env!("CARGO_PKG_VERSION")),
-        command,
+        tool: format!("tracer {}", env!("CARGO_PKG_VERSION")).into(),
+        command: command.into_iter().map(Arc::from).collect(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The stages that a user gives: `--stage`, `--stages FILE.toml`, `--preset NAME`.
 
+use std::borrow::Borrow;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use tracer_analyzer::Selection;
 use tracer_analyzer::stage::choice::{Chosen, choose_keys};
-use tracer_analyzer::stage::{self, Draft, ProbeName};
+use tracer_analyzer::stage::{self, Draft};
 use tracer_format::grammar::nearest;
 use tracer_format::{Site, Trace};
 
@@ -51,15 +52,14 @@ pub(crate) fn chosen(
 }
 
 /// Refuses a stage that no probe begins, or none ends.
-pub(crate) fn known(stages: &[Draft], sites: &[Site]) -> Result<(), String> {
-    let is = |name: &ProbeName, site: &Site| (&name.provider, &name.probe) == (&site.provider, &site.probe);
+pub(crate) fn known(stages: &[Draft], sites: &[impl Borrow<Site>]) -> Result<(), String> {
     for Draft { stage, .. } in stages {
         for probes in [&stage.begins, &stage.ends] {
-            if probes.iter().any(|probe| sites.iter().any(|site| is(probe, site))) {
+            if probes.iter().any(|probe| sites.iter().any(|site| probe.is_of(site.borrow()))) {
                 continue;
             }
             let wanted = probes[0].to_string();
-            let names: Vec<String> = sites.iter().map(Site::name).collect();
+            let names: Vec<String> = sites.iter().map(|site| site.borrow().name()).collect();
             let nearest = nearest(&wanted, names.iter().map(String::as_str));
             return Err(format!("--stage \"{}\": there is no probe {wanted}{nearest}", stage.name));
         }

@@ -1,6 +1,7 @@
 //! What the user sees while recording, on standard error.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -83,7 +84,7 @@ impl Screen {
         if self.print {
             return;
         }
-        self.definitions.sites.extend_from_slice(sites);
+        self.definitions.sites.extend(sites.iter().cloned().map(Arc::new));
         let mut lines = Vec::new();
         if self.ready {
             self.log.announce(&self.definitions, &mut lines);

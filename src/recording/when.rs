@@ -76,14 +76,15 @@ fn unknown<'n>(when: &When, names: impl Iterator<Item = &'n str>) -> String {
 
 /// Refuses a stage that the sites do not have, or whose buffers cannot be told apart.
 pub(super) fn accept(when: &When, given: &[Draft], sites: &[Site]) -> Result<(), String> {
-    let definitions = Definitions { sites: sites.to_vec(), ..Definitions::default() };
+    let definitions =
+        Definitions { sites: sites.iter().cloned().map(Arc::new).collect(), ..Definitions::default() };
     let drafts = stage::choose(given, &definitions).map_err(|error| error.to_string())?;
     let Some(draft) = drafts.iter().find(|draft| draft.stage.name == when.stage) else {
         return Err(unknown(when, drafts.iter().map(|draft| draft.stage.name.as_str())));
     };
     let stage = &draft.stage;
     let is_number = |site: &Site| site.key_index().is_some();
-    let begins = |site: &&Site| stage.begins.iter().any(|name| is(name, site));
+    let begins = |site: &&Site| stage.begins.iter().any(|name| name.is_of(site));
     match sites.iter().filter(begins).find(|site| !is_number(site)) {
         Some(site) if stage.key.parts.contains(&KeyPart::Seq) => Err(format!(
             "--when: {} has no sequence number, by which the buffers of {} could be told apart; give --stage '{} by tid', \
@@ -98,10 +99,6 @@ pub(super) fn accept(when: &When, given: &[Draft], sites: &[Site]) -> Result<(),
 
 fn draft_without_key(stage: &Stage) -> Draft {
     Draft { stage: stage.clone(), has_key: false }
-}
-
-fn is(name: &ProbeName, site: &Site) -> bool {
-    (&name.provider, &name.probe) == (&site.provider, &site.probe)
 }
 
 impl Watcher {
@@ -157,8 +154,9 @@ impl Watcher {
         }
         let drafts = stage::choose(&self.given, &self.known).unwrap_or_default();
         let stage = drafts.iter().map(|draft| &draft.stage).find(|stage| stage.name == self.when.stage);
-        let has =
-            |names: &[ProbeName]| names.iter().any(|name| self.known.sites.iter().any(|site| is(name, site)));
+        let has = |names: &[ProbeName]| {
+            names.iter().any(|name| self.known.sites.iter().any(|site| name.is_of(site)))
+        };
         let stage = stage.filter(|stage| has(&stage.begins) && has(&stage.ends));
         self.fired.with(|state| {
             state.is_known = stage.is_some();
@@ -185,7 +183,7 @@ impl Watcher {
             let id = *self.ids.entry((process.pid, process.start_ns, thread.tid)).or_insert(fresh);
             if id == fresh {
                 let number = ProcessId::at(self.known.processes.len());
-                self.known.processes.push(process);
+                self.known.processes.push(process.into());
                 self.known.threads.push(Thread { process: number, ..*thread });
             }
             self.threads.push(id);
@@ -220,18 +218,21 @@ mod tests {
     use tracer_format::{ArgKind, Process, SiteId};
 
     fn site(probe: &str, args: Vec<ArgKind>) -> Site {
-        Site { provider: "demo".to_owned(), probe: probe.to_owned(), args, ..Site::default() }
+        Site { provider: "demo".into(), probe: probe.into(), args: args.into(), ..Site::default() }
+    }
+
+    fn sites() -> [Site; 2] {
+        ["beg_work", "end_work"].map(|probe| site(probe, vec![ArgKind::Signed(8)]))
     }
 
     fn definitions() -> Definitions {
-        let sites = ["beg_work", "end_work"].map(|probe| site(probe, vec![ArgKind::Signed(8)]));
-        Definitions { sites: sites.to_vec(), ..Definitions::default() }
+        Definitions { sites: sites().map(Arc::new).to_vec(), ..Definitions::default() }
     }
 
     fn of_threads(tids: &[u32]) -> Definitions {
         let process = Process { pid: 7, ..Process::default() };
         let threads = tids.iter().map(|&tid| Thread { process: ProcessId(0), tid }).collect();
-        Definitions { processes: vec![process], threads, ..definitions() }
+        Definitions { processes: vec![process.into()], threads, ..definitions() }
     }
 
     fn when(text: &str) -> When {
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn a_stage_that_is_not_there_is_refused_or_told_with_the_nearest() {
         let expected = "--when: there is no stage \"wrok\"; the nearest is work; --stage gives one";
-        let sites = definitions().sites;
+        let sites = sites();
         assert_eq!(accept(&when("wrok > 1us"), &[], &sites), Err(expected.to_owned()));
         let mut watcher = Watcher::new(when("wrok > 1us"), Vec::new());
         assert!(!watcher.watch(&of_threads(&[1]), &columns(&[(1, 0, 0, 1), (9000, 0, 1, 1)])));

@@ -4,6 +4,7 @@ mod dataset;
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracer_analyzer::picture::{MAX_THREAD_NAME_BYTES, chrome, ctf, perfetto};
 use tracer_analyzer::stage::choice::{Chosen, Refused};
@@ -141,7 +142,7 @@ fn warn_if_huge(
 
 /// Bytes of what is told of processes and threads, where each fact has `of_fact` bytes beside the name in it.
 fn name_bytes(definitions: &Definitions, of_fact: u64) -> u64 {
-    let of_process = |process: &Process| {
+    let of_process = |process: &Arc<Process>| {
         let command: usize = process.command.iter().map(|word| word.len() + 1).sum();
         3 * of_fact + (process.program.len() + command) as u64
     };
@@ -216,10 +217,9 @@ mod tests {
 
     #[test]
     fn names_count_once_for_each_process_and_thread() {
-        let process = |program: &str, command: &[&str]| Process {
-            program: program.to_owned(),
-            command: command.iter().map(|&word| word.to_owned()).collect(),
-            ..Process::default()
+        let process = |program: &str, command: &[&str]| {
+            let command = command.iter().map(|&word| word.into()).collect();
+            Arc::new(Process { program: program.into(), command, ..Process::default() })
         };
         let definitions = Definitions {
             processes: vec![process("sink", &[]), process(&"x".repeat(4096), &["./x", "-v"])],

@@ -20,10 +20,12 @@ impl<W: Write> Recorder<W> {
         let mut writer = Writer::new(sink, WriterOptions::default()).expect("written");
         let process = Process { pid: 7, program: "p".into(), ..Process::default() };
         let site = Site { provider: "demo".into(), probe: "hit".into(), announced: true, ..Site::default() };
-        let site = Site { args: vec![ArgKind::Signed(8)], ..site };
-        for definition in
-            [Definition::Process(process), Definition::Thread(Thread::default()), Definition::Site(site)]
-        {
+        let site = Site { args: vec![ArgKind::Signed(8)].into(), ..site };
+        for definition in [
+            Definition::Process(process.into()),
+            Definition::Thread(Thread::default()),
+            Definition::Site(site.into()),
+        ] {
             writer.define(definition).expect("written");
         }
         writer.flush().expect("written");

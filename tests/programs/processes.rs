@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use crate::target::until;
 use crate::tool::{Folder, Recording, compile_c, events, is_only_late, live, stderr, stdout};
@@ -121,8 +122,9 @@ fn workers_that_live_for_a_millisecond_are_told_apart() {
         assert_eq!(fired, [(number, pid, ticks); 2], "a process of its own: {process:?}");
         assert_eq!(i64::from(process.pid), pid);
         assert_eq!(process.start_ns.cast_signed(), ticks * 10_000_000, "{process:?}");
-        assert_eq!(process.program, "worker");
-        assert_eq!(process.command, [worker.to_str().expect("UTF-8"), &number.to_string()]);
+        assert_eq!(&*process.program, "worker");
+        let command = [worker.to_str().expect("UTF-8"), &number.to_string()].map(Arc::from);
+        assert_eq!(*process.command, command);
         assert_eq!(exits.get(&id), Some(&((u32::try_from(number).unwrap() % 7) << 8)), "worker {number}");
         numbers.push(number);
         pids.insert(pid);

@@ -101,7 +101,11 @@ impl Tally {
             let at = *positions.entry((&site.provider, &site.probe)).or_insert(probes.len());
             if at == probes.len() {
                 let (provider, probe) = (site.provider.clone(), site.probe.clone());
-                probes.push(ProbeCount { provider, probe, events: 0 });
+                probes.push(ProbeCount {
+                    provider: provider.to_string(),
+                    probe: probe.to_string(),
+                    events: 0,
+                });
             }
             probes[at].events += events;
         }

@@ -1,6 +1,7 @@
 //! Traces of one recording of which one is redacted: what they have in common cannot be told from its names.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use tracer_format::{Batch, Definitions, Host, Process, Thread, Trace};
 
@@ -44,11 +45,11 @@ pub(super) fn disguised(traces: &[&Trace<'_>], has_repeats: bool) -> Vec<(usize,
 /// Processes by what no redaction changes: pid and start.
 fn processes<'t>(trace: &'t Trace<'_>) -> HashMap<(u32, u64), KnownProcess<'t>> {
     let known = trace.definitions.processes.iter().filter(|process| process.start_ns > 0);
-    let host = |host: &'t Host| (&host.name[..], &host.boot_id[..]);
+    let host = |host: &'t Arc<Host>| (&host.name[..], &host.boot_id[..]);
     known
         .map(|process| {
             let of = trace.definitions.hosts.get(process.host.index()).map(host);
-            ((process.pid, process.start_ns), (process, of))
+            ((process.pid, process.start_ns), (&**process, of))
         })
         .collect()
 }
@@ -126,11 +127,15 @@ mod tests {
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).unwrap();
         for host in 0..hosts {
             let boot_id = format!("{boot_id}{host}");
-            writer.host(Host { boot_id, tool: "tracer, redacted".into(), ..Host::default() }).unwrap();
+            writer
+                .host(Host { boot_id: boot_id.into(), tool: "tracer, redacted".into(), ..Host::default() })
+                .unwrap();
         }
         let process = writer.process(Process { pid: 7, start_ns: 5, ..Process::default() }).unwrap();
         writer.thread(Thread { process, tid: 8 }).unwrap();
-        writer.site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)], ..Site::default() }).unwrap();
+        writer
+            .site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)].into(), ..Site::default() })
+            .unwrap();
         for time_ns in times {
             let (thread, site, values) = (ThreadId(0), SiteId(0), &[1][..]);
             writer.push(&Firing { time_ns, thread, site, cpu: 0, unreadable: 0, values }).unwrap();

@@ -148,7 +148,13 @@ impl Plan {
         let index = self.sites.len();
         self.by_probe.entry(probe.clone()).or_default().add(index);
         self.by_program.entry((probe.clone(), program.clone())).or_default().add(index);
-        let site = Site { probe, program, announced: true, found_ns, ..Site::default() };
+        let site = Site {
+            probe: probe.into(),
+            program: program.into(),
+            announced: true,
+            found_ns,
+            ..Site::default()
+        };
         // A late line of the header: those before it are events' sites, the order of the announced ones still holds.
         self.sites.push(site);
         self.shaped.push(false);
@@ -161,7 +167,11 @@ impl Plan {
             return id;
         }
         let id = ThreadId::at(self.processes.len());
-        self.processes.push(Process { pid: event.pid, program: event.program.clone(), ..Process::default() });
+        self.processes.push(Process {
+            pid: event.pid,
+            program: event.program.as_str().into(),
+            ..Process::default()
+        });
         self.threads.insert(key, id);
         id
     }
@@ -176,22 +186,22 @@ impl Plan {
         let shape = &key.3;
         let announced = self.announced(event).filter(|&site| {
             !self.shaped[site]
-                || (self.sites[site].args == shape.kinds && self.sites[site].key_arg == shape.key_arg)
+                || (*self.sites[site].args == *shape.kinds && self.sites[site].key_arg == shape.key_arg)
         });
         let site = announced.unwrap_or_else(|| {
             let (probe, program) = (event.probe.clone(), event.program.clone());
-            self.sites.push(Site { probe, program, ..Site::default() });
+            self.sites.push(Site { probe: probe.into(), program: program.into(), ..Site::default() });
             self.shaped.push(false);
             self.sites.len() - 1
         });
         if !std::mem::replace(&mut self.shaped[site], true) && announced.is_some() {
             let Site { probe, program, .. } = &self.sites[site];
-            let of_program = self.by_program.get_mut(&(probe.clone(), program.clone()));
-            let namesakes = self.by_probe.get_mut(probe).into_iter().chain(of_program);
+            let of_program = self.by_program.get_mut(&(probe.to_string(), program.to_string()));
+            let namesakes = self.by_probe.get_mut(&**probe).into_iter().chain(of_program);
             namesakes.for_each(|namesakes| namesakes.take(site, &event.provider));
         }
-        self.sites[site].provider.clone_from(&event.provider);
-        self.sites[site].args.clone_from(&shape.kinds);
+        self.sites[site].provider = event.provider.as_str().into();
+        self.sites[site].args = shape.kinds.as_slice().into();
         self.sites[site].key_arg = shape.key_arg;
         self.by_event.insert(key, SiteId::at(site));
         SiteId::at(site)
@@ -208,7 +218,7 @@ impl Plan {
 
     fn define<W: Write>(&mut self, writer: &mut Writer<W>) -> Result<()> {
         let tool = format!("tracer {} import", env!("CARGO_PKG_VERSION"));
-        writer.host(Host { tool, ..Host::default() })?;
+        writer.host(Host { tool: tool.into(), ..Host::default() })?;
         for process in &self.processes {
             let id = writer.process(process.clone())?;
             writer.thread(Thread { process: id, tid: process.pid })?;
@@ -217,11 +227,11 @@ impl Plan {
         for (number, (site, shaped)) in self.sites.iter().zip(&self.shaped).enumerate() {
             let mut site = site.clone();
             // Two lines of one name stay two sites of two names.
-            let is_alone = || self.by_program[&(site.probe.clone(), site.program.clone())].len() == 1;
+            let is_alone = || self.by_program[&(site.probe.to_string(), site.program.to_string())].len() == 1;
             if !shaped && is_alone() {
-                site.provider = providers.likely(&site.program);
+                site.provider = providers.likely(&site.program).into();
             }
-            let name = (self.sites[number].provider.clone(), site.probe.clone());
+            let name = (self.sites[number].provider.to_string(), site.probe.to_string());
             self.by_name.entry(name).or_insert(SiteId::at(number));
             writer.site(site)?;
         }

@@ -4,7 +4,7 @@
 //! process has is known only when all events are decoded: [`count`] does that. Whether the events are sound is
 //! [`verify`](super::verify)'s to say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 
 use tracer_format::header::FileHeader;
@@ -148,37 +148,41 @@ impl<'t> Lives<'t> {
 /// Processes that are defined, with their ids: places of lost definitions are empty.
 fn processes<'t>(trace: &'t Trace<'_>) -> impl Iterator<Item = (usize, &'t Process)> {
     let is_defined = |process: &Process| process.pid != 0 || !process.program.is_empty();
-    trace.definitions.processes.iter().enumerate().filter(move |(_, process)| is_defined(process))
+    let processes = trace.definitions.processes.iter().map(|process| &**process).enumerate();
+    processes.filter(move |(_, process)| is_defined(process))
 }
 
 /// The sites of one probe in one binary.
 struct ProbeSites<'t> {
     /// One of the sites.
     site: &'t Site,
-    /// Ids of all of them.
-    ids: Vec<usize>,
-}
-
-impl ProbeSites<'_> {
-    fn events(&self, counts: &Counts) -> u64 {
-        self.ids.iter().filter_map(|&id| counts.sites.get(id)).sum()
-    }
+    /// How many there are.
+    sites: usize,
+    /// Their events, if they were counted.
+    events: Option<u64>,
 }
 
 /// The probes, in the order of their first sites.
-fn probes<'t>(trace: &'t Trace<'_>) -> Vec<ProbeSites<'t>> {
-    let mut probes: Vec<ProbeSites<'t>> = Vec::new();
-    let mut positions = BTreeMap::new();
-    let sites = trace.definitions.sites.iter().enumerate();
-    for (id, site) in sites.filter(|(_, site)| !site.probe.is_empty()) {
-        let name = (&site.provider, &site.probe, &site.program, &site.build_id, argument_names(&site.args));
-        let at = *positions.entry(name).or_insert(probes.len());
-        if at == probes.len() {
-            probes.push(ProbeSites { site, ids: Vec::new() });
-        }
-        probes[at].ids.push(id);
-    }
-    probes
+fn probes<'t>(trace: &'t Trace<'_>, counts: Option<&Counts>) -> Vec<ProbeSites<'t>> {
+    let sites = &trace.definitions.sites;
+    let name = |id: &u32| {
+        let site = &*sites[*id as usize];
+        (&site.provider, &site.probe, &site.program, &site.build_id, &site.args)
+    };
+    let events = |id: &u32| counts.and_then(|counts| counts.sites.get(*id as usize).copied());
+    // There may be hundreds of thousands.
+    let mut ids: Vec<u32> =
+        (0..).zip(sites).filter(|(_, site)| !site.probe.is_empty()).map(|(id, _)| id).collect();
+    ids.sort_by(|left, right| name(left).cmp(&name(right)));
+    let mut probes: Vec<(u32, ProbeSites<'t>)> = ids
+        .chunk_by(|left, right| name(left) == name(right))
+        .map(|alike| {
+            let events = alike.iter().map(events).sum();
+            (alike[0], ProbeSites { site: &sites[alike[0] as usize], sites: alike.len(), events })
+        })
+        .collect();
+    probes.sort_unstable_by_key(|(first, _)| *first);
+    probes.into_iter().map(|(_, probe)| probe).collect()
 }
 
 /// Kinds of arguments as `i64 u32 f64 str`.

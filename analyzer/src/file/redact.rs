@@ -149,7 +149,7 @@ impl Copying<'_> {
         };
         let mut unreadable = columns.row_unreadable(row);
         self.values.clear();
-        for (arg, (&bits, kind)) in columns.row_values(row).iter().zip(&old.args).enumerate() {
+        for (arg, (&bits, kind)) in columns.row_values(row).iter().zip(old.args.iter()).enumerate() {
             let bit = 1 << arg;
             let value = match kind {
                 // It may be anything, also what was there.

@@ -4,6 +4,7 @@
 //! process that had the parent's pid when the child started.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tracer_format::{Definitions, HostId, Process, ThreadId};
 
@@ -17,10 +18,10 @@ pub(super) struct Identities {
     /// Of each process.
     processes: Vec<ProcessIds>,
     known_threads: HashMap<(i64, u32), i64>,
-    /// Lives of each pid, by their start.
-    known_processes: HashMap<(HostId, u32), BTreeMap<u64, i64>>,
+    /// By host, pid and start: the lives of a pid stand side by side.
+    known_processes: BTreeMap<(HostId, u32, u64), i64>,
     known_parents: HashMap<(HostId, u32, u64), i64>,
-    known_programs: HashMap<String, u32>,
+    known_programs: HashMap<Arc<str>, u32>,
     /// The number that is shown for each: tid, pid, pid of the parent.
     tids: Vec<i64>,
     pids: Vec<i64>,
@@ -71,22 +72,16 @@ impl Identities {
 
     fn process(&mut self, process: &Process) -> ProcessIds {
         let next = number(self.pids.len());
-        let lives = self.known_processes.entry((process.host, process.pid)).or_default();
-        let id = match lives.get(&process.start_ns) {
-            Some(&id) => id,
-            None => {
-                lives.insert(process.start_ns, next);
-                self.pids.push(process.pid.into());
-                self.lives.push((u64::MAX, 0));
-                next
-            }
-        };
-        let parents = self.known_processes.get(&(process.host, process.parent_pid));
-        let before = parents.and_then(|lives| lives.range(..=process.start_ns).next_back());
-        let parent_start_ns = before.map_or(0, |(&start_ns, _)| start_ns);
+        let id = *self.known_processes.entry((process.host, process.pid, process.start_ns)).or_insert(next);
+        if id == next {
+            self.pids.push(process.pid.into());
+            self.lives.push((u64::MAX, 0));
+        }
+        let parent = |start_ns| (process.host, process.parent_pid, start_ns);
+        let before = self.known_processes.range(parent(0)..=parent(process.start_ns)).next_back();
+        let parent_start_ns = before.map_or(0, |(&(_, _, start_ns), _)| start_ns);
         let next = number(self.parent_pids.len());
-        let parent = (process.host, process.parent_pid, parent_start_ns);
-        let parent = *self.known_parents.entry(parent).or_insert(next);
+        let parent = *self.known_parents.entry(parent(parent_start_ns)).or_insert(next);
         if parent == next {
             self.parent_pids.push(process.parent_pid.into());
         }
@@ -154,8 +149,8 @@ mod tests {
 
     use super::*;
 
-    fn process(pid: u32, start_ns: u64, parent_pid: u32) -> Process {
-        Process { pid, start_ns, parent_pid, program: "p".into(), ..Process::default() }
+    fn process(pid: u32, start_ns: u64, parent_pid: u32) -> Arc<Process> {
+        Process { pid, start_ns, parent_pid, program: "p".into(), ..Process::default() }.into()
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod viewer_names;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tracer_format::{Columns, ThreadId, Trace};
@@ -36,7 +37,7 @@ use crate::pair::{Edge, HandOff, Point, Side};
 use crate::select::clock::{anchors, realtime_ns, rfc3339};
 use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
-use text::{Pieces, SitePiece, piece, push_id, push_json, push_key, push_micros};
+use text::{Pieces, SitePieces, TrackTexts, piece, push_id, push_json, push_key, push_micros};
 use viewer_names::ViewerNames;
 
 /// Bytes that are collected before they are written: so many that a buffer behind passes them on without a copy.
@@ -60,24 +61,25 @@ pub fn export<'a>(
 ) -> Result<Outcome> {
     let start_ns = start_ns(trace, selection);
     let tracks = Tracks::new(&trace.definitions);
-    let brush = JsonBrush::new(trace, &tracks, start_ns);
+    let probes = Arc::new(TrackTexts::of_probes(&tracks));
+    let brush = JsonBrush::new(trace, probes.clone(), start_ns);
     draw((trace, selection), stages, (&brush, drawn.into()), |scene| {
-        Chrome::new(scene, tracks, start_ns, out)
+        Chrome::new(scene, (tracks, probes), start_ns, out)
     })
 }
 
 /// Draws events.
 struct JsonBrush {
-    sites: Vec<SitePiece>,
-    /// `,"pid":P,"tid":T,"ts":` of the track with the probes of each thread.
-    tracks: Vec<Vec<u8>>,
+    sites: SitePieces,
+    /// Of the tracks with the probes of threads.
+    tracks: Arc<TrackTexts>,
     start_ns: u64,
 }
 
 impl JsonBrush {
-    fn new(trace: &Trace<'_>, tracks: &Tracks, start_ns: u64) -> Self {
-        let sites = trace.definitions.sites.iter().map(SitePiece::new).collect();
-        Self { sites, tracks: text::probe_tracks(tracks), start_ns }
+    fn new(trace: &Trace<'_>, tracks: Arc<TrackTexts>, start_ns: u64) -> Self {
+        let sites = SitePieces::new(&trace.definitions.sites);
+        Self { sites, tracks, start_ns }
     }
 }
 
@@ -123,7 +125,12 @@ struct Chrome<'a, W> {
 }
 
 impl<'a, W: Write> Chrome<'a, W> {
-    fn new(scene: Scene<'a, '_>, tracks: Tracks, start_ns: u64, out: &'a mut W) -> io::Result<Self> {
+    fn new(
+        scene: Scene<'a, '_>,
+        (tracks, probes): (Tracks, Arc<TrackTexts>),
+        start_ns: u64,
+        out: &'a mut W,
+    ) -> io::Result<Self> {
         let Scene { trace, stages, .. } = scene;
         let mut chrome = Self {
             out,
@@ -131,7 +138,7 @@ impl<'a, W: Write> Chrome<'a, W> {
             place: Vec::new(),
             trace,
             stages,
-            pieces: Pieces::new(&tracks, stages),
+            pieces: Pieces::new(&tracks, probes, stages),
             tracks,
             start_ns,
             key_groups: key_groups(stages),

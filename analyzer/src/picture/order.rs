@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn processes_stand_as_buffers_pass_them() {
-        let process = |program: &str| Process { program: program.into(), ..Process::default() };
-        let site = |program: &str| Site { program: program.into(), ..Site::default() };
+        let process = |program: &str| Process { program: program.into(), ..Process::default() }.into();
+        let site = |program: &str| Site { program: program.into(), ..Site::default() }.into();
         let definitions = Definitions {
             processes: ["idle", "sink", "worker", "source", "worker", "other"].map(process).to_vec(),
             threads: (0..6).map(|number| Thread { process: ProcessId(number), tid: 10 + number }).collect(),

@@ -10,7 +10,7 @@ use tracer_format::Definitions;
 /// Above every pid: Linux goes to 2^22.
 const FIRST_FREE: u32 = 1 << 23;
 
-/// Numbers that nothing in a trace has.
+/// Numbers that nothing in a trace has, from [`FIRST_FREE`] on.
 #[derive(Debug)]
 struct Free {
     own: HashSet<u32>,
@@ -20,7 +20,8 @@ struct Free {
 impl Free {
     fn of(definitions: &Definitions) -> Self {
         let pids = definitions.processes.iter().map(|process| process.pid);
-        let own = pids.chain(definitions.threads.iter().map(|thread| thread.tid)).collect();
+        let tids = definitions.threads.iter().map(|thread| thread.tid);
+        let own = pids.chain(tids).filter(|number| *number >= FIRST_FREE).collect();
         Self { own, next: FIRST_FREE }
     }
 
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn reused_pids_get_numbers_of_their_own() {
-        let process = |pid, program: &str| Process { pid, program: program.into(), ..Process::default() };
+        let process =
+            |pid, program: &str| Process { pid, program: program.into(), ..Process::default() }.into();
         let thread = |process, tid| Thread { process, tid };
         let definitions = Definitions {
             processes: vec![process(7, "sink"), process(8, "source"), process(7, "sink")],
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn numbers_are_none_of_the_trace() {
-        let process = |pid| Process { pid, ..Process::default() };
+        let process = |pid| Process { pid, ..Process::default() }.into();
         let thread = |process, tid| Thread { process: ProcessId(process), tid };
         let free = FIRST_FREE;
         let definitions = Definitions {

@@ -113,7 +113,7 @@ mod tests {
             let mut trace = Known::default();
             trace.trace_ids = vec![7; parts];
             for (number, &(boot_id, realtime_ns)) in (0..).zip(hosts) {
-                trace.definitions.hosts.push(Host { boot_id: boot_id.into(), ..Host::default() });
+                trace.definitions.hosts.push(Host { boot_id: boot_id.into(), ..Host::default() }.into());
                 let host = HostId(number);
                 trace.clocks.push(ClockAnchor {
                     host,

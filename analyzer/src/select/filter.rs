@@ -4,6 +4,7 @@
 //! their headers, then rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::grammar::{Moment, ProgramPattern, Request, SeqRange, requested};
 use tracer_format::{
@@ -67,7 +68,7 @@ impl Selection {
         let definitions = &trace.definitions;
         let mut selection = Self { keys: filter.keys, ..Self::all() };
         if !filter.probes.is_empty() {
-            let wanted = |site: &Site| requested(&filter.probes, &site.provider, &site.probe).is_some();
+            let wanted = |site: &Arc<Site>| requested(&filter.probes, &site.provider, &site.probe).is_some();
             selection.sites = definitions.sites.iter().map(wanted).collect();
         }
         if !filter.pids.is_empty() || !filter.programs.is_empty() {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tracer_format::Site;
 use tracer_format::grammar::Malformed;
 use tracer_format::limits::MAX_NAME_BYTES;
 
@@ -17,6 +18,14 @@ pub struct ProbeName {
     pub provider: String,
     /// Probe.
     pub probe: String,
+}
+
+impl ProbeName {
+    /// Whether the site is one of this probe.
+    #[must_use]
+    pub fn is_of(&self, site: &Site) -> bool {
+        *self.provider == *site.provider && *self.probe == *site.probe
+    }
 }
 
 impl fmt::Display for ProbeName {

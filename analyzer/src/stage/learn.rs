@@ -29,13 +29,13 @@ pub fn learn(definitions: &Definitions) -> Vec<Draft> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut seen = BTreeSet::new();
     for site in &definitions.sites {
-        let Site { provider, probe, .. } = site;
+        let Site { provider, probe, .. } = &**site;
         if !seen.insert((provider, probe)) {
             continue;
         }
         let Some((name, ends)) = by_provider[&provider[..]].ends_of(probe) else { continue };
-        let name = if name.is_empty() { provider.clone() } else { name };
-        let named = |probe: &str| ProbeName { provider: provider.clone(), probe: probe.to_owned() };
+        let name = if name.is_empty() { provider.to_string() } else { name };
+        let named = |probe: &str| ProbeName { provider: provider.to_string(), probe: probe.to_owned() };
         let ends: Vec<ProbeName> = ends.into_iter().map(named).collect();
         stages.push(Stage { ends, ..Stage::new(name, named(probe), named(probe), Key::seq()) });
     }
@@ -61,12 +61,14 @@ fn probes_of(stage: &Stage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn learned(probes: &[&str]) -> Vec<String> {
         let site = |name: &&str| {
             let (provider, probe) = name.split_once(':').unwrap();
-            Site { provider: provider.into(), probe: probe.into(), ..Site::default() }
+            Arc::new(Site { provider: provider.into(), probe: probe.into(), ..Site::default() })
         };
         let definitions = Definitions { sites: probes.iter().map(site).collect(), ..Definitions::default() };
         learn(&definitions).iter().map(ToString::to_string).collect()

@@ -71,7 +71,7 @@ mod tests {
             .collect();
         let roles = Roles::new(&stages);
         let of = |probe: &str| {
-            let site = Site { provider: "a".to_owned(), probe: probe.to_owned(), ..Site::default() };
+            let site = Site { provider: "a".into(), probe: probe.into(), ..Site::default() };
             roles.of(&site).iter().map(|role| (role.stage, role.begins, role.ends)).collect::<Vec<_>>()
         };
         assert_eq!(of("b"), [(0, Some(0), None), (1, None, Some(0)), (2, Some(1), Some(0))]);

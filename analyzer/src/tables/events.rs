@@ -43,7 +43,7 @@ struct SiteCells {
     key_arg: Option<usize>,
     /// Whether all arguments are integers.
     plain: bool,
-    args: Vec<ArgKind>,
+    args: Arc<[ArgKind]>,
 }
 
 /// Rows that are being put together.

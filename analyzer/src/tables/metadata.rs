@@ -35,7 +35,7 @@ fn not_recorded(all: &[Skipped]) -> Vec<String> {
 pub(super) fn of_trace(trace: &Trace<'_>, selection: &Selection, table: &str) -> Metadata {
     let hosts = &trace.definitions.hosts;
     let of_hosts = |text: fn(&tracer_format::Host) -> &str| {
-        hosts.iter().map(text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+        hosts.iter().map(|host| text(host)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
     };
     let gaps: Vec<_> = trace.gaps.iter().filter(|gap| selection.wants_gap(gap)).collect();
     let lost = gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.count));

@@ -53,35 +53,39 @@ fn firing(time_ns: u64, [thread, site]: [u32; 2], cpu: u16, unreadable: u16, val
 
 fn definitions(program: &str) -> Vec<Definition> {
     let text = |text: &str| text.to_owned();
+    let words = |words: &[&str]| words.iter().map(|&word| word.into()).collect();
     let host = Host {
-        name: text("h"),
-        kernel: text("Linux 6.18"),
-        machine: text("x86_64"),
-        boot_id: text("b"),
+        name: "h".into(),
+        kernel: "Linux 6.18".into(),
+        machine: "x86_64".into(),
+        boot_id: "b".into(),
         cpus: 4,
-        tool: text("tracer 0"),
-        command: vec![text("tracer"), text("record")],
+        tool: "tracer 0".into(),
+        command: words(&["tracer", "record"]),
     };
     let process = |pid, program: &str, start_ns| {
-        let command = vec![format!("./{program}"), text("--fast")];
-        Definition::Process(Process { pid, program: text(program), start_ns, command, ..Process::default() })
+        let command = words(&[&format!("./{program}"), "--fast"]);
+        Definition::Process(
+            Process { pid, program: program.into(), start_ns, command, ..Process::default() }.into(),
+        )
     };
     let thread = |process, tid| Definition::Thread(Thread { process, tid });
     let site = |provider: &str, probe: &str, args: &[ArgKind]| {
-        let (provider, probe) = (text(provider), text(probe));
-        let build_id = vec![0xbe, 0xef];
-        Definition::Site(Site {
-            provider,
-            probe,
-            program: text("bin"),
-            build_id,
-            args: args.into(),
-            ..Site::default()
-        })
+        Definition::Site(
+            Site {
+                provider: provider.into(),
+                probe: probe.into(),
+                program: "bin".into(),
+                build_id: [0xbe, 0xef].into(),
+                args: args.into(),
+                ..Site::default()
+            }
+            .into(),
+        )
     };
     let stage = StageDef { name: text("s"), from: text("p:beg_a"), to: text("q:big"), key: text("pid") };
     vec![
-        Definition::Host(host),
+        Definition::Host(host.into()),
         process(11, program, 500),
         process(12, "sink", 0),
         thread(ProcessId(0), 11),

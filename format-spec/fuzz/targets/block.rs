@@ -37,7 +37,7 @@ fn defined() -> Vec<u8> {
     let kinds = [ArgKind::Unsigned(8), ArgKind::Str, ArgKind::Signed(4), ArgKind::Float(8)];
     for args in 0..=kinds.len() {
         let args = kinds[..args].to_vec();
-        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
+        writer.site(Site { probe: "p".into(), args: args.into(), ..Site::default() }).unwrap();
     }
     writer.flush().unwrap();
     writer.sink_mut().clone()

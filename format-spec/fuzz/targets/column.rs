@@ -54,7 +54,7 @@ fn write(events: &[Plain]) -> Vec<u8> {
     }
     for args in 0..3 {
         let args = vec![ArgKind::Unsigned(8); args];
-        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
+        writer.site(Site { probe: "p".into(), args: args.into(), ..Site::default() }).unwrap();
     }
     for &(time_ns, thread, site, cpu, values) in events {
         let values = &values[..site.index()];

@@ -59,7 +59,7 @@ fn write(events: &[Plain], block_events: usize) -> Vec<u8> {
     }
     for args in [&[][..], &[ArgKind::Unsigned(8)], &[ArgKind::Unsigned(8), ArgKind::Str]] {
         let args = args.to_vec();
-        writer.site(Site { probe: "p".into(), args, ..Site::default() }).unwrap();
+        writer.site(Site { probe: "p".into(), args: args.into(), ..Site::default() }).unwrap();
     }
     for &(time_ns, thread, site, cpu, value) in events {
         let string = match text(value, &value.to_le_bytes()) {

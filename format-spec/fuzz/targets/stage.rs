@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     }
     let name = |line: &str| {
         let (provider, probe) = line.split_once(':').unwrap_or(("p", line));
-        Site { provider: provider.into(), probe: probe.into(), ..Site::default() }
+        Site { provider: provider.into(), probe: probe.into(), ..Site::default() }.into()
     };
     let sites = text.lines().map(name).collect();
     let definitions = Definitions { sites, ..Definitions::default() };

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::codec::Encoder;
 use super::column::zigzag;
@@ -175,7 +176,7 @@ impl BlockBuilder {
     }
 
     /// Times and keys of the events, for the block header; the events are sorted.
-    pub(crate) fn bounds(&self, sites: &[Site]) -> Bounds {
+    pub(crate) fn bounds(&self, sites: &[Arc<Site>]) -> Bounds {
         let columns = &self.columns;
         let (Some(&first_ns), Some(&last_ns)) = (columns.time_ns.first(), columns.time_ns.last()) else {
             return Bounds::NONE;

@@ -1,6 +1,9 @@
 //! The fields of definitions, in the order of SPEC.md section 5.5: each kind is written and read here, side by side.
 
+use std::sync::Arc;
+
 use super::cursor::{Cursor, put_varint};
+use super::shared::Shared;
 use crate::error::Damage;
 use crate::limits::{MAX_ARGUMENTS, MAX_COMMAND_WORDS, MAX_NAME_BYTES};
 use crate::model::{
@@ -37,14 +40,14 @@ pub(super) fn encode(definition: &Definition) -> (u8, Vec<u8>) {
 }
 
 /// The definition with such a kind and body; `None` if the kind is of a later version.
-pub(super) fn decode(number: u8, body: &[u8]) -> Result<Option<Definition>, Damage> {
-    let mut fields = Fields(Cursor::new(body));
+pub(super) fn decode(number: u8, body: &[u8], shared: &mut Shared) -> Result<Option<Definition>, Damage> {
+    let mut fields = Fields { cursor: Cursor::new(body), shared };
     let fields = &mut fields;
     Ok(Some(match number {
-        number::HOST => Definition::Host(take_host(fields)?),
-        number::PROCESS => Definition::Process(take_process(fields)?),
+        number::HOST => Definition::Host(take_host(fields)?.into()),
+        number::PROCESS => Definition::Process(take_process(fields)?.into()),
         number::THREAD => Definition::Thread(take_thread(fields)?),
-        number::SITE => Definition::Site(take_site(fields)?),
+        number::SITE => Definition::Site(take_site(fields)?.into()),
         number::STAGE => Definition::Stage(take_stage(fields)?),
         number::EXIT => Definition::Exit(take_exit(fields)?),
         number::COST => Definition::Cost(take_cost(fields)?),
@@ -59,7 +62,7 @@ fn put_host(body: &mut Body, host: &Host) -> u8 {
     number::HOST
 }
 
-fn take_host(fields: &mut Fields<'_>) -> Result<Host, Damage> {
+fn take_host(fields: &mut Fields<'_, '_>) -> Result<Host, Damage> {
     Ok(Host {
         name: fields.text()?,
         kernel: fields.text()?,
@@ -78,7 +81,7 @@ fn put_process(body: &mut Body, process: &Process) -> u8 {
     number::PROCESS
 }
 
-fn take_process(fields: &mut Fields<'_>) -> Result<Process, Damage> {
+fn take_process(fields: &mut Fields<'_, '_>) -> Result<Process, Damage> {
     Ok(Process {
         host: HostId(fields.number()?),
         pid: fields.number()?,
@@ -95,7 +98,7 @@ fn put_thread(body: &mut Body, thread: Thread) -> u8 {
     number::THREAD
 }
 
-fn take_thread(fields: &mut Fields<'_>) -> Result<Thread, Damage> {
+fn take_thread(fields: &mut Fields<'_, '_>) -> Result<Thread, Damage> {
     Ok(Thread { process: ProcessId(fields.number()?), tid: fields.number()? })
 }
 
@@ -109,13 +112,13 @@ fn put_site(body: &mut Body, site: &Site) -> u8 {
     number::SITE
 }
 
-fn take_site(fields: &mut Fields<'_>) -> Result<Site, Damage> {
+fn take_site(fields: &mut Fields<'_, '_>) -> Result<Site, Damage> {
     let mut site = Site {
         provider: fields.text()?,
-        probe: fields.name()?,
+        probe: fields.shared_name()?,
         program: fields.text()?,
         path: fields.text()?,
-        build_id: fields.bytes()?,
+        build_id: fields.build_id()?,
         offset: fields.number()?,
         semaphore_offset: fields.number()?,
         spec: fields.text()?,
@@ -139,8 +142,13 @@ fn put_stage(body: &mut Body, stage: &StageDef) -> u8 {
     number::STAGE
 }
 
-fn take_stage(fields: &mut Fields<'_>) -> Result<StageDef, Damage> {
-    Ok(StageDef { name: fields.name()?, from: fields.text()?, to: fields.text()?, key: fields.text()? })
+fn take_stage(fields: &mut Fields<'_, '_>) -> Result<StageDef, Damage> {
+    Ok(StageDef {
+        name: fields.name()?.to_owned(),
+        from: fields.str()?.to_owned(),
+        to: fields.str()?.to_owned(),
+        key: fields.str()?.to_owned(),
+    })
 }
 
 fn put_exit(body: &mut Body, exit: Exit) -> u8 {
@@ -148,7 +156,7 @@ fn put_exit(body: &mut Body, exit: Exit) -> u8 {
     number::EXIT
 }
 
-fn take_exit(fields: &mut Fields<'_>) -> Result<Exit, Damage> {
+fn take_exit(fields: &mut Fields<'_, '_>) -> Result<Exit, Damage> {
     Ok(Exit { process: ProcessId(fields.number()?), time_ns: fields.number()?, status: fields.number()? })
 }
 
@@ -158,7 +166,7 @@ fn put_cost(body: &mut Body, cost: Cost) -> u8 {
     number::COST
 }
 
-fn take_cost(fields: &mut Fields<'_>) -> Result<Cost, Damage> {
+fn take_cost(fields: &mut Fields<'_, '_>) -> Result<Cost, Damage> {
     Ok(Cost {
         bpf_ns: fields.number()?,
         bpf_runs: fields.number()?,
@@ -176,20 +184,20 @@ fn put_skipped(body: &mut Body, skipped: &Skipped) -> u8 {
     number::SKIPPED
 }
 
-fn take_skipped(fields: &mut Fields<'_>) -> Result<Skipped, Damage> {
+fn take_skipped(fields: &mut Fields<'_, '_>) -> Result<Skipped, Damage> {
     Ok(Skipped {
         host: HostId(fields.number()?),
         kind: skipped_kind(fields.number()?),
         count: fields.number()?,
         pid: fields.number()?,
-        program: fields.text()?,
-        path: fields.text()?,
-        provider: fields.text()?,
-        probe: fields.text()?,
+        program: fields.str()?.to_owned(),
+        path: fields.str()?.to_owned(),
+        provider: fields.str()?.to_owned(),
+        probe: fields.str()?.to_owned(),
         offset: fields.number()?,
         from_ns: fields.number()?,
         until_ns: fields.number()?,
-        reason: fields.name()?,
+        reason: fields.name()?.to_owned(),
     })
 }
 
@@ -260,7 +268,7 @@ impl Body {
     }
 
     /// Words; of those over the limit there is a mark instead.
-    fn words(&mut self, words: &[String]) -> &mut Self {
+    fn words(&mut self, words: &[Arc<str>]) -> &mut Self {
         let is_cut = words.len() > MAX_COMMAND_WORDS;
         let kept = if is_cut { &words[..MAX_COMMAND_WORDS - 1] } else { words };
         self.number(kept.len() as u64 + u64::from(is_cut));
@@ -270,34 +278,54 @@ impl Body {
 }
 
 /// Reads the fields that [`Body`] writes; what a later version adds behind them is not read.
-struct Fields<'a>(Cursor<'a>);
+struct Fields<'b, 's> {
+    cursor: Cursor<'b>,
+    shared: &'s mut Shared,
+}
 
-impl Fields<'_> {
+impl<'b> Fields<'b, '_> {
     fn number<N: TryFrom<u64>>(&mut self) -> Result<N, Damage> {
-        N::try_from(self.0.varint()?).map_err(|_| Damage::Content("a number of a definition is too large"))
+        N::try_from(self.cursor.varint()?)
+            .map_err(|_| Damage::Content("a number of a definition is too large"))
     }
 
-    fn bytes(&mut self) -> Result<Vec<u8>, Damage> {
-        let len = self.0.count("name bytes", MAX_NAME_BYTES)?;
-        Ok(self.0.take(len)?.to_vec())
+    fn bytes(&mut self) -> Result<&'b [u8], Damage> {
+        let len = self.cursor.count("name bytes", MAX_NAME_BYTES)?;
+        self.cursor.take(len)
+    }
+
+    fn str(&mut self) -> Result<&'b str, Damage> {
+        str::from_utf8(self.bytes()?).map_err(|_| Damage::Content("a name is not UTF-8"))
     }
 
     /// A text that tells a definition from one that is lost.
-    fn name(&mut self) -> Result<String, Damage> {
-        Some(self.text()?).filter(|name| !name.is_empty()).ok_or(Damage::Content("a name is empty"))
+    fn name(&mut self) -> Result<&'b str, Damage> {
+        Some(self.str()?).filter(|name| !name.is_empty()).ok_or(Damage::Content("a name is empty"))
     }
 
-    fn text(&mut self) -> Result<String, Damage> {
-        String::from_utf8(self.bytes()?).map_err(|_| Damage::Content("a name is not UTF-8"))
+    fn text(&mut self) -> Result<Arc<str>, Damage> {
+        let text = self.str()?;
+        Ok(self.shared.text(text))
     }
 
-    fn words(&mut self) -> Result<Vec<String>, Damage> {
-        let len = self.0.count("words", MAX_COMMAND_WORDS)?;
+    fn shared_name(&mut self) -> Result<Arc<str>, Damage> {
+        let name = self.name()?;
+        Ok(self.shared.text(name))
+    }
+
+    fn build_id(&mut self) -> Result<Arc<[u8]>, Damage> {
+        let bytes = self.bytes()?;
+        Ok(self.shared.bytes(bytes))
+    }
+
+    fn words(&mut self) -> Result<Arc<[Arc<str>]>, Damage> {
+        let len = self.cursor.count("words", MAX_COMMAND_WORDS)?;
         (0..len).map(|_| self.text()).collect()
     }
 
-    fn kinds(&mut self) -> Result<Vec<ArgKind>, Damage> {
-        let len = self.0.count("arguments", MAX_ARGUMENTS)?;
-        Ok(self.0.take(len)?.iter().map(|&byte| arg_kind(byte)).collect())
+    fn kinds(&mut self) -> Result<Arc<[ArgKind]>, Damage> {
+        let len = self.cursor.count("arguments", MAX_ARGUMENTS)?;
+        let kinds: Vec<ArgKind> = self.cursor.take(len)?.iter().map(|&byte| arg_kind(byte)).collect();
+        Ok(self.shared.kinds(&kinds))
     }
 }

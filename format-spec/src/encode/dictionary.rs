@@ -6,6 +6,7 @@ use super::codec::{Decoder, Encoder};
 use super::column::put_plain;
 use super::cursor::{Cursor, put_varint};
 use super::definition;
+use super::shared::Shared;
 use crate::error::Damage;
 use crate::limits::{
     DEFINITION_WEIGHT, MAX_COMMAND_WORDS, MAX_DEFINITIONS_BYTES, MAX_NAME_BYTES, WORD_WEIGHT,
@@ -72,14 +73,15 @@ impl DictionaryBuilder {
 /// twice, and none is placed if one is damaged.
 pub(crate) fn decode(
     content: &[u8],
-    count: u32,
-    place: impl FnMut(u32, Definition, usize) -> Result<(), Damage>,
+    count: usize,
+    shared: &mut Shared,
+    place: impl FnMut((u32, Definition), usize, &mut Shared) -> Result<(), Damage>,
 ) -> Result<(), Damage> {
     let bytes = unpack(content)?;
-    if each(&bytes, |_, _, _| Ok(()))? != u64::from(count) {
+    if each(&bytes, shared, |_, _, _| Ok(()))? != count {
         return Err(Damage::Content("the block header has another number of definitions"));
     }
-    each(&bytes, place).map(drop)
+    each(&bytes, shared, place).map(drop)
 }
 
 fn unpack(content: &[u8]) -> Result<Vec<u8>, Damage> {
@@ -93,16 +95,17 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>, Damage> {
 /// Gives each definition to `place`, and how many there are of all kinds.
 fn each(
     bytes: &[u8],
-    mut place: impl FnMut(u32, Definition, usize) -> Result<(), Damage>,
-) -> Result<u64, Damage> {
+    shared: &mut Shared,
+    mut place: impl FnMut((u32, Definition), usize, &mut Shared) -> Result<(), Damage>,
+) -> Result<usize, Damage> {
     let (mut cursor, mut count) = (Cursor::new(bytes), 0);
     while !cursor.is_empty() {
         let number = cursor.u8()?;
         let id = cursor.count("definition id", u32::MAX as usize)? as u32;
         let len = cursor.count("definition length", MAX_DEFINITIONS_BYTES)?;
-        if let Some(definition) = definition::decode(number, cursor.take(len)?)? {
+        if let Some(definition) = definition::decode(number, cursor.take(len)?, shared)? {
             let weight = weight(&definition, len);
-            place(id, definition, weight)?;
+            place((id, definition), weight, shared)?;
         }
         count += 1;
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::digits::{last_eight, push_unsigned};
 use super::line::{FoundLine, Line, LostLine, push_arg, site_part, thread_part};
@@ -103,7 +104,7 @@ impl LogWriter {
         let Some(site) = definitions.site(id) else { return };
         // Imported sites that have no event have no provider: each was a line of its own.
         if site.provider.is_empty() || self.is_new(id, site, definitions) {
-            let (probe, program) = (site.probe.clone(), site.program.clone());
+            let (probe, program) = (site.probe.to_string(), site.program.to_string());
             each(&Line::Found(FoundLine { index: self.found_count, probe, program }));
             self.found_count += 1;
         }
@@ -205,7 +206,7 @@ impl LogWriter {
             What::Found(id) => self.found(id, definitions, each),
             What::Lost(from_ns, _, site, cpu, count) => {
                 let site = definitions.site(site);
-                let probe = site.map(|site| (site.provider.clone(), site.probe.clone()));
+                let probe = site.map(|site| (site.provider.to_string(), site.probe.to_string()));
                 let cpu = Some(cpu).filter(|&cpu| cpu != Gap::ANY_CPU);
                 each(&Line::Lost(LostLine { from_ns, to_ns, count, cpu, probe }));
             }
@@ -220,7 +221,7 @@ impl LogWriter {
             self.threads.push(Piece::of(name_bytes, || thread_text(process)));
         }
         let new = definitions.sites.get(self.sites.len()..).unwrap_or_default();
-        self.sites.extend(new.iter().map(SiteText::new));
+        self.sites.extend(new.iter().map(|site| SiteText::new(site)));
     }
 
     fn event(&mut self, definitions: &Definitions, columns: &Columns, row: usize, out: &mut Vec<u8>) {
@@ -310,7 +311,7 @@ impl Piece {
 struct SiteText {
     piece: Piece,
     only_key: OnlyKey,
-    args: Vec<ArgKind>,
+    args: Arc<[ArgKind]>,
     /// Index of the key argument, if it is an integer.
     key: Option<usize>,
 }

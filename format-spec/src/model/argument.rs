@@ -1,7 +1,7 @@
 //! Arguments of probes: how the bits of one are to be read, and the value that they give.
 
 /// How the bits of an argument are to be read; the number is its size in bytes (1, 2, 4 or 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ArgKind {
     /// Two's complement, kept sign-extended to 64 bits.
     Signed(u8),

@@ -1,5 +1,7 @@
 //! Definitions: what the ids in events mean; plain data that grows while recording.
 
+use std::sync::Arc;
+
 use super::{
     Cost, Exit, Host, HostId, Process, ProcessId, Site, SiteId, Skipped, StageDef, Thread, ThreadId,
 };
@@ -8,13 +10,13 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Definition {
     /// Next host.
-    Host(Host),
+    Host(Arc<Host>),
     /// Next process.
-    Process(Process),
+    Process(Arc<Process>),
     /// Next thread.
     Thread(Thread),
     /// Next site.
-    Site(Site),
+    Site(Arc<Site>),
     /// A stage.
     Stage(StageDef),
     /// A process ended.
@@ -53,13 +55,13 @@ pub(crate) struct DefinedSoFar {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definitions {
     /// Hosts.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Arc<Host>>,
     /// Processes.
-    pub processes: Vec<Process>,
+    pub processes: Vec<Arc<Process>>,
     /// Threads.
     pub threads: Vec<Thread>,
     /// Sites.
-    pub sites: Vec<Site>,
+    pub sites: Vec<Arc<Site>>,
     /// Stages given by the user.
     pub stages: Vec<StageDef>,
     /// Processes that ended.
@@ -142,48 +144,43 @@ impl Definitions {
             .chain(numbered(self.skipped, Definition::Skipped))
     }
 
-    /// Puts a definition read from a trace in its place. Places before it that stay empty, because a block was
-    /// damaged, count as not defined; nothing is done if there would be more definitions than `max`.
+    /// Puts a definition read from a trace in its place. Places before it that stay empty, because a block was damaged, count as not
+    /// defined; nothing is done if there would be more definitions than `max`.
     #[must_use]
     pub(crate) fn place(&mut self, id: u32, definition: Definition, max: usize) -> Placed {
-        fn put<T: PartialEq>(
-            list: &mut Vec<T>,
-            id: u32,
-            value: T,
-            lost: impl Fn() -> T,
-            max: usize,
-        ) -> Placed {
-            let index = id as usize;
-            if index >= max {
-                return Placed::TooMany;
-            }
+        fn put<T: PartialEq + Clone>(list: &mut Vec<T>, index: usize, value: T, lost: &T) -> Placed {
             if index >= list.len() {
-                list.resize_with(index + 1, lost);
+                list.resize(index + 1, lost.clone());
             } else if list[index] == value {
                 return Placed::Known;
             }
             list[index] = value;
             Placed::New
         }
+        let is_numbered = !matches!(definition, Definition::Cost(_));
+        let id = id as usize;
+        if is_numbered && id >= max {
+            return Placed::TooMany;
+        }
         match definition {
-            Definition::Host(host) => put(&mut self.hosts, id, host, Host::default, max),
+            Definition::Host(host) => put(&mut self.hosts, id, host, &Arc::default()),
             Definition::Process(process) => {
-                let lost = || Process { host: HostId::NONE, ..Process::default() };
-                put(&mut self.processes, id, process, lost, max)
+                let lost = Process { host: HostId::NONE, ..Process::default() };
+                put(&mut self.processes, id, process, &lost.into())
             }
             Definition::Thread(thread) => {
-                put(&mut self.threads, id, thread, || Thread { process: ProcessId::NONE, tid: 0 }, max)
+                put(&mut self.threads, id, thread, &Thread { process: ProcessId::NONE, tid: 0 })
             }
-            Definition::Site(site) => put(&mut self.sites, id, site, Site::default, max),
-            Definition::Stage(stage) => put(&mut self.stages, id, stage, StageDef::default, max),
+            Definition::Site(site) => put(&mut self.sites, id, site, &Arc::default()),
+            Definition::Stage(stage) => put(&mut self.stages, id, stage, &StageDef::default()),
             Definition::Exit(exit) => {
-                put(&mut self.exits, id, exit, || Exit { process: ProcessId::NONE, ..Exit::default() }, max)
+                put(&mut self.exits, id, exit, &Exit { process: ProcessId::NONE, ..Exit::default() })
             }
             Definition::Cost(cost) => {
                 self.cost = Some(cost);
                 Placed::Known
             }
-            Definition::Skipped(skipped) => put(&mut self.skipped, id, skipped, Skipped::default, max),
+            Definition::Skipped(skipped) => put(&mut self.skipped, id, skipped, &Skipped::default()),
         }
     }
 
@@ -209,13 +206,13 @@ impl Definitions {
     /// The host with this id; `None` if it is not defined.
     #[must_use]
     pub fn host(&self, host: HostId) -> Option<&Host> {
-        self.hosts.get(host.index())
+        self.hosts.get(host.index()).map(|host| &**host)
     }
 
     /// The process with this id; `None` if it is not defined.
     #[must_use]
     pub fn process(&self, process: ProcessId) -> Option<&Process> {
-        self.processes.get(process.index())
+        self.processes.get(process.index()).map(|process| &**process)
     }
 
     /// The thread with this id; `None` if it is not defined.
@@ -227,7 +224,7 @@ impl Definitions {
     /// The site with this id; `None` if it is not defined.
     #[must_use]
     pub fn site(&self, site: SiteId) -> Option<&Site> {
-        self.sites.get(site.index())
+        self.sites.get(site.index()).map(|site| &**site)
     }
 
     /// The process that thread `thread` belongs to.

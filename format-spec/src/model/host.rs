@@ -1,22 +1,24 @@
 //! A machine, and what a recording on it cost.
 
+use std::sync::Arc;
+
 /// A machine, and the recording made on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Host {
     /// Node name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Kernel name, release and version, as `uname` prints them.
-    pub kernel: String,
+    pub kernel: Arc<str>,
     /// Machine, as `uname -m` prints it.
-    pub machine: String,
+    pub machine: Arc<str>,
     /// Kernel's id of this boot; CLOCK_MONOTONIC values compare only within one boot. Empty if unknown.
-    pub boot_id: String,
+    pub boot_id: Arc<str>,
     /// Number of possible processors; 0 if unknown.
     pub cpus: u32,
     /// Name and version of the tool that wrote the trace.
-    pub tool: String,
+    pub tool: Arc<str>,
     /// Command line of the tool.
-    pub command: Vec<String>,
+    pub command: Arc<[Arc<str>]>,
 }
 
 /// What the recording itself cost; the last one written counts.

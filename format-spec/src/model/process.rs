@@ -1,5 +1,7 @@
 //! Processes, their threads and their ends.
 
+use std::sync::Arc;
+
 use super::{HostId, ProcessId};
 
 /// A process: one program run by one pid.
@@ -14,11 +16,11 @@ pub struct Process {
     /// Start, ns of CLOCK_BOOTTIME; in steps of 10 ms when it was read from /proc. 0 if unknown.
     pub start_ns: u64,
     /// File name of the executable; what the log prints.
-    pub program: String,
+    pub program: Arc<str>,
     /// Path of the executable, as the process sees it; empty if unknown.
-    pub executable: String,
+    pub executable: Arc<str>,
     /// Command line; empty if unknown.
-    pub command: Vec<String>,
+    pub command: Arc<[Arc<str>]>,
 }
 
 /// A thread of a process.

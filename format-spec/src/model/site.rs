@@ -1,28 +1,30 @@
 //! Sites: the addresses where probes fire.
 
+use std::sync::Arc;
+
 use super::ArgKind;
 
 /// A site: one address in one binary where a probe fires.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Site {
     /// Provider of the probe.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// Name of the probe, without the provider.
-    pub probe: String,
+    pub probe: Arc<str>,
     /// File name of the binary (executable or shared library).
-    pub program: String,
+    pub program: Arc<str>,
     /// Path of the binary; empty if unknown.
-    pub path: String,
+    pub path: Arc<str>,
     /// Build id of the binary; empty if it has none.
-    pub build_id: Vec<u8>,
+    pub build_id: Arc<[u8]>,
     /// File offset of the instruction, bytes; 0 if unknown.
     pub offset: u64,
     /// File offset of the semaphore, bytes; 0 if there is none.
     pub semaphore_offset: u64,
     /// Argument text of the note, such as `-8@%rdi 4@$1`.
-    pub spec: String,
+    pub spec: Arc<str>,
     /// Kinds of the arguments, at most [`MAX_ARGUMENTS`](crate::limits::MAX_ARGUMENTS).
-    pub args: Vec<ArgKind>,
+    pub args: Arc<[ArgKind]>,
     /// Argument that is the key (sequence number): the first by default.
     pub key_arg: u8,
     /// Whether the log has a "Found probe" line for it.

@@ -1,6 +1,6 @@
 //! What was asked for and is not in the trace, or not all of it: what a reader must know before it says "never".
 
-use super::{Definition, Definitions, HostId, Placed, Site};
+use super::{Definitions, HostId, Placed, Site};
 
 /// Something that was not recorded: which, when and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -77,8 +77,8 @@ impl Skipped {
     pub fn covers(&self, site: &Site) -> bool {
         let named = [(&self.path, &site.path), (&self.provider, &site.provider), (&self.probe, &site.probe)];
         self.kind == SkippedKind::Sites
-            && named.iter().all(|(said, found)| said.is_empty() || said == found)
-            && (self.program.is_empty() || self.program == site.program)
+            && named.iter().all(|(said, found)| said.is_empty() || **said == ***found)
+            && (self.program.is_empty() || *self.program == *site.program)
             && (self.offset == 0 || self.offset == site.offset)
     }
 }
@@ -114,7 +114,11 @@ impl Listed {
         let text_bytes = self.text_bytes + skipped.text_bytes();
         if is_inside && text_bytes <= MAX_TEXT_BYTES {
             self.text_bytes = text_bytes;
-            return all.place(id, Definition::Skipped(skipped), max);
+            if at >= all.skipped.len() {
+                all.skipped.resize_with(at + 1, Skipped::default);
+            }
+            all.skipped[at] = skipped;
+            return Placed::New;
         }
         if !is_new {
             // It was counted when it stood in the file for the first time.

@@ -242,11 +242,11 @@ mod tests {
     /// A part with events at `times`, flushed every so many; after a flush a gap, where there is one.
     fn part(times: &[u64], flush: usize, gaps: &[(u64, u64)]) -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), WriterOptions::default()).expect("a Vec takes all");
-        writer.define(Definition::Process(Process::default())).expect("defined");
+        writer.define(Definition::Process(Process::default().into())).expect("defined");
         writer.define(Definition::Thread(Thread::default())).expect("defined");
         for args in [vec![ArgKind::Signed(8)], vec![ArgKind::Signed(8), ArgKind::Str]] {
-            let site = Site { probe: "p".into(), args, ..Site::default() };
-            writer.define(Definition::Site(site)).expect("defined");
+            let site = Site { probe: "p".into(), args: args.into(), ..Site::default() };
+            writer.define(Definition::Site(site.into())).expect("defined");
         }
         let mut gaps = gaps.iter();
         for (count, &time_ns) in (1..).zip(times) {

@@ -6,7 +6,7 @@ use super::block_ref::BlockRef;
 use super::known::Known;
 use super::scan::DamagedRange;
 use crate::encode::cuts::{self, Cuts};
-use crate::encode::decode_definitions;
+use crate::encode::{Shared, decode_definitions};
 use crate::error::{Damage, Error, Result};
 use crate::layout::block::{BlockHeader, flag, kind};
 use crate::layout::index::{Footer, IndexRow};
@@ -23,6 +23,8 @@ pub(super) struct Gathering {
     pub(super) restated_clocks: Vec<ClockAnchor>,
     /// How far what was not recorded is listed.
     pub(super) listed: Listed,
+    /// What definitions have in common.
+    pub(super) shared: Shared,
     /// Weight of the definitions so far.
     pub(super) definitions_weight: u64,
     /// What was said of the next block of events, and where.
@@ -83,9 +85,12 @@ impl Gathering {
         let restated = header.flags & flag::RESTATED != 0;
         match header.kind {
             kind::DEFINITIONS => {
-                decode_definitions(content, header.count.get(), |id, definition, weight| {
-                    self.place(id, definition, weight, part_bytes)
-                })?;
+                let mut shared = std::mem::take(&mut self.shared);
+                let placed = decode_definitions(content, count, &mut shared, |numbered, weight, shared| {
+                    self.place(numbered, weight, part_bytes, shared)
+                });
+                self.shared = shared;
+                placed?;
             }
             kind::GAPS => {
                 let gaps = plain::<StoredGap>(content, count)?;

@@ -1,10 +1,13 @@
 //! Parts: traces that stand in one file one after the other, each with ids of its own (SPEC.md "Several parts").
 
+use std::sync::Arc;
+
 use super::gathering::Gathering;
+use crate::encode::Shared;
 use crate::error::Damage;
 use crate::layout::header::FileHeader;
 use crate::limits::{MAX_DEFINITIONS, MAX_DEFINITIONS_WEIGHT, MIN_DEFINITIONS_WEIGHT, WEIGHT_PER_BYTE};
-use crate::model::{Definition, HostId, Placed, ProcessId, SiteId};
+use crate::model::{Definition, HostId, Placed, Process, ProcessId, SiteId};
 
 /// Where a part begins in the file, and its ids in the lists of the whole file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,7 +68,10 @@ impl Gathering {
             .iter_mut()
             .filter(|process| process.host.index() >= hosts && process.host != HostId::NONE)
             // Its host is not known, but the process is.
-            .for_each(|process| process.host = HostId(HostId::NONE.0 - 1));
+            .for_each(|process| {
+                let host = HostId(HostId::NONE.0 - 1);
+                *process = self.shared.process(Process { host, ..Process::clone(process) });
+            });
         for gap in &mut self.known.gaps[base.gaps..] {
             (gap.host, gap.site) = (host(gap.host), site(gap.site));
         }
@@ -90,15 +96,16 @@ impl Gathering {
     /// Puts a definition of the current part in its place among those of the whole file.
     pub(super) fn place(
         &mut self,
-        id: u32,
-        mut definition: Definition,
+        (id, mut definition): (u32, Definition),
         weight: usize,
         part_bytes: u64,
+        shared: &mut Shared,
     ) -> Result<(), Damage> {
         let base = self.known.base();
         let first = match &mut definition {
             Definition::Host(_) => base.hosts,
             Definition::Process(process) => {
+                let process = Arc::make_mut(process);
                 process.host = process.host.plus(base.hosts);
                 base.processes
             }
@@ -126,7 +133,7 @@ impl Gathering {
         let (all, id_of_all) = (&mut self.known.definitions, first.saturating_add(id));
         let placed = match definition {
             Definition::Skipped(skipped) => self.listed.place(all, id_of_all, skipped, MAX_DEFINITIONS),
-            definition => all.place(id_of_all, definition, MAX_DEFINITIONS),
+            definition => all.place(id_of_all, shared.definition(definition, weight), MAX_DEFINITIONS),
         };
         match placed {
             Placed::Known => Ok(()),

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use super::repeats::Repeats;
 use super::{Shift, Writer};
@@ -16,10 +17,10 @@ use crate::model::{
 /// What the new trace has already; one for all sources of a copy.
 #[derive(Debug, Default)]
 pub struct Copier {
-    hosts: HashMap<(String, String), HostId>,
-    processes: HashMap<Process, ProcessId>,
+    hosts: HashMap<(Arc<str>, Arc<str>), HostId>,
+    processes: HashMap<Arc<Process>, ProcessId>,
     threads: HashMap<Thread, ThreadId>,
-    sites: HashMap<Site, SiteId>,
+    sites: HashMap<Arc<Site>, SiteId>,
     stages: HashSet<StageDef>,
     skipped: HashSet<Skipped>,
     sources: usize,
@@ -93,11 +94,13 @@ impl Copier {
         for (id, site) in (0..).zip(&definitions.sites) {
             // The definition of a site without a name is lost, and with it all of its events.
             let copied = !site.probe.is_empty() && wanted(SiteId(id));
-            let shifted = |found_ns: u64| match found_ns {
-                0 => 0,
-                found_ns => source.shift.apply(found_ns),
-            };
-            let site = Site { found_ns: shifted(site.found_ns), ..site.clone() };
+            // Both traces have the same one, unless it changes.
+            let mut site = site.clone();
+            let found_ns = Some(site.found_ns).filter(|found_ns| *found_ns > 0);
+            let shifted_ns = found_ns.map_or(0, |found_ns| source.shift.apply(found_ns));
+            if shifted_ns != site.found_ns {
+                Arc::make_mut(&mut site).found_ns = shifted_ns;
+            }
             source.sites.push(if copied { Some(self.site(&site, writer)?) } else { None });
         }
         for stage in &definitions.stages {
@@ -122,20 +125,19 @@ impl Copier {
         let event = columns.event(row);
         let site = source.sites.get(event.site.index()).copied().flatten();
         let definitions = source.definitions;
-        let (Some(old_site), Some(process)) =
-            (definitions.site(event.site), definitions.process_of(event.thread))
-        else {
+        let Some(old_site) = definitions.site(event.site) else { return Ok(false) };
+        if definitions.process_of(event.thread).is_none() {
             return Ok(false);
-        };
+        }
         let Some(site) = site else { return Ok(false) };
         let thread = match source.threads[event.thread.index()] {
             Some(thread) => thread,
-            None => self.thread(source, event.thread, process, writer)?,
+            None => self.thread(source, event.thread, writer)?,
         };
         source.values.clear();
         source.values.extend_from_slice(columns.row_values(row));
         let mut unreadable = columns.row_unreadable(row);
-        for (arg, (value, kind)) in source.values.iter_mut().zip(&old_site.args).enumerate() {
+        for (arg, (value, kind)) in source.values.iter_mut().zip(old_site.args.iter()).enumerate() {
             match kind {
                 ArgKind::Str => {
                     let string = columns.string(*value).unwrap_or_default();
@@ -154,7 +156,7 @@ impl Copier {
             let fired = u64::from(thread.0) | u64::from(site.0) << 32;
             let how = u64::from(event.cpu) | u64::from(unreadable) << 16;
             let mut identity = repeats.identity().and(fired).and(how);
-            for (&value, kind) in columns.row_values(row).iter().zip(&old_site.args) {
+            for (&value, kind) in columns.row_values(row).iter().zip(old_site.args.iter()) {
                 identity = match (kind, columns.string(value)) {
                     (ArgKind::Str, Some(text)) => identity.and(columns.is_cut(value).into()).and_bytes(text),
                     (ArgKind::Str, None) => identity.and(u64::MAX),
@@ -247,7 +249,7 @@ impl Copier {
         source.definitions.cost.map_or(Ok(()), |cost| writer.define(Definition::Cost(cost)).map(drop))
     }
 
-    fn host<W: Write>(&mut self, host: &Host, writer: &mut Writer<W>) -> Result<HostId> {
+    fn host<W: Write>(&mut self, host: &Arc<Host>, writer: &mut Writer<W>) -> Result<HostId> {
         let key = (host.name.clone(), host.boot_id.clone());
         if let Some(&id) = self.hosts.get(&key) {
             return Ok(id);
@@ -257,7 +259,7 @@ impl Copier {
         Ok(id)
     }
 
-    fn site<W: Write>(&mut self, site: &Site, writer: &mut Writer<W>) -> Result<SiteId> {
+    fn site<W: Write>(&mut self, site: &Arc<Site>, writer: &mut Writer<W>) -> Result<SiteId> {
         if let Some(&id) = self.sites.get(site) {
             return Ok(id);
         }
@@ -270,14 +272,17 @@ impl Copier {
         &mut self,
         source: &mut Source<'_>,
         old: ThreadId,
-        process: &Process,
         writer: &mut Writer<W>,
     ) -> Result<ThreadId> {
         let thread = source.definitions.threads[old.index()];
         let process = match source.processes[thread.process.index()] {
             Some(id) => id,
             None => {
-                let process = Process { host: source.host(process.host), ..process.clone() };
+                let mut process = source.definitions.processes[thread.process.index()].clone();
+                let host = source.host(process.host);
+                if host != process.host {
+                    Arc::make_mut(&mut process).host = host;
+                }
                 let id = match self.processes.get(&process) {
                     Some(&id) => id,
                     None => {

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 use super::blocks::{Blocks, Unsealed};
 use super::packer::Packer;
 use super::sealer::Sealer;
-use crate::encode::{BlockBuilder, DictionaryBuilder, LEVEL, weight};
+use crate::encode::{BlockBuilder, DictionaryBuilder, LEVEL, Shared, weight};
 use crate::error::{Error, Result};
 use crate::layout::{StoredClock, StoredGap};
 use crate::limits::{
@@ -53,6 +54,8 @@ pub struct Writer<W> {
     builder: BlockBuilder,
     pending: DictionaryBuilder,
     definitions: Definitions,
+    /// What they have in common.
+    shared: Shared,
     gaps: Vec<Gap>,
     clocks: Vec<ClockAnchor>,
     dropped: u64,
@@ -76,6 +79,7 @@ impl<W: io::Write> Writer<W> {
             builder: BlockBuilder::new(),
             pending: DictionaryBuilder::default(),
             definitions: Definitions::default(),
+            shared: Shared::default(),
             gaps: Vec::new(),
             clocks: Vec::new(),
             dropped: 0,
@@ -115,8 +119,9 @@ impl<W: io::Write> Writer<W> {
         self.pending.push(id, &definition);
         let bytes = self.pending.bytes() - before;
         self.definition_bytes += bytes as u64;
-        self.definitions_weight += weight(&definition, bytes);
-        self.definitions.push(definition);
+        let weight = weight(&definition, bytes);
+        self.definitions_weight += weight;
+        self.definitions.push(self.shared.definition(definition, weight));
         Ok(id)
     }
 
@@ -124,16 +129,16 @@ impl<W: io::Write> Writer<W> {
     ///
     /// # Errors
     /// As there.
-    pub fn host(&mut self, host: Host) -> Result<HostId> {
-        self.define(Definition::Host(host)).map(HostId)
+    pub fn host(&mut self, host: impl Into<Arc<Host>>) -> Result<HostId> {
+        self.define(Definition::Host(host.into())).map(HostId)
     }
 
     /// Adds a process, as [`define`](Self::define) does.
     ///
     /// # Errors
     /// As there.
-    pub fn process(&mut self, process: Process) -> Result<ProcessId> {
-        self.define(Definition::Process(process)).map(ProcessId)
+    pub fn process(&mut self, process: impl Into<Arc<Process>>) -> Result<ProcessId> {
+        self.define(Definition::Process(process.into())).map(ProcessId)
     }
 
     /// Adds a thread, as [`define`](Self::define) does.
@@ -148,8 +153,8 @@ impl<W: io::Write> Writer<W> {
     ///
     /// # Errors
     /// As there.
-    pub fn site(&mut self, site: Site) -> Result<SiteId> {
-        self.define(Definition::Site(site)).map(SiteId)
+    pub fn site(&mut self, site: impl Into<Arc<Site>>) -> Result<SiteId> {
+        self.define(Definition::Site(site.into())).map(SiteId)
     }
 
     /// All definitions so far.

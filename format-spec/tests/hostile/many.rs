@@ -45,7 +45,7 @@ impl Making {
     }
 
     fn process(&mut self, pid: u32, program: &str, start_ns: u64) -> ThreadId {
-        let process = Process { pid, start_ns, program: program.to_owned(), ..Process::default() };
+        let process = Process { pid, start_ns, program: program.into(), ..Process::default() };
         let process = self.writer.process(process).expect("written");
         self.thread(process, pid)
     }
@@ -57,7 +57,13 @@ impl Making {
     /// A site with one argument of this kind, a number unless it is a text.
     fn site(&mut self, probe: &str, kind: ArgKind) -> SiteId {
         let (provider, program, args) = ("a".to_owned(), "p".to_owned(), vec![kind]);
-        let site = Site { provider, program, probe: probe.to_owned(), args, ..Site::default() };
+        let site = Site {
+            provider: provider.into(),
+            program: program.into(),
+            probe: probe.into(),
+            args: args.into(),
+            ..Site::default()
+        };
         self.writer.site(Site { announced: true, ..site }).expect("written")
     }
 
@@ -177,8 +183,11 @@ pub const TRACES: &[Many] = &[
     Many { what: "facts that are alike", count: 360_000, make: more::skipped_alike },
     Many { what: "facts with names of 4 KB", count: 800, make: more::long_facts },
     Many { what: "facts with reasons of 4 KB", count: 4000, make: more::long_reasons },
-    Many { what: "sites that are alike", count: 50_000, make: more::sites_alike },
-    Many { what: "processes that are alike", count: 50_000, make: more::processes_alike },
+    Many { what: "sites that are alike", count: 400_000, make: more::sites_alike },
+    Many { what: "processes that are alike", count: 400_000, make: more::processes_alike },
+    Many { what: "hosts that are alike", count: 400_000, make: more::hosts_alike },
+    Many { what: "sites that differ in a number", count: 100_000, make: more::sites_nearly_alike },
+    Many { what: "processes that differ in a number", count: 150_000, make: more::processes_nearly_alike },
     Many { what: "clock anchors a nanosecond apart", count: 12_000, make: more::anchors_alike },
     Many { what: "blocks that are all of the same time", count: 3000, make: more::overlapping_blocks },
     Many { what: "blocks, each in the time of the one before", count: 3000, make: more::blocks_in_blocks },
@@ -234,7 +243,13 @@ fn programs_with_probes(it: &mut Making, count: u32) {
         let program = format!("p{pid}");
         let thread = it.process(2 + pid, &program, 0);
         let (provider, probe, args) = ("a".to_owned(), "hit".to_owned(), vec![ArgKind::Unsigned(8)]);
-        let site = Site { provider, program, probe, args, ..Site::default() };
+        let site = Site {
+            provider: provider.into(),
+            program: program.into(),
+            probe: probe.into(),
+            args: args.into(),
+            ..Site::default()
+        };
         let site = it.writer.site(Site { announced: true, ..site }).expect("written");
         it.fire(thread, site, 1);
     }
@@ -291,9 +306,9 @@ fn exits(it: &mut Making, count: u32) {
 fn hosts(it: &mut Making, count: u32) {
     let (_, begin, end) = it.pair();
     for number in 0..count {
-        let host = Host { name: format!("h{number}"), ..Host::default() };
+        let host = Host { name: format!("h{number}").into(), ..Host::default() };
         let host = it.writer.host(host).expect("written");
-        let process = Process { host, pid: 1, program: "p".to_owned(), ..Process::default() };
+        let process = Process { host, pid: 1, program: "p".into(), ..Process::default() };
         let process = it.writer.process(process).expect("written");
         let thread = it.thread(process, 1);
         it.spans(thread, begin, end, 1);
@@ -339,7 +354,7 @@ fn long_names(it: &mut Making, count: u32) {
 fn command_words(it: &mut Making, count: u32) {
     it.few_spans();
     for pid in 0..count / 256 {
-        let command = (0..256).map(|word| format!("{pid}{word}")).collect();
+        let command = (0..256).map(|word| format!("{pid}{word}").into()).collect();
         let process = Process { pid, command, ..Process::default() };
         it.writer.process(process).expect("written");
     }
@@ -513,7 +528,14 @@ fn found_late(it: &mut Making, count: u32) {
     for number in 0..count {
         let probe = format!("{number}{}", "\u{1}".repeat(4000));
         let (provider, program) = ("a".to_owned(), "\u{1b}".repeat(4000));
-        let late = Site { provider, program, probe, announced: true, found_ns: 1 << 40, ..Site::default() };
+        let late = Site {
+            provider: provider.into(),
+            program: program.into(),
+            probe: probe.into(),
+            announced: true,
+            found_ns: 1 << 40,
+            ..Site::default()
+        };
         it.writer.site(late).expect("written");
     }
 }

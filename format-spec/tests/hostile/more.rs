@@ -1,8 +1,10 @@
 //! More traces with very many of one thing: what is alike, what overlaps, and what looks like chance.
 
+use std::sync::Arc;
+
 use tracer_format::{
-    ArgKind, ClockAnchor, Definition, Firing, Gap, HostId, Process, ProcessId, Site, Skipped, SkippedKind,
-    ThreadId,
+    ArgKind, ClockAnchor, Definition, Firing, Gap, Host, HostId, Process, ProcessId, Site, Skipped,
+    SkippedKind, ThreadId,
 };
 
 use super::Making;
@@ -82,9 +84,38 @@ pub(super) fn sites_alike(it: &mut Making, count: u32) {
 pub(super) fn processes_alike(it: &mut Making, count: u32) {
     it.few_spans();
     for _ in 0..count {
-        let [program, executable, one, two] = ["p", "/p", "a", "b"].map(str::to_owned);
-        let process = Process { pid: 5, program, executable, command: vec![one, two], ..Process::default() };
+        let command = ["a", "b"].map(Arc::from).into();
+        let process =
+            Process { pid: 5, program: "p".into(), executable: "/p".into(), command, ..Process::default() };
         it.writer.process(process).expect("written");
+    }
+}
+
+/// Those that differ in a number take more bytes of a file each.
+pub(super) fn sites_nearly_alike(it: &mut Making, count: u32) {
+    it.few_spans();
+    for number in 0..count {
+        let (provider, probe, program) = ("a".into(), "alike".into(), "p".into());
+        let site =
+            Site { provider, probe, program, offset: number.into(), announced: true, ..Site::default() };
+        it.writer.site(site).expect("written");
+    }
+}
+
+pub(super) fn processes_nearly_alike(it: &mut Making, count: u32) {
+    it.few_spans();
+    for pid in 0..count {
+        let process = Process { pid, program: "p".into(), ..Process::default() };
+        it.writer.process(process).expect("written");
+    }
+}
+
+pub(super) fn hosts_alike(it: &mut Making, count: u32) {
+    it.few_spans();
+    for _ in 0..count {
+        let (name, kernel, boot_id) = ("h".into(), "k".into(), "b".into());
+        let host = Host { name, kernel, boot_id, command: ["a".into()].into(), ..Host::default() };
+        it.writer.host(host).expect("written");
     }
 }
 
@@ -138,7 +169,7 @@ pub(super) fn one_number(it: &mut Making, count: u32) {
 pub(super) fn children(it: &mut Making, count: u32) {
     let (_, begin, end) = it.pair();
     for pid in 2..count {
-        let process = Process { pid, parent_pid: pid - 1, program: "p".to_owned(), ..Process::default() };
+        let process = Process { pid, parent_pid: pid - 1, program: "p".into(), ..Process::default() };
         let process = it.writer.process(process).expect("written");
         let thread = it.thread(process, pid);
         it.spans(thread, begin, end, 1);
@@ -157,7 +188,13 @@ pub(super) fn threads_alike(it: &mut Making, count: u32) {
 
 fn of_kinds(it: &mut Making, probe: &str, kind: ArgKind) -> tracer_format::SiteId {
     let (provider, args) = ("a".to_owned(), vec![kind; 12]);
-    let site = Site { provider, probe: probe.to_owned(), args, announced: true, ..Site::default() };
+    let site = Site {
+        provider: provider.into(),
+        probe: probe.into(),
+        args: args.into(),
+        announced: true,
+        ..Site::default()
+    };
     it.writer.site(site).expect("written")
 }
 

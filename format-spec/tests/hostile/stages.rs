@@ -132,6 +132,14 @@ pub(super) fn forms_of_arguments(it: &mut Making, count: u32) {
         let digits = (0..6).map(|at| kinds[number as usize / 5_usize.pow(at) % 5]);
         let args = [ArgKind::Signed(8)].into_iter().chain(digits).collect();
         let (provider, probe) = ("a".to_owned(), "beg_s".to_owned());
-        it.writer.site(Site { provider, probe, args, announced: true, ..Site::default() }).expect("written");
+        it.writer
+            .site(Site {
+                provider: provider.into(),
+                probe: probe.into(),
+                args,
+                announced: true,
+                ..Site::default()
+            })
+            .expect("written");
     }
 }

@@ -39,12 +39,15 @@ pub const ALL: usize = 8 * EVENTS;
 pub fn write_to<W: std::io::Write>(sink: W, trace_id: u64, start_ns: u64) -> Result<W> {
     let mut writer = Writer::new(sink, WriterOptions { trace_id, ..WriterOptions::default() })?;
     let mut random = Random(trace_id + 1);
-    writer.define(Definition::Host(Host {
-        name: "sample".into(),
-        boot_id: format!("boot-{trace_id}"),
-        command: vec!["tracer".into(), "record".into()],
-        ..Host::default()
-    }))?;
+    writer.define(Definition::Host(
+        Host {
+            name: "sample".into(),
+            boot_id: format!("boot-{trace_id}").into(),
+            command: vec!["tracer".into(), "record".into()].into(),
+            ..Host::default()
+        }
+        .into(),
+    ))?;
     for thread in 0..3 {
         thread_of(&mut writer, trace_id, thread)?;
     }
@@ -54,7 +57,10 @@ pub fn write_to<W: std::io::Write>(sink: W, trace_id: u64, start_ns: u64) -> Res
             .enumerate()
     {
         let (provider, probe) = (format!("provider{trace_id}"), format!("probe{site}"));
-        writer.define(Definition::Site(Site { provider, probe, args, ..Site::default() }))?;
+        writer.define(Definition::Site(
+            Site { provider: provider.into(), probe: probe.into(), args: args.into(), ..Site::default() }
+                .into(),
+        ))?;
     }
     writer.define(Definition::Stage(StageDef {
         name: "whole".into(),
@@ -84,8 +90,9 @@ pub fn write_to<W: std::io::Write>(sink: W, trace_id: u64, start_ns: u64) -> Res
 
 fn thread_of<W: std::io::Write>(writer: &mut Writer<W>, trace_id: u64, thread: u32) -> Result<()> {
     let program = format!("program{thread}of{trace_id}");
-    let process =
-        writer.define(Definition::Process(Process { pid: 100 + thread, program, ..Process::default() }))?;
+    let process = writer.define(Definition::Process(
+        Process { pid: 100 + thread, program: program.into(), ..Process::default() }.into(),
+    ))?;
     writer.define(Definition::Thread(Thread { process: ProcessId(process), tid: 200 + thread })).map(drop)
 }
 

@@ -73,8 +73,8 @@ impl Prepared {
     fn at(&self, site: &Site, reason: String) -> Skipped {
         Skipped {
             count: 1,
-            provider: site.provider.clone(),
-            probe: site.probe.clone(),
+            provider: site.provider.to_string(),
+            probe: site.probe.to_string(),
             offset: site.offset,
             ..in_file(&self.binary, reason)
         }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracer_format::limits::MAX_COMMAND_WORDS;
 use tracer_format::{CUT_MARK, Process};
@@ -23,11 +24,14 @@ pub fn read(pid: u32, command: &mut dyn FnMut(&Path) -> Vec<u8>) -> Option<Proce
         pid,
         parent_pid: stat.parent_pid,
         start_ns: nanoseconds(stat.start_ticks),
-        program: program.unwrap_or(stat.name),
-        executable: executable.to_string_lossy().into_owned(),
+        program: program.unwrap_or(stat.name).into(),
+        executable: executable.to_string_lossy().into(),
         command: Some(command(&folder))
             .filter(|text| !text.is_empty())
-            .map_or_else(Vec::new, |text| command_words(&text, text.len() as u64 == MAX_COMMAND_BYTES)),
+            .map_or_else(Vec::new, |text| command_words(&text, text.len() as u64 == MAX_COMMAND_BYTES))
+            .into_iter()
+            .map(Arc::from)
+            .collect(),
         ..Process::default()
     })
 }
@@ -248,10 +252,10 @@ mod tests {
     fn this_process_is_described() {
         let process = read(std::process::id(), &mut command_of).unwrap();
         let executable = std::env::current_exe().unwrap();
-        assert_eq!(process.executable, executable.to_str().unwrap());
-        assert_eq!(process.program, executable.file_name().unwrap().to_str().unwrap());
+        assert_eq!(*process.executable, *executable.to_str().unwrap());
+        assert_eq!(*process.program, *executable.file_name().unwrap().to_str().unwrap());
         assert_eq!(process.parent_pid, std::os::unix::process::parent_id());
-        assert_eq!(process.command, std::env::args().collect::<Vec<_>>());
+        assert!(process.command.iter().map(|word| &**word).eq(std::env::args()));
         let booted = fs::read_to_string("/proc/uptime").unwrap();
         let up_s: f64 = booted.split(' ').next().unwrap().parse().unwrap();
         let age_s = up_s - std::time::Duration::from_nanos(process.start_ns).as_secs_f64();

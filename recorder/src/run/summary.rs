@@ -53,7 +53,7 @@ impl SiteTotal {
         let is_of_any = |it: &Skipped| it.kind == SkippedKind::Events && it.probe.is_empty();
         Self {
             name: site.site.name(),
-            program,
+            program: program.to_string(),
             recorded: site.recorded,
             lost: site.lost,
             skipped: skipped.iter().any(|it| it.covers(&site.site) || is_of_any(it)),

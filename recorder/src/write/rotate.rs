@@ -73,7 +73,7 @@ impl<'a> Rotation<'a> {
     pub(super) fn start(&mut self) -> Result<Writer<Sink<'a>>> {
         let sink = if self.is_flight() { Sink::Memory(Vec::new()) } else { self.next_file()? };
         let mut writer = Writer::new(sink, options())?;
-        writer.define(Definition::Host(self.host.clone()))?;
+        writer.define(Definition::Host(self.host.clone().into()))?;
         for stage in &self.stages {
             writer.define(Definition::Stage(stage.clone()))?;
         }

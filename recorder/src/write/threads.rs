@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use tracer_format::grammar::ProgramPattern;
 use tracer_format::{CUT_MARK, Definition, Exit, Process, ProcessId, Result, Thread, ThreadId, Writer};
@@ -140,7 +141,7 @@ impl Threads {
         // To the kernel's tick, as /proc has it.
         process.start_ns = process::in_ticks(start_ns);
         process.parent_pid = u32::try_from(parent).unwrap_or(0);
-        process.program = text(raw, 2);
+        process.program = text(raw, 2).into();
         match raw.kind {
             KIND_FORK => {
                 if let Some(parent) = self.known.get(&process.parent_pid)
@@ -150,7 +151,7 @@ impl Threads {
                     process.command.clone_from(&parent.process.command);
                 }
             }
-            KIND_EXEC => process.command = words(raw, 3),
+            KIND_EXEC => process.command = words(raw, 3).into_iter().map(Arc::from).collect(),
             KIND_EXIT => {
                 // The lower half is the status; two threads that end together may both say so.
                 let status = process.parent_pid;
@@ -211,11 +212,7 @@ impl Threads {
 /// Adds what `/proc` has `found` to what the kernel's events say: `known`, nothing if its pid is 0.
 fn complete(pid: u32, known: &Process, found: Option<Process>, site_program: &str) -> Process {
     if known.pid == 0 {
-        return found.unwrap_or_else(|| Process {
-            pid,
-            program: site_program.to_owned(),
-            ..Process::default()
-        });
+        return found.unwrap_or_else(|| Process { pid, program: site_program.into(), ..Process::default() });
     }
     let mut process = known.clone();
     if let Some(found) = found
@@ -231,7 +228,7 @@ fn complete(pid: u32, known: &Process, found: Option<Process>, site_program: &st
 }
 
 /// Whether `words` begin with what `cut` has, the last word of which may not be whole.
-fn is_longer(words: &[String], cut: &[String]) -> bool {
+fn is_longer(words: &[Arc<str>], cut: &[Arc<str>]) -> bool {
     let Some((last, others)) = cut.split_last() else { return true };
     // A character may be cut as well.
     let last = last.strip_suffix(CUT_MARK).unwrap_or(last).trim_end_matches('\u{fffd}');
@@ -304,18 +301,18 @@ mod tests {
         let definitions = writer.definitions();
         let process = |thread: ThreadId| definitions.process_of(thread).expect("defined");
         let facts =
-            |thread| (process(thread).program.as_str(), process(thread).start_ns, process(thread).parent_pid);
+            |thread| (&*process(thread).program, process(thread).start_ns, process(thread).parent_pid);
         assert_eq!(facts(shell), ("shell", TICK_NS, 7));
         assert_eq!(facts(worker), ("worker", TICK_NS, 7));
         assert_eq!(facts(second), ("worker", 2 * TICK_NS, 7));
-        assert_eq!(process(worker).command, ["worker", "-n"]);
+        assert_eq!(process(worker).command, ["worker", "-n"].map(Arc::from).into());
         let ended = definitions.thread(worker).expect("defined").process;
         assert_eq!(definitions.exits, [Exit { process: ended, time_ns: 15, status: 7 << 8 }]);
     }
 
     #[test]
     fn a_command_line_that_was_cut_is_completed() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let words = |words: &[&str]| words.iter().map(|word| Arc::from(*word)).collect::<Vec<_>>();
         let whole = words(&["cp", "-a", "from", "to"]);
         for (cut, expected) in [
             (&[][..], true),
@@ -346,8 +343,8 @@ mod tests {
         let (mut threads, mut writer) =
             (Threads::default(), Writer::new(Vec::new(), WriterOptions::default()).unwrap());
         fired(11, &mut threads, &mut writer).unwrap();
-        let expected = Process { pid: PID, program: "where".to_owned(), ..Process::default() };
-        assert_eq!(writer.definitions().processes, [expected]);
+        let expected = Process { pid: PID, program: "where".into(), ..Process::default() };
+        assert_eq!(writer.definitions().processes, [Arc::new(expected)]);
     }
 
     #[test]

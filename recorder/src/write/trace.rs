@@ -134,7 +134,7 @@ impl<'a> TraceWriter<'a> {
         for mut planned in sites {
             // 0 before the recording begins; a flight recorder's log has no place for it.
             planned.site.found_ns = if self.rotation.is_flight() { 0 } else { self.complete_ns };
-            self.writer.define(Definition::Site(planned.site.clone()))?;
+            self.writer.define(Definition::Site(planned.site.clone().into()))?;
             self.convert.add_site(planned);
         }
         if self.complete_ns > 0 {
@@ -318,7 +318,7 @@ impl<'a> TraceWriter<'a> {
         self.clock((self.read_clocks)())?;
         let mut next = self.rotation.start()?;
         for site in &self.convert.sites {
-            next.define(Definition::Site(Site { found_ns: 0, ..site.site.clone() }))?;
+            next.define(Definition::Site(Site { found_ns: 0, ..site.site.clone() }.into()))?;
         }
         let done = std::mem::replace(&mut self.writer, next);
         // Ids are given anew in every trace.

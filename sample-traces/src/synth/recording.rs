@@ -1,5 +1,7 @@
 //! What a recorder would make of the firings: some are lost, the others are written, and the truth is counted.
 
+use std::sync::Arc;
+
 use super::loss::Loss;
 use super::topic::Topics;
 use super::truth::{ProbeTruth, StageTruth, Truth};
@@ -41,7 +43,7 @@ pub(super) struct Recording<W> {
 impl<W: io::Write> Recording<W> {
     /// Begins the recording of a plan whose definitions are written.
     pub(super) fn new(plan: &Plan, writer: Writer<W>) -> Result<Self> {
-        let probe = |site: &tracer_format::Site| ProbeTruth { name: site.name(), fired: 0, lost: 0 };
+        let probe = |site: &Arc<tracer_format::Site>| ProbeTruth { name: site.name(), fired: 0, lost: 0 };
         let probes = writer.definitions().sites.iter().map(probe).collect();
         Ok(Self {
             writer,

@@ -2,6 +2,8 @@
 //!
 //! Threads are numbered as the actors of the simulation are: source, workers, sink.
 
+use std::sync::Arc;
+
 use super::{Plan, Shape};
 use std::io;
 use tracer_format::limits::MAX_STRING_ARGUMENT_BYTES;
@@ -42,7 +44,7 @@ const PIPELINE: [(&str, &str); 6] = [
 
 /// Defines everything that the events of the plan refer to.
 pub(super) fn define<W: io::Write>(plan: &Plan, writer: &mut Writer<W>) -> Result<()> {
-    writer.define(Definition::Host(host(plan)))?;
+    writer.define(Definition::Host(host(plan).into()))?;
     writer.clock(anchor(START_NS, plan.start_ns))?;
     if plan.shape == Shape::Loop {
         let hammer = process(writer, "hammer", LAUNCHER + 1)?;
@@ -125,13 +127,13 @@ fn host(plan: &Plan) -> Host {
     }
     command.extend(plan.skipped.then(|| "--skipped".to_owned()));
     Host {
-        name: plan.host.clone(),
-        kernel: "none (synthetic trace)".to_owned(),
-        machine: "none".to_owned(),
-        boot_id: format!("00000000-0000-4000-8000-{:012x}", plan.seed & 0xffff_ffff_ffff),
+        name: plan.host.as_str().into(),
+        kernel: "none (synthetic trace)".into(),
+        machine: "none".into(),
+        boot_id: format!("00000000-0000-4000-8000-{:012x}", plan.seed & 0xffff_ffff_ffff).into(),
         cpus: plan.cpus.into(),
-        tool: concat!("synth ", env!("CARGO_PKG_VERSION")).to_owned(),
-        command,
+        tool: concat!("synth ", env!("CARGO_PKG_VERSION")).into(),
+        command: command.into_iter().map(Arc::from).collect(),
     }
 }
 
@@ -146,9 +148,9 @@ fn process<W: io::Write>(writer: &mut Writer<W>, program: &str, pid: u32) -> Res
         parent_pid: LAUNCHER,
         // The kernel tells the start in steps of 10 ms.
         start_ns: START_NS + SUSPENDED_NS - 2_000_000_000 + u64::from(pid - LAUNCHER) / 8 * 10_000_000,
-        program: program.to_owned(),
-        executable: path(program),
-        command: vec![program.to_owned()],
+        program: program.into(),
+        executable: path(program).into(),
+        command: [program.into()].into(),
     })
 }
 
@@ -161,15 +163,18 @@ fn site(provider: &str, program: &str, probe: &str, nth: u64, plan: &Plan) -> De
         Shape::Strings => ("-8@%rdi 8@%rsi", vec![ArgKind::Signed(8), ArgKind::Str]),
         Shape::Pipeline | Shape::Loop | Shape::Workers => ("-8@%rdi", vec![ArgKind::Signed(8)]),
     };
-    Definition::Site(Site {
-        provider: provider.to_owned(),
-        probe: probe.to_owned(),
-        program: program.to_owned(),
-        path: path(program),
-        offset: 0x1_2000 + 0x40 * nth,
-        spec: spec.to_owned(),
-        args,
-        announced: true,
-        ..Site::default()
-    })
+    Definition::Site(
+        Site {
+            provider: provider.into(),
+            probe: probe.into(),
+            program: program.into(),
+            path: path(program).into(),
+            offset: 0x1_2000 + 0x40 * nth,
+            spec: spec.into(),
+            args: args.into(),
+            announced: true,
+            ..Site::default()
+        }
+        .into(),
+    )
 }

@@ -1,6 +1,7 @@
 //! One side of a comparison: runs, and each stage over all of them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use tracer_format::Definitions;
 
@@ -30,7 +31,7 @@ pub struct Machine {
     kernels: BTreeSet<String>,
     processors: BTreeSet<String>,
     /// Program, and the build of the file that its probes are in.
-    builds: BTreeSet<(String, Vec<u8>)>,
+    builds: BTreeSet<(Arc<str>, Arc<[u8]>)>,
 }
 
 impl Machine {
@@ -40,7 +41,10 @@ impl Machine {
         let hosts = || definitions.hosts.iter();
         let builds = definitions.sites.iter().filter(|site| !site.build_id.is_empty());
         Self {
-            kernels: hosts().map(|host| host.kernel.clone()).filter(|kernel| !kernel.is_empty()).collect(),
+            kernels: hosts()
+                .map(|host| host.kernel.to_string())
+                .filter(|kernel| !kernel.is_empty())
+                .collect(),
             processors: hosts()
                 .filter(|host| host.cpus > 0)
                 .map(|host| format!("{} x {}", host.cpus, host.machine))
@@ -200,12 +204,12 @@ pub(crate) fn differences(base: &RunSet, new: &RunSet) -> Vec<String> {
             found.push(format!("base and new ran on different {what}: {}; {}", list(base), list(new)));
         }
     }
-    let programs: BTreeSet<&String> =
+    let programs: BTreeSet<&Arc<str>> =
         base.builds.symmetric_difference(&new.builds).map(|(program, _)| program).collect();
-    let both = |program: &&&String| {
+    let both = |program: &&&Arc<str>| {
         [base, new].iter().all(|side| side.builds.iter().any(|(name, _)| name == **program))
     };
-    let changed: Vec<_> = programs.iter().filter(both).map(|program| program.as_str()).collect();
+    let changed: Vec<_> = programs.iter().filter(both).map(|program| &***program).collect();
     if !changed.is_empty() {
         found.push(format!("base and new ran different builds of {}", changed.join(", ")));
     }

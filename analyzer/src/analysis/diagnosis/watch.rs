@@ -4,6 +4,7 @@ pub(crate) mod course;
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::{Columns, Definitions, Gap, ProcessId};
 
@@ -45,7 +46,7 @@ impl<'a> Watch<'a> {
             }
         }
         let roles = Roles::new(stages);
-        let of_site = |site: &tracer_format::Site| {
+        let of_site = |site: &Arc<tracer_format::Site>| {
             roles.of(site).iter().map(|role| of_stages[role.stage].0).min().unwrap_or(NO_COURSE)
         };
         let processes = definitions.processes.len();

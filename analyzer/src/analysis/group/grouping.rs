@@ -99,7 +99,7 @@ impl<'a> Grouping<'a> {
         match by {
             GroupBy::Pid => Some(format!("{} {}", process.pid, process.program)),
             GroupBy::Tid => Some(format!("{} {}", thread.tid, process.program)),
-            GroupBy::Program => Some(process.program.clone()),
+            GroupBy::Program => Some(process.program.to_string()),
             GroupBy::Cpu | GroupBy::Arg(_) | GroupBy::Str | GroupBy::Sql => None,
         }
     }

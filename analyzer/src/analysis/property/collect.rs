@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::{ArgKind, Columns, Definitions, Site, SiteId};
 
@@ -150,7 +151,7 @@ fn programs(definitions: &Definitions) -> Vec<u32> {
 }
 
 /// For each stage, the arguments that all of its begins have.
-fn begin_arity(roles: &Roles<'_>, stages: usize, sites: &[Site]) -> Vec<usize> {
+fn begin_arity(roles: &Roles<'_>, stages: usize, sites: &[Arc<Site>]) -> Vec<usize> {
     let mut arity: Vec<Option<usize>> = vec![None; stages];
     for site in sites {
         for role in roles.of(site).iter().filter(|role| role.begins.is_some()) {

@@ -108,7 +108,7 @@ impl Properties<'_> {
         let id = u32::try_from(number).unwrap_or(u32::MAX);
         let process = |id| self.definitions.process(tracer_format::ProcessId(id));
         match property {
-            Property::Program => process(id).map_or_else(String::new, |process| process.program.clone()),
+            Property::Program => process(id).map_or_else(String::new, |process| process.program.to_string()),
             Property::Pid => process(id).map_or_else(String::new, |process| process.pid.to_string()),
             Property::Tid => {
                 let thread = self.definitions.thread(tracer_format::ThreadId(id));

@@ -14,7 +14,9 @@ fn recorded(boot_id: &str, events: &[u64], anchors: &[(u64, u64, i64)]) -> Vec<u
     writer.host(Host { boot_id: boot_id.into(), ..Host::default() }).unwrap();
     let process = writer.process(Process { pid: 7, ..Process::default() }).unwrap();
     writer.thread(Thread { process, tid: 7 }).unwrap();
-    writer.site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)], ..Site::default() }).unwrap();
+    writer
+        .site(Site { probe: "p".into(), args: vec![ArgKind::Signed(8)].into(), ..Site::default() })
+        .unwrap();
     for &(monotonic, boottime, wall) in anchors {
         let realtime_ns = wall * SECOND.cast_signed();
         let (monotonic_ns, boottime_ns) = (monotonic * SECOND, boottime * SECOND);

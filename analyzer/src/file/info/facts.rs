@@ -1,7 +1,7 @@
 //! What a trace holds, as a report.
 
 use tracer_format::log::{escape, skipped_text};
-use tracer_format::{Cost, DamagedRange, Gap, Skipped, Trace};
+use tracer_format::{Cost, DamagedRange, Gap, Process, Skipped, Trace};
 
 use super::{Counts, FileState, Lives, Times, argument_names, hex, probes, processes, version};
 use crate::report::{Align, Part, Report, Table, counted, duration};
@@ -48,13 +48,17 @@ fn head(trace: &Trace<'_>, lines: &mut Facts) {
     let ids: Vec<String> = trace.trace_ids.iter().map(|id| format!("{id:016x}")).collect();
     let parts = if ids.len() == 1 { String::new() } else { format!(", {} traces in one file", ids.len()) };
     lines.push(("format", format!("version {version}, trace id {}{parts}", ids.join(" "))));
-    for host in &trace.definitions.hosts {
+    let hosts = &trace.definitions.hosts;
+    for host in hosts.iter().take(SHOWN_ROWS) {
         let cpus = if host.cpus > 0 { counted(host.cpus.into(), "processor") } else { String::new() };
-        let texts = [&host.name, &host.kernel, &host.machine, &cpus];
+        let texts = [&*host.name, &host.kernel, &host.machine, &cpus];
         lines.push(("host", joined(&texts.map(|text| escape(text)))));
         let command: Vec<_> = host.command.iter().map(|word| escape(word)).collect();
         lines.push(("tool", joined(&[escape(&host.tool)])));
         lines.push(("command", if command.is_empty() { "unknown".to_owned() } else { command.join(" ") }));
+    }
+    if hosts.len() > SHOWN_ROWS {
+        lines.push(("hosts", format!("and {} more, which --format json lists", hosts.len() - SHOWN_ROWS)));
     }
     if let Some(times) = Times::of(trace) {
         let length = duration(times.last_ns - times.first_ns);
@@ -136,8 +140,8 @@ fn cost_text(cost: &Cost, events: u64) -> String {
 }
 
 /// Makes the texts of those rows alone that are shown: a trace may have very many gaps.
-fn shown(mut table: Table, rows: impl ExactSizeIterator<Item = Vec<String>>) -> Table {
-    let left_out = rows.len().saturating_sub(SHOWN_ROWS);
+fn shown(mut table: Table, count: usize, rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let left_out = count.saturating_sub(SHOWN_ROWS);
     table.rows.extend(rows.take(SHOWN_ROWS));
     if left_out > 0 {
         table.below.push(format!("and {left_out} more, which --format json lists"));
@@ -158,18 +162,17 @@ fn process_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
         let signal = exit.status & 0x7f;
         Some(if signal == 0 { format!("exit {}", exit.status >> 8) } else { format!("signal {signal}") })
     };
-    let rows: Vec<_> = processes(trace)
-        .map(|(id, process)| {
-            let command: Vec<_> = process.command.iter().map(|word| escape(word)).collect();
-            let started = lives.started_ns(process).map(rfc3339);
-            let mut row = vec![process.pid.to_string(), escape(&process.program).into_owned()];
-            row.extend([started, ended(id)].map(|text| text.unwrap_or_else(|| "-".to_owned())));
-            row.extend(counts.map(|counts| counts.processes[id].to_string()));
-            row.push(command.join(" "));
-            row
-        })
-        .collect();
-    shown(Table::new("Processes", &columns), rows.into_iter())
+    let row = |(id, process): (usize, &Process)| {
+        let command: Vec<_> = process.command.iter().map(|word| escape(word)).collect();
+        let started = lives.started_ns(process).map(rfc3339);
+        let mut row = vec![process.pid.to_string(), escape(&process.program).into_owned()];
+        row.extend([started, ended(id)].map(|text| text.unwrap_or_else(|| "-".to_owned())));
+        row.extend(counts.map(|counts| counts.processes[id].to_string()));
+        row.push(command.join(" "));
+        row
+    };
+    let count = processes(trace).count();
+    shown(Table::new("Processes", &columns), count, processes(trace).map(row))
 }
 
 fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
@@ -183,14 +186,15 @@ fn probe_table(trace: &Trace<'_>, counts: Option<&Counts>) -> Table {
         let mut row = vec![
             escape(&site.name()).into_owned(),
             escape(&site.program).into_owned(),
-            probe.ids.len().to_string(),
+            probe.sites.to_string(),
         ];
-        row.extend(counts.map(|counts| probe.events(counts).to_string()));
+        row.extend(probe.events.map(|events| events.to_string()));
         let semaphore = if site.semaphore_offset == 0 { "no" } else { "yes" };
         row.extend([argument_names(&site.args), semaphore.to_owned(), hex(&site.build_id)]);
         row
     };
-    shown(Table::new("Probes", &columns), probes(trace).iter().map(row))
+    let probes = probes(trace, counts);
+    shown(Table::new("Probes", &columns), probes.len(), probes.iter().map(row))
 }
 
 fn stage_table(trace: &Trace<'_>) -> Table {
@@ -199,7 +203,7 @@ fn stage_table(trace: &Trace<'_>) -> Table {
         let key = if stage.key.is_empty() { "chosen by the reader" } else { &stage.key };
         [&stage.name, &stage.from, &stage.to, key].map(|text| escape(text).into_owned()).into()
     };
-    shown(table, trace.definitions.stages.iter().map(row))
+    shown(table, trace.definitions.stages.len(), trace.definitions.stages.iter().map(row))
 }
 
 fn gap_table(trace: &Trace<'_>) -> Table {
@@ -216,14 +220,14 @@ fn gap_table(trace: &Trace<'_>) -> Table {
             site.map_or("any".to_owned(), |site| escape(&site.name()).into_owned()),
         ]
     };
-    shown(Table::new("Gaps", &columns), trace.gaps.iter().map(row))
+    shown(Table::new("Gaps", &columns), trace.gaps.len(), trace.gaps.iter().map(row))
 }
 
 fn skipped_table(trace: &Trace<'_>) -> Table {
     let columns = [("not recorded", Align::Left)];
     let row = |skipped: &Skipped| vec![skipped_text(skipped)];
     let skipped = &trace.definitions.skipped;
-    let mut table = shown(Table::new("Not recorded", &columns), skipped.iter().map(row));
+    let mut table = shown(Table::new("Not recorded", &columns), skipped.len(), skipped.iter().map(row));
     let rests = skipped::first(skipped, SHOWN_ROWS).skip(SHOWN_ROWS);
     table.below.extend(rests.map(|rest| format!("with {}", skipped_text(rest))));
     table
@@ -236,7 +240,7 @@ fn damage_table(damage: &[DamagedRange]) -> Table {
         let numbers = [range.offset, range.len_bytes, range.events.into()];
         numbers.iter().map(ToString::to_string).chain([range.damage.to_string()]).collect()
     };
-    shown(Table::new("Damage", &columns), damage.iter().map(row))
+    shown(Table::new("Damage", &columns), damage.len(), damage.iter().map(row))
 }
 
 fn joined(texts: &[std::borrow::Cow<'_, str>]) -> String {

@@ -49,13 +49,13 @@ impl Serialize for Document<'_> {
         map.serialize_entry("loss", &Loss { trace, decoded: counts.map(|counts| &counts.outcome) })?;
         map.serialize_entry("cut_strings", &trace.cut_strings)?;
         map.serialize_entry("skipped", &OneByOne(|| definitions.skipped.iter().map(skipped::json)))?;
-        map.serialize_entry("hosts", &OneByOne(|| definitions.hosts.iter().map(host)))?;
+        map.serialize_entry("hosts", &OneByOne(|| definitions.hosts.iter().map(|it| host(it))))?;
         map.serialize_entry("clocks", &OneByOne(|| trace.clocks.iter().map(clock)))?;
         let lives = Lives::of(trace);
         let process = |row| process_row(&lives, counts, row);
         map.serialize_entry("processes", &OneByOne(|| processes(trace).map(process)))?;
-        let probes = probes(trace);
-        map.serialize_entry("probes", &OneByOne(|| probes.iter().map(|probe| probe_row(probe, counts))))?;
+        let probes = probes(trace, counts);
+        map.serialize_entry("probes", &OneByOne(|| probes.iter().map(probe_row)))?;
         map.serialize_entry("stages", &OneByOne(|| definitions.stages.iter().map(stage)))?;
         map.serialize_entry("cost", &definitions.cost.as_ref().map(cost))?;
         map.end()
@@ -172,7 +172,7 @@ fn process_row(lives: &Lives<'_>, counts: Option<&Counts>, (id, process): (usize
     row
 }
 
-fn probe_row(probe: &super::ProbeSites<'_>, counts: Option<&Counts>) -> Value {
+fn probe_row(probe: &super::ProbeSites<'_>) -> Value {
     let site = probe.site;
     let mut row = value!({
         "provider": site.provider,
@@ -180,14 +180,14 @@ fn probe_row(probe: &super::ProbeSites<'_>, counts: Option<&Counts>) -> Value {
         "program": site.program,
         "path": site.path,
         "build_id": hex(&site.build_id),
-        "sites": probe.ids.len(),
+        "sites": probe.sites,
         "arguments": argument_names(&site.args),
         "argument_spec": site.spec,
         "key_argument": site.key_arg,
         "semaphore": site.semaphore_offset != 0,
     });
-    if let Some(counts) = counts {
-        row["events"] = value!(probe.events(counts));
+    if let Some(events) = probe.events {
+        row["events"] = value!(events);
     }
     row
 }

@@ -1,6 +1,7 @@
 //! What stands in the definitions of a redacted trace.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracer_format::{ArgKind, Definitions, Host, Process, Site, Skipped, StageDef};
 
@@ -44,22 +45,22 @@ impl Cover {
 
     pub(super) fn host(&mut self, host: &Host) -> Host {
         Host {
-            name: self.pseudonyms.text("host-", &host.name),
-            kernel: self.pseudonyms.text("kernel-", &host.kernel),
+            name: self.pseudonyms.text("host-", &host.name).into(),
+            kernel: self.pseudonyms.text("kernel-", &host.kernel).into(),
             // The kind of processor.
-            machine: self.name(&host.machine),
-            boot_id: self.pseudonyms.text("", &host.boot_id),
+            machine: self.name(&host.machine).into(),
+            boot_id: self.pseudonyms.text("", &host.boot_id).into(),
             cpus: host.cpus,
-            tool: self.tool.clone(),
-            command: Vec::new(),
+            tool: self.tool.as_str().into(),
+            command: Arc::default(),
         }
     }
 
     pub(super) fn process(&mut self, process: &Process) -> Process {
         Process {
-            program: self.name(&process.program),
-            executable: self.path(&process.executable),
-            command: Vec::new(),
+            program: self.name(&process.program).into(),
+            executable: self.path(&process.executable).into(),
+            command: Arc::default(),
             ..*process
         }
     }
@@ -74,16 +75,16 @@ impl Cover {
         // It may name variables of the program.
         let is_spec_hidden = self.names.all_hidden || self.names.tells(&site.spec);
         Site {
-            provider: self.name(&site.provider),
-            probe: self.name(&site.probe),
-            program: self.name(&site.program),
-            path: self.path(&site.path),
+            provider: self.name(&site.provider).into(),
+            probe: self.name(&site.probe).into(),
+            program: self.name(&site.program).into(),
+            path: self.path(&site.path).into(),
             build_id: if self.names.all_hidden {
-                self.pseudonyms.bytes(&site.build_id)
+                self.pseudonyms.bytes(&site.build_id).into()
             } else {
                 site.build_id.clone()
             },
-            spec: if is_spec_hidden { String::new() } else { site.spec.clone() },
+            spec: if is_spec_hidden { Arc::default() } else { site.spec.clone() },
             args: site.args.iter().enumerate().map(kind).collect(),
             ..*site
         }
@@ -94,11 +95,11 @@ impl Cover {
         if !self.keys {
             return 0;
         }
-        let probe = ProbeName { provider: site.provider.clone(), probe: site.probe.clone() };
+        let probe = ProbeName { provider: site.provider.to_string(), probe: site.probe.to_string() };
         let is_replaced = |&(arg, kind): &(u8, &ArgKind)| {
             kind.is_integer() && !self.lasting.contains(&(probe.clone(), arg))
         };
-        (0..).zip(&site.args).filter(is_replaced).fold(0, |mask, (arg, _)| mask | 1 << arg)
+        (0..).zip(site.args.iter()).filter(is_replaced).fold(0, |mask, (arg, _)| mask | 1 << arg)
     }
 
     pub(super) fn stage(&mut self, stored: &StageDef) -> StageDef {

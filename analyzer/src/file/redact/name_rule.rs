@@ -1,6 +1,7 @@
 //! Which names stay: those that hold the name of a host or a user do not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracer_format::Definitions;
 
@@ -90,13 +91,13 @@ fn users_of(text: &str, add: &mut impl FnMut(&str)) {
 }
 
 /// The same, and the users that a command line names.
-fn users_of_command(words: &[String], add: &mut impl FnMut(&str)) {
+fn users_of_command(words: &[Arc<str>], add: &mut impl FnMut(&str)) {
     let mut is_user = false;
     for word in words {
         if is_user {
             add(word);
         }
-        is_user = word == "--user" || word == "-u";
+        is_user = matches!(&**word, "--user" | "-u");
         word.strip_prefix("--user=").into_iter().for_each(&mut *add);
         users_of(word, add);
     }
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn names_of_hosts_and_users_are_found_in_names() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+        let words = |text: &str| text.split(' ').map(Arc::from).collect();
         let host =
             Host { name: "Build7.example".into(), command: words("tracer --user bob"), ..Host::default() };
         let process = Process {
@@ -120,9 +121,9 @@ mod tests {
         };
         let site = Site { path: "/home/ed/y".into(), program: "/home/grace/y".into(), ..Site::default() };
         let definitions = Definitions {
-            hosts: vec![host],
-            processes: vec![process],
-            sites: vec![site],
+            hosts: vec![host.into()],
+            processes: vec![process.into()],
+            sites: vec![site.into()],
             ..Definitions::default()
         };
         let mut names = NameRule::new(&definitions, false);
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn where_very_many_users_are_no_name_stays() {
-        let process = |n| Process { executable: format!("/home/user{n}/x"), ..Process::default() };
+        let process =
+            |n| Arc::new(Process { executable: format!("/home/user{n}/x").into(), ..Process::default() });
         let names = |count| {
             let processes = (0..count).map(process).collect();
             NameRule::new(&Definitions { processes, ..Definitions::default() }, false)

@@ -1,5 +1,8 @@
 //! Pieces of Chrome JSON: what is the same for every event of a site, thread or stage is made once.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde_json::Value;
 use tracer_format::log::{push_signed, push_thousandths, push_unsigned};
 use tracer_format::{Arg, ArgKind, Columns, Site};
@@ -19,9 +22,9 @@ const MAX_SAFE: u64 = 1 << 53;
 #[derive(Debug)]
 pub(super) struct Pieces {
     /// `,"pid":P,"tid":T,"ts":` of each thread.
-    pub(super) threads: Vec<Vec<u8>>,
+    pub(super) threads: TrackTexts,
     /// The same of the track with the thread's probes.
-    pub(super) probes: Vec<Vec<u8>>,
+    pub(super) probes: Arc<TrackTexts>,
     pub(super) stages: Vec<StagePiece>,
     hand_offs: EdgeMap<HandOffPiece>,
 }
@@ -52,23 +55,28 @@ pub(super) struct SitePiece {
     /// The event up to its first argument; up to the value, if the only argument is the key.
     head: Vec<u8>,
     only_key: bool,
-    args: Vec<ArgKind>,
+    args: Arc<[ArgKind]>,
     /// Index of the key argument, if it is an integer.
     key: Option<usize>,
 }
 
 impl Pieces {
-    pub(super) fn new(tracks: &Tracks, stages: &[Stage]) -> Self {
+    pub(super) fn new(tracks: &Tracks, probes: Arc<TrackTexts>, stages: &[Stage]) -> Self {
         Self {
-            threads: tracks.threads.iter().map(|&(pid, tid)| track(pid, tid)).collect(),
-            probes: probe_tracks(tracks),
+            threads: TrackTexts::new(tracks.threads.iter().copied()),
+            probes,
             stages: stages.iter().map(StagePiece::new).collect(),
             hand_offs: EdgeMap::default(),
         }
     }
 
     /// The pieces of a hand-off, and those of the threads.
-    pub(super) fn hand_off(&mut self, from: Edge, to: Edge, stages: &[Stage]) -> (&HandOffPiece, &[Vec<u8>]) {
+    pub(super) fn hand_off(
+        &mut self,
+        from: Edge,
+        to: Edge,
+        stages: &[Stage],
+    ) -> (&HandOffPiece, &TrackTexts) {
         let piece = self.hand_offs.get_or_insert(from, to, || {
             let name = hand_off_name(from, to, stages);
             let piece = |kind: &str, more: &str| piece("hand-off", kind, &name, more);
@@ -81,10 +89,58 @@ impl Pieces {
     }
 }
 
-/// `,"pid":P,"tid":T,"ts":` of the track with the probes of each thread.
-pub(super) fn probe_tracks(tracks: &Tracks) -> Vec<Vec<u8>> {
-    let probes = tracks.threads.iter().zip(&tracks.probes);
-    probes.map(|(&(pid, _), &tid)| track(pid, tid)).collect()
+/// `,"pid":P,"tid":T,"ts":` of a track for each thread, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct TrackTexts {
+    text: Vec<u8>,
+    /// Where that of each ends.
+    ends: Vec<u32>,
+}
+
+impl TrackTexts {
+    /// Those of the tracks with the probes of threads.
+    pub(super) fn of_probes(tracks: &Tracks) -> Self {
+        Self::new(tracks.threads.iter().zip(&tracks.probes).map(|(&(pid, _), &tid)| (pid, tid)))
+    }
+
+    fn new(tracks: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mut all = Self::default();
+        for (pid, tid) in tracks {
+            all.text.extend(track(pid, tid));
+            all.ends.push(u32::try_from(all.text.len()).unwrap_or(u32::MAX));
+        }
+        all
+    }
+
+    pub(super) fn get(&self, thread: usize) -> Option<&[u8]> {
+        let begin = thread.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.text.get(begin as usize..*self.ends.get(thread)? as usize)
+    }
+}
+
+/// What stands before each event of a site.
+pub(super) struct SitePieces {
+    /// Which of the pieces is that of each site: of those that are alike there is one.
+    of_sites: Vec<u32>,
+    pieces: Vec<SitePiece>,
+}
+
+impl SitePieces {
+    pub(super) fn new(sites: &[Arc<Site>]) -> Self {
+        let (mut known, mut pieces) = (HashMap::new(), Vec::new());
+        let mut of_site = |site: &Arc<Site>| {
+            *known.entry(Arc::as_ptr(site)).or_insert_with(|| {
+                pieces.push(SitePiece::new(site));
+                u32::try_from(pieces.len() - 1).unwrap_or(u32::MAX)
+            })
+        };
+        let of_sites = sites.iter().map(&mut of_site).collect();
+        Self { of_sites, pieces }
+    }
+
+    pub(super) fn get(&self, site: usize) -> Option<&SitePiece> {
+        self.pieces.get(*self.of_sites.get(site)? as usize)
+    }
 }
 
 fn track(pid: u32, tid: u32) -> Vec<u8> {

@@ -51,7 +51,7 @@ impl Streams {
             let host = process.map_or(0, |process| process.host.0);
             EventContext { host, is_nameless: program.is_empty(), bytes }
         };
-        let hosts = || definitions.hosts.iter().map(|host| host.name.clone()).collect();
+        let hosts = || definitions.hosts.iter().map(|host| host.name.to_string()).collect();
         Self {
             packets: BTreeMap::new(),
             threads: definitions.threads.iter().map(thread).collect(),

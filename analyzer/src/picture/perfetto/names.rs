@@ -1,5 +1,7 @@
 //! NameUse, which stand in the trace once: events refer to them by id.
 
+use std::sync::Arc;
+
 use tracer_format::Definitions;
 
 use super::event::{Category, Name};
@@ -15,7 +17,7 @@ use crate::stage::Stage;
 /// spans by class, ways between stages.
 #[derive(Debug)]
 pub(super) struct Interned {
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     sites: usize,
     stages: usize,
 }
@@ -27,12 +29,12 @@ pub(super) fn probe(site: usize) -> u64 {
 
 impl Interned {
     pub(super) fn new(definitions: &Definitions, stages: &[Stage], ways: &[(Edge, Edge)]) -> Self {
-        let mut names: Vec<String> = definitions.sites.iter().map(|site| site.probe.clone()).collect();
-        names.extend(stages.iter().map(|stage| stage.name.clone()));
+        let mut names: Vec<Arc<str>> = definitions.sites.iter().map(|site| site.probe.clone()).collect();
+        names.extend(stages.iter().map(|stage| stage.name.as_str().into()));
         for stage in stages {
-            names.extend(Class::ALL.iter().map(|class| irregular_name(&stage.name, *class)));
+            names.extend(Class::ALL.iter().map(|class| irregular_name(&stage.name, *class).into()));
         }
-        names.extend(ways.iter().map(|&(from, to)| hand_off_name(from, to, stages)));
+        names.extend(ways.iter().map(|&(from, to)| hand_off_name(from, to, stages).into()));
         Self { names, sites: definitions.sites.len(), stages: stages.len() }
     }
 
@@ -64,7 +66,7 @@ impl Interned {
             push_message(out, 59, |out| push_uint(out, 58, MONOTONIC));
             push_message(out, 12, |out| {
                 push_names(out, 1, &mut Category::NAMES.into_iter());
-                push_names(out, 2, &mut self.names.iter().map(String::as_str));
+                push_names(out, 2, &mut self.names.iter().map(|name| &**name));
                 let annotations: Vec<String> = Name::all().collect();
                 push_names(out, 3, &mut annotations.iter().map(String::as_str));
             });

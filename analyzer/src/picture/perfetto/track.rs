@@ -1,6 +1,7 @@
 //! Tracks: processes, threads, and what stands below them; fields of Perfetto's `track_descriptor.proto`.
 
 use std::io;
+use std::sync::Arc;
 
 use tracer_format::{Definitions, ProcessId, ThreadId};
 
@@ -114,7 +115,7 @@ pub(super) struct ProcessTrack<'a> {
     /// Place from the top.
     pub(super) rank: usize,
     pub(super) name: &'a str,
-    pub(super) command: &'a [String],
+    pub(super) command: &'a [Arc<str>],
 }
 
 /// Appends what stands around all processes: viewers have an order of their own but where it says that theirs counts.

@@ -170,8 +170,10 @@ fn place(edge: Edge, recording: &Recording<'_>) -> String {
         let thread = point.and_then(|point| definitions.thread(point.thread));
         let Some(process) = thread.and_then(|thread| definitions.process(thread.process)) else { continue };
         let host = definitions.hosts.get(process.host.index()).filter(|_| definitions.hosts.len() > 1);
-        let name = host
-            .map_or_else(|| process.program.clone(), |host| format!("{}: {}", host.name, process.program));
+        let name = host.map_or_else(
+            || process.program.to_string(),
+            |host| format!("{}: {}", host.name, process.program),
+        );
         match places.iter_mut().find(|(place, _)| *place == name) {
             Some((_, count)) => *count += 1,
             None => places.push((name, 1)),

@@ -4,6 +4,7 @@ mod follow;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::{ArgKind, Batch, Columns, Definitions, ProcessId, Site, Trace};
 
@@ -129,7 +130,7 @@ impl<'a> EventReader<'a> {
             roles.iter().flat_map(of).collect()
         };
         let mut programs: HashMap<&str, u32> = HashMap::new();
-        let life = |process: &'a tracer_format::Process| {
+        let life = |process: &'a Arc<tracer_format::Process>| {
             let next = u32::try_from(programs.len()).unwrap_or(u32::MAX);
             let program = *programs.entry(&process.program).or_insert(next);
             Life { first_ns: u64::MAX, last_ns: 0, program }

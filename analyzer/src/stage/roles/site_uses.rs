@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::{ArgKind, Site, SiteId};
 
@@ -26,7 +27,11 @@ impl<T> Default for SiteUses<T> {
 
 impl<T> SiteUses<T> {
     /// What `make` makes of `sites`, of which there will be no more.
-    pub(crate) fn new(sites: &[Site], roles: &Roles<'_>, make: impl FnMut(&Site, &[Role]) -> Vec<T>) -> Self {
+    pub(crate) fn new(
+        sites: &[Arc<Site>],
+        roles: &Roles<'_>,
+        make: impl FnMut(&Site, &[Role]) -> Vec<T>,
+    ) -> Self {
         let mut uses = Self::default();
         uses.add(sites, roles, make);
         uses.kinds = HashMap::new();
@@ -36,7 +41,7 @@ impl<T> SiteUses<T> {
     /// Takes those of `sites` that were added since the last time.
     pub(crate) fn add(
         &mut self,
-        sites: &[Site],
+        sites: &[Arc<Site>],
         roles: &Roles<'_>,
         mut make: impl FnMut(&Site, &[Role]) -> Vec<T>,
     ) {
@@ -55,7 +60,7 @@ impl<T> SiteUses<T> {
     }
 
     /// The first site of the kind of that at `index`; `None` if that is the first.
-    fn alike(&mut self, index: usize, sites: &[Site]) -> Option<SiteId> {
+    fn alike(&mut self, index: usize, sites: &[Arc<Site>]) -> Option<SiteId> {
         let own = kind(&sites[index]);
         let hash = self.kinds.hasher().hash_one(own);
         let firsts = self.kinds.entry(hash).or_default();
@@ -93,11 +98,8 @@ mod tests {
 
     #[test]
     fn sites_that_are_alike_share_what_they_are() {
-        let site = |probe: &str, args: &[ArgKind]| Site {
-            provider: "a".to_owned(),
-            probe: probe.to_owned(),
-            args: args.to_vec(),
-            ..Site::default()
+        let site = |probe: &str, args: &[ArgKind]| {
+            Arc::new(Site { provider: "a".into(), probe: probe.into(), args: args.into(), ..Site::default() })
         };
         let (number, text) = ([ArgKind::Signed(8)], [ArgKind::Str]);
         let sites = [
@@ -120,8 +122,8 @@ mod tests {
         uses.add(&sites, &roles, &mut make);
         assert_eq!(made, 3);
         for (at, site) in sites.iter().enumerate() {
-            let expected = |stage| (site.args.clone(), stage, site.probe == "b");
-            let expected = if site.probe == "other" { vec![] } else { vec![expected(0), expected(1)] };
+            let expected = |stage| (site.args.clone(), stage, *site.probe == *"b");
+            let expected = if *site.probe == *"other" { vec![] } else { vec![expected(0), expected(1)] };
             assert_eq!(uses.of(SiteId::at(at)), expected, "{site:?}");
         }
         assert_eq!((uses.len(), uses.of(SiteId::at(9))), (6, &[][..]));

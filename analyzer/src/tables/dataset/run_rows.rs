@@ -16,7 +16,7 @@ use crate::Result;
 use crate::analysis::{StageReport, Summary};
 use crate::pair::Class;
 use crate::select::skipped;
-use crate::stage::{ProbeName, Stage};
+use crate::stage::Stage;
 use crate::tables::metadata::Metadata;
 
 /// A row: a stage, and what came of it if it has a key.
@@ -70,7 +70,8 @@ fn add_origin(table: &mut RunColumns<'_, '_>, trace: &Trace<'_>, label: &Label) 
     let definitions = &trace.definitions;
     let hosts = &definitions.hosts;
     let of_hosts = |text: fn(&Host) -> &str| {
-        let texts: BTreeSet<&str> = hosts.iter().map(text).filter(|text| !text.is_empty()).collect();
+        let texts: BTreeSet<&str> =
+            hosts.iter().map(|host| text(host)).filter(|text| !text.is_empty()).collect();
         joined(texts)
     };
     table.same("host", of_hosts(|host| &host.name));
@@ -84,12 +85,13 @@ fn add_origin(table: &mut RunColumns<'_, '_>, trace: &Trace<'_>, label: &Label) 
     table.same("commit_id", label.commit.clone());
     let of_sites = |row: &RunRow<'_>, text: fn(&Site) -> String| {
         let stage = row.stage?;
-        let is = |name: &ProbeName, site: &Site| name.provider == site.provider && name.probe == site.probe;
-        let of_stage = |site: &&Site| stage.begins.iter().chain(&stage.ends).any(|name| is(name, site));
-        let texts: BTreeSet<String> = definitions.sites.iter().filter(of_stage).map(text).collect();
+        let of_stage =
+            |site: &&Arc<Site>| stage.begins.iter().chain(&stage.ends).any(|name| name.is_of(site));
+        let texts: BTreeSet<String> =
+            definitions.sites.iter().filter(of_stage).map(|site| text(site)).collect();
         joined(texts.iter().map(String::as_str).filter(|text| !text.is_empty()))
     };
-    table.texts("programs", |row| of_sites(row, |site| site.program.clone()));
+    table.texts("programs", |row| of_sites(row, |site| site.program.to_string()));
     table.texts("build_ids", |row| {
         of_sites(row, |site| site.build_id.iter().map(|byte| format!("{byte:02x}")).collect())
     });

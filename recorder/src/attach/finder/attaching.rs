@@ -176,14 +176,14 @@ impl Finder {
 
     fn definition(&self, site: &binary::Site, binary: &Binary) -> Site {
         Site {
-            provider: site.provider.clone(),
-            probe: site.probe.clone(),
-            program: binary.program.clone(),
-            path: binary.path.to_string_lossy().into_owned(),
-            build_id: binary.build_id.clone(),
+            provider: site.provider.as_str().into(),
+            probe: site.probe.as_str().into(),
+            program: binary.program.as_str().into(),
+            path: binary.path.to_string_lossy().into(),
+            build_id: binary.build_id.as_slice().into(),
             offset: site.offset,
             semaphore_offset: site.semaphore_offset,
-            spec: site.spec.clone(),
+            spec: site.spec.as_str().into(),
             args: site.arguments.iter().map(|argument| argument.kind).collect(),
             key_arg: key_argument(&self.options.keys, &site.provider, &site.probe),
             announced: true,

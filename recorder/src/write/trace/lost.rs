@@ -34,7 +34,7 @@ impl Lost {
         };
         let named = &self.by_process[..self.by_process.len().min(MAX_NAMED)];
         let mut facts: Vec<Skipped> =
-            named.iter().map(|(pid, count)| of(*count, *pid, program(*pid), WHY)).collect();
+            named.iter().map(|(pid, count)| of(*count, *pid, program(*pid).to_string(), WHY)).collect();
         let rest = total.saturating_sub(named.iter().map(|(_, count)| count).sum());
         if !facts.is_empty() && rest > 0 {
             facts.push(of(rest, 0, String::new(), WHY_OTHERS));
@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn the_processes_that_lost_most_are_named_and_the_others_counted() {
-        let process = |pid, program: &str| Process { pid, program: program.into(), ..Process::default() };
+        let process =
+            |pid, program: &str| Process { pid, program: program.into(), ..Process::default() }.into();
         let processes = vec![process(7, "old"), process(7, "flood"), process(8, "app")];
         let known = Definitions { processes, ..Definitions::default() };
         let by_process: Vec<(u32, u64)> = (7..17).map(|pid| (pid, u64::from(100 - pid))).collect();

@@ -109,7 +109,14 @@ impl Feeding {
         let (plan, _) =
             Plan::new(&[Argument { kind, location: Location::Register { slot: 0, shift: 0 } }], &[]);
         let (provider, probe, program) = ("app".to_owned(), "hit".to_owned(), "test".to_owned());
-        let site = Site { provider, probe, program, args: vec![kind], announced: true, ..Site::default() };
+        let site = Site {
+            provider: provider.into(),
+            probe: probe.into(),
+            program: program.into(),
+            args: vec![kind].into(),
+            announced: true,
+            ..Site::default()
+        };
         trace.add_sites(vec![PlannedSite { plan, site }]).expect("defined");
         trace.begin().expect("written");
         Self { trace, control, progress, files }

@@ -111,7 +111,7 @@ pub(crate) fn process_of(thread: ThreadId, definitions: &Definitions) -> Process
 
 pub(crate) fn program_of(thread: ThreadId, definitions: &Definitions) -> String {
     let process = definitions.process(process_of(thread, definitions));
-    process.map(|process| process.program.clone()).unwrap_or_default()
+    process.map_or_else(String::new, |process| process.program.to_string())
 }
 
 /// Threads, and the steps of work that they do.

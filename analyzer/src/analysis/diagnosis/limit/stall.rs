@@ -100,7 +100,7 @@ pub(crate) fn stalls(
                 String::new()
             } else {
                 let process = definitions.process(process);
-                process.map(|process| process.program.clone()).unwrap_or_default()
+                process.map_or_else(String::new, |process| process.program.to_string())
             };
             let is_headline =
                 held.len() >= HEADLINE_HELD && silence.len_ns as f64 >= HEADLINE_TIMES * usual_ns;
@@ -205,7 +205,7 @@ fn of_sources(
             }
             let program = definitions.process(process);
             found.push(Stall {
-                program: program.map(|process| process.program.clone()).unwrap_or_default(),
+                program: program.map_or_else(String::new, |process| process.program.to_string()),
                 process,
                 silence,
                 of_source: true,

@@ -17,6 +17,9 @@ use crate::analysis::Latency;
 use crate::pair::{Class, Edge, Point, Side, SpanRow, difference_ns};
 use crate::stage::KeyValue;
 
+/// No place.
+const NONE: u32 = u32::MAX;
+
 /// Buffers by which the order of the path is told.
 const TELLING: usize = 4096;
 /// The same, if they pass very many stages: entries, a buffer and a stage each.
@@ -38,7 +41,9 @@ pub(crate) struct Course {
     /// Silences of each process, and of all together.
     pub(crate) silences: BTreeMap<ProcessId, Silences>,
     pub(crate) all: Silences,
-    processes: Vec<Silences>,
+    /// Place of each process among those that fired; [`NONE`] of the others, of which there may be very many.
+    places: Vec<u32>,
+    processes: Vec<(ProcessId, Silences)>,
     time_ns: (u64, u64),
 }
 
@@ -76,7 +81,8 @@ impl Course {
             counts: Tallies::default(),
             silences: BTreeMap::new(),
             all: Silences::default(),
-            processes: vec![Silences::default(); processes],
+            places: vec![NONE; processes],
+            processes: Vec::new(),
             time_ns,
         }
     }
@@ -84,8 +90,12 @@ impl Course {
     /// A probe of it fired in `process`.
     #[inline]
     pub(super) fn event(&mut self, time_ns: u64, process: ProcessId) {
-        if let Some(silences) = self.processes.get_mut(process.index()) {
-            silences.event(time_ns);
+        if let Some(place) = self.places.get_mut(process.index()) {
+            if *place == NONE {
+                *place = u32::try_from(self.processes.len()).unwrap_or(NONE);
+                self.processes.push((process, Silences::default()));
+            }
+            self.processes[*place as usize].1.event(time_ns);
         }
         self.all.event(time_ns);
     }
@@ -132,9 +142,7 @@ impl Course {
             self.broken(slot);
         }
         self.passages = Passages::new(0, 0);
-        let processes = std::mem::take(&mut self.processes);
-        self.silences =
-            (0..).map(ProcessId).zip(processes).filter(|(_, silences)| silences.events > 0).collect();
+        self.silences = std::mem::take(&mut self.processes).into_iter().collect();
     }
 
     /// The order of the path is told by the buffers so far; those that have passed it are counted.
