@@ -26,8 +26,9 @@ mod wire;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use tracer_format::{Columns, Trace};
+use tracer_format::{Columns, Site, Trace};
 
 use super::buffers::key_groups;
 use super::canvas::{Arrow, Brush, Canvas, Instant, Missing, Scene, Slice, What, draw};
@@ -43,7 +44,7 @@ use crate::pair::{Edge, HandOff, Point, Side};
 use crate::select::{Outcome, Selection};
 use crate::stage::{KeyValue, Stage};
 use event::{
-    Category, Name, SiteEvent, Type, push_flow, push_head, push_key, push_named, push_signed, push_string,
+    Category, Name, Type, push_flow, push_head, push_key, push_named, push_probe, push_signed, push_string,
     push_track, push_true, push_unsigned,
 };
 use names::Interned;
@@ -75,24 +76,23 @@ pub fn export<'a>(
 }
 
 /// Draws events.
-struct PacketBrush {
-    sites: Vec<SiteEvent>,
+struct PacketBrush<'t> {
+    sites: &'t [Arc<Site>],
     uuids: Uuids,
 }
 
-impl PacketBrush {
-    fn new(trace: &Trace<'_>) -> Self {
-        let sites = (0..).zip(&trace.definitions.sites);
-        let sites = sites.map(|(index, site)| SiteEvent::new(site, names::probe(index))).collect();
-        Self { sites, uuids: Uuids::new(&trace.definitions) }
+impl<'t> PacketBrush<'t> {
+    fn new(trace: &'t Trace<'_>) -> Self {
+        Self { sites: &trace.definitions.sites, uuids: Uuids::new(&trace.definitions) }
     }
 }
 
-impl Brush for PacketBrush {
+impl Brush for PacketBrush<'_> {
     fn event(&self, columns: &Columns, row: usize, out: &mut Vec<u8>) {
-        let Some(site) = self.sites.get(columns.site[row].index()) else { return };
+        let index = columns.site[row].index();
+        let Some(site) = self.sites.get(index) else { return };
         push_event(out, columns.time_ns[row], |out| {
-            site.push(out, columns, row);
+            push_probe(out, (site, names::probe(index)), columns, row);
             push_track(out, self.uuids.probes(columns.thread[row]));
         });
     }

@@ -184,7 +184,7 @@ pub const TRACES: &[Many] = &[
     Many { what: "facts with names of 4 KB", count: 800, make: more::long_facts },
     Many { what: "facts with reasons of 4 KB", count: 4000, make: more::long_reasons },
     Many { what: "sites that are alike", count: 400_000, make: more::sites_alike },
-    Many { what: "processes that are alike", count: 400_000, make: more::processes_alike },
+    Many { what: "processes that are alike", count: 250_000, make: more::processes_alike },
     Many { what: "hosts that are alike", count: 400_000, make: more::hosts_alike },
     Many { what: "sites that differ in a number", count: 100_000, make: more::sites_nearly_alike },
     Many { what: "processes that differ in a number", count: 150_000, make: more::processes_nearly_alike },

@@ -1,7 +1,7 @@
 //! Track events and their annotations: fields of Perfetto's `track_event.proto` and `debug_annotation.proto`.
 
 use tracer_format::limits::MAX_ARGUMENTS;
-use tracer_format::{Arg, ArgKind, Columns, Site};
+use tracer_format::{Arg, Columns, Site};
 
 use super::wire::{push_fixed, push_int, push_message, push_text, push_uint};
 use crate::picture::canvas::ShownKey;
@@ -136,38 +136,20 @@ pub(super) fn push_key_value(out: &mut Vec<u8>, key: &KeyValue) {
     }
 }
 
-/// What the events of a site share.
-#[derive(Debug)]
-pub(super) struct SiteEvent {
-    head: Vec<u8>,
-    args: Vec<(u64, ArgKind)>,
-}
-
-impl SiteEvent {
-    /// `name`: the interned id of the probe's name.
-    pub(super) fn new(site: &Site, name: u64) -> Self {
-        let mut head = Vec::new();
-        push_head(&mut head, Type::Instant, Some((Category::Probe, name)));
-        let name_of = |(arg, &kind): (usize, &ArgKind)| {
-            let is_key = site.key_index() == Some(arg);
-            (if is_key { Name::Seq as u64 } else { Name::of_argument(arg) }, kind)
-        };
-        Self { head, args: site.args.iter().enumerate().map(name_of).collect() }
-    }
-
-    /// Appends the event of row `row`, up to its track.
-    pub(super) fn push(&self, out: &mut Vec<u8>, columns: &Columns, row: usize) {
-        out.extend_from_slice(&self.head);
-        let event = columns.event(row);
-        for (index, &(name, kind)) in self.args.iter().enumerate() {
-            let Some(value) = event.arg(index, kind) else { continue };
-            push_annotation(out, name, |out| match value {
-                Arg::Signed(number) => push_int(out, 4, number),
-                Arg::Unsigned(number) => push_uint(out, 3, number),
-                Arg::Float(number) => push_fixed(out, 5, number.to_bits()),
-                text @ (Arg::Str(_) | Arg::CutStr(_)) => push_text(out, 6, &text.text().unwrap_or_default()),
-                Arg::Unreadable => push_text(out, 6, "unreadable"),
-            });
-        }
+/// Appends the event of row `row` at a site, up to its track; `name`: the interned id of the probe's name.
+pub(super) fn push_probe(out: &mut Vec<u8>, (site, name): (&Site, u64), columns: &Columns, row: usize) {
+    push_head(out, Type::Instant, Some((Category::Probe, name)));
+    let key = site.key_index();
+    let event = columns.event(row);
+    for (index, &kind) in site.args.iter().enumerate() {
+        let Some(value) = event.arg(index, kind) else { continue };
+        let name = if key == Some(index) { Name::Seq as u64 } else { Name::of_argument(index) };
+        push_annotation(out, name, |out| match value {
+            Arg::Signed(number) => push_int(out, 4, number),
+            Arg::Unsigned(number) => push_uint(out, 3, number),
+            Arg::Float(number) => push_fixed(out, 5, number.to_bits()),
+            text @ (Arg::Str(_) | Arg::CutStr(_)) => push_text(out, 6, &text.text().unwrap_or_default()),
+            Arg::Unreadable => push_text(out, 6, "unreadable"),
+        });
     }
 }
