@@ -8,6 +8,7 @@ pub(crate) mod lane;
 pub mod loss;
 pub mod merge;
 pub(crate) mod queue;
+mod reached;
 mod ring;
 pub mod started;
 
@@ -21,6 +22,7 @@ use rustix::time::Timespec;
 
 use crate::drain::lane::Lanes;
 use crate::drain::loss::LossReader;
+use crate::drain::reached::{Mark, Positions, Reached};
 use crate::drain::ring::{Reach, Ring};
 use crate::error::{Error, Result};
 use crate::host::monotonic_ns;
@@ -29,8 +31,12 @@ use crate::kernel::program::Program;
 pub use batch::{Batch, Part};
 pub use started::{Forked, ProcessEvent, Started};
 
-/// Words of one batch at most: 2 MiB.
+/// Words of a batch where memory is not short: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
+
+/// While more than so many full batches wait for an earlier event, only buffers that may have it are read: the others keep theirs, and
+/// count what they lose. A thread that is interrupted while it stores an event holds up those of all others.
+const MAX_WAITING: usize = 16;
 
 /// How long the clock read by a program may be ahead of what another CPU sees in the ring: the store of the ring's
 /// position may wait in the store buffer of its CPU while the clock is read. That takes far below a microsecond.
@@ -69,6 +75,7 @@ pub struct Drain {
     looked_at: Option<Instant>,
     /// Every loss up to this time has been looked at.
     losses_ns: u64,
+    is_ending: bool,
     epoll: OwnedFd,
     sleep_ns: u64,
     /// When there was an event, or the caller had something to do.
@@ -84,8 +91,7 @@ pub struct Drain {
 #[derive(Debug)]
 struct Tracked {
     ring: Ring,
-    /// Every event of this ring up to this time has been moved.
-    complete_ns: u64,
+    reached: Reached,
 }
 
 /// What epoll says of the caller's descriptor.
@@ -100,10 +106,8 @@ impl Drain {
         let system = |source: io::Error| Error::System { doing: "map the ring buffers", source };
         let mut rings = Vec::with_capacity(program.cpus() + 1);
         for map in program.rings.iter().chain([&program.processes]) {
-            rings.push(Tracked {
-                ring: Ring::map(map.as_fd(), map.entries()).map_err(system)?,
-                complete_ns: 0,
-            });
+            let ring = Ring::map(map.as_fd(), map.entries()).map_err(system)?;
+            rings.push(Tracked { ring, reached: Reached::default() });
         }
         let lanes = Lanes::map(&program.lanes, program.lane_slots).map_err(system)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| system(error.into()))?;
@@ -122,6 +126,7 @@ impl Drain {
             lanes,
             looked_at: None,
             losses_ns: 0,
+            is_ending: false,
             epoll,
             sleep_ns: SLEEP_NS.0,
             busy: Instant::now(),
@@ -219,18 +224,29 @@ impl Drain {
         let mut fullest = 0.0_f64;
         let cpus = self.rings.len() - 1;
         let (mut all, mut moved) = (true, 0);
+        // No event of another CPU is released before those of the one that is behind: while much waits for that, it has the batch.
+        let behind_ns = self.complete_ns();
+        let is_held_up = !self.is_ending && batch.waiting_bytes > MAX_WAITING * batch.max_words * 8;
         for i in 0..self.rings.len() {
             let cpu = (self.turn + i) % self.rings.len();
             let tracked = &mut self.rings[cpu];
+            if is_held_up && tracked.reached.complete_ns() > behind_ns {
+                all = false;
+                continue;
+            }
             let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
             fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
-            // Read before the positions: events with an earlier time are reserved by then.
-            let now_ns = monotonic_ns();
+            // The time is read before the positions.
+            let now_ns = monotonic_ns().saturating_sub(VISIBILITY_NS);
+            let slots = if cpu < cpus { self.lanes.written(cpu) } else { 0 };
+            let mark =
+                Mark { now_ns, positions: Positions { lane: slots, ring: tracked.ring.written_bytes() } };
             let number = u16::try_from(cpu).expect("the loader refuses more CPUs");
             let mut part = batch.part(number);
-            let limit = BATCH_WORDS.saturating_sub(moved);
+            let limit = batch.max_words.saturating_sub(moved);
             let lane = if cpu < cpus {
-                self.lanes.drain(cpu, &mut part, limit)
+                // Half of the room is the ring's if there is something in it: a lane that is filled as it is read would take all.
+                self.lanes.drain(cpu, &mut part, if fill > 0.0 { limit / 2 } else { limit })
             } else {
                 std::mem::swap(&mut part, &mut self.waiting);
                 part.cpu = number;
@@ -241,9 +257,8 @@ impl Drain {
             let room = limit.saturating_sub(part.size_words()) / 2;
             let ring = tracked.ring.drain(part.words(), begin + room);
             batch.malformed += part.parse_ring(begin);
-            if (lane, ring) == (Reach::Complete, Reach::Complete) {
-                tracked.complete_ns = now_ns.saturating_sub(VISIBILITY_NS);
-            }
+            let slots = if cpu < cpus { self.lanes.read(cpu) } else { 0 };
+            tracked.reached.note(mark, Positions { lane: slots, ring: tracked.ring.read_bytes() });
             all &= lane != Reach::Full && ring != Reach::Full;
             if cpu < cpus && !part.is_empty() {
                 self.busy = Instant::now();
@@ -256,7 +271,7 @@ impl Drain {
         }
         self.turn = (self.turn + 1) % self.rings.len();
         self.drained_bytes += moved as u64 * 8;
-        batch.complete_ns = self.rings.iter().map(|tracked| tracked.complete_ns).min().unwrap_or(0);
+        batch.complete_ns = self.complete_ns();
         self.pace(fullest);
         let now_ns = monotonic_ns();
         if !self.losses.any() {
@@ -270,9 +285,16 @@ impl Drain {
         Ok(all)
     }
 
-    /// Has the next [`Drain::collect`] look at lost events, however short ago that was.
-    pub fn look_again(&mut self) {
+    /// Every event up to this time has been moved, ns.
+    fn complete_ns(&self) -> u64 {
+        self.rings.iter().map(|tracked| tracked.reached.complete_ns()).min().unwrap_or(0)
+    }
+
+    /// The recording ends: the next [`Drain::collect`] looks at lost events, however short ago that was, and from now on all buffers
+    /// are read, whatever waits.
+    pub fn begin_end(&mut self) {
         self.looked_at = None;
+        self.is_ending = true;
     }
 
     /// Looks only for processes that began to run another program. For when there is no batch to fill: some of them are held.

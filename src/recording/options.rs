@@ -88,12 +88,13 @@ fn requests(args: &RecordArgs) -> anyhow::Result<Vec<Request>> {
     }
 }
 
-/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB, or an eighth of
-/// what the control group may use.
+/// 4 MiB for each processor, less on machines with many of them: together they take no more than 256 MiB, or one part in 32 of what
+/// the control group may use. As much again is for plain events, and what was in the buffers of one processor takes twice its size while
+/// it waits for its order.
 fn default_ring_size() -> u64 {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let limit = memory_limit().unwrap_or(u64::MAX);
-    let most = (limit / 8).min(256 << 20) / cpus.next_power_of_two();
+    let most = (limit / 32).min(256 << 20) / cpus.next_power_of_two();
     let least = if limit < 1 << 30 { 64 << 10 } else { 256 << 10 };
     (most + 1).next_power_of_two().div_euclid(2).clamp(least, 4 << 20)
 }

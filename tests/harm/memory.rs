@@ -1,9 +1,10 @@
 //! The recorder's memory does not grow with the recording: at full speed it stays within the rings and a constant.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::target::{Target, guarded};
+use crate::target::{Target, guarded, until};
 use crate::tool::{Folder, Recording, live, stderr, stdout};
 
 /// Resident memory of a process, KiB: all of it, and what is not a file's.
@@ -54,4 +55,58 @@ fn memory_stays_bounded_at_full_speed() {
         );
         stdout(&folder.tracer(&["info", "run.trace"]), summary.status.code().expect("a code"));
     }
+}
+
+/// A control group that may use little memory.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(name: &str, bytes: u64) -> Self {
+        let root = Path::new("/sys/fs/cgroup");
+        let old = root.join("memory");
+        let (parent, limit) =
+            if old.is_dir() { (old.as_path(), "memory.limit_in_bytes") } else { (root, "memory.max") };
+        let group = Self(parent.join(format!("tracer-{name}-{}", std::process::id())));
+        std::fs::create_dir(&group.0).expect("a control group can be made");
+        std::fs::write(group.0.join(limit), bytes.to_string()).expect("its memory can be limited");
+        group
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Once its last process is gone.
+        until("the control group is removed", || std::fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+/// Without its priority the recorder is one of many programs that want the processor: its buffers are full all the time, and a thread
+/// that is interrupted while it stores an event holds up those of all others.
+#[test]
+#[ignore = "needs root and eBPF"]
+fn little_memory_is_enough_for_a_recorder_that_gets_little_of_the_processor() {
+    const PROGRAMS: usize = 40;
+    const HITS: u64 = 60_000;
+    let _alone = live();
+    let folder = Folder::new("group");
+    let program = guarded(&folder, "target");
+    let mut targets: Vec<Target> =
+        (0..PROGRAMS).map(|_| Target::start(&mut Command::new(&program))).collect();
+    targets.iter_mut().for_each(|target| drop(target.answer()));
+    let group = Group::new("memory", 64 << 20);
+    let inside = ["sh", "-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"", group.0.to_str().expect("text")];
+    let options = ["--nice", "0", "-o", "run.trace", "-e", "target:hit"];
+    let recording = Recording::start_by(&folder, &inside, &options);
+    targets.iter_mut().for_each(|target| target.tell(HITS));
+    targets.iter_mut().for_each(|target| drop(target.answer()));
+    let summary = recording.stop();
+    let said = stderr(&summary);
+    assert!(matches!(summary.status.code(), Some(0 | 3)), "{:?}: {said}", summary.status);
+    let total = said.lines().find_map(|line| {
+        let (events, lost) =
+            line.strip_prefix("tracer: run.trace: ").unwrap_or(line).split_once(" events, ")?;
+        let number = |text: &str| text.rsplit(' ').next()?.parse::<u64>().ok();
+        Some(number(events)? + lost.split(' ').next()?.parse::<u64>().ok()?)
+    });
+    assert_eq!(total, Some(PROGRAMS as u64 * HITS), "{said}");
 }

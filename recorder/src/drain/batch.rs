@@ -5,8 +5,10 @@ use crate::drain::loss::Loss;
 use crate::kernel::raw::{Raw, RawHead, extent};
 
 /// Raw events moved out of the buffers at one time, with what is known about their completeness.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// Words of 8 bytes that its events take up at most.
+    pub max_words: usize,
     /// The events of each CPU that has any.
     pub parts: Vec<Part>,
     /// Every event and every loss up to this time, `CLOCK_MONOTONIC` ns, is in this batch or one before.
@@ -17,6 +19,8 @@ pub struct Batch {
     pub malformed: u64,
     /// Empty parts, kept for their memory.
     pub spare: Vec<Part>,
+    /// From who wrote the batch before: bytes of events that wait for an earlier one.
+    pub waiting_bytes: usize,
 }
 
 /// Events of one CPU in the order of its buffer.
@@ -37,7 +41,27 @@ pub struct Part {
 /// Words that a head takes up.
 const HEAD_WORDS: usize = size_of::<RawHead>() / 8;
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new(BATCH_WORDS)
+    }
+}
+
 impl Batch {
+    /// An empty batch for up to `max_words` words of 8 bytes.
+    #[must_use]
+    pub fn new(max_words: usize) -> Self {
+        Self {
+            max_words,
+            parts: Vec::new(),
+            complete_ns: 0,
+            losses: Vec::new(),
+            malformed: 0,
+            spare: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
     /// Empties the batch but keeps its memory, unless that has become more than a full batch needs: with many CPUs, each of which
     /// had much at some time.
     pub fn clear(&mut self) {
@@ -48,7 +72,7 @@ impl Batch {
         let mut kept = 0;
         self.spare.retain(|part| {
             kept += part.capacity_words();
-            kept <= 2 * BATCH_WORDS
+            kept <= 2 * self.max_words
         });
         self.losses.clear();
         self.complete_ns = 0;

@@ -62,6 +62,16 @@ impl Lanes {
         used as f64 / self.slots as f64
     }
 
+    /// Slots that were ever reserved in a lane.
+    pub(crate) fn written(&self, cpu: usize) -> u64 {
+        self.control(cpu, HEAD).load(Ordering::Acquire)
+    }
+
+    /// Slots that were ever moved out of a lane.
+    pub(crate) fn read(&self, cpu: usize) -> u64 {
+        self.control(cpu, TAIL).load(Ordering::Relaxed)
+    }
+
     /// Whether nothing is reserved in a lane.
     pub(crate) fn is_empty(&self, cpu: usize) -> bool {
         self.control(cpu, HEAD).load(Ordering::Relaxed) == self.control(cpu, TAIL).load(Ordering::Relaxed)

@@ -77,6 +77,16 @@ impl Ring {
         self.producer_position().load(Ordering::Relaxed).saturating_sub(self.position)
     }
 
+    /// Bytes that were ever reserved.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.producer_position().load(Ordering::Acquire)
+    }
+
+    /// Bytes that were ever moved.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.position
+    }
+
     /// Moves submitted events to the end of `words`, until the ring is empty, the next event is busy, or `words` would
     /// exceed `limit_words`. What is moved is as in the ring: the length word of each event, then the event, rounded up
     /// to whole words. The kernel gets the space back once, at the end.

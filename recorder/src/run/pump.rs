@@ -23,9 +23,9 @@ use crate::attach::hold::Holder;
 use crate::attach::lookout::Lookout;
 use crate::attach::missing::LEFT_BEHIND;
 use crate::drain::queue::Queue;
-use crate::drain::{Batch, Drain};
+use crate::drain::{BATCH_WORDS, Batch, Drain};
 use crate::error::{Error, Result};
-use crate::host::{capability, monotonic_ns};
+use crate::host::{capability, memory_limit, monotonic_ns};
 use crate::kernel::meter::Meter;
 use crate::kernel::program::Program;
 use crate::run::command::Running;
@@ -42,7 +42,11 @@ use crate::write::progress::{Ending, Progress};
 use crate::write::sink::Open;
 
 /// Batches on their way between the two threads; when all are full, events wait in the rings.
-const BATCHES: usize = 8;
+const BATCHES: u64 = 8;
+/// They take up at most one part in this many of what the control group may use.
+const SHARE: u64 = 16;
+/// Words of a batch however little that is: enough for any event.
+const MIN_BATCH_WORDS: usize = 8 * 1024;
 /// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
 const DETACH_AFTER: Duration = Duration::from_secs(2);
 /// How long the end may take until all is detached; what takes longer goes on without it.
@@ -116,7 +120,7 @@ impl<'a> Work<'_, 'a> {
         let (control, progress) = (&*self.control, &*self.progress);
         let (holder, told) = (self.holder.as_deref(), &self.told);
         // Only a few batches exist, so both are short.
-        let (steps, spare, tips) = (Queue::default(), spare_batches(), Queue::default());
+        let (steps, spare, tips) = (Queue::default(), spare_batches(memory_limit()), Queue::default());
         let (steps, spare, tips) = (&steps, &spare, &tips);
         let looks = &OnceLock::new();
         std::thread::scope(|scope| {
@@ -233,11 +237,14 @@ fn begin_writing(priority: Priority) {
     capability::keep(capability::WRITING);
 }
 
-/// Batches that are on their way between the two threads.
-fn spare_batches() -> Queue<Batch> {
+/// Batches that are on their way between the two threads, for a recorder whose control group may use `limit_bytes`. All of them are full
+/// when the writing thread gets too little of the processor; a batch keeps up to twice what is in it.
+fn spare_batches(limit_bytes: Option<u64>) -> Queue<Batch> {
+    let share = limit_bytes.map_or(u64::MAX, |limit| limit / SHARE / 2 / BATCHES / 8);
+    let max_words = usize::try_from(share).unwrap_or(usize::MAX).clamp(MIN_BATCH_WORDS, BATCH_WORDS);
     let spare = Queue::default();
     for _ in 0..BATCHES {
-        spare.push(Batch::default());
+        spare.push(Batch::new(max_words));
     }
     spare
 }

@@ -203,6 +203,7 @@ impl<'a> TraceWriter<'a> {
         self.convert.add_losses(&mut batch.losses);
         self.release(batch.complete_ns)?;
         self.complete_ns = batch.complete_ns;
+        batch.waiting_bytes = self.merge.waiting_bytes();
         if now_ns.saturating_sub(self.clock_ns) > CLOCK_INTERVAL_NS {
             self.clock((self.read_clocks)())?;
         }

@@ -112,7 +112,7 @@ impl Draining<'_> {
     /// thread of a traced program was interrupted while it stored an event, for too long to wait for it.
     pub(super) fn complete(&mut self, ended_ns: u64) -> Result<bool> {
         let latest = Instant::now() + STRAGGLERS;
-        self.drain.look_again();
+        self.drain.begin_end();
         loop {
             // What has an earlier time is visible by then.
             std::thread::sleep(Duration::from_micros(200));
