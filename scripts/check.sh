@@ -52,7 +52,21 @@ step() {
 # note: what a passed step has to say for itself: lines of its output that start with "note: ".
 note() { sed -n 's/^note: //p' "$log" | paste -sd' '; }
 
+# What all builds of a clean checkout take, GB; a full disk shows as a linker that was killed.
+disk_gb=14
+room() {
+  local target=${CARGO_TARGET_DIR:-target} free built
+  mkdir -p "$target"
+  free=$(df --output=avail -BG "$target" | tail -n1 | tr -dc 0-9)
+  built=$(du -sBG "$target" | tr -dc '0-9\t' | cut -f1)
+  if ((free + built < disk_gb)); then
+    echo "$free GB are free where $target is, and $built GB are built; the gate needs $disk_gb GB: free some, or set CARGO_TARGET_DIR"
+    return 1
+  fi
+}
+
 tools() {
+  room
   need cc build-essential
   need_rust
   need cargo-clippy rust-web-clippy
