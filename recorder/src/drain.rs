@@ -230,12 +230,12 @@ impl Drain {
         for i in 0..self.rings.len() {
             let cpu = (self.turn + i) % self.rings.len();
             let tracked = &mut self.rings[cpu];
+            let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
+            fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
             if is_held_up && tracked.reached.complete_ns() > behind_ns {
                 all = false;
                 continue;
             }
-            let fill = tracked.ring.fill_bytes() as f64 / tracked.ring.size_bytes() as f64;
-            fullest = fullest.max(fill).max(if cpu < cpus { self.lanes.fill(cpu) } else { 0.0 });
             // The time is read before the positions.
             let now_ns = monotonic_ns().saturating_sub(VISIBILITY_NS);
             let slots = if cpu < cpus { self.lanes.written(cpu) } else { 0 };
