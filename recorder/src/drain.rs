@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll;
 use rustix::time::Timespec;
 
+use crate::abi::{EventHeader, MAX_PAYLOAD_BYTES};
 use crate::drain::lane::Lanes;
 use crate::drain::loss::LossReader;
 use crate::drain::reached::{Mark, Positions, Reached};
@@ -33,6 +34,10 @@ pub use started::{Forked, ProcessEvent, Started};
 
 /// Words of a batch where memory is not short: 2 MiB.
 pub const BATCH_WORDS: usize = 256 * 1024;
+
+/// Words of the smallest batch: the largest event fits into the quarter that a ring has beside a lane with much in it.
+pub const MIN_BATCH_WORDS: usize = 32 * 1024;
+const _: () = assert!(MIN_BATCH_WORDS / 4 * 8 > size_of::<EventHeader>() + MAX_PAYLOAD_BYTES);
 
 /// While more than so many full batches wait for an earlier event, only buffers that may have it are read: the others keep theirs, and
 /// count what they lose. A thread that is interrupted while it stores an event holds up those of all others.

@@ -23,7 +23,7 @@ use crate::attach::hold::Holder;
 use crate::attach::lookout::Lookout;
 use crate::attach::missing::LEFT_BEHIND;
 use crate::drain::queue::Queue;
-use crate::drain::{BATCH_WORDS, Batch, Drain};
+use crate::drain::{BATCH_WORDS, Batch, Drain, MIN_BATCH_WORDS};
 use crate::error::{Error, Result};
 use crate::host::{capability, memory_limit, monotonic_ns};
 use crate::kernel::meter::Meter;
@@ -45,8 +45,6 @@ use crate::write::sink::Open;
 const BATCHES: u64 = 8;
 /// They take up at most one part in this many of what the control group may use.
 const SHARE: u64 = 16;
-/// Words of a batch however little that is: enough for any event.
-const MIN_BATCH_WORDS: usize = 8 * 1024;
 /// How long a complete trace may take until it is written. After that, what was attached to is detached from all the same.
 const DETACH_AFTER: Duration = Duration::from_secs(2);
 /// How long the end may take until all is detached; what takes longer goes on without it.
