@@ -11,6 +11,9 @@ mod shares;
 mod watch;
 mod worst;
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use tracer_format::Definitions;
 
 use super::{Analysis, Latency};
@@ -35,7 +38,7 @@ pub use worst::Slow;
 
 use findings::Measured;
 use limit::judge::{Case, judge, too_few};
-use limit::stall::stalls;
+use limit::stall::{Stall, stalls};
 use path::buffers::Buffers;
 use path::fan::PartCounts;
 use path::loss::{Horizon, overtaken};
@@ -156,17 +159,12 @@ impl Context<'_> {
             let text = if following.is_refused() { following.refusal() } else { too_few(measured.buffers) };
             return Some(Diagnosis { limit: Limit::none(text), ..measured });
         }
-        let stalls = stalls(&buffers, self.definitions, &course.silences, &course.all);
-        let limit = judge(Case {
-            buffers: &sampled,
-            route: &route,
-            flow: &flow,
-            count: measured.buffers,
-            stalls: &stalls,
-            definitions: self.definitions,
-        });
-        let overtaken = overtaken(&sampled);
-        let ways: Vec<(u64, bool)> = overtaken.iter().copied().zip(one_way(&sampled)).collect();
+        let (looks, (stalls, limit)) = side_by_side(
+            || Looks::of(&sampled, &buffers, &measured, horizon.time_ns),
+            || self.limit(course, (&sampled, &buffers), &flow, &measured),
+        );
+        let Looks { overtaken, one_way, profile, shares } = looks;
+        let ways: Vec<(u64, bool)> = overtaken.iter().copied().zip(one_way).collect();
         let start_ns = horizon.time_ns.0;
         let evidence = Measured {
             buffers: &sampled,
@@ -180,17 +178,68 @@ impl Context<'_> {
             start_ns,
             held_up: limit.held_up,
         };
+        let (findings, slowest) = side_by_side(
+            || evidence.findings(),
+            || worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
+        );
         Some(Diagnosis {
-            profile: profile(&buffers, &sampled, &measured.steps, &measured.total, horizon.time_ns),
-            shares: shares::shares(&sampled),
-            slowest: worst::worst(&buffers, &route, &stalls, start_ns, self.worst),
-            findings: evidence.findings(),
+            profile,
+            shares,
+            slowest,
+            findings,
             fans: self.parts.iter().filter(|it| it.course == at).filter_map(|it| it.fan(&sampled)).collect(),
             limit,
             overtaken,
             ..measured
         })
     }
+
+    /// What stood still, and what limits the buffers: of these, which were sampled, and which are all that are known.
+    fn limit(
+        self,
+        course: &Course,
+        (sampled, all): (&Buffers, &Buffers),
+        flow: &Flow,
+        measured: &Diagnosis,
+    ) -> (Vec<Stall>, Limit) {
+        let stalls = stalls(all, self.definitions, &course.silences, &course.all);
+        let limit = judge(Case {
+            buffers: sampled,
+            route: &measured.route,
+            flow,
+            count: measured.buffers,
+            stalls: &stalls,
+            definitions: self.definitions,
+        });
+        (stalls, limit)
+    }
+}
+
+/// How buffers look, whatever limits them.
+struct Looks {
+    overtaken: Vec<u64>,
+    one_way: Vec<bool>,
+    profile: Profile,
+    shares: Shares,
+}
+
+impl Looks {
+    fn of(sampled: &Buffers, all: &Buffers, measured: &Diagnosis, time_ns: (u64, u64)) -> Self {
+        Self {
+            overtaken: overtaken(sampled),
+            one_way: one_way(sampled),
+            profile: profile(all, sampled, &measured.steps, &measured.total, time_ns),
+            shares: shares::shares(sampled),
+        }
+    }
+}
+
+/// What `here` and `there` give, the latter on another thread meanwhile.
+fn side_by_side<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
+    thread::scope(|scope| {
+        let there = scope.spawn(there);
+        (here(), there.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 impl Diagnosis {

@@ -1,7 +1,8 @@
 //! A pass over the selected events of a trace: what is paired goes to a sink, in the order of the trace.
 //!
-//! On one thread, or on several: some decode, one pairs, and this one hands on to the sink. They share nothing: what goes from one
-//! to the next is owned, through queues that are bounded, so memory does not grow with the trace.
+//! On one thread, or on several: some decode, one pairs, and this one hands on to the sink; of two sinks, one has a thread of its
+//! own. What goes from one to the next goes through queues that are bounded, so memory does not grow with the trace; nobody
+//! changes what two look at.
 
 mod ahead;
 
@@ -10,12 +11,10 @@ use std::io;
 use tracer_format::{Batch, DamagedRange, Maker, Trace, pieces};
 
 use crate::Result;
-use crate::pair::{Found, HandOff, Pairer, Point, Sink, Span};
+use crate::pair::{Found, HandOffRow, Pairer, Point, Sink, Span, SpanRow};
 use crate::select::{LossTimes, Outcome, Selection, time_of_damage};
 use crate::stage::Stage;
 
-/// What is found that is worth to be handed on, also within a piece.
-const MAX_FOUND: usize = 1 << 12;
 /// Threads that decode; more are quicker than the pairing on one.
 const MAX_THREADS: usize = 2;
 
@@ -41,6 +40,13 @@ pub(crate) trait MadeSink<T>: Sink {
     fn made(&mut self, made: &T) -> io::Result<()>;
 }
 
+/// Nothing is made.
+impl<S: Sink> MadeSink<()> for S {
+    fn made(&mut self, (): &()) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl<'p> Pass<'p, '_> {
     /// Looks at all events once, in pieces: hands on to `sink` the events of a piece, what the makers that `maker` makes
     /// make of it, and what pairing finds with it.
@@ -53,6 +59,23 @@ impl<'p> Pass<'p, '_> {
         if threads > 1 {
             return Ok(self.run_ahead(threads, maker, sink)?);
         }
+        Ok(self.run_here(maker, sink)?)
+    }
+
+    /// The same for two sinks: `there` gets all on another thread, if there are several.
+    pub(crate) fn run_both(self, there: &mut (impl Sink + Send), here: &mut impl Sink) -> Result<PassEnd> {
+        let threads = self.trace.threads().min(MAX_THREADS);
+        Ok(match threads {
+            0 | 1 => self.run_here(|| (), &mut (there, here))?,
+            _ => self.run_both_ahead(threads, there, here)?,
+        })
+    }
+
+    fn run_here<M: Maker, S: MadeSink<M::Made>>(
+        self,
+        maker: impl Fn() -> M,
+        sink: &mut S,
+    ) -> io::Result<PassEnd> {
         let mut pairing = PassPairer::new(self);
         let (mut maker, mut made) = (maker(), M::Made::default());
         let mut batched = Batched { found: Found::default(), sink };
@@ -115,7 +138,7 @@ impl<S: Sink> Batched<'_, S> {
     }
 
     fn hand_on_if_full(&mut self) -> io::Result<()> {
-        if self.found.len() < MAX_FOUND { Ok(()) } else { self.hand_on() }
+        if self.found.is_full() { self.hand_on() } else { Ok(()) }
     }
 }
 
@@ -125,16 +148,19 @@ impl<S: Sink> Sink for Batched<'_, S> {
         self.found.begun(stage, begin)
     }
 
-    #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.hand_on_if_full()?;
-        self.found.span(span)
+        self.span_row(SpanRow::new(span), span.key.words())
     }
 
     #[inline(always)]
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        // A few after each span, with which they stay: so they need no key of their own.
-        self.found.hand_off(hand_off)
+    fn span_row(&mut self, row: SpanRow, key: &[i64]) -> io::Result<()> {
+        self.hand_on_if_full()?;
+        self.found.span_row(row, key)
+    }
+
+    #[inline(always)]
+    fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
+        self.found.hand_off_row(row, key)
     }
 }
 

@@ -8,12 +8,12 @@ use tracer_format::{Columns, Trace};
 
 use super::edge_map::EdgeMap;
 use super::latency::Latency;
-use super::pass::{MadeSink, Pass, PassEnd};
+use super::pass::{Pass, PassEnd};
 use super::summary::{
     Analysis, Classes, FIRST_SPANS, FIRST_SPANS_OF_ALL, HandOffReport, ProbeCount, StageReport,
 };
 use crate::Result;
-use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow};
+use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow, difference_ns};
 use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns};
 use crate::stage::Stage;
@@ -48,9 +48,9 @@ pub(crate) fn look(
     extent: Extent,
     sink: &mut impl Sink,
 ) -> Result<Analysis> {
-    let mut sinks = (Tally::new(trace, stages, extent), sink);
-    let passed = Pass { trace, selection, stages }.run(|| (), &mut sinks)?;
-    Ok(sinks.0.report(trace, selection, &passed))
+    let mut tally = Tally::new(trace, stages, extent);
+    let passed = Pass { trace, selection, stages }.run_both(&mut tally, sink)?;
+    Ok(tally.report(trace, selection, &passed))
 }
 
 /// Counts what passes.
@@ -183,16 +183,19 @@ impl Tally {
             return;
         }
         report.reordered += u64::from(span.is_reordered());
-        match (span.class, span.latency_ns()) {
-            (Class::Complete, Some(latency_ns)) => report.latency.add(latency_ns),
-            (Class::Inverted, Some(latency_ns)) => report.inverted.add(latency_ns),
-            _ => {}
-        }
+        let near_loss = u64::from(span.is_near_loss());
         if span.class == Class::Complete {
+            let [begin, end] = span.both();
+            report.latency.add(difference_ns(begin.time_ns, end.time_ns));
             report.ends[usize::from(span.ended_by)].1 += 1;
-            report.complete_near_loss += u64::from(span.is_near_loss());
-        } else {
-            report.other_near_loss += u64::from(span.is_near_loss());
+            report.complete_near_loss += near_loss;
+            return;
+        }
+        report.other_near_loss += near_loss;
+        if span.class == Class::Inverted
+            && let Some(latency_ns) = span.latency_ns()
+        {
+            report.inverted.add(latency_ns);
         }
     }
 
@@ -207,11 +210,5 @@ impl Tally {
         };
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
-    }
-}
-
-impl<S: Sink> MadeSink<()> for (Tally, S) {
-    fn made(&mut self, (): &()) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -11,15 +11,17 @@ use super::sink::Sink;
 use super::span::{Class, Edge, HandOff, Point, Span, difference_ns};
 use crate::stage::{KeyValue, MAX_WORDS};
 
+/// What is found that is worth to be handed on, of a kind.
+const MAX_FOUND: usize = 1 << 11;
+
 /// Begins, spans and hand-offs, in the order in which they became known.
 #[derive(Debug, Default)]
 pub struct Found {
     begins: Vec<BeginRow>,
     spans: Vec<SpanRow>,
     hand_offs: Vec<HandOffRow>,
-    /// The numbers of the keys of spans, and of hand-offs that have keys of their own.
-    span_words: Vec<i64>,
-    hand_off_words: Vec<i64>,
+    /// The numbers of the keys of the spans. Each hand-off has the key of the span before it.
+    words: Vec<i64>,
 }
 
 /// A begin, and how many spans and hand-offs came before it.
@@ -30,18 +32,9 @@ struct BeginRow {
     after: (usize, usize),
 }
 
-/// Whose key a hand-off has.
-#[derive(Debug, Clone, Copy)]
-enum KeyOf {
-    /// That of the span before it.
-    Span,
-    /// Its own, of so many numbers.
-    Own(u8),
-}
-
 /// A span without its key. 32 bytes: two in a cache line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SpanRow {
+pub struct SpanRow {
     begin_ns: u64,
     end_ns: u64,
     begin_thread: ThreadId,
@@ -57,7 +50,7 @@ const _: () = assert!(size_of::<SpanRow>() == 32 && MAX_WORDS <= SpanRow::KEY as
 
 /// A hand-off without its key. 48 bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HandOffRow {
+pub struct HandOffRow {
     left_ns: u64,
     arrived_ns: u64,
     left_thread: ThreadId,
@@ -65,7 +58,6 @@ pub(crate) struct HandOffRow {
     pub(crate) from: Edge,
     pub(crate) to: Edge,
     pub(crate) near_loss: bool,
-    key: KeyOf,
     /// How many spans came before it.
     after: u32,
 }
@@ -73,14 +65,15 @@ pub(crate) struct HandOffRow {
 const _: () = assert!(size_of::<HandOffRow>() == 48);
 
 impl Found {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.spans.len() + self.hand_offs.len() + self.begins.len()
+    /// Whether there is enough to be handed on. A few hand-offs come after each span, with which they stay: they have its key.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.spans.len() >= MAX_FOUND || self.begins.len() >= MAX_FOUND
     }
 
     /// Spans with their keys, in order.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (&SpanRow, &[i64])> {
-        let mut words = &self.span_words[..];
+        let mut words = &self.words[..];
         self.spans.iter().map(move |span| (span, take_key(&mut words, span.key_len())))
     }
 
@@ -92,12 +85,11 @@ impl Found {
     /// The same with their keys.
     pub(crate) fn keyed_hand_offs(&self) -> impl Iterator<Item = (&HandOffRow, &[i64])> {
         let (mut spans, mut seen, mut last) = (self.spans(), 0, &[][..]);
-        let mut words = &self.hand_off_words[..];
         self.hand_offs.iter().map(move |row| {
             while seen < row.after {
                 (seen, last) = (seen + 1, spans.next().map_or(last, |(_, key)| key));
             }
-            (row, row.key_after(last, &mut words))
+            (row, last)
         })
     }
 
@@ -105,15 +97,14 @@ impl Found {
     pub(crate) fn hand_on<S: Sink + ?Sized>(&self, sink: &mut S) -> io::Result<()> {
         let mut begins = self.begins.iter().peekable();
         let mut hand_offs = self.hand_offs.iter().enumerate().peekable();
-        let (mut words, mut last) = (&self.hand_off_words[..], &[][..]);
-        let mut spans = self.spans();
+        let (mut spans, mut last) = (self.spans(), &[][..]);
         for seen in 0..=self.spans.len() {
             loop {
                 let passed = hand_offs.peek().map_or(self.hand_offs.len(), |&(at, _)| at);
                 if let Some(row) = begins.next_if(|row| row.after == (seen, passed)) {
                     sink.begun(row.stage, row.begin)?;
                 } else if let Some((_, row)) = hand_offs.next_if(|(_, row)| row.after as usize == seen) {
-                    sink.hand_off(&row.hand_off(row.key_after(last, &mut words)))?;
+                    sink.hand_off(&row.hand_off(last))?;
                 } else {
                     break;
                 }
@@ -131,19 +122,12 @@ impl Found {
         self.begins.clear();
         self.spans.clear();
         self.hand_offs.clear();
-        self.span_words.clear();
-        self.hand_off_words.clear();
+        self.words.clear();
     }
 
     /// Whether `key` is that of the last span.
-    #[inline(always)]
     fn is_last(&self, key: &[i64]) -> bool {
-        let Some(last) = self.spans.last() else { return false };
-        match (key, &self.span_words[self.span_words.len() - last.key_len()..]) {
-            // Most are one number; the library's comparison of slices costs more than the number.
-            ([one], [last]) => one == last,
-            (key, last) => key == last,
-        }
+        self.spans.last().is_some_and(|last| self.words.ends_with(key) && last.key_len() == key.len())
     }
 }
 
@@ -168,6 +152,33 @@ impl SpanRow {
     const HAS_END: u8 = 1 << 4;
     const REORDERED: u8 = 1 << 5;
     const NEAR_LOSS: u8 = 1 << 6;
+
+    /// A complete span of a key of so many numbers.
+    #[inline(always)]
+    pub(crate) fn complete(
+        (stage, ended_by): (u32, u16),
+        [begin, end]: [Point; 2],
+        key_len: usize,
+        (reordered, near_loss): (bool, bool),
+    ) -> Self {
+        let flag = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS")]
+        let key_len = key_len as u8;
+        Self {
+            begin_ns: begin.time_ns,
+            end_ns: end.time_ns,
+            begin_thread: begin.thread,
+            end_thread: end.thread,
+            stage,
+            ended_by,
+            class: Class::Complete,
+            flags: key_len
+                | Self::HAS_BEGIN
+                | Self::HAS_END
+                | flag(reordered, Self::REORDERED)
+                | flag(near_loss, Self::NEAR_LOSS),
+        }
+    }
 
     #[inline(always)]
     pub(crate) fn new(span: &Span) -> Self {
@@ -253,6 +264,16 @@ impl HandOffRow {
     #[inline(always)]
     pub(crate) fn new(hand_off: &HandOff) -> Self {
         let HandOff { from, to, left, arrived, near_loss, .. } = *hand_off;
+        Self::between((from, left), (to, arrived), near_loss)
+    }
+
+    /// From one moment to another.
+    #[inline(always)]
+    pub(crate) fn between(
+        (from, left): (Edge, Point),
+        (to, arrived): (Edge, Point),
+        near_loss: bool,
+    ) -> Self {
         Self {
             left_ns: left.time_ns,
             arrived_ns: arrived.time_ns,
@@ -261,7 +282,6 @@ impl HandOffRow {
             from,
             to,
             near_loss,
-            key: KeyOf::Span,
             after: 0,
         }
     }
@@ -276,15 +296,8 @@ impl HandOffRow {
         difference_ns(self.left_ns, self.arrived_ns)
     }
 
-    /// Its key: `last`, that of the span before it, or the next of `words`.
-    fn key_after<'w>(&self, last: &'w [i64], words: &mut &'w [i64]) -> &'w [i64] {
-        match self.key {
-            KeyOf::Span => last,
-            KeyOf::Own(len) => take_key(words, len.into()),
-        }
-    }
-
-    fn hand_off(&self, key: &[i64]) -> HandOff {
+    /// The whole hand-off, whose key has these numbers.
+    pub(crate) fn hand_off(&self, key: &[i64]) -> HandOff {
         HandOff {
             from: self.from,
             to: self.to,
@@ -302,23 +315,27 @@ impl Sink for Found {
         Ok(())
     }
 
-    #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        push_key(&mut self.span_words, span.key.words());
-        self.spans.push(SpanRow::new(span));
+        self.span_row(SpanRow::new(span), span.key.words())
+    }
+
+    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
+        self.hand_off_row(HandOffRow::new(hand_off), hand_off.key.words())
+    }
+
+    #[inline(always)]
+    fn span_row(&mut self, row: SpanRow, key: &[i64]) -> io::Result<()> {
+        push_key(&mut self.words, key);
+        self.spans.push(row);
         Ok(())
     }
 
     #[inline(always)]
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        let words = hand_off.key.words();
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_WORDS, of a few thousand spans")]
-        let (len, after) = (words.len() as u8, self.spans.len() as u32);
-        let key = if self.is_last(words) { KeyOf::Span } else { KeyOf::Own(len) };
-        if let KeyOf::Own(_) = key {
-            push_key(&mut self.hand_off_words, words);
-        }
-        self.hand_offs.push(HandOffRow { key, after, ..HandOffRow::new(hand_off) });
+    fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
+        debug_assert!(self.is_last(key), "a hand-off has the key of the span that completed it");
+        #[expect(clippy::cast_possible_truncation, reason = "a few thousand spans")]
+        let after = self.spans.len() as u32;
+        self.hand_offs.push(HandOffRow { after, ..row });
         Ok(())
     }
 }
@@ -377,7 +394,7 @@ mod tests {
             let to = Edge { stage: u32::MAX, side: Side::Begin };
             let hand_off = HandOff { from, to, key, left: begin, arrived: end, near_loss: at % 2 == 1 };
             sink.hand_off(&hand_off)?;
-            sink.hand_off(&HandOff { key: KeyValue::new(&[9, 9]), ..hand_off })?;
+            sink.hand_off(&HandOff { left: end, arrived: begin, ..hand_off })?;
         }
         Ok(())
     }
@@ -390,7 +407,6 @@ mod tests {
         for _ in 0..2 {
             let mut seen = Seen::default();
             feed(&mut found).unwrap();
-            assert_eq!(found.len(), expected.order.len());
             found.hand_on(&mut seen).unwrap();
             assert_eq!(seen, expected);
             let spans: Vec<Span> = found.spans().map(|(row, key)| row.span(key)).collect();
@@ -398,7 +414,7 @@ mod tests {
                 found.keyed_hand_offs().map(|(row, key)| row.hand_off(key)).collect();
             assert_eq!((&spans, &hand_offs), (&expected.spans, &expected.hand_offs));
             found.clear();
-            assert_eq!(found.len(), 0);
+            assert_eq!((found.spans().count(), found.hand_offs().count()), (0, 0));
         }
     }
 }

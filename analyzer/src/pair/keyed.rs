@@ -21,7 +21,7 @@ use crate::stage::Scope;
 use cell::{Cell, CellState};
 use chain::{Chains, Slot};
 use hand_off::{hand_offs, keep_before};
-use usual::{Made, MadeHandOff, UsualOrders};
+use usual::{Made, MadeHandOff, MadeSpan, UsualOrders};
 
 /// Stages of which a key has one slot in all of them.
 #[derive(Debug)]
@@ -73,12 +73,29 @@ impl Keyed {
     }
 
     /// Takes an event of `key`.
+    #[inline(always)]
     pub(super) fn event(
         &mut self,
         key: &[i64],
         event: Arriving,
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
+        let position = match self.slots.find(key) {
+            Some(position) => position,
+            None => self.older_or_new(key, out)?,
+        };
+        let (chains, cells) = self.slots.at(position);
+        let (stages, key) = (&self.stages[..], KeyRef { words: key, scope: self.scope });
+        let last_begin_ns = &mut self.last_begin_ns[..];
+        if let Some(made) = self.usual.follow(stages, chains, cells, event) {
+            return tell(made, last_begin_ns, cells, &key, out);
+        }
+        Step { stages, last_begin_ns, slot: Slot { chains, cells }, key }.take(event, out)
+    }
+
+    /// The slot of a key that is not among the latest: it is now, whether it has waited or is new.
+    #[inline(never)]
+    fn older_or_new(&mut self, key: &[i64], out: &mut Out<'_, impl Sink>) -> io::Result<usize> {
         let (stages, scope, usual) = (&self.stages[..], self.scope, &mut self.usual);
         let leave = |leaving, words: &[i64], chains: &mut Chains, cells: &mut [Cell]| {
             let (key, slot) = (&KeyRef { words, scope }, Slot { chains, cells });
@@ -87,15 +104,18 @@ impl Keyed {
                 Leaving::Waiting => give_up(stages, usual, key, slot, out).map(|()| false),
             }
         };
-        let (chains, cells) = self.slots.slot(key, leave)?;
-        let mut slot = Slot { chains, cells };
-        let (key, last_begin_ns) = (&KeyRef { words: key, scope }, &mut self.last_begin_ns[..]);
-        let made = self.usual.follow(stages, &mut slot, &event);
-        let mut step = Step { stages, last_begin_ns, slot, key };
-        match made {
-            Some(made) => step.tell(made, out),
-            None => step.take(event, out),
-        }
+        self.slots.older_or_new(key, leave)
+    }
+
+    /// Takes an event of a key of several numbers.
+    #[inline(never)]
+    pub(super) fn event_of_many(
+        &mut self,
+        key: &[i64],
+        event: Arriving,
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
+        self.event(key, event, out)
     }
 
     /// Counts where the keys are, of the older ones at most `most`.
@@ -229,30 +249,35 @@ fn is_reordered(latest_ns: &mut u64, begin: Point) -> bool {
     is_reordered
 }
 
+/// Tells what is made known of a key, whose moments are in `cells`.
+#[inline(always)]
+fn tell(
+    made: &Made,
+    last_begin_ns: &mut [u64],
+    cells: &[Cell],
+    key: &KeyRef<'_>,
+    out: &mut Out<'_, impl Sink>,
+) -> io::Result<()> {
+    let Some(MadeSpan { local, stage, ended_by }) = made.complete else { return Ok(()) };
+    let (begin, end) = (cells[local].begin(), cells[local].end());
+    let reordered = is_reordered(&mut last_begin_ns[local], begin);
+    out.complete((stage, reordered), key, (begin, end, ended_by))?;
+    made.hand_offs.iter().try_for_each(|MadeHandOff { from, to }| {
+        let at = |(edge, local): (Edge, usize)| (edge, cells[local].at(edge.side));
+        out.hand_off(key, at(*from), at(*to))
+    })
+}
+
 /// The slot of a key, and what taking an event into it needs.
 struct Step<'a> {
     stages: &'a [u32],
     last_begin_ns: &'a mut [u64],
     slot: Slot<'a>,
-    /// By reference: a copy in memory of what was just put together is waited for.
-    key: &'a KeyRef<'a>,
+    key: KeyRef<'a>,
 }
 
 impl Step<'_> {
-    /// Tells what is made known of the key, whose moments are in its cells.
-    #[inline]
-    fn tell(&mut self, made: &Made, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
-        let Some((local, ended_by)) = made.complete else { return Ok(()) };
-        let cells = &*self.slot.cells;
-        let (begin, end) = (cells[local].begin(), cells[local].end());
-        let reordered = is_reordered(&mut self.last_begin_ns[local], begin);
-        out.complete((self.stages[local], reordered), self.key, (begin, end, ended_by))?;
-        made.hand_offs.iter().try_for_each(|MadeHandOff { from, to }| {
-            let at = |(edge, local): (Edge, usize)| (edge, cells[local].at(edge.side));
-            out.hand_off(self.key, at(*from), at(*to))
-        })
-    }
-
+    #[inline(never)]
     fn take(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         match event.side {
             Side::Begin => self.begin(event, out),
@@ -262,7 +287,7 @@ impl Step<'_> {
 
     fn end(&mut self, event: Arriving, out: &mut Out<'_, impl Sink>) -> io::Result<()> {
         let Arriving { local, point, alternative, .. } = event;
-        let (stage, key, cell) = (self.stages[local], self.key, &mut self.slot.cells[local]);
+        let (stage, key, cell) = (self.stages[local], &self.key, &mut self.slot.cells[local]);
         match cell.state {
             CellState::Begun => self.complete(local, point, alternative, out),
             CellState::Swapped => {
@@ -310,7 +335,7 @@ impl Step<'_> {
             self.set_begin(local, point, CellState::Begun);
             return Ok(());
         }
-        let (stage, key, cell) = (self.stages[local], self.key, self.slot.cells[local]);
+        let (stage, key, cell) = (self.stages[local], &self.key.clone(), self.slot.cells[local]);
         match before {
             CellState::Unseen | CellState::Closed => {}
             CellState::Complete => {
@@ -374,7 +399,7 @@ impl Step<'_> {
         // What was lost since the first of these begins may have been its end.
         let since_ns = self.slot.cells[local].begin().time_ns;
         let seen = Seen { reach_ns: (since_ns, point.time_ns), ..Seen::open(point, point.time_ns) };
-        out.span(self.stages[local], Class::RepeatedBegin, self.key, seen)
+        out.span(self.stages[local], Class::RepeatedBegin, &self.key, seen)
     }
 
     /// Stage `local`, which is complete, begins again. What was inside of it is over with it. If it was the first of the
@@ -411,7 +436,7 @@ impl Step<'_> {
         alternative: u16,
         out: &mut Out<'_, impl Sink>,
     ) -> io::Result<()> {
-        let (stages, key) = (self.stages, self.key);
+        let (stages, key) = (self.stages, &self.key);
         self.slot.remove_open(local);
         let cell = &mut self.slot.cells[local];
         cell.set_end(end);

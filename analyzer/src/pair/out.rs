@@ -2,9 +2,10 @@
 
 use std::io;
 
+use super::found::{HandOffRow, SpanRow};
 use super::identity::Identities;
 use super::sink::Sink;
-use super::span::{Class, Edge, HandOff, Point, Span};
+use super::span::{Class, Edge, Point, Span};
 use crate::select::LossTimes;
 use crate::stage::{KeyValue, MAX_WORDS, Scope};
 
@@ -12,7 +13,7 @@ use crate::stage::{KeyValue, MAX_WORDS, Scope};
 pub(super) struct Out<'a, S> {
     pub(super) sink: &'a mut S,
     pub(super) loss: &'a LossTimes,
-    pub(super) identities: &'a Identities,
+    pub(super) identities: &'a mut Identities,
     /// Begins and ends of each stage that were given up.
     pub(super) given_up: &'a mut [u64],
     /// Keys that were given up before all of their stages were seen.
@@ -90,12 +91,16 @@ impl<S: Sink> Out<'_, S> {
         (begin, end, ended_by): (Point, Point, u16),
     ) -> io::Result<()> {
         let near_loss = self.loss.touch(begin.time_ns.min(end.time_ns), begin.time_ns.max(end.time_ns));
-        let (key, begin, end) = (self.shown(key), Some(begin), Some(end));
-        let class = Class::Complete;
-        self.sink.span(&Span { stage, class, reordered, key, begin, end, ended_by, near_loss })
+        let (ends, flags) = ([begin, end], (reordered, near_loss));
+        let row = SpanRow::complete((stage, ended_by), ends, key.words.len(), flags);
+        match key.scope {
+            Scope::Trace => self.sink.span_row(row, key.words),
+            _ => self.sink.span_row(row, self.shown(key).words()),
+        }
     }
 
-    /// Hands on a hand-off of `key`, that left at one edge and arrived at another.
+    /// Hands on a hand-off of `key`, the key of the span before it, that left at one edge and arrived at another.
+    #[inline(always)]
     pub(super) fn hand_off(
         &mut self,
         key: &KeyRef<'_>,
@@ -104,18 +109,17 @@ impl<S: Sink> Out<'_, S> {
     ) -> io::Result<()> {
         let (left_ns, arrived_ns) = (left.time_ns, arrived.time_ns);
         let near_loss = self.loss.touch(left_ns.min(arrived_ns), left_ns.max(arrived_ns));
-        self.sink.hand_off(&HandOff { from, to, key: self.shown(key), left, arrived, near_loss })
-    }
-
-    #[inline(always)]
-    fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
+        let row = HandOffRow::between((from, left), (to, arrived), near_loss);
         match key.scope {
-            Scope::Trace => KeyValue::new(key.words),
-            _ => self.shown_of_scope(key),
+            Scope::Trace => self.sink.hand_off_row(row, key.words),
+            _ => self.sink.hand_off_row(row, self.shown(key).words()),
         }
     }
 
-    fn shown_of_scope(&self, key: &KeyRef<'_>) -> KeyValue {
+    fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
+        if key.scope == Scope::Trace {
+            return KeyValue::new(key.words);
+        }
         let mut words = [0; MAX_WORDS];
         let words = &mut words[..key.words.len().min(MAX_WORDS)];
         words.copy_from_slice(&key.words[..words.len()]);

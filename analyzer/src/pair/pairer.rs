@@ -201,30 +201,43 @@ impl Pairer {
     /// # Errors
     /// Those of `sink`.
     pub fn events(&mut self, columns: &Columns, rows: Range<usize>, sink: &mut impl Sink) -> io::Result<()> {
-        for row in rows.clone() {
-            if (row - rows.start).is_multiple_of(AHEAD) {
-                self.look_ahead(columns, row..rows.end.min(row + AHEAD));
-            }
-            let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
-            self.identities.fired(point.thread, point.time_ns);
-            for used in self.uses.of(columns.site[row]) {
+        for start in rows.clone().step_by(AHEAD) {
+            let rows = start..rows.end.min(start + AHEAD);
+            self.look_ahead(columns, rows.clone());
+            self.take(columns, rows, sink)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, columns: &Columns, rows: Range<usize>, sink: &mut impl Sink) -> io::Result<()> {
+        let mut out = Out {
+            sink,
+            loss: &self.loss,
+            identities: &mut self.identities,
+            given_up: &mut self.given_up,
+            keys_given_up: &mut self.keys_given_up,
+        };
+        let sites = columns.site[rows.clone()].iter();
+        let points = columns.time_ns[rows.clone()].iter().zip(&columns.thread[rows.clone()]);
+        for (row, (&site, (&time_ns, &thread))) in rows.zip(sites.zip(points)) {
+            let point = Point { time_ns, thread };
+            out.identities.fired(thread, time_ns);
+            for used in self.uses.of(site) {
                 let mut words = [0; MAX_WORDS];
-                let Some(key) = used.source.read(columns, row, &self.identities, &mut words) else {
+                let Some(key) = used.source.read(columns, row, out.identities, &mut words) else {
                     self.without_key[used.stage] += 1;
                     continue;
-                };
-                let mut out = Out {
-                    sink: &mut *sink,
-                    loss: &self.loss,
-                    identities: &self.identities,
-                    given_up: &mut self.given_up,
-                    keys_given_up: &mut self.keys_given_up,
                 };
                 let Use { side, alternative, .. } = *used;
                 match &mut self.groups[used.group] {
                     Group::Keyed(keyed) => {
                         let Use { local, is_both, .. } = *used;
-                        keyed.event(key, Arriving { local, side, point, alternative, is_both }, &mut out)?;
+                        let event = Arriving { local, side, point, alternative, is_both };
+                        match *key {
+                            // Most keys are one number: what is known of it when this is compiled costs nothing here.
+                            [one] => keyed.event(&[one], event, &mut out)?,
+                            _ => keyed.event_of_many(key, event, &mut out)?,
+                        }
                     }
                     Group::Lasting(stage, scope) => {
                         let begin_ns = used.lasting.and_then(|(lasting, argument)| {
@@ -295,7 +308,7 @@ impl Pairer {
         let mut out = Out {
             sink,
             loss: &self.loss,
-            identities: &self.identities,
+            identities: &mut self.identities,
             given_up: &mut self.given_up,
             keys_given_up: &mut self.keys_given_up,
         };

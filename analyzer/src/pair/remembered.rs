@@ -57,8 +57,19 @@ impl<H: Packed> Remembered<H> {
         }
     }
 
-    /// The slot of `key`, made if there is none. `leave` decides what becomes of the slot that makes place for it: whether
-    /// it goes on waiting, and, if that makes another one leave for good, what is said of it.
+    /// Position of the slot of `key`, if that is one of the latest.
+    #[inline(always)]
+    pub(super) fn find(&self, key: &[i64]) -> Option<usize> {
+        self.recent.find(key)
+    }
+
+    /// The slot at a position that was given for the event at hand.
+    #[inline(always)]
+    pub(super) fn at(&mut self, position: usize) -> (&mut H, &mut [H::Entry]) {
+        self.recent.look_mut(position)
+    }
+
+    /// The slot of `key`, made if there is none; `leave` as in [`older_or_new`](Self::older_or_new).
     #[inline]
     pub(super) fn slot<X>(
         &mut self,
@@ -69,8 +80,7 @@ impl<H: Packed> Remembered<H> {
             Some(position) => position,
             None => self.older_or_new(key, leave)?,
         };
-        let (_, head, entries) = self.recent.slot(position);
-        Ok((head, entries))
+        Ok(self.recent.look_mut(position))
     }
 
     /// Whether a look ahead pays.
@@ -100,8 +110,10 @@ impl<H: Packed> Remembered<H> {
         black_box(sum);
     }
 
-    /// The slot of a key that is not among the latest: it is now, whether it has waited or is new.
-    fn older_or_new<X>(
+    /// Position of the slot of a key that is not among the latest: it is now, whether it has waited or is new. `leave` decides
+    /// what becomes of the slot that makes place for it: whether it goes on waiting, and, if that makes another one leave
+    /// for good, what is said of it.
+    pub(super) fn older_or_new<X>(
         &mut self,
         key: &[i64],
         mut leave: impl FnMut(Leaving, &[i64], &mut H, &mut [H::Entry]) -> Result<bool, X>,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use tracer_format::{Columns, Gap};
 
-use super::found::Found;
+use super::found::{Found, HandOffRow, SpanRow};
 use super::span::{HandOff, Point, Span};
 
 /// Takes what a walk finds, in the order it is found; does nothing by default.
@@ -37,13 +37,31 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Takes a hand-off, after the span that completed it.
+    /// Takes a hand-off, after the span that completed it, which has the same key.
     ///
     /// # Errors
     /// Whatever ends the walk.
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         let _ = hand_off;
         Ok(())
+    }
+
+    /// Takes a span as few bytes tell it, with the numbers of its key: as [`span`](Self::span).
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    #[inline(always)]
+    fn span_row(&mut self, row: SpanRow, key: &[i64]) -> io::Result<()> {
+        self.span(&row.span(key))
+    }
+
+    /// Takes a hand-off as few bytes tell it, with the numbers of its key: as [`hand_off`](Self::hand_off).
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    #[inline(always)]
+    fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
+        self.hand_off(&row.hand_off(key))
     }
 
     /// Takes what pairing found of some events, all at once: what comes of it is what comes of each by itself, in order.

@@ -115,6 +115,7 @@ impl Argument {
     }
 }
 
+#[inline(always)]
 fn number(columns: &Columns, row: usize, arg: usize) -> Option<i64> {
     if !columns.unreadable.is_empty() && columns.row_unreadable(row) >> arg & 1 != 0 {
         return None;

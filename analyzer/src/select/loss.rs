@@ -31,7 +31,12 @@ impl LossTimes {
     }
 
     /// Whether a time from `from_ns` to `to_ns` touches one of the ranges.
+    #[inline(always)]
     pub(crate) fn touch(&self, from_ns: u64, to_ns: u64) -> bool {
+        !self.ranges.is_empty() && self.touch_any(from_ns, to_ns)
+    }
+
+    fn touch_any(&self, from_ns: u64, to_ns: u64) -> bool {
         let before = self.ranges.partition_point(|&(start_ns, _)| start_ns <= to_ns);
         before.checked_sub(1).is_some_and(|last| self.ranges[last].1 >= from_ns)
     }

@@ -165,6 +165,7 @@ impl KeyValue {
 
     /// The numbers.
     #[must_use]
+    #[inline]
     pub fn words(&self) -> &[i64] {
         &self.words[..usize::from(self.len)]
     }

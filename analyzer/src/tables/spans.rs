@@ -16,7 +16,6 @@ use super::late;
 use super::lists::{NumberLists, list_type};
 use super::metadata::Metadata;
 use super::names::{Names, column, names_type};
-use crate::analysis::MadeSink;
 use crate::pair::{Class, KeyTexts, Point, Sink, Span};
 use crate::stage::Stage;
 use crate::{Error, Result};
@@ -170,12 +169,6 @@ pub(super) struct SpanSink<'w, W> {
     pub(super) events: u64,
     /// Why the walk was ended.
     pub(super) failure: Option<Error>,
-}
-
-impl<W: io::Write> MadeSink<()> for SpanSink<'_, W> {
-    fn made(&mut self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl<W: io::Write> Sink for SpanSink<'_, W> {

@@ -67,12 +67,15 @@ impl<'a> Watch<'a> {
         }
     }
 
+    #[inline(always)]
     fn span_of(&mut self, span: &SpanRow, key: &[i64]) {
         let (course, position) = self.of_stages[span.stage as usize];
         if let Some(course) = self.courses.get_mut(course) {
             course.span(position, span, key);
         }
-        self.parts.iter_mut().for_each(|parts| parts.span(span, key));
+        for parts in &mut self.parts {
+            parts.span(span, key);
+        }
     }
 
     /// Nothing more comes.

@@ -1,16 +1,16 @@
-//! A pass on several threads: one pairs what others decode, ahead of the one that hands on to the sink.
+//! A pass on several threads: one pairs what others decode, ahead of those that hand on to the sinks.
 
 use std::io;
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use tracer_format::{Maker, Steps};
 
-use super::{MAX_FOUND, MadeSink, Pass, PassEnd, PassPairer};
-use crate::pair::{Found, HandOff, Point, Sink, Span};
+use super::{MadeSink, Pass, PassEnd, PassPairer};
+use crate::pair::{Found, HandOffRow, Point, Sink, Span, SpanRow};
 
 /// Pieces that may wait for the sink.
 const QUEUE: usize = 8;
@@ -43,23 +43,61 @@ impl Pass<'_, '_> {
             let (back, used) = channel();
             let maker = &maker;
             let pairing = scope.spawn(move || self.pair_ahead(threads, maker, Way::new(queue, used)));
-            let looked = all.iter().try_for_each(|Paired { piece, mut found }: Paired<M::Made>| {
-                if let Some((steps, piece)) = &piece {
-                    let (batch, made) = steps.piece(*piece);
-                    self.look(&batch, made, sink)?;
-                }
-                sink.found(&found)?;
-                found.clear();
-                // Whichever thread lets go of them last has them.
-                let steps = piece.and_then(|(steps, _)| Arc::into_inner(steps));
-                let _ = back.send(Used { steps, found });
-                Ok(())
-            });
+            let looked = all.iter().try_for_each(|paired| self.show(Arc::new(paired), sink, &back));
             // If the sink failed, the other threads are told by the end of the queue.
             drop(all);
             let paired = pairing.join().unwrap_or_else(|panic| resume_unwind(panic));
             looked.and(paired)
         })
+    }
+
+    /// As [`run_both`](Pass::run_both), likewise.
+    pub(super) fn run_both_ahead(
+        self,
+        threads: usize,
+        there: &mut (impl Sink + Send),
+        here: &mut impl Sink,
+    ) -> io::Result<PassEnd> {
+        thread::scope(|scope| {
+            let (queue, all) = sync_channel(QUEUE);
+            let (other, of_other) = sync_channel(QUEUE);
+            let (back, used) = channel();
+            let pairing = scope.spawn(move || self.pair_ahead(threads, || (), Way::new(queue, used)));
+            let other_back = back.clone();
+            let beside = scope.spawn(move || {
+                of_other.iter().try_for_each(|paired: Arc<Paired<()>>| self.show(paired, there, &other_back))
+            });
+            let looked = all.iter().try_for_each(|paired| {
+                let paired = Arc::new(paired);
+                other.send(Arc::clone(&paired)).map_err(|_| unwanted())?;
+                self.show(paired, here, &back)
+            });
+            // Whoever failed: the other threads are told by the end of their queues.
+            drop((all, other));
+            let beside = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let paired = pairing.join().unwrap_or_else(|panic| resume_unwind(panic));
+            beside.and(looked).and(paired)
+        })
+    }
+
+    /// Hands on to `sink`; whichever thread lets go of it last sends it back, to be used again.
+    fn show<T: Default, S: MadeSink<T>>(
+        self,
+        paired: Arc<Paired<T>>,
+        sink: &mut S,
+        back: &Sender<Used<T>>,
+    ) -> io::Result<()> {
+        if let Some((steps, piece)) = &paired.piece {
+            let (batch, made) = steps.piece(*piece);
+            self.look(&batch, made, sink)?;
+        }
+        sink.found(&paired.found)?;
+        if let Some(Paired { piece, mut found }) = Arc::into_inner(paired) {
+            found.clear();
+            let steps = piece.and_then(|(steps, _)| Arc::into_inner(steps));
+            let _ = back.send(Used { steps, found });
+        }
+        Ok(())
     }
 
     fn pair_ahead<M: Maker>(
@@ -111,7 +149,7 @@ impl<T: Default> Way<T> {
         }
         let found = mem::replace(&mut self.found, self.spares.pop().unwrap_or_default());
         let paired = Paired { piece: self.piece.take(), found };
-        self.queue.send(paired).map_err(|_| io::Error::other("nothing more is wanted"))
+        self.queue.send(paired).map_err(|_| unwanted())
     }
 
     /// Steps that were looked at: those that were sent last, if that is done already.
@@ -120,8 +158,13 @@ impl<T: Default> Way<T> {
     }
 
     fn send_if_full(&mut self) -> io::Result<()> {
-        if self.found.len() < MAX_FOUND { Ok(()) } else { self.send() }
+        if self.found.is_full() { self.send() } else { Ok(()) }
     }
+}
+
+/// Nobody takes what was found: a sink has failed, and says why.
+fn unwanted() -> io::Error {
+    io::Error::other("nothing more is wanted")
 }
 
 impl<T: Default> Sink for Way<T> {
@@ -130,15 +173,18 @@ impl<T: Default> Sink for Way<T> {
         self.found.begun(stage, begin)
     }
 
-    #[inline(always)]
     fn span(&mut self, span: &Span) -> io::Result<()> {
-        self.send_if_full()?;
-        self.found.span(span)
+        self.span_row(SpanRow::new(span), span.key.words())
     }
 
     #[inline(always)]
-    fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-        // A few after each span, with which they stay: so they need no key of their own.
-        self.found.hand_off(hand_off)
+    fn span_row(&mut self, row: SpanRow, key: &[i64]) -> io::Result<()> {
+        self.send_if_full()?;
+        self.found.span_row(row, key)
+    }
+
+    #[inline(always)]
+    fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
+        self.found.hand_off_row(row, key)
     }
 }

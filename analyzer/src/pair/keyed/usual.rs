@@ -6,7 +6,6 @@
 //! is kept. A key that does the same again has its moments noted, and goes on to the next place. One that does something else
 //! leaves: its slot becomes what the steps would have made of it, and they go on from there.
 
-use std::cmp::Ordering;
 use std::io;
 
 use super::cell::Cell;
@@ -54,22 +53,35 @@ struct KeyPlace {
     next: Vec<(Move, Option<u16>)>,
 }
 
-/// An event, as far as it matters where it leads.
+/// An event, as far as it matters where it leads: the stage, its probe and side, and whether the event is at the time of the one
+/// before. In one number, which is compared with each event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Move {
-    local: usize,
-    side: Side,
-    alternative: u16,
-    /// Whether it is at the time of the event before.
-    is_tied: bool,
+struct Move(u64);
+
+impl Move {
+    #[inline(always)]
+    fn new(event: Arriving, is_tied: bool) -> Self {
+        let Arriving { local, side, alternative, .. } = event;
+        let probe = (local as u64) << 16 | u64::from(alternative);
+        Self(probe << 2 | u64::from(side == Side::End) << 1 | u64::from(is_tied))
+    }
 }
 
 /// What an event makes known.
 #[derive(Debug, Default)]
 pub(super) struct Made {
-    /// The stage that is complete, and which of its probes ended it.
-    pub(super) complete: Option<(usize, u16)>,
+    /// The span that is complete.
+    pub(super) complete: Option<MadeSpan>,
     pub(super) hand_offs: Vec<MadeHandOff>,
+}
+
+/// A complete span of the stage at position `local`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MadeSpan {
+    pub(super) local: usize,
+    pub(super) stage: u32,
+    /// Which of the stage's probes ended it.
+    pub(super) ended_by: u16,
 }
 
 /// A hand-off, from one moment of the key to another.
@@ -95,50 +107,56 @@ impl UsualOrders {
         Self { places: vec![root], most }
     }
 
-    /// Takes `event` of the key in `slot`, if it is usual: gives what it makes known. Else the slot has left.
+    /// Takes `event` of the key whose slot this is, if it is usual: gives what it makes known. Else the slot has left.
     #[inline(always)]
-    pub(super) fn follow(&mut self, stages: &[u32], slot: &mut Slot<'_>, event: &Arriving) -> Option<&Made> {
-        let at = slot.chains.place()?;
+    pub(super) fn follow(
+        &mut self,
+        stages: &[u32],
+        chains: &mut Chains,
+        cells: &mut [Cell],
+        event: Arriving,
+    ) -> Option<&Made> {
+        let at = chains.place()?;
         let place = &self.places[at];
-        let is_tied = match place
-            .last
-            .map(|(local, side)| slot.cells[local].at(side).time_ns.cmp(&event.point.time_ns))
-        {
-            None | Some(Ordering::Less) => false,
-            Some(Ordering::Equal) => true,
-            Some(Ordering::Greater) => {
-                self.leave(slot);
-                return None;
+        let is_tied = match place.last {
+            None => false,
+            Some((local, side)) => {
+                let last_ns = cells[local].at(side).time_ns;
+                if last_ns > event.point.time_ns {
+                    self.leave_place(at, chains, cells);
+                    return None;
+                }
+                last_ns == event.point.time_ns
             }
         };
-        let Arriving { local, side, alternative, .. } = *event;
-        let step = Move { local, side, alternative, is_tied };
+        let step = Move::new(event, is_tied);
         let known = place.next.iter().find(|(known, _)| *known == step).map(|(_, next)| *next);
-        let Some(next) = known.unwrap_or_else(|| self.learn(stages, at, step, event.is_both)) else {
-            self.leave(slot);
+        let Some(next) = known.unwrap_or_else(|| self.learn(stages, at, step, event)) else {
+            self.leave_place(at, chains, cells);
             return None;
         };
-        slot.cells[local].set_at(side, event.point);
-        slot.chains.go_to(next);
+        cells[event.local].set_at(event.side, event.point);
+        chains.go_to(next);
         Some(&self.places[usize::from(next)].made)
     }
 
     /// Finds out where `step` leads from place `at`; nowhere if it is no usual one, or if there are too many places.
     #[cold]
-    fn learn(&mut self, stages: &[u32], at: usize, step: Move, is_both: bool) -> Option<u16> {
-        let Move { local, side, alternative, is_tied } = step;
+    fn learn(&mut self, stages: &[u32], at: usize, step: Move, event: Arriving) -> Option<u16> {
+        let Arriving { local, side, is_both, .. } = event;
         let place = &self.places[at];
         let is_full = self.places.len() >= self.most || place.next.len() >= MAX_MOVES;
         if is_full || is_both || place.seen & bit(local, side) != 0 {
             return None;
         }
         let last_ns = place.last.map_or(0, |(local, side)| place.cells[local].at(side).time_ns);
+        let is_tied = step == Move::new(event, true);
         let point = Point { time_ns: last_ns + u64::from(!is_tied), thread: ThreadId(0) };
         let (mut chains, mut cells, mut seen) = (place.chains, place.cells.clone(), StepsTold::default());
         let mut out = Out {
             sink: &mut seen,
             loss: &LossTimes::default(),
-            identities: &Identities::default(),
+            identities: &mut Identities::default(),
             given_up: &mut [],
             keys_given_up: &mut 0,
         };
@@ -146,10 +164,9 @@ impl UsualOrders {
             stages,
             last_begin_ns: &mut vec![0; stages.len()],
             slot: Slot { chains: &mut chains, cells: &mut cells },
-            key: &KeyRef { words: &[], scope: Scope::Trace },
+            key: KeyRef { words: &[], scope: Scope::Trace },
         };
-        let event = Arriving { local, side, point, alternative, is_both };
-        steps.take(event, &mut out).ok()?;
+        steps.take(Arriving { point, ..event }, &mut out).ok()?;
         let made = seen.made(stages);
         let next = made.is_some().then_some(u16::try_from(self.places.len()).ok()?);
         self.places[at].next.push((step, next));
@@ -165,22 +182,22 @@ impl UsualOrders {
     #[inline]
     pub(super) fn leave(&self, slot: &mut Slot<'_>) {
         if let Some(at) = slot.chains.place() {
-            self.leave_place(at, slot);
+            self.leave_place(at, slot.chains, slot.cells);
         }
     }
 
     #[cold]
-    fn leave_place(&self, at: usize, slot: &mut Slot<'_>) {
+    fn leave_place(&self, at: usize, chains: &mut Chains, cells: &mut [Cell]) {
         let place = &self.places[at];
         // At the first, all is as it begins.
         for (local, known) in place.cells.iter().enumerate().filter(|_| at > 0) {
-            let ends = [Side::Begin, Side::End].map(|side| slot.cells[local].at(side));
-            let first = known.first().map(|(first, _)| slot.cells[first].begin());
-            let before = known.before().map(|(before, _)| slot.cells[before].end());
+            let ends = [Side::Begin, Side::End].map(|side| cells[local].at(side));
+            let first = known.first().map(|(first, _)| cells[first].begin());
+            let before = known.before().map(|(before, _)| cells[before].end());
             let (first, before) = (first.unwrap_or_default(), before.unwrap_or_default());
-            slot.cells[local] = known.with_moments(ends, first, before);
+            cells[local] = known.with_moments(ends, first, before);
         }
-        *slot.chains = place.chains.left();
+        *chains = place.chains.left();
     }
 
     /// The states that there are among the cells of a slot, a bit each.
@@ -224,7 +241,9 @@ impl StepsTold {
         let local = |stage: u32| stages.iter().position(|&other| other == stage);
         let complete = match self.spans[..] {
             [] => None,
-            [Span { class: Class::Complete, stage, ended_by, .. }] => Some((local(stage)?, ended_by)),
+            [Span { class: Class::Complete, stage, ended_by, .. }] => {
+                Some(MadeSpan { local: local(stage)?, stage, ended_by })
+            }
             _ => return None,
         };
         let end = |edge: Edge| Some((edge, local(edge.stage)?));
@@ -251,7 +270,7 @@ mod tests {
         let (mut seen, mut all) = (StepsTold::default(), Vec::new());
         let mut given_up = vec![0; 10 + stages];
         let mut count = 0;
-        let (loss, identities) = (LossTimes::default(), Identities::default());
+        let (loss, mut identities) = (LossTimes::default(), Identities::default());
         let mut census = Census {
             open: vec![UnderWay::default(); 10 + stages],
             resting: vec![[UnderWay::default(); 2]; 10 + stages],
@@ -261,7 +280,7 @@ mod tests {
             let mut out = Out {
                 sink: &mut seen,
                 loss: &loss,
-                identities: &identities,
+                identities: &mut identities,
                 given_up: &mut given_up,
                 keys_given_up: &mut count,
             };

@@ -88,11 +88,16 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
         &self.keys[position * self.parts..][..self.parts]
     }
 
-    /// The key, the head and the entries of a slot. Inline: on the way through memory, the result is waited for.
-    #[inline]
+    /// The key, the head and the entries of a slot.
     pub(crate) fn slot(&mut self, position: usize) -> (&[i64], &mut H, &mut [E]) {
         let key = &self.keys[position * self.parts..][..self.parts];
         (key, &mut self.heads[position], &mut self.entries[position * self.width..][..self.width])
+    }
+
+    /// The head and the entries of a slot. Inline: on the way through memory, the result is waited for.
+    #[inline(always)]
+    pub(crate) fn look_mut(&mut self, position: usize) -> (&mut H, &mut [E]) {
+        (&mut self.heads[position], &mut self.entries[position * self.width..][..self.width])
     }
 
     /// The head and the entries of a slot, to look at.

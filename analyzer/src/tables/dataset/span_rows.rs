@@ -12,7 +12,7 @@ use tracer_format::{Columns, Trace};
 use super::laps::Laps;
 use super::measure::MeasuredTrace;
 use super::place::groups;
-use crate::analysis::{MadeSink, Pass};
+use crate::analysis::Pass;
 use crate::pair::{Sink, Span};
 use crate::select::clock::WallClock;
 use crate::tables::encoding::TableWriter;
@@ -125,12 +125,6 @@ struct SpanTable<'w, W> {
     writer: TableWriter<'w, W>,
     /// Why the walk was ended.
     failure: Option<Error>,
-}
-
-impl<W: io::Write> MadeSink<()> for SpanTable<'_, W> {
-    fn made(&mut self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl<W: io::Write> Sink for SpanTable<'_, W> {

@@ -1,14 +1,24 @@
 //! Intervals of time: how long any of them holds, and how many at once.
 
+use std::borrow::Cow;
+
 /// From and to, ns.
 pub(crate) type Interval = (u64, u64);
 
+/// `values` in order. They mostly are: what one thread does comes one after the other.
+pub(crate) fn in_order<T: Ord + Clone>(values: &[T]) -> Cow<'_, [T]> {
+    if values.is_sorted() {
+        return Cow::Borrowed(values);
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort();
+    Cow::Owned(sorted)
+}
+
 /// Time that is in any of `intervals`, ns.
 pub(crate) fn union_ns(intervals: &[Interval]) -> u64 {
-    let mut sorted = intervals.to_vec();
-    sorted.sort_unstable();
     let (mut total, mut until) = (0, 0);
-    for (from, to) in sorted {
+    for &(from, to) in &*in_order(intervals) {
         let from = from.max(until);
         if to > from {
             total += to - from;
@@ -20,12 +30,16 @@ pub(crate) fn union_ns(intervals: &[Interval]) -> u64 {
 
 /// The most intervals that hold at one time; one that ends when another begins does not meet it.
 pub(crate) fn peak(intervals: &[Interval]) -> usize {
-    let mut changes: Vec<(u64, bool)> =
-        intervals.iter().flat_map(|&(from, to)| [(from, true), (to, false)]).collect();
-    changes.sort_unstable();
+    let [begins, ends]: [Vec<u64>; 2] =
+        [intervals.iter().map(|it| it.0).collect(), intervals.iter().map(|it| it.1).collect()];
+    let ends = in_order(&ends);
+    let mut ends = ends.iter().peekable();
     let (mut now, mut most) = (0_usize, 0);
-    for (_, begins) in changes {
-        now = if begins { now + 1 } else { now.saturating_sub(1) };
+    for begin in &*in_order(&begins) {
+        while ends.next_if(|end| *end <= begin).is_some() {
+            now = now.saturating_sub(1);
+        }
+        now += 1;
         most = most.max(now);
     }
     most

@@ -7,7 +7,7 @@ use tracer_format::{Definitions, ProcessId, ThreadId};
 
 use super::super::path::buffers::Buffers;
 use super::super::path::route::Route;
-use super::intervals::{Interval, peak, union_ns, within};
+use super::intervals::{Interval, in_order, peak, union_ns, within};
 use super::quantile::mean;
 
 /// What kind of a resource it is.
@@ -177,9 +177,7 @@ fn occupied(rows: &Buffers, (first, last): (usize, usize), steps: &[usize]) -> O
 fn is_at_once(intervals: &[Interval]) -> bool {
     /// Share of the spans that may begin before the one before has ended.
     const FEW: f64 = 0.01;
-    let mut sorted = intervals.to_vec();
-    sorted.sort_unstable();
-    let overlapping = sorted.windows(2).filter(|two| two[1].0 < two[0].1).count();
+    let overlapping = in_order(intervals).windows(2).filter(|two| two[1].0 < two[0].1).count();
     overlapping as f64 > FEW * intervals.len() as f64
 }
 

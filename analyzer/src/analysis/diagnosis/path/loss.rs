@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::limit::intervals::in_order;
 use super::buffers::Buffers;
 use super::following::Following;
 use super::passage::{Passage, bit};
@@ -182,10 +183,10 @@ pub(crate) fn overtaken(rows: &Buffers) -> Vec<u64> {
     for run in &rows.runs {
         for (step, count) in counts.iter_mut().enumerate() {
             // Buffers stand in the order in which they entered.
-            let mut order: Vec<usize> = run.clone().collect();
-            order.sort_by_key(|&row| (rows.hits(row)[step + 1].time_ns, row));
+            let came: Vec<(u64, usize)> =
+                run.clone().map(|row| (rows.hits(row)[step + 1].time_ns, row)).collect();
             let mut latest = 0;
-            for row in order {
+            for &(_, row) in &*in_order(&came) {
                 *count += u64::from(row < latest);
                 latest = latest.max(row);
             }

@@ -144,8 +144,9 @@ impl Passages {
     #[inline]
     pub(crate) fn add(&mut self, slot: usize, stage: usize, span: &SpanRow) {
         let both = bit(stage, Side::Begin) | bit(stage, Side::End);
-        if span.class == Class::Complete && self.passed[slot] & both == 0 {
-            self.passed[slot] |= both;
+        let passed = &mut self.passed[slot];
+        if span.class == Class::Complete && *passed & both == 0 {
+            *passed |= both;
             self.points[2 * (slot * self.stages + stage)..][..2].copy_from_slice(&span.both());
         } else {
             self.add_other(slot, stage, span);
@@ -209,7 +210,14 @@ impl Passages {
     }
 
     /// The oldest, if there are too many.
+    #[inline]
     pub(crate) fn too_many(&mut self) -> Option<usize> {
+        let is_many = self.index.len() > self.under_way || self.order.len() > 2 * self.under_way;
+        if is_many { self.oldest_of_too_many() } else { None }
+    }
+
+    #[cold]
+    fn oldest_of_too_many(&mut self) -> Option<usize> {
         while self.index.len() > self.under_way || self.order.len() > 2 * self.under_way {
             let (slot, used) = self.order.pop_front()?;
             if self.uses[slot] != used {

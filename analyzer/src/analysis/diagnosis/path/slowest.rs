@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::super::limit::intervals::in_order;
 use super::buffers::Buffers;
 use crate::pair::Point;
 use crate::stage::KeyValue;
@@ -38,8 +39,8 @@ impl Slowest {
     /// `rows`, and those of the slowest that are not among them, as a run of their own at the end.
     pub(crate) fn with(&self, rows: &Buffers) -> Buffers {
         let mut all = rows.clone();
-        let mut known: Vec<u64> = (0..rows.len()).map(|row| rows.entered_ns(row)).collect();
-        known.sort_unstable();
+        let known: Vec<u64> = (0..rows.len()).map(|row| rows.entered_ns(row)).collect();
+        let known = in_order(&known);
         let start = all.len();
         for (_, key, hits) in &self.kept {
             if hits.len() == self.width && known.binary_search(&hits[0].time_ns).is_err() {
