@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Measures what tracer costs and prints it beside its peers, measured in the same run on the same events.
-# usage: scripts/bench.sh [hit|attach|format|replay|export|analyze]...      default: all
+# usage: scripts/bench.sh [hit|attach|format|replay|export|analyze|cores]...      default: all
 #   ROUNDS=5        rounds of a measurement; the median is printed, and the rounds of all designs take turns
 #   HITS=1000000    probe hits of a round
 #   TRACER_PROFILE=dev    builds faster, says nothing about the marks
-# More settings, of the other parts: scripts/bench/format.sh, scripts/bench/replay.sh and scripts/bench/analyze.sh.
+# More settings, of the other parts: scripts/bench/*.sh.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/install.sh"
@@ -13,6 +13,7 @@ source "$root/scripts/bench/lttng.sh"
 source "$root/scripts/bench/format.sh"
 source "$root/scripts/bench/replay.sh"
 source "$root/scripts/bench/analyze.sh"
+source "$root/scripts/bench/cores.sh"
 rounds=${ROUNDS:-5} hits=${HITS:-1000000}
 profile=${TRACER_PROFILE:-release}
 bin=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
@@ -121,7 +122,7 @@ need python3 python3
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer --package sample-traces
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-recorder --example hit_cost --example attach_cost
 cargo build --quiet --profile "$profile" --manifest-path "$root/Cargo.toml" --package tracer-format --example rates
-[[ $# -gt 0 ]] || set -- hit attach format replay export analyze
+[[ $# -gt 0 ]] || set -- hit attach format replay export analyze cores
 if [[ " $* " == *' format '* ]]; then
   need babeltrace2 babeltrace2
   /usr/bin/python3 -c 'import bt2' 2>/dev/null || install_packages python3-bt2
@@ -129,8 +130,8 @@ fi
 echo "$(uname -sr), $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n1), load $(cut -d' ' -f1 /proc/loadavg)"
 for part in "$@"; do
   case $part in
-    hit | attach | format | replay | analyze) "$part" ;;
+    hit | attach | format | replay | analyze | cores) "$part" ;;
     export) export_rates ;;
-    *) echo "bench.sh: found $part, expected hit, attach, format, replay, export or analyze" >&2; exit 2 ;;
+    *) echo "bench.sh: found $part, expected hit, attach, format, replay, export, analyze or cores" >&2; exit 2 ;;
   esac
 done
