@@ -78,9 +78,20 @@ impl Latency {
         self.latest.push(value_ns);
     }
 
+    /// Adds some values.
+    pub(crate) fn extend(&mut self, mut values_ns: impl ExactSizeIterator<Item = i64>) {
+        while values_ns.len() > 0 {
+            if self.latest.len() >= self.room {
+                self.count_latest();
+            }
+            let room = self.room - self.latest.len();
+            self.latest.extend(values_ns.by_ref().take(room));
+        }
+    }
+
     #[cold]
     fn count_latest(&mut self) {
-        self.counted.add(&self.latest);
+        self.counted.add(self.latest.iter().copied());
         self.room = TOGETHER;
         if self.latest.len() > TOGETHER {
             self.latest = Vec::with_capacity(TOGETHER);
@@ -106,7 +117,7 @@ impl Latency {
     /// Sum of the values, ns.
     #[must_use]
     pub fn sum_ns(&self) -> i128 {
-        self.counted.sum + sum_of(&self.latest)
+        self.counted.sum + sum_of(self.latest.iter().copied())
     }
 
     /// All values in buckets, or, if they are few, in order.
@@ -117,7 +128,7 @@ impl Latency {
             return (sorted, Cow::Borrowed(&self.counted));
         }
         let mut counted = self.counted.clone();
-        counted.add(&self.latest);
+        counted.add(self.latest.iter().copied());
         (Vec::new(), Cow::Owned(counted))
     }
 
@@ -128,7 +139,7 @@ impl Latency {
         let (min, max, sum) = match (&sorted[..], &*counted) {
             ([], Counted { count: 0, .. }) => return None,
             ([], counted) => (counted.min, counted.max, counted.sum),
-            ([min, ..], _) => (*min, sorted[sorted.len() - 1], sum_of(&sorted)),
+            ([min, ..], _) => (*min, sorted[sorted.len() - 1], sum_of(sorted.iter().copied())),
         };
         let [p50, p90, p99, p999] =
             [500, 900, 990, 999].map(|permille| at_rank(&sorted, &counted, self.rank(permille)));
@@ -216,33 +227,35 @@ fn is_small(value_ns: i64) -> bool {
     value_ns.unsigned_abs() <= 1 << 50
 }
 
-fn sum_of(values_ns: &[i64]) -> i128 {
-    values_ns.iter().copied().map(i128::from).sum()
+fn sum_of(values_ns: impl Iterator<Item = i64>) -> i128 {
+    values_ns.map(i128::from).sum()
 }
 
 impl Counted {
-    fn add(&mut self, values_ns: &[i64]) {
-        let widest = |(min, max): (i64, i64), &value: &i64| (value.min(min), value.max(max));
-        let (min, max) = values_ns.iter().fold((i64::MAX, i64::MIN), widest);
+    fn add(&mut self, values_ns: impl ExactSizeIterator<Item = i64> + Clone) {
+        let seen = |(min, max, sum): (i64, i64, i64), value: i64| {
+            (value.min(min), value.max(max), sum.wrapping_add(value))
+        };
+        let (min, max, sum) = values_ns.clone().fold((i64::MAX, i64::MIN, 0), seen);
         if min > max {
             return;
         }
         self.widen(min, max);
         self.count += values_ns.len() as u64;
         self.sum += if is_small(min) && is_small(max) && values_ns.len() <= EXACT {
-            values_ns.iter().sum::<i64>().into()
+            sum.into()
         } else {
-            sum_of(values_ns)
+            sum_of(values_ns.clone())
         };
         let magnitudes = |is_negative: bool| {
-            let of_sign = values_ns.iter().filter(move |&&value_ns| (value_ns < 0) == is_negative);
-            of_sign.map(|value_ns| value_ns.unsigned_abs())
+            let of_sign = values_ns.clone().filter(move |&value_ns| (value_ns < 0) == is_negative);
+            of_sign.map(i64::unsigned_abs)
         };
         if min < 0 {
             self.negative.add(min.unsigned_abs(), magnitudes(true));
         }
         if min >= 0 {
-            self.positive.add(max.unsigned_abs(), values_ns.iter().map(|value_ns| value_ns.unsigned_abs()));
+            self.positive.add(max.unsigned_abs(), values_ns.map(i64::unsigned_abs));
         } else if max >= 0 {
             self.positive.add(max.unsigned_abs(), magnitudes(false));
         }
@@ -330,7 +343,8 @@ impl Buckets {
 /// Values below `SUB` have a bucket each; then each power of two has `SUB`.
 #[expect(clippy::cast_possible_truncation, reason = "less than 2 * SUB")]
 fn index_of(magnitude: u64) -> usize {
-    let shift = (u64::BITS - magnitude.leading_zeros()).saturating_sub(BITS + 1);
+    // Of a number that is not 0, a processor tells the highest bit at once.
+    let shift = (u64::BITS - 1 - BITS) - (magnitude | SUB as u64).leading_zeros();
     let sub = magnitude >> shift;
     shift as usize * SUB + sub as usize
 }

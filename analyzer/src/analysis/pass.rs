@@ -7,11 +7,12 @@
 mod ahead;
 
 use std::io;
+use std::sync::Arc;
 
 use tracer_format::{Batch, DamagedRange, Maker, Trace, pieces};
 
 use crate::Result;
-use crate::pair::{Found, HandOffRow, Pairer, Point, Sink, Span, SpanRow};
+use crate::pair::{Found, HandOffRow, Pairer, Point, Sink, Span, SpanRow, UsualOrder};
 use crate::select::{LossTimes, Outcome, Selection, time_of_damage};
 use crate::stage::Stage;
 
@@ -76,7 +77,7 @@ impl<'p> Pass<'p, '_> {
         maker: impl Fn() -> M,
         sink: &mut S,
     ) -> io::Result<PassEnd> {
-        let mut pairing = PassPairer::new(self);
+        let mut pairing = PassPairer::new(self, sink.takes_usual_keys());
         let (mut maker, mut made) = (maker(), M::Made::default());
         let mut batched = Batched { found: Found::default(), sink };
         let mut batches = self.trace.batches_where(|block| self.selection.wants(block));
@@ -162,6 +163,17 @@ impl<S: Sink> Sink for Batched<'_, S> {
     fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
         self.found.hand_off_row(row, key)
     }
+
+    #[inline(always)]
+    fn usual_key(
+        &mut self,
+        order: &Arc<UsualOrder>,
+        key: (&[i64], u32),
+        moments: impl Iterator<Item = Point>,
+    ) -> io::Result<()> {
+        self.hand_on_if_full()?;
+        self.found.usual_key(order, key, moments)
+    }
 }
 
 /// Pairs the pieces of a pass.
@@ -171,8 +183,10 @@ struct PassPairer<'p, 'a> {
 }
 
 impl<'p, 'a> PassPairer<'p, 'a> {
-    fn new(pass: Pass<'p, 'a>) -> Self {
+    /// With `usual`, the sinks get keys that did all that is usual at once.
+    fn new(pass: Pass<'p, 'a>, usual: bool) -> Self {
         let mut pairer = Pairer::new(pass.stages);
+        pairer.tell_usual_keys(usual);
         pairer.define(&pass.trace.definitions);
         pairer.expect_loss(LossTimes::new(pass.trace, pass.selection));
         Self { pass, passed: PassEnd { pairer, damage: Vec::new() } }

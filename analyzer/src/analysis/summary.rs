@@ -153,7 +153,11 @@ impl Classes {
     }
 
     pub(super) fn add(&mut self, class: Class) {
-        self.0[class as usize] += 1;
+        self.add_many(class, 1);
+    }
+
+    pub(super) fn add_many(&mut self, class: Class, count: u64) {
+        self.0[class as usize] += count;
     }
 }
 

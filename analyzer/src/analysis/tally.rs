@@ -13,7 +13,9 @@ use super::summary::{
     Analysis, Classes, FIRST_SPANS, FIRST_SPANS_OF_ALL, HandOffReport, ProbeCount, StageReport,
 };
 use crate::Result;
-use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow, difference_ns};
+use crate::pair::{
+    Class, FIRST_TOLD, Found, HandOff, HandOffRow, Sink, Span, SpanRow, UsualKeys, difference_ns,
+};
 use crate::select::Selection;
 use crate::select::clock::{anchors, realtime_ns};
 use crate::stage::Stage;
@@ -167,7 +169,13 @@ impl Sink for Tally {
         if self.extent == Extent::All {
             found.hand_offs().for_each(|hand_off| self.count_hand_off(hand_off));
         }
+        found.usual_keys().for_each(|keys| self.count_usual_keys(&keys));
         Ok(())
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        const { assert!(FIRST_SPANS <= FIRST_TOLD as usize, "the first spans are told as they come") };
+        true
     }
 }
 
@@ -210,5 +218,28 @@ impl Tally {
         };
         report.latency.add(hand_off.latency_ns());
         report.near_loss += u64::from(hand_off.near_loss);
+    }
+
+    /// The same for all that these keys did.
+    fn count_usual_keys(&mut self, keys: &UsualKeys<'_>) {
+        let count = keys.len() as u64;
+        for span in &keys.order.spans {
+            let report = &mut self.stages[span.stage as usize];
+            report.classes.add_many(Class::Complete, count);
+            if self.extent == Extent::All {
+                report.reordered += keys.reordered(span);
+                report.ends[usize::from(span.ended_by)].1 += count;
+                report.latency.extend(keys.differences_ns(span.at));
+            }
+        }
+        let stages = self.stages.len();
+        for hand_off in keys.order.hand_offs.iter().filter(|_| self.extent == Extent::All) {
+            let (from, to) = (hand_off.from, hand_off.to);
+            let new = || HandOffReport { from, to, near_loss: 0, latency: Latency::one_of(stages) };
+            match self.hand_offs.get_or_insert_few(from, to, new) {
+                Some(report) => report.latency.extend(keys.differences_ns(hand_off.at)),
+                None => self.hand_offs_left_out += count,
+            }
+        }
     }
 }

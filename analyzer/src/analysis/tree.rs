@@ -365,6 +365,11 @@ impl Growth {
 }
 
 impl Sink for Growth {
+    /// None is by thread.
+    fn takes_usual_keys(&self) -> bool {
+        true
+    }
+
     fn found(&mut self, found: &Found) -> io::Result<()> {
         if self.any { found.hand_on(self) } else { Ok(()) }
     }

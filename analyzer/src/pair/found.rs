@@ -4,17 +4,21 @@
 //! kind at once, one after the other as they lie in memory; most do not ask how spans and hand-offs take turns.
 
 use std::io;
+use std::sync::Arc;
 
 use tracer_format::ThreadId;
 
 use super::sink::Sink;
 use super::span::{Class, Edge, HandOff, Point, Span, difference_ns};
+use super::usual_keys::{UsualKeys, UsualOrder};
 use crate::stage::{KeyValue, MAX_WORDS};
 
-/// What is found that is worth to be handed on, of a kind.
+/// What is found that is worth to be handed on, of a kind; and moments of usual keys.
 const MAX_FOUND: usize = 1 << 11;
+const MAX_MOMENTS: usize = 4 * MAX_FOUND;
 
-/// Begins, spans and hand-offs, in the order in which they became known.
+/// Begins, spans and hand-offs, in the order in which they became known; and keys that did all that is usual, among them but for the begins,
+/// which are of other stages.
 #[derive(Debug, Default)]
 pub struct Found {
     begins: Vec<BeginRow>,
@@ -22,6 +26,24 @@ pub struct Found {
     hand_offs: Vec<HandOffRow>,
     /// The numbers of the keys of the spans. Each hand-off has the key of the span before it.
     words: Vec<i64>,
+    usual: UsualRows,
+}
+
+/// Keys that did all that is usual, in runs of one order.
+#[derive(Debug, Default)]
+struct UsualRows {
+    runs: Vec<UsualRun>,
+    words: Vec<i64>,
+    moments: Vec<Point>,
+    reordered: Vec<u32>,
+}
+
+/// Keys whose events came in one order, and how many spans of others came before them.
+#[derive(Debug)]
+struct UsualRun {
+    order: Arc<UsualOrder>,
+    keys: usize,
+    after: usize,
 }
 
 /// A begin, and how many spans and hand-offs came before it.
@@ -68,13 +90,28 @@ impl Found {
     /// Whether there is enough to be handed on. A few hand-offs come after each span, with which they stay: they have its key.
     #[inline(always)]
     pub(crate) fn is_full(&self) -> bool {
-        self.spans.len() >= MAX_FOUND || self.begins.len() >= MAX_FOUND
+        self.spans.len() >= MAX_FOUND
+            || self.begins.len() >= MAX_FOUND
+            || self.usual.moments.len() >= MAX_MOMENTS
+    }
+
+    /// Keys that did all that is usual, in order.
+    pub(crate) fn usual_keys(&self) -> impl Iterator<Item = UsualKeys<'_>> {
+        let UsualRows { runs, words, moments, reordered } = &self.usual;
+        let (mut words, mut moments, mut reordered) = (&words[..], &moments[..], &reordered[..]);
+        runs.iter().map(move |UsualRun { order, keys, after }| UsualKeys {
+            order,
+            after: *after,
+            words: take(&mut words, keys * order.key_len),
+            moments: take(&mut moments, keys * order.moments.len()),
+            reordered: take(&mut reordered, *keys),
+        })
     }
 
     /// Spans with their keys, in order.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (&SpanRow, &[i64])> {
         let mut words = &self.words[..];
-        self.spans.iter().map(move |span| (span, take_key(&mut words, span.key_len())))
+        self.spans.iter().map(move |span| (span, take(&mut words, span.key_len())))
     }
 
     /// Hand-offs, in order.
@@ -98,6 +135,7 @@ impl Found {
         let mut begins = self.begins.iter().peekable();
         let mut hand_offs = self.hand_offs.iter().enumerate().peekable();
         let (mut spans, mut last) = (self.spans(), &[][..]);
+        let mut usual = self.usual_keys().peekable();
         for seen in 0..=self.spans.len() {
             loop {
                 let passed = hand_offs.peek().map_or(self.hand_offs.len(), |&(at, _)| at);
@@ -108,6 +146,9 @@ impl Found {
                 } else {
                     break;
                 }
+            }
+            while let Some(keys) = usual.next_if(|keys| keys.after == seen) {
+                (0..keys.len()).try_for_each(|row| keys.tell(row, sink))?;
             }
             if let Some((row, key)) = spans.next() {
                 sink.span(&row.span(key))?;
@@ -123,6 +164,10 @@ impl Found {
         self.spans.clear();
         self.hand_offs.clear();
         self.words.clear();
+        self.usual.runs.clear();
+        self.usual.words.clear();
+        self.usual.moments.clear();
+        self.usual.reordered.clear();
     }
 
     /// Whether `key` is that of the last span.
@@ -132,10 +177,10 @@ impl Found {
 }
 
 #[inline]
-fn take_key<'w>(words: &mut &'w [i64], len: usize) -> &'w [i64] {
-    let (key, rest) = words.split_at(len);
-    *words = rest;
-    key
+fn take<'t, T>(all: &mut &'t [T], len: usize) -> &'t [T] {
+    let (taken, rest) = all.split_at(len);
+    *all = rest;
+    taken
 }
 
 #[inline(always)]
@@ -338,83 +383,25 @@ impl Sink for Found {
         self.hand_offs.push(HandOffRow { after, ..row });
         Ok(())
     }
+
+    #[inline(always)]
+    fn usual_key(
+        &mut self,
+        order: &Arc<UsualOrder>,
+        (key, reordered): (&[i64], u32),
+        moments: impl Iterator<Item = Point>,
+    ) -> io::Result<()> {
+        let (usual, after) = (&mut self.usual, self.spans.len());
+        match usual.runs.last_mut() {
+            Some(run) if run.after == after && Arc::ptr_eq(&run.order, order) => run.keys += 1,
+            _ => usual.runs.push(UsualRun { order: Arc::clone(order), keys: 1, after }),
+        }
+        push_key(&mut usual.words, key);
+        usual.moments.extend(moments);
+        usual.reordered.push(reordered);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::span::Side;
-    use super::*;
-
-    #[derive(Debug, Clone, Default, PartialEq)]
-    struct Seen {
-        begins: Vec<(u32, Point)>,
-        spans: Vec<Span>,
-        hand_offs: Vec<HandOff>,
-        order: String,
-    }
-
-    impl Sink for Seen {
-        fn begun(&mut self, stage: u32, begin: Point) -> io::Result<()> {
-            self.begins.push((stage, begin));
-            self.order.push('b');
-            Ok(())
-        }
-
-        fn span(&mut self, span: &Span) -> io::Result<()> {
-            self.spans.push(*span);
-            self.order.push('s');
-            Ok(())
-        }
-
-        fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
-            self.hand_offs.push(*hand_off);
-            self.order.push('h');
-            Ok(())
-        }
-    }
-
-    /// Spans of every class, with and without ends, with keys of every length; a begin and a hand-off with each.
-    fn feed(sink: &mut impl Sink) -> io::Result<()> {
-        for (at, class) in (1_u16..).zip(Class::ALL) {
-            let key = KeyValue::new(&[i64::from(at), -5, i64::MIN, 8][..usize::from(at) % 5]);
-            let point = |time_ns| Point { time_ns, thread: ThreadId(70 + u32::from(at)) };
-            let (begin, end) = (point(u64::from(at)), point(u64::MAX - u64::from(at)));
-            sink.begun(3, begin)?;
-            sink.span(&Span {
-                stage: u32::from(at) << 20,
-                class,
-                reordered: at == 2,
-                key,
-                begin: (at != 3).then_some(begin),
-                end: (at != 4).then_some(end),
-                ended_by: u16::MAX - at,
-                near_loss: at % 2 == 0,
-            })?;
-            let from = Edge { stage: at.into(), side: Side::End };
-            let to = Edge { stage: u32::MAX, side: Side::Begin };
-            let hand_off = HandOff { from, to, key, left: begin, arrived: end, near_loss: at % 2 == 1 };
-            sink.hand_off(&hand_off)?;
-            sink.hand_off(&HandOff { left: end, arrived: begin, ..hand_off })?;
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_goes_in_comes_out_in_order_and_once() {
-        let mut expected = Seen::default();
-        feed(&mut expected).unwrap();
-        let mut found = Found::default();
-        for _ in 0..2 {
-            let mut seen = Seen::default();
-            feed(&mut found).unwrap();
-            found.hand_on(&mut seen).unwrap();
-            assert_eq!(seen, expected);
-            let spans: Vec<Span> = found.spans().map(|(row, key)| row.span(key)).collect();
-            let hand_offs: Vec<HandOff> =
-                found.keyed_hand_offs().map(|(row, key)| row.hand_off(key)).collect();
-            assert_eq!((&spans, &hand_offs), (&expected.spans, &expected.hand_offs));
-            found.clear();
-            assert_eq!((found.spans().count(), found.hand_offs().count()), (0, 0));
-        }
-    }
-}
+mod tests;

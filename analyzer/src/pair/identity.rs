@@ -15,6 +15,8 @@ use crate::stage::Scope;
 pub(super) struct Identities {
     /// Of each thread.
     threads: Vec<Ids>,
+    /// Where the life of each thread's process stands.
+    life_of: Vec<u32>,
     /// Of each process.
     processes: Vec<ProcessIds>,
     known_threads: HashMap<(i64, u32), i64>,
@@ -61,6 +63,7 @@ impl Identities {
             if id == next {
                 self.tids.push(thread.tid.into());
             }
+            self.life_of.push(u32::try_from(of.process).unwrap_or(u32::MAX));
             self.threads.push(Ids {
                 thread: id,
                 process: of.process,
@@ -114,8 +117,8 @@ impl Identities {
     /// Notes that `thread` fired at `time_ns`.
     #[inline]
     pub(super) fn fired(&mut self, thread: ThreadId, time_ns: u64) {
-        let process = self.threads.get(thread.index()).map(|ids| position(ids.process));
-        if let Some(life) = process.and_then(|process| self.lives.get_mut(process)) {
+        let life = self.life_of.get(thread.index());
+        if let Some(life) = life.and_then(|&life| self.lives.get_mut(life as usize)) {
             life.0 = life.0.min(time_ns);
             life.1 = time_ns;
         }

@@ -9,19 +9,24 @@
 mod cell;
 mod chain;
 mod hand_off;
+mod telling;
 mod usual;
 
 use std::io;
 
+use tracer_format::ThreadId;
+
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{Leaving, Remembered, Room};
 use super::sink::Sink;
-use super::span::{Census, Class, Edge, Point, Side};
-use crate::stage::Scope;
+use super::span::{Census, Class, Point, Side};
+use crate::stage::{MAX_WORDS, Scope};
 use cell::{Cell, CellState};
 use chain::{Chains, Slot};
 use hand_off::{hand_offs, keep_before};
-use usual::{Made, MadeHandOff, MadeSpan, UsualOrders};
+pub(crate) use telling::FIRST_TOLD;
+use telling::{ToldSpans, tell};
+use usual::{Onward, UsualOrders};
 
 /// Stages of which a key has one slot in all of them.
 #[derive(Debug)]
@@ -30,8 +35,7 @@ pub(super) struct Keyed {
     scope: Scope,
     slots: Remembered<Chains>,
     usual: UsualOrders,
-    /// Latest begin of a complete span, for each stage.
-    last_begin_ns: Vec<u64>,
+    told: ToldSpans,
 }
 
 /// An event on its way into a slot.
@@ -49,12 +53,49 @@ pub(super) struct Arriving {
     pub(super) is_both: bool,
 }
 
+/// What the events of a site mean, where that is simple: the begin or the end of one stage, whose key is one number, an argument.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SimpleUse {
+    /// Number of the group that takes them; [`NO_GROUP`](Self::NO_GROUP) if they are not simple.
+    pub(super) group: u32,
+    pub(super) arg: u32,
+    /// The event, without its moment.
+    pub(super) arriving: Arriving,
+}
+
+impl SimpleUse {
+    const NO_GROUP: u32 = u32::MAX;
+    /// They are not simple.
+    pub(super) const NONE: Self = {
+        let point = Point { time_ns: 0, thread: ThreadId(0) };
+        let arriving = Arriving { local: 0, side: Side::Begin, point, alternative: 0, is_both: false };
+        Self { group: Self::NO_GROUP, arg: 0, arriving }
+    };
+}
+
+/// An event whose key is one number, on its way into a slot.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SimpleEvent {
+    pub(super) key: i64,
+    /// Position of its [`SimpleUse`].
+    pub(super) used: u32,
+}
+
 impl Keyed {
     /// For `stages`, whose keys have `words` numbers.
     pub(super) fn new(stages: Vec<u32>, scope: Scope, words: usize, room: Room) -> Self {
         let width = stages.len();
         let slots = Remembered::new(words, width, room);
-        Self { slots, usual: UsualOrders::new(width), last_begin_ns: vec![0; width], stages, scope }
+        let usual = UsualOrders::new(width, words.min(MAX_WORDS));
+        Self { slots, usual, told: ToldSpans::new(width), stages, scope }
+    }
+
+    /// Keys that do all that is usual may be told at once, each when all of it is known.
+    pub(super) fn allow_late(&mut self) {
+        // Of one stage, a span is all that there is.
+        if self.stages.len() > 1 {
+            self.told.allow_late();
+        }
     }
 
     /// See [`Remembered::is_large`].
@@ -72,9 +113,42 @@ impl Keyed {
         self.slots.look(places, next);
     }
 
-    /// Takes an event of `key`.
-    #[inline(always)]
-    pub(super) fn event(
+    /// Whether its keys are one number each, which is not that of a thread, a process or a parent.
+    pub(super) fn is_of_one_number(&self) -> bool {
+        self.scope == Scope::Trace && self.slots.is_of_one_number()
+    }
+
+    /// Takes the first of `events`, with their times and threads, as long as they are of this group, which has number `group`;
+    /// gives how many. Apart: a processor has few registers.
+    #[inline(never)]
+    pub(super) fn events(
+        &mut self,
+        (group, uses): (u32, &[SimpleUse]),
+        events: &[SimpleEvent],
+        (times, threads): (&[u64], &[ThreadId]),
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<usize> {
+        let mut taken = 0;
+        for ((event, &time_ns), &thread) in events.iter().zip(times).zip(threads) {
+            let used = &uses[event.used as usize];
+            if used.group != group {
+                break;
+            }
+            taken += 1;
+            let point = Point { time_ns, thread };
+            out.identities.fired(thread, time_ns);
+            let position = match self.slots.find_one(event.key) {
+                Some(position) => position,
+                None => self.older_or_new(&[event.key], out)?,
+            };
+            self.take(position, &[event.key], Arriving { point, ..used.arriving }, out)?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes an event of `key`, of any numbers.
+    #[inline(never)]
+    pub(super) fn event_of_many(
         &mut self,
         key: &[i64],
         event: Arriving,
@@ -84,13 +158,48 @@ impl Keyed {
             Some(position) => position,
             None => self.older_or_new(key, out)?,
         };
+        self.take(position, key, event, out)
+    }
+
+    /// Takes an event of `key`, whose slot is at `position`.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        position: usize,
+        key: &[i64],
+        event: Arriving,
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
         let (chains, cells) = self.slots.at(position);
-        let (stages, key) = (&self.stages[..], KeyRef { words: key, scope: self.scope });
-        let last_begin_ns = &mut self.last_begin_ns[..];
-        if let Some(made) = self.usual.follow(stages, chains, cells, event) {
-            return tell(made, last_begin_ns, cells, &key, out);
+        let (told, slot) = (&mut self.told, (&mut *chains, &mut *cells));
+        let followed = self.usual.follow(&self.stages, slot, told.is_late, event);
+        let Onward::To(place) = followed else {
+            return self.unusual(position, key, (followed, event), out);
+        };
+        let (row, begin_ns) = (self.usual.row(place), cells[event.local].begin_ns());
+        chains.set_reordered(event.local, told.is_reordered(event.local, begin_ns, row.completes));
+        if !row.tells {
+            return Ok(());
         }
-        Step { stages, last_begin_ns, slot: Slot { chains, cells }, key }.take(event, out)
+        let key = KeyRef { words: key, scope: self.scope };
+        tell(self.usual.place(place), told, (*chains, cells), &key, out)
+    }
+
+    /// Takes an event of a key that does not go on as usual.
+    #[inline(never)]
+    fn unusual(
+        &mut self,
+        position: usize,
+        key: &[i64],
+        (followed, event): (Onward, Arriving),
+        out: &mut Out<'_, impl Sink>,
+    ) -> io::Result<()> {
+        let (chains, cells) = self.slots.at(position);
+        let (mut slot, key) = (Slot { chains, cells }, KeyRef { words: key, scope: self.scope });
+        if let Onward::Leaves = followed {
+            self.usual.leave(&mut slot, &key, out)?;
+        }
+        Step { stages: &self.stages, told: &mut self.told, slot, key }.take(event, out)
     }
 
     /// The slot of a key that is not among the latest: it is now, whether it has waited or is new.
@@ -105,17 +214,6 @@ impl Keyed {
             }
         };
         self.slots.older_or_new(key, leave)
-    }
-
-    /// Takes an event of a key of several numbers.
-    #[inline(never)]
-    pub(super) fn event_of_many(
-        &mut self,
-        key: &[i64],
-        event: Arriving,
-        out: &mut Out<'_, impl Sink>,
-    ) -> io::Result<()> {
-        self.event(key, event, out)
     }
 
     /// Counts where the keys are, of the older ones at most `most`.
@@ -145,7 +243,7 @@ impl Keyed {
         let (stages, scope, usual) = (&self.stages, self.scope, &self.usual);
         self.slots.for_each(|words, chains, cells| {
             let key = &KeyRef { words, scope };
-            usual.leave(&mut Slot { chains, cells });
+            usual.leave(&mut Slot { chains, cells }, key, out)?;
             cells.iter().zip(stages).try_for_each(|(cell, &stage)| last_word(cell, stage, key, out))
         })
     }
@@ -162,7 +260,7 @@ fn retire(
 ) -> io::Result<bool> {
     let states = usual.states(&slot);
     if states & 1 << CellState::Swapped as u8 != 0 {
-        usual.leave(&mut slot);
+        usual.leave(&mut slot, key, out)?;
         for (local, &stage) in stages.iter().enumerate() {
             if slot.cells[local].state == CellState::Swapped {
                 last_word(&slot.cells[local], stage, key, out)?;
@@ -175,7 +273,7 @@ fn retire(
     let goes_on = states & waiting != 0 || may_be_handed_on(states);
     if goes_on && stages.len() == 1 {
         // Of one stage, what waits is kept, and no place.
-        usual.leave(&mut slot);
+        usual.leave(&mut slot, key, out)?;
     }
     Ok(goes_on)
 }
@@ -198,7 +296,7 @@ fn give_up(
     mut slot: Slot<'_>,
     out: &mut Out<'_, impl Sink>,
 ) -> io::Result<()> {
-    usual.leave(&mut slot);
+    usual.leave(&mut slot, key, out)?;
     *out.keys_given_up += u64::from(may_be_handed_on(states(slot.cells)));
     for (cell, &stage) in slot.cells.iter().zip(stages) {
         out.given_up[stage as usize] += u64::from(cell.waits());
@@ -241,37 +339,10 @@ fn begin(slot: &mut Slot<'_>, local: usize, point: Point, state: CellState) {
     }
 }
 
-/// Whether a complete span that begins at `begin` was overtaken by an earlier one; `latest_ns` is the latest begin of those.
-#[inline]
-fn is_reordered(latest_ns: &mut u64, begin: Point) -> bool {
-    let is_reordered = begin.time_ns < *latest_ns;
-    *latest_ns = begin.time_ns.max(*latest_ns);
-    is_reordered
-}
-
-/// Tells what is made known of a key, whose moments are in `cells`.
-#[inline(always)]
-fn tell(
-    made: &Made,
-    last_begin_ns: &mut [u64],
-    cells: &[Cell],
-    key: &KeyRef<'_>,
-    out: &mut Out<'_, impl Sink>,
-) -> io::Result<()> {
-    let Some(MadeSpan { local, stage, ended_by }) = made.complete else { return Ok(()) };
-    let (begin, end) = (cells[local].begin(), cells[local].end());
-    let reordered = is_reordered(&mut last_begin_ns[local], begin);
-    out.complete((stage, reordered), key, (begin, end, ended_by))?;
-    made.hand_offs.iter().try_for_each(|MadeHandOff { from, to }| {
-        let at = |(edge, local): (Edge, usize)| (edge, cells[local].at(edge.side));
-        out.hand_off(key, at(*from), at(*to))
-    })
-}
-
 /// The slot of a key, and what taking an event into it needs.
 struct Step<'a> {
     stages: &'a [u32],
-    last_begin_ns: &'a mut [u64],
+    told: &'a mut ToldSpans,
     slot: Slot<'a>,
     key: KeyRef<'a>,
 }
@@ -442,7 +513,7 @@ impl Step<'_> {
         cell.set_end(end);
         (cell.state, cell.ended_by) = (CellState::Complete, alternative);
         let begin = cell.begin();
-        let reordered = is_reordered(&mut self.last_begin_ns[local], begin);
+        let reordered = self.told.is_reordered(local, begin.time_ns, true);
         out.complete((stages[local], reordered), key, (begin, end, alternative))?;
         hand_offs(stages, &mut self.slot, local, |left, arrived| out.hand_off(key, left, arrived))?;
         self.slot.add_complete(local);

@@ -196,7 +196,7 @@ fn end(
         out.span(stage, Class::Open, key, Seen::open(begin, point.time_ns))?;
         return out.span(stage, Class::OrphanEnd, key, orphan);
     }
-    out.span(stage, Class::Complete, key, Seen::pair(begin, point, alternative))
+    out.complete((stage, false), key, (begin, point, alternative))
 }
 
 impl Pool {

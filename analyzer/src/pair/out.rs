@@ -116,7 +116,7 @@ impl<S: Sink> Out<'_, S> {
         }
     }
 
-    fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
+    pub(super) fn shown(&self, key: &KeyRef<'_>) -> KeyValue {
         if key.scope == Scope::Trace {
             return KeyValue::new(key.words);
         }

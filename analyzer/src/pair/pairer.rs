@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
-use tracer_format::{Columns, Definitions, Site};
+use tracer_format::{Columns, Definitions, Site, SiteId};
 
 use super::identity::Identities;
-use super::keyed::{Arriving, Keyed};
+use super::keyed::{Arriving, Keyed, SimpleEvent, SimpleUse};
 use super::nested::{Nested, Stacking};
 use super::out::{KeyRef, Out, Seen};
 use super::remembered::{RECENT_KEYS, Room};
@@ -51,8 +51,9 @@ pub struct Pairer {
     groups: Vec<Group>,
     /// Group of each stage, and its position there.
     places: Vec<(usize, usize)>,
-    /// What the events of a site mean.
+    /// What the events of a site mean; and the same where it is simple: first none, then that of each site.
     uses: SiteUses<Use>,
+    simple: Vec<SimpleUse>,
     identities: Identities,
     loss: LossTimes,
     /// Events of each stage that have no key: it is missing, unreadable, or neither integer nor string.
@@ -88,6 +89,15 @@ struct Use {
     unwinding: Option<Argument>,
     /// How long the stage took, if the event tells.
     lasting: Option<(Lasting, Argument)>,
+}
+
+impl Use {
+    /// An event at `point`.
+    #[inline(always)]
+    fn arriving(&self, point: Point) -> Arriving {
+        let Self { local, side, alternative, is_both, .. } = *self;
+        Arriving { local, side, point, alternative, is_both }
+    }
 }
 
 impl Pairer {
@@ -128,12 +138,23 @@ impl Pairer {
             groups: members.iter().map(group).collect(),
             places,
             uses: SiteUses::default(),
+            simple: vec![SimpleUse::NONE],
             identities: Identities::default(),
             loss: LossTimes::default(),
             without_key: vec![0; stages.len()],
             given_up: vec![0; stages.len()],
             keys_given_up: 0,
             stages: stages.to_vec(),
+        }
+    }
+
+    /// With `wanted`, keys that do all that is usual are told at once, each when all of it is known, and not span by span: once the
+    /// first spans of each stage were told as they come.
+    pub(crate) fn tell_usual_keys(&mut self, wanted: bool) {
+        for group in self.groups.iter_mut().filter(|_| wanted) {
+            if let Group::Keyed(keyed) = group {
+                keyed.allow_late();
+            }
         }
     }
 
@@ -152,7 +173,24 @@ impl Pairer {
                 .filter_map(|(role, side)| self.use_of(role, side, site))
                 .collect()
         });
+        let sites = self.simple.len() - 1..definitions.sites.len();
+        let simple: Vec<SimpleUse> = sites.map(|site| self.simple_use(uses.of(SiteId::at(site)))).collect();
+        self.simple.extend(simple);
         self.uses = uses;
+    }
+
+    /// What the events of a site mean, if that is simple.
+    fn simple_use(&self, uses: &[Use]) -> SimpleUse {
+        let simple = |used: &Use| {
+            let Group::Keyed(keyed) = &self.groups[used.group] else { return None };
+            let arg = used.source.alone().filter(|_| keyed.is_of_one_number())?;
+            let (group, arg) = (u32::try_from(used.group).ok()?, u32::try_from(arg).ok()?);
+            Some(SimpleUse { group, arg, arriving: used.arriving(Point::default()) })
+        };
+        match uses {
+            [used] => simple(used).unwrap_or(SimpleUse::NONE),
+            _ => SimpleUse::NONE,
+        }
     }
 
     /// What the events of `site`, which has this role, do at `side` of the stage.
@@ -210,6 +248,8 @@ impl Pairer {
     }
 
     fn take(&mut self, columns: &Columns, rows: Range<usize>, sink: &mut impl Sink) -> io::Result<()> {
+        let mut simple = [SimpleEvent::default(); AHEAD];
+        let simple = self.simple_events(columns, rows.clone(), &mut simple);
         let mut out = Out {
             sink,
             loss: &self.loss,
@@ -217,48 +257,46 @@ impl Pairer {
             given_up: &mut self.given_up,
             keys_given_up: &mut self.keys_given_up,
         };
-        let sites = columns.site[rows.clone()].iter();
-        let points = columns.time_ns[rows.clone()].iter().zip(&columns.thread[rows.clone()]);
-        for (row, (&site, (&time_ns, &thread))) in rows.zip(sites.zip(points)) {
-            let point = Point { time_ns, thread };
-            out.identities.fired(thread, time_ns);
-            for used in self.uses.of(site) {
-                let mut words = [0; MAX_WORDS];
-                let Some(key) = used.source.read(columns, row, out.identities, &mut words) else {
-                    self.without_key[used.stage] += 1;
-                    continue;
-                };
-                let Use { side, alternative, .. } = *used;
-                match &mut self.groups[used.group] {
-                    Group::Keyed(keyed) => {
-                        let Use { local, is_both, .. } = *used;
-                        let event = Arriving { local, side, point, alternative, is_both };
-                        match *key {
-                            // Most keys are one number: what is known of it when this is compiled costs nothing here.
-                            [one] => keyed.event(&[one], event, &mut out)?,
-                            _ => keyed.event_of_many(key, event, &mut out)?,
-                        }
-                    }
-                    Group::Lasting(stage, scope) => {
-                        let begin_ns = used.lasting.and_then(|(lasting, argument)| {
-                            lasting.begin_ns(point.time_ns, argument.read(columns, row)?)
-                        });
-                        let Some(begin_ns) = begin_ns else {
-                            self.without_key[used.stage] += 1;
-                            continue;
-                        };
-                        let key = KeyRef { words: key, scope: *scope };
-                        let begin = Point { time_ns: begin_ns, ..point };
-                        out.span(*stage, Class::Complete, &key, Seen::told(begin, point, alternative))?;
-                    }
-                    Group::Nested(nested) => {
-                        let value = used.unwinding.and_then(|argument| argument.read(columns, row));
-                        nested.event(key, Stacking { side, point, alternative, value }, &mut out)?;
-                    }
-                }
+        let mut at = 0;
+        while let Some(event) = simple.get(at) {
+            let group = self.simple[event.used as usize].group;
+            if let Some(Group::Keyed(keyed)) = self.groups.get_mut(group as usize) {
+                let rows = rows.start + at..rows.end;
+                let moments = (&columns.time_ns[rows.clone()], &columns.thread[rows]);
+                at += keyed.events((group, &self.simple), &simple[at..], moments, &mut out)?;
+                continue;
             }
+            let row = rows.start + at;
+            at += 1;
+            let uses = self.uses.of(columns.site[row]);
+            take_row((columns, row), uses, &mut self.groups, &mut self.without_key, &mut out)?;
         }
         Ok(())
+    }
+
+    /// The events of `rows`, at most [`AHEAD`], as far as they are simple.
+    #[inline]
+    fn simple_events<'e>(
+        &self,
+        columns: &Columns,
+        rows: Range<usize>,
+        events: &'e mut [SimpleEvent; AHEAD],
+    ) -> &'e [SimpleEvent] {
+        let events = &mut events[..rows.len()];
+        if !columns.unreadable.is_empty() {
+            return events;
+        }
+        let starts = columns.value_start.get(rows.start..=rows.end).unwrap_or_default().array_windows();
+        for ((event, site), &[start, end]) in events.iter_mut().zip(&columns.site[rows]).zip(starts) {
+            let used = site.0.saturating_add(1);
+            let at = self.simple.get(used as usize).map_or(u32::MAX, |used| start.saturating_add(used.arg));
+            if at < end
+                && let Some(&value) = columns.values.get(at as usize)
+            {
+                *event = SimpleEvent { key: value.cast_signed(), used };
+            }
+        }
+        events
     }
 
     /// Where very many keys are open, each is far away in memory: looks at those of `rows` all at once.
@@ -318,6 +356,46 @@ impl Pairer {
             Group::Lasting(..) => Ok(()),
         })
     }
+}
+
+/// Takes a row, whose site has these `uses`.
+fn take_row(
+    (columns, row): (&Columns, usize),
+    uses: &[Use],
+    groups: &mut [Group],
+    without_key: &mut [u64],
+    out: &mut Out<'_, impl Sink>,
+) -> io::Result<()> {
+    let point = Point { time_ns: columns.time_ns[row], thread: columns.thread[row] };
+    out.identities.fired(point.thread, point.time_ns);
+    for used in uses {
+        let mut words = [0; MAX_WORDS];
+        let Some(key) = used.source.read(columns, row, out.identities, &mut words) else {
+            without_key[used.stage] += 1;
+            continue;
+        };
+        let Use { side, alternative, .. } = *used;
+        match &mut groups[used.group] {
+            Group::Keyed(keyed) => keyed.event_of_many(key, used.arriving(point), out)?,
+            Group::Lasting(stage, scope) => {
+                let begin_ns = used.lasting.and_then(|(lasting, argument)| {
+                    lasting.begin_ns(point.time_ns, argument.read(columns, row)?)
+                });
+                let Some(begin_ns) = begin_ns else {
+                    without_key[used.stage] += 1;
+                    continue;
+                };
+                let key = KeyRef { words: key, scope: *scope };
+                let begin = Point { time_ns: begin_ns, ..point };
+                out.span(*stage, Class::Complete, &key, Seen::told(begin, point, alternative))?;
+            }
+            Group::Nested(nested) => {
+                let value = used.unwinding.and_then(|argument| argument.read(columns, row));
+                nested.event(key, Stacking { side, point, alternative, value }, out)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Stages with the same key, and with a provider in common, belong together; but those of one thread stand alone.

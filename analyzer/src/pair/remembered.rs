@@ -63,6 +63,17 @@ impl<H: Packed> Remembered<H> {
         self.recent.find(key)
     }
 
+    /// Whether keys are one number.
+    pub(super) fn is_of_one_number(&self) -> bool {
+        self.recent.is_of_one_number()
+    }
+
+    /// As [`find`](Self::find), of a key of one number.
+    #[inline(always)]
+    pub(super) fn find_one(&self, key: i64) -> Option<usize> {
+        self.recent.find_one(key)
+    }
+
     /// The slot at a position that was given for the event at hand.
     #[inline(always)]
     pub(super) fn at(&mut self, position: usize) -> (&mut H, &mut [H::Entry]) {

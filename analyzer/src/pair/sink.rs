@@ -2,11 +2,13 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tracer_format::{Columns, Gap};
 
 use super::found::{Found, HandOffRow, SpanRow};
 use super::span::{HandOff, Point, Span};
+use super::usual_keys::{UsualKeys, UsualOrder};
 
 /// Takes what a walk finds, in the order it is found; does nothing by default.
 pub trait Sink {
@@ -72,6 +74,26 @@ pub trait Sink {
         found.hand_on(self)
     }
 
+    /// Whether it may get keys that did all that is usual at once, when all is known of each, in place of span by span.
+    fn takes_usual_keys(&self) -> bool {
+        false
+    }
+
+    /// Takes a key, with its numbers, that did what is usual in the order `order`, and its moments: what comes of it is what comes
+    /// of its spans and hand-offs. The spans that a later one overtook have their bits in `reordered`.
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    fn usual_key(
+        &mut self,
+        order: &Arc<UsualOrder>,
+        (key, reordered): (&[i64], u32),
+        moments: impl Iterator<Item = Point>,
+    ) -> io::Result<()> {
+        let (moments, reordered) = (&*moments.collect::<Vec<_>>(), &[reordered]);
+        UsualKeys { order, after: 0, words: key, moments, reordered }.tell(0, self)
+    }
+
     /// Takes a place where events are missing; later events come after it.
     ///
     /// # Errors
@@ -84,6 +106,10 @@ pub trait Sink {
 
 /// Takes everything and does nothing.
 impl Sink for () {
+    fn takes_usual_keys(&self) -> bool {
+        true
+    }
+
     fn found(&mut self, _: &Found) -> io::Result<()> {
         Ok(())
     }
@@ -105,6 +131,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         (**self).hand_off(hand_off)
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        (**self).takes_usual_keys()
     }
 
     fn found(&mut self, found: &Found) -> io::Result<()> {
@@ -132,6 +162,10 @@ impl<S: Sink> Sink for Option<S> {
 
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.as_mut().map_or(Ok(()), |sink| sink.hand_off(hand_off))
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        self.as_ref().is_none_or(Sink::takes_usual_keys)
     }
 
     fn found(&mut self, found: &Found) -> io::Result<()> {
@@ -163,6 +197,10 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     fn hand_off(&mut self, hand_off: &HandOff) -> io::Result<()> {
         self.0.hand_off(hand_off)?;
         self.1.hand_off(hand_off)
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        self.0.takes_usual_keys() && self.1.takes_usual_keys()
     }
 
     fn found(&mut self, found: &Found) -> io::Result<()> {

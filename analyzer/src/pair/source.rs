@@ -41,6 +41,11 @@ impl KeySource {
         Self { words, len, alone }
     }
 
+    /// The argument that is all of it, if it is a number.
+    pub(super) fn alone(&self) -> Option<usize> {
+        self.alone
+    }
+
     /// Reads the value of row `row` into `words`, as far as it goes; `None` if a part is missing, unreadable, or neither
     /// integer nor string.
     #[inline(always)]

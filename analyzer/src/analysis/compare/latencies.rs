@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io;
 
 use crate::analysis::EdgeMap;
-use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow};
+use crate::pair::{Class, Found, HandOff, HandOffRow, Sink, Span, SpanRow, UsualKeys};
 
 /// Latencies that a side keeps of each stage and hand-off; and of all of them together, about.
 const MAX_KEPT: usize = 32_768;
@@ -128,11 +128,30 @@ impl Sink for Collected {
     fn found(&mut self, found: &Found) -> io::Result<()> {
         found.spans().for_each(|(span, key)| self.take_span(span, key));
         found.keyed_hand_offs().for_each(|(hand_off, key)| self.take_hand_off(hand_off, key));
+        found.usual_keys().for_each(|keys| self.take_usual_keys(&keys));
         Ok(())
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        true
     }
 }
 
 impl Collected {
+    fn take_usual_keys(&mut self, keys: &UsualKeys<'_>) {
+        for span in &keys.order.spans {
+            let latencies = &mut self.stages[span.stage as usize];
+            let values = keys.differences_ns(span.at).enumerate();
+            values.for_each(|(row, latency_ns)| latencies.add(keys.key(row), latency_ns, self.max));
+        }
+        for hand_off in &keys.order.hand_offs {
+            let known = self.hand_offs.get_or_insert_few(hand_off.from, hand_off.to, Latencies::default);
+            let Some(latencies) = known else { continue };
+            let values = keys.differences_ns(hand_off.at).enumerate();
+            values.for_each(|(row, latency_ns)| latencies.add(keys.key(row), latency_ns, self.max));
+        }
+    }
+
     fn take_span(&mut self, span: &SpanRow, key: &[i64]) {
         if span.class == Class::Complete
             && let Some(latency_ns) = span.latency_ns()

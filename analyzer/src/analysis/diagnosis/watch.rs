@@ -4,13 +4,14 @@ pub(crate) mod course;
 
 use std::io;
 use std::ops::Range;
+use std::slice;
 use std::sync::Arc;
 
 use tracer_format::{Columns, Definitions, Gap, ProcessId};
 
 use super::path::fan::PartCounts;
 use super::path::passage::MAX_STAGES;
-use crate::pair::{Found, Sink, Span, SpanRow};
+use crate::pair::{Found, Side, Sink, Span, SpanRow, UsualKeys};
 use crate::stage::{MAX_WORDS, Roles, Scope, Stage};
 use course::Course;
 
@@ -28,6 +29,8 @@ pub struct Watch<'a> {
     of_stages: Vec<(usize, usize)>,
     /// Course of each site, and process of each thread.
     of_sites: Vec<usize>,
+    /// Whether all sites are of one course.
+    is_one: bool,
     of_threads: Vec<ProcessId>,
     /// Stages that work on parts of the buffers of a course.
     pub(crate) parts: Vec<PartCounts>,
@@ -49,18 +52,19 @@ impl<'a> Watch<'a> {
         let of_site = |site: &Arc<tracer_format::Site>| {
             roles.of(site).iter().map(|role| of_stages[role.stage].0).min().unwrap_or(NO_COURSE)
         };
-        let processes = definitions.processes.len();
+        let of_sites: Vec<usize> = definitions.sites.iter().map(of_site).collect();
         Self {
             parts: PartCounts::of(stages, &groups),
             definitions,
-            of_sites: definitions.sites.iter().map(of_site).collect(),
+            is_one: of_sites.iter().all(|&course| course == 0),
+            of_sites,
             of_threads: definitions.threads.iter().map(|thread| thread.process).collect(),
             of_stages,
             courses: groups
                 .into_iter()
                 .map(|members| {
                     let words = members.first().map_or(0, |&first| stages[first as usize].key.words());
-                    Course::new(members, words.min(MAX_WORDS), processes, time_ns)
+                    Course::new(members, words.min(MAX_WORDS), definitions.threads.len(), time_ns)
                 })
                 .collect(),
             gaps: Vec::new(),
@@ -75,6 +79,30 @@ impl<'a> Watch<'a> {
         }
         for parts in &mut self.parts {
             parts.span(span, key);
+        }
+    }
+
+    /// The same for all that these keys did.
+    fn usual_keys(&mut self, keys: UsualKeys<'_>) {
+        let place = |stage: u32| self.of_stages[stage as usize];
+        let course = place(keys.order.spans[0].stage).0;
+        if keys.order.spans.iter().any(|span| place(span.stage).0 != course) {
+            for row in 0..keys.len() {
+                for span in &keys.order.spans {
+                    self.span_of(&keys.span(row, span), keys.key(row));
+                }
+            }
+            return;
+        }
+        let passed: Vec<(usize, Side)> =
+            keys.order.moments.iter().map(|edge| (place(edge.stage).1, edge.side)).collect();
+        if let Some(course) = self.courses.get_mut(course) {
+            course.usual_keys(&passed, keys);
+        }
+        for parts in &mut self.parts {
+            if let Some(span) = keys.order.spans.iter().find(|span| parts.is_of(span.stage)) {
+                (0..keys.len()).for_each(|row| parts.span(&keys.span(row, span), keys.key(row)));
+            }
         }
     }
 
@@ -114,11 +142,14 @@ impl Sink for Watch<'_> {
             return Ok(());
         }
         let (times, threads) = (&columns.time_ns[rows.clone()], &columns.thread[rows.clone()]);
-        for ((site, thread), &time_ns) in columns.site[rows].iter().zip(threads).zip(times) {
+        if let ([course], true) = (&mut self.courses[..], self.is_one) {
+            course.events(times, threads, &self.of_threads);
+            return Ok(());
+        }
+        for ((site, thread), time_ns) in columns.site[rows].iter().zip(threads).zip(times) {
             let course = self.of_sites.get(site.index()).and_then(|&course| self.courses.get_mut(course));
             if let Some(course) = course {
-                let process = self.of_threads.get(thread.index()).copied().unwrap_or(ProcessId::NONE);
-                course.event(time_ns, process);
+                course.events(slice::from_ref(time_ns), slice::from_ref(thread), &self.of_threads);
             }
         }
         Ok(())
@@ -130,8 +161,18 @@ impl Sink for Watch<'_> {
     }
 
     fn found(&mut self, found: &Found) -> io::Result<()> {
-        found.spans().for_each(|(span, key)| self.span_of(span, key));
+        let (mut spans, mut seen) = (found.spans(), 0);
+        for keys in found.usual_keys() {
+            spans.by_ref().take(keys.after() - seen).for_each(|(span, key)| self.span_of(span, key));
+            seen = keys.after();
+            self.usual_keys(keys);
+        }
+        spans.for_each(|(span, key)| self.span_of(span, key));
         Ok(())
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        true
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {

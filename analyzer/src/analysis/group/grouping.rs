@@ -138,6 +138,10 @@ impl Sink for Grouping<'_> {
         Ok(())
     }
 
+    fn takes_usual_keys(&self) -> bool {
+        self.tables.is_empty()
+    }
+
     fn found(&mut self, found: &Found) -> io::Result<()> {
         if self.tables.is_empty() { Ok(()) } else { found.hand_on(self) }
     }

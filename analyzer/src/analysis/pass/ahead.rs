@@ -10,10 +10,12 @@ use std::thread;
 use tracer_format::{Maker, Steps};
 
 use super::{MadeSink, Pass, PassEnd, PassPairer};
-use crate::pair::{Found, HandOffRow, Point, Sink, Span, SpanRow};
+use crate::pair::{Found, HandOffRow, Point, Sink, Span, SpanRow, UsualOrder};
 
-/// Pieces that may wait for the sink.
-const QUEUE: usize = 8;
+/// Pieces that go to the sink together: to wake a thread takes as long as to look at one.
+const TOGETHER: usize = 8;
+/// So many times that may wait.
+const QUEUE: usize = 4;
 
 /// A piece on its way to the sink: steps, and its position among them.
 type Piece<T> = (Arc<Steps<T>>, usize);
@@ -41,9 +43,10 @@ impl Pass<'_, '_> {
         thread::scope(|scope| {
             let (queue, all) = sync_channel(QUEUE);
             let (back, used) = channel();
-            let maker = &maker;
-            let pairing = scope.spawn(move || self.pair_ahead(threads, maker, Way::new(queue, used)));
-            let looked = all.iter().try_for_each(|paired| self.show(Arc::new(paired), sink, &back));
+            let (maker, usual) = (&maker, sink.takes_usual_keys());
+            let pairing =
+                scope.spawn(move || self.pair_ahead((threads, usual), maker, Way::new(queue, used)));
+            let looked = all.iter().flatten().try_for_each(|paired| self.show(Arc::new(paired), sink, &back));
             // If the sink failed, the other threads are told by the end of the queue.
             drop(all);
             let paired = pairing.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -62,15 +65,18 @@ impl Pass<'_, '_> {
             let (queue, all) = sync_channel(QUEUE);
             let (other, of_other) = sync_channel(QUEUE);
             let (back, used) = channel();
-            let pairing = scope.spawn(move || self.pair_ahead(threads, || (), Way::new(queue, used)));
+            let usual = there.takes_usual_keys() && here.takes_usual_keys();
+            let pairing =
+                scope.spawn(move || self.pair_ahead((threads, usual), || (), Way::new(queue, used)));
             let other_back = back.clone();
             let beside = scope.spawn(move || {
-                of_other.iter().try_for_each(|paired: Arc<Paired<()>>| self.show(paired, there, &other_back))
+                let mut all = of_other.iter().flatten();
+                all.try_for_each(|paired: Arc<Paired<()>>| self.show(paired, there, &other_back))
             });
             let looked = all.iter().try_for_each(|paired| {
-                let paired = Arc::new(paired);
-                other.send(Arc::clone(&paired)).map_err(|_| unwanted())?;
-                self.show(paired, here, &back)
+                let paired: Vec<_> = paired.into_iter().map(Arc::new).collect();
+                other.send(paired.clone()).map_err(|_| unwanted())?;
+                paired.into_iter().try_for_each(|paired| self.show(paired, here, &back))
             });
             // Whoever failed: the other threads are told by the end of their queues.
             drop((all, other));
@@ -102,11 +108,11 @@ impl Pass<'_, '_> {
 
     fn pair_ahead<M: Maker>(
         self,
-        threads: usize,
+        (threads, usual): (usize, bool),
         maker: impl Fn() -> M + Sync,
         mut way: Way<M::Made>,
     ) -> io::Result<PassEnd> {
-        let mut pairing = PassPairer::new(self);
+        let mut pairing = PassPairer::new(self, usual);
         let wanted = |block: &_| self.selection.wants(block);
         self.trace.walk_steps(wanted, threads, maker, |steps: &mut Steps<M::Made>| {
             let shared = Arc::new(mem::take(steps));
@@ -120,13 +126,16 @@ impl Pass<'_, '_> {
         })?;
         pairing.passed.pairer.finish(&mut way)?;
         way.send()?;
+        way.hand_on()?;
         Ok(pairing.passed)
     }
 }
 
 /// The way to the thread that looks at what was found.
 struct Way<T> {
-    queue: SyncSender<Paired<T>>,
+    queue: SyncSender<Vec<Paired<T>>>,
+    /// What goes next.
+    ready: Vec<Paired<T>>,
     used: Receiver<Used<T>>,
     /// What was used, and is used again.
     steps: Vec<Steps<T>>,
@@ -136,20 +145,26 @@ struct Way<T> {
 }
 
 impl<T: Default> Way<T> {
-    fn new(queue: SyncSender<Paired<T>>, used: Receiver<Used<T>>) -> Self {
+    fn new(queue: SyncSender<Vec<Paired<T>>>, used: Receiver<Used<T>>) -> Self {
         let (steps, spares) = (Vec::new(), Vec::new());
-        Self { queue, used, steps, spares, piece: None, found: Found::default() }
+        Self { queue, ready: Vec::new(), used, steps, spares, piece: None, found: Found::default() }
     }
 
-    /// Sends the piece, if that was not done, and what was found.
+    /// Sends what is ready.
+    fn hand_on(&mut self) -> io::Result<()> {
+        let ready = mem::replace(&mut self.ready, Vec::with_capacity(TOGETHER));
+        self.queue.send(ready).map_err(|_| unwanted())
+    }
+
+    /// Makes the piece ready, if that was not done, and what was found; sends it with others.
     fn send(&mut self) -> io::Result<()> {
         for Used { steps, found } in self.used.try_iter() {
             self.steps.extend(steps);
             self.spares.push(found);
         }
         let found = mem::replace(&mut self.found, self.spares.pop().unwrap_or_default());
-        let paired = Paired { piece: self.piece.take(), found };
-        self.queue.send(paired).map_err(|_| unwanted())
+        self.ready.push(Paired { piece: self.piece.take(), found });
+        if self.ready.len() < TOGETHER { Ok(()) } else { self.hand_on() }
     }
 
     /// Steps that were looked at: those that were sent last, if that is done already.
@@ -186,5 +201,16 @@ impl<T: Default> Sink for Way<T> {
     #[inline(always)]
     fn hand_off_row(&mut self, row: HandOffRow, key: &[i64]) -> io::Result<()> {
         self.found.hand_off_row(row, key)
+    }
+
+    #[inline(always)]
+    fn usual_key(
+        &mut self,
+        order: &Arc<UsualOrder>,
+        key: (&[i64], u32),
+        moments: impl Iterator<Item = Point>,
+    ) -> io::Result<()> {
+        self.send_if_full()?;
+        self.found.usual_key(order, key, moments)
     }
 }

@@ -31,16 +31,17 @@ pub struct Properties<'a> {
     pub(super) programs: Vec<u32>,
     /// For each site, what its events tell.
     sites: SiteUses<SiteUse>,
+    /// Whether an end tells anything: then it is asked for right after its events.
+    ends_tell: bool,
     /// Of each stage, whether one event tells all of a span: then that is where it ends.
     told: Vec<bool>,
     /// Of each nested stage, what is open.
     openings: Vec<Option<Openings>>,
-    /// When each thread fired last, [`NEVER`] if it did not; and behind them the same of all sites that tell nothing, which is
-    /// not asked for.
+    /// When each thread fired last at a site that tells something, [`NEVER`] if it did not; and behind them the same of all other
+    /// events, which is not asked for.
     fired_ns: Vec<u64>,
-    /// For each site, whether it tells anything, and at which times something may be kept of it. Empty if it is to be looked
-    /// at: the samples became sparser.
-    telling: Vec<(bool, Thinning)>,
+    /// For each site, at which times something may be kept of it. Empty if it is to be looked at: the samples became sparser.
+    telling: Vec<Asking>,
     /// What ends tell, of the events of which the spans come next; in the order of time.
     ends: Vec<EndValues>,
 }
@@ -51,6 +52,16 @@ struct SiteUse {
     stage: u32,
     side: Side,
     args: Vec<(usize, ArgKind)>,
+}
+
+/// What is asked for each event of a site. Begins and ends come in no order that a processor could foresee, so there is no branch in it.
+#[derive(Debug, Clone, Copy)]
+struct Asking {
+    /// At which times something may be kept of it: see [`Thinning::mask`]; at none if it tells nothing.
+    mask: u64,
+    /// Where its threads stand in [`Properties::fired_ns`]: with these bits of their number, and these others.
+    kept: usize,
+    fixed: usize,
 }
 
 #[derive(Debug)]
@@ -70,12 +81,16 @@ impl<'a> Properties<'a> {
         let uses = |site: &Site, roles: &[Role]| {
             roles.iter().flat_map(|role| site_uses(*role, arity[role.stage], site)).collect()
         };
+        let sites = SiteUses::new(&definitions.sites, &roles, uses);
+        let numbers = (0..definitions.sites.len()).map(SiteId::at);
+        let ends_tell = numbers.flat_map(|site| sites.of(site)).any(|used: &SiteUse| used.side == Side::End);
         Self {
             definitions,
+            ends_tell,
             samples: stages.iter().map(|_| SpanSample::new(most)).collect(),
             texts: Texts::default(),
             programs: programs(definitions),
-            sites: SiteUses::new(&definitions.sites, &roles, uses),
+            sites,
             told: stages.iter().map(|stage| stage.lasting.is_some()).collect(),
             openings: stages.iter().map(|stage| stage.nested.then(Openings::default)).collect(),
             fired_ns: vec![NEVER; definitions.threads.len() + 1],
@@ -113,9 +128,25 @@ impl<'a> Properties<'a> {
         };
         let telling = |site: usize| {
             let sparsest = self.sites.of(SiteId::at(site)).iter().map(thinning).min();
-            (sparsest.is_some(), sparsest.unwrap_or_default())
+            let unasked = self.fired_ns.len() - 1;
+            match sparsest {
+                Some(thinning) => Asking { mask: thinning.mask(), kept: usize::MAX, fixed: 0 },
+                None => Asking { mask: Thinning::NEVER, kept: 0, fixed: unasked },
+            }
         };
         self.telling.extend((0..self.definitions.sites.len()).map(telling));
+    }
+
+    /// Notes when each thread fired last, of the events of sites that tell something.
+    fn note_fired(&mut self, columns: &Columns, rows: Range<usize>) {
+        let (times, threads) = (&columns.time_ns[rows.clone()], &columns.thread[rows.clone()]);
+        let (telling, fired_ns) = (&self.telling[..], &mut self.fired_ns[..]);
+        for ((site, thread), &time_ns) in columns.site[rows].iter().zip(threads).zip(times) {
+            let Some(&Asking { kept, fixed, .. }) = telling.get(site.index()) else { continue };
+            if let Some(fired_ns) = fired_ns.get_mut(thread.index() & kept | fixed) {
+                *fired_ns = time_ns;
+            }
+        }
     }
 
     #[cold]
@@ -182,19 +213,21 @@ impl Sink for Properties<'_> {
         if self.telling.is_empty() {
             self.look_at_sites();
         }
+        // Few events are asked for anything: when its thread fired before is looked at when one is.
+        let mut noted = rows.start;
         let unasked = self.fired_ns.len() - 1;
-        let (times, threads) = (&columns.time_ns[rows.clone()], &columns.thread[rows.clone()]);
-        let sites = &columns.site[rows.clone()];
-        for (row, ((site, thread), &time_ns)) in (rows.start..).zip(sites.iter().zip(threads).zip(times)) {
-            let Some(&(tells, thinning)) = self.telling.get(site.index()) else { continue };
-            // Begins and ends come in no order that a processor could foresee, so this is no branch.
-            let thread = if tells { thread.index().min(unasked) } else { unasked };
-            let before_ns = std::mem::replace(&mut self.fired_ns[thread], time_ns);
-            if tells & thinning.wants(time_ns) {
-                let before_ns = (before_ns != NEVER && thread < unasked).then_some(before_ns);
-                self.event(columns, row, before_ns);
+        let (sites, times) = (&columns.site[rows.clone()], &columns.time_ns[rows.clone()]);
+        for (row, (site, &time_ns)) in (rows.start..).zip(sites.iter().zip(times)) {
+            let Some(&Asking { mask, .. }) = self.telling.get(site.index()) else { continue };
+            if Thinning::is_chosen(time_ns, mask) {
+                self.note_fired(columns, noted..row);
+                noted = row;
+                let thread = columns.thread[row].index();
+                let before_ns = self.fired_ns.get(thread).copied().filter(|_| thread < unasked);
+                self.event(columns, row, before_ns.filter(|&before_ns| before_ns != NEVER));
             }
         }
+        self.note_fired(columns, noted..rows.end);
         Ok(())
     }
 
@@ -220,7 +253,23 @@ impl Sink for Properties<'_> {
                 _ => self.span(&row.span(key))?,
             }
         }
+        for keys in found.usual_keys() {
+            for span in &keys.order.spans {
+                for row in 0..keys.len() {
+                    let sample = &mut self.samples[span.stage as usize];
+                    if sample.wants(keys.moments(row)[span.at[0]].time_ns) {
+                        self.span(&keys.span(row, span).span(keys.key(row)))?;
+                    } else {
+                        sample.count += 1;
+                    }
+                }
+            }
+        }
         Ok(())
+    }
+
+    fn takes_usual_keys(&self) -> bool {
+        !self.ends_tell
     }
 
     fn span(&mut self, span: &Span) -> io::Result<()> {

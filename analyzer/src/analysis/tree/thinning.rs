@@ -13,6 +13,20 @@ impl Thinning {
         mixed(time_ns) & self.mask == 0
     }
 
+    /// A mask for [`is_chosen`](Self::is_chosen) by which no time is.
+    pub(in crate::analysis) const NEVER: u64 = 1 << u32::BITS;
+
+    /// These times, for [`is_chosen`](Self::is_chosen).
+    pub(in crate::analysis) fn mask(self) -> u64 {
+        self.mask.into()
+    }
+
+    /// Whether what came at `time_ns` is chosen by a mask.
+    #[inline]
+    pub(in crate::analysis) fn is_chosen(time_ns: u64, mask: u64) -> bool {
+        (u64::from(mixed(time_ns)) | Self::NEVER) & mask == 0
+    }
+
     /// Chooses fewer times until at most `most` of `kept` are left. Of times that no bit tells apart, the first are.
     pub(in crate::analysis) fn thin<T>(
         &mut self,

@@ -7,12 +7,11 @@ use crate::pair::span::{Point, Side};
 /// What was seen of one key in one stage. 64 bytes: there are many.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cell {
-    begin_ns: u64,
-    end_ns: u64,
+    /// Its begin and its end, by [`Side`].
+    ends_ns: [u64; 2],
     first_ns: u64,
     before_ns: u64,
-    begin_thread: ThreadId,
-    end_thread: ThreadId,
+    end_threads: [ThreadId; 2],
     first_thread: ThreadId,
     before_thread: ThreadId,
     /// Begins without an end, if they are tangled.
@@ -71,11 +70,11 @@ impl Cell {
     }
 
     pub(super) fn begin(&self) -> Point {
-        Point { time_ns: self.begin_ns, thread: self.begin_thread }
+        self.at(Side::Begin)
     }
 
     pub(super) fn end(&self) -> Point {
-        Point { time_ns: self.end_ns, thread: self.end_thread }
+        self.at(Side::End)
     }
 
     /// All of it.
@@ -86,11 +85,11 @@ impl Cell {
             two(both(low), both(high))
         };
         [
-            self.begin_ns,
-            self.end_ns,
+            self.ends_ns[0],
+            self.ends_ns[1],
             self.first_ns,
             self.before_ns,
-            two(self.begin_thread.0, self.end_thread.0),
+            two(self.end_threads[0].0, self.end_threads[1].0),
             two(self.first_thread.0, self.before_thread.0),
             u64::from(self.depth) | four([0, 0], [self.first, self.before]),
             four([self.ended_by, self.below], [self.longest, self.state as u16]),
@@ -104,12 +103,10 @@ impl Cell {
         let thread = |word: u64, at: u32| ThreadId((word >> (32 * at)) as u32);
         let part = |word: u64, at: u32| (word >> (16 * at)) as u16;
         Self {
-            begin_ns,
-            end_ns,
+            ends_ns: [begin_ns, end_ns],
             first_ns,
             before_ns,
-            begin_thread: thread(ends, 0),
-            end_thread: thread(ends, 1),
+            end_threads: [thread(ends, 0), thread(ends, 1)],
             first_thread: thread(others, 0),
             before_thread: thread(others, 1),
             depth: counts as u32,
@@ -162,38 +159,33 @@ impl Cell {
 
     /// Begins a span.
     pub(super) fn set_begin(&mut self, point: Point) {
-        (self.begin_ns, self.begin_thread) = (point.time_ns, point.thread);
+        self.set_at(Side::Begin, point);
         (self.first, self.before) = (0, 0);
     }
 
     pub(super) fn set_end(&mut self, point: Point) {
-        (self.end_ns, self.end_thread) = (point.time_ns, point.thread);
+        self.set_at(Side::End, point);
     }
 
-    /// Its begin or its end.
+    /// Its begin or its end. No branch: a processor cannot foresee which of them comes.
     #[inline]
     pub(super) fn at(&self, side: Side) -> Point {
-        if side == Side::Begin { self.begin() } else { self.end() }
+        Point { time_ns: self.ends_ns[side as usize], thread: self.end_threads[side as usize] }
     }
 
     /// Notes its begin or its end, and nothing more.
     #[inline]
     pub(super) fn set_at(&mut self, side: Side, point: Point) {
-        match side {
-            Side::Begin => (self.begin_ns, self.begin_thread) = (point.time_ns, point.thread),
-            Side::End => self.set_end(point),
-        }
+        (self.ends_ns[side as usize], self.end_threads[side as usize]) = (point.time_ns, point.thread);
     }
 
     /// The same with these moments: begin and end, those of the first stage inside, and of the one before.
     pub(super) fn with_moments(self, [begin, end]: [Point; 2], first: Point, before: Point) -> Self {
         Self {
-            begin_ns: begin.time_ns,
-            end_ns: end.time_ns,
+            ends_ns: [begin.time_ns, end.time_ns],
             first_ns: first.time_ns,
             before_ns: before.time_ns,
-            begin_thread: begin.thread,
-            end_thread: end.thread,
+            end_threads: [begin.thread, end.thread],
             first_thread: first.thread,
             before_thread: before.thread,
             ..self
@@ -201,11 +193,11 @@ impl Cell {
     }
 
     pub(super) fn begin_ns(&self) -> u64 {
-        self.begin_ns
+        self.ends_ns[0]
     }
 
     pub(super) fn end_ns(&self) -> u64 {
-        self.end_ns
+        self.ends_ns[1]
     }
 
     /// The stage that had handed on to this one when it began, and where that ended.
@@ -231,7 +223,7 @@ impl Cell {
     pub(super) fn offer_first(&mut self, stage: usize, point: Point) {
         let is_first = self.first == 0 || point.time_ns < self.first_ns;
         if is_first
-            && point.time_ns >= self.begin_ns
+            && point.time_ns >= self.begin_ns()
             && let Ok(stage) = u16::try_from(stage + 1)
         {
             (self.first, self.first_ns, self.first_thread) = (stage, point.time_ns, point.thread);

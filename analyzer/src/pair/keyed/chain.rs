@@ -14,6 +14,10 @@ pub(super) struct Chains {
     /// Number of the place where the key is, if it does what is usual: then of its cells only begins and ends are noted, and nothing is in a
     /// chain; see `usual.rs`.
     place: u16,
+    /// Of a key at a place, the stages whose spans a later one overtook, a bit each.
+    reordered: u32,
+    /// The same: when its last event fired, ns; 0 if none did.
+    last_ns: u64,
 }
 
 impl Chains {
@@ -26,10 +30,28 @@ impl Chains {
         (self.place != Self::NOWHERE).then_some(self.place.into())
     }
 
-    /// The key, which does what is usual, is at place `next`.
+    /// The key, which does what is usual, is at place `next` since `time_ns`.
     #[inline]
-    pub(super) fn go_to(&mut self, next: u16) {
-        self.place = next;
+    pub(super) fn go_to(&mut self, next: u16, time_ns: u64) {
+        (self.place, self.last_ns) = (next, time_ns);
+    }
+
+    /// When the last event fired of a key that does what is usual, ns; 0 if none did.
+    #[inline]
+    pub(super) fn last_ns(self) -> u64 {
+        self.last_ns
+    }
+
+    /// Notes whether a later span overtook that of stage `local` of the key, which does what is usual.
+    #[inline]
+    pub(super) fn set_reordered(&mut self, local: usize, is_reordered: bool) {
+        self.reordered |= u32::from(is_reordered) << local;
+    }
+
+    /// The stages of the key, which does what is usual, whose spans a later one overtook, a bit each.
+    #[inline]
+    pub(super) fn reordered(self) -> u32 {
+        self.reordered
     }
 
     /// The same of a key that does not do what is usual.
@@ -43,7 +65,7 @@ impl Packed for Chains {
     type Entry = Cell;
 
     fn words(width: usize) -> usize {
-        if width == 1 { 2 } else { 1 + CELL_WORDS * width }
+        if width == 1 { 2 } else { 2 + CELL_WORDS * width }
     }
 
     fn pack(&self, cells: &[Cell], words: &mut [u64]) {
@@ -53,9 +75,13 @@ impl Packed for Chains {
             // Its state is one that waits.
             return;
         }
-        words[0] =
-            IN_USE | u64::from(self.complete) | u64::from(self.open) << 16 | u64::from(self.place) << 32;
-        for (cell, words) in cells.iter().zip(words[1..].as_chunks_mut().0) {
+        let low = match self.place() {
+            Some(_) => self.reordered,
+            None => u32::from(self.complete) | u32::from(self.open) << 16,
+        };
+        words[0] = IN_USE | u64::from(low) | u64::from(self.place) << 32;
+        words[1] = self.last_ns;
+        for (cell, words) in cells.iter().zip(words[2..].as_chunks_mut().0) {
             *words = cell.to_words();
         }
     }
@@ -65,13 +91,17 @@ impl Packed for Chains {
         if let (&[rest, time_ns], [cell]) = (words, &mut *cells) {
             *cell = Cell::from_end([rest, time_ns]);
             let open = u16::from(cell.state != CellState::Ended);
-            return Self { complete: 0, open, place: Self::NOWHERE };
+            return Self { open, place: Self::NOWHERE, ..Self::default() };
         }
-        for (cell, words) in cells.iter_mut().zip(words[1..].as_chunks().0) {
+        for (cell, words) in cells.iter_mut().zip(words[2..].as_chunks().0) {
             *cell = Cell::from_words(*words);
         }
         let part = |at: u32| (words[0] >> (16 * at)) as u16;
-        Self { complete: part(0), open: part(1), place: part(2) }
+        let place = part(2);
+        match place {
+            Self::NOWHERE => Self { complete: part(0), open: part(1), place, ..Self::default() },
+            _ => Self { place, reordered: words[0] as u32, last_ns: words[1], ..Self::default() },
+        }
     }
 }
 
@@ -232,14 +262,19 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let states = [CellState::Unseen, CellState::Begun, CellState::Complete, CellState::Tangled];
         let cells = states.map(|state| cell(state as u32, state));
-        let chains = Chains { complete: 3, open: u16::MAX, place: u16::MAX - 1 };
-        let mut words = vec![0; Chains::words(cells.len())];
-        chains.pack(&cells, &mut words);
-        let mut found = [Cell::default(); 4];
-        let unpacked = Chains::unpack(&words, &mut found);
-        assert_eq!((unpacked.complete, unpacked.open, unpacked.place), (3, u16::MAX, u16::MAX - 1));
-        assert_eq!(format!("{found:?}"), format!("{cells:?}"));
-        assert_ne!(words[0], 0);
+        let left = Chains { complete: 3, open: u16::MAX, ..Chains::default() }.left();
+        let mut placed = Chains::default();
+        placed.go_to(u16::MAX - 1, u64::MAX);
+        placed.set_reordered(31, true);
+        for chains in [left, placed] {
+            let mut words = vec![0; Chains::words(cells.len())];
+            chains.pack(&cells, &mut words);
+            let mut found = [Cell::default(); 4];
+            let unpacked = Chains::unpack(&words, &mut found);
+            assert_eq!(format!("{unpacked:?}"), format!("{chains:?}"));
+            assert_eq!(format!("{found:?}"), format!("{cells:?}"));
+            assert_ne!(words[0], 0);
+        }
     }
 
     #[test]

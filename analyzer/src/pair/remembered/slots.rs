@@ -47,12 +47,20 @@ impl<H: Copy + Default, E: Copy + Default> Slots<H, E> {
     /// Position of the slot of `key`.
     #[inline(always)]
     pub(crate) fn find(&self, key: &[i64]) -> Option<usize> {
-        // Most keys are one number; the library's comparison of slices costs more than the numbers.
-        if let ([one], 1) = (key, self.parts) {
-            return self.index.find(key, |position| self.keys[position] == *one);
-        }
+        // The library's comparison of slices costs more than the numbers.
         let is = |position: usize| self.key(position).iter().zip(key).all(|(ours, theirs)| ours == theirs);
         self.index.find(key, is)
+    }
+
+    /// Whether keys are one number.
+    pub(crate) fn is_of_one_number(&self) -> bool {
+        self.parts == 1
+    }
+
+    /// As [`find`](Self::find), of a key of one number: most are.
+    #[inline(always)]
+    pub(crate) fn find_one(&self, key: i64) -> Option<usize> {
+        self.index.find(&[key], |position| self.keys[position] == key)
     }
 
     /// Makes a slot for `key`, which has none; gives its position. The caller has looked after the oldest slot, which it

@@ -90,6 +90,10 @@ impl Watched {
 }
 
 impl Sink for OverTime {
+    fn takes_usual_keys(&self) -> bool {
+        true
+    }
+
     fn span(&mut self, span: &Span) -> io::Result<()> {
         let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin, span.end) else {
             return Ok(());

@@ -94,9 +94,14 @@ impl PartCounts {
         all
     }
 
+    /// Whether these are the parts that stage `stage` works on.
+    pub(crate) fn is_of(&self, stage: u32) -> bool {
+        self.stage == stage
+    }
+
     /// Takes a span of any stage, whose key has these numbers.
     pub(crate) fn span(&mut self, span: &SpanRow, key: &[i64]) {
-        if span.stage != self.stage {
+        if !self.is_of(span.stage) {
             return;
         }
         let (Class::Complete, Some(begin), Some(end)) = (span.class, span.begin(), span.end()) else {

@@ -31,32 +31,43 @@ impl Sampler {
         Self { width, run, runs: Vec::new(), at: 0, filled: 0, every: 1 }
     }
 
-    pub(crate) fn push(&mut self, key: &[i64], hits: &[Point]) {
+    /// Whether the next row is kept: then it is given to [`keep`](Self::keep).
+    #[inline]
+    pub(crate) fn takes(&mut self) -> bool {
         if self.filled == self.run {
             (self.at, self.filled) = (self.at + 1, 0);
         }
-        let (run, first) = (self.at, self.filled == 0);
+        let is_first = self.filled == 0;
         self.filled += 1;
-        // `every` is a power of two.
-        if run & (self.every - 1) != 0 {
-            return;
+        self.is_kept() && (!is_first || self.begin_run())
+    }
+
+    /// Whether the present run is. `every` is a power of two.
+    fn is_kept(&self) -> bool {
+        self.at & (self.every - 1) == 0
+    }
+
+    /// The present run begins, if it is kept when there is room for it.
+    #[cold]
+    fn begin_run(&mut self) -> bool {
+        if self.runs.len() == RUNS {
+            let mut at = 0;
+            self.runs.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.every *= 2;
         }
-        if first {
-            if self.runs.len() == RUNS {
-                let mut at = 0;
-                self.runs.retain(|_| {
-                    at += 1;
-                    at % 2 == 1
-                });
-                self.every *= 2;
-                if run & (self.every - 1) != 0 {
-                    return;
-                }
-            }
+        if self.is_kept() {
             // The first may stay short.
             let room = if self.runs.is_empty() { 0 } else { self.run };
             self.runs.push(Buffers::with_room(self.width, room));
         }
+        self.is_kept()
+    }
+
+    /// Keeps a row.
+    pub(crate) fn keep(&mut self, key: &[i64], hits: &[Point]) {
         if let Some(rows) = self.runs.last_mut() {
             rows.push(KeyValue::new(key), hits);
         }
@@ -74,7 +85,8 @@ impl Sampler {
             }
         }
         for mut run in joined {
-            run.sort_by_key(|(rows, row)| rows.entered_ns(*row));
+            // Of those that entered at one time, by key: in which order they were told of says nothing.
+            run.sort_by_key(|(rows, row)| (rows.entered_ns(*row), rows.key(*row).words()));
             let start = all.len();
             run.iter().for_each(|(rows, row)| all.push(*rows.key(*row), rows.hits(*row)));
             all.end_run(start);
@@ -92,7 +104,9 @@ mod tests {
     fn sampled(count: u64) -> Buffers {
         let mut sampler = Sampler::new(1);
         for at in 0..count {
-            sampler.push(&[], &[Point { time_ns: at, thread: ThreadId(0) }]);
+            if sampler.takes() {
+                sampler.keep(&[], &[Point { time_ns: at, thread: ThreadId(0) }]);
+            }
         }
         sampler.into_buffers()
     }

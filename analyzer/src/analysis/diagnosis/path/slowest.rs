@@ -24,8 +24,14 @@ impl Slowest {
         Self { width, kept: Vec::new(), floor_ns: i64::MIN }
     }
 
+    /// Whether one that took so long is among them.
+    #[inline]
+    pub(crate) fn wants(&self, total_ns: i64) -> bool {
+        total_ns > self.floor_ns
+    }
+
     pub(crate) fn add(&mut self, total_ns: i64, key: &[i64], hits: &[Point]) {
-        if total_ns <= self.floor_ns {
+        if !self.wants(total_ns) {
             return;
         }
         self.kept.push((total_ns, KeyValue::new(key), hits.to_vec()));

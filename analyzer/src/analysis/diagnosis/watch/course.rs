@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracer_format::ProcessId;
+use tracer_format::{ProcessId, ThreadId};
 
 use super::super::limit::flow::Flow;
 use super::super::limit::silence::Silences;
@@ -14,7 +14,7 @@ use super::super::path::route::usual_order;
 use super::super::path::sampler::Sampler;
 use super::super::path::slowest::Slowest;
 use crate::analysis::Latency;
-use crate::pair::{Class, Edge, Point, Side, SpanRow, difference_ns};
+use crate::pair::{Class, Edge, Point, Side, SpanRow, UsualKeys, difference_ns};
 use crate::stage::KeyValue;
 
 /// No place.
@@ -41,8 +41,9 @@ pub(crate) struct Course {
     /// Silences of each process, and of all together.
     pub(crate) silences: BTreeMap<ProcessId, Silences>,
     pub(crate) all: Silences,
-    /// Place of each process among those that fired; [`NONE`] of the others, of which there may be very many.
+    /// For each thread, the place of its process among those that fired; [`NONE`] if it did not fire.
     places: Vec<u32>,
+    of_processes: BTreeMap<ProcessId, usize>,
     processes: Vec<(ProcessId, Silences)>,
     time_ns: (u64, u64),
 }
@@ -69,9 +70,9 @@ pub(crate) struct Whole {
 }
 
 impl Course {
-    /// Of `stages`, whose keys have `parts` numbers; the recording has so many processes, and its first and last event are at
+    /// Of `stages`, whose keys have `parts` numbers; the recording has so many threads, and its first and last event are at
     /// `time_ns`.
-    pub(super) fn new(stages: Vec<u32>, parts: usize, processes: usize, time_ns: (u64, u64)) -> Self {
+    pub(super) fn new(stages: Vec<u32>, parts: usize, threads: usize, time_ns: (u64, u64)) -> Self {
         Self {
             passages: Passages::new(stages.len(), parts),
             early: Vec::new(),
@@ -81,23 +82,42 @@ impl Course {
             counts: Tallies::default(),
             silences: BTreeMap::new(),
             all: Silences::default(),
-            places: vec![NONE; processes],
+            places: vec![NONE; threads],
+            of_processes: BTreeMap::new(),
             processes: Vec::new(),
             time_ns,
         }
     }
 
-    /// A probe of it fired in `process`.
-    #[inline]
-    pub(super) fn event(&mut self, time_ns: u64, process: ProcessId) {
-        if let Some(place) = self.places.get_mut(process.index()) {
-            if *place == NONE {
-                *place = u32::try_from(self.processes.len()).unwrap_or(NONE);
-                self.processes.push((process, Silences::default()));
+    /// Its probes fired at these times on these threads, which are of these processes.
+    pub(super) fn events(&mut self, times: &[u64], threads: &[ThreadId], of_threads: &[ProcessId]) {
+        for (thread, &time_ns) in threads.iter().zip(times) {
+            self.all.event(time_ns);
+            let place = match self.places.get(thread.index()) {
+                Some(&place) if place != NONE => place,
+                Some(_) => self.new_place(*thread, of_threads),
+                None => continue,
+            };
+            if let Some((_, silences)) = self.processes.get_mut(place as usize) {
+                silences.event(time_ns);
             }
-            self.processes[*place as usize].1.event(time_ns);
         }
-        self.all.event(time_ns);
+    }
+
+    /// The place of the process of `thread`, which fired for the first time.
+    #[cold]
+    fn new_place(&mut self, thread: ThreadId, of_threads: &[ProcessId]) -> u32 {
+        let process = of_threads.get(thread.index()).copied().unwrap_or(ProcessId::NONE);
+        if process == ProcessId::NONE {
+            return NONE;
+        }
+        let place = *self.of_processes.entry(process).or_insert(self.processes.len());
+        if place == self.processes.len() {
+            self.processes.push((process, Silences::default()));
+        }
+        let place = u32::try_from(place).unwrap_or(NONE);
+        self.places[thread.index()] = place;
+        place
     }
 
     /// Takes a span of the stage at position `local`, whose key is `key`.
@@ -124,6 +144,31 @@ impl Course {
                     self.broken(slot);
                 }
             }
+        }
+    }
+
+    /// Takes all that these keys did: they passed the probes in `passed`, in this order.
+    pub(super) fn usual_keys(&mut self, passed: &[(usize, Side)], keys: UsualKeys<'_>) {
+        let bits = passed.iter().fold(0, |bits, &(stage, side)| bits | bit(stage, side));
+        let mut row = 0;
+        while row < keys.len() && !self.whole.as_ref().is_some_and(|whole| whole.is_passed(bits)) {
+            for span in &keys.order.spans {
+                self.span(passed[span.at[0]].0, &keys.span(row, span), keys.key(row));
+            }
+            row += 1;
+        }
+        for row in row..keys.len() {
+            let key = keys.key(row);
+            // What is known of it is of a lap before.
+            if self.passages.len() > 0
+                && let Some(slot) = self.passages.find(key)
+            {
+                self.broken(slot);
+            }
+            self.counts.add(key);
+        }
+        if let Some(whole) = &mut self.whole {
+            whole.add_usual(passed, keys.since(row), bits);
         }
     }
 
@@ -289,6 +334,41 @@ impl Whole {
         self.total.add(total_ns);
         self.flow.add(first.time_ns, last.time_ns);
         self.slowest.add(total_ns, key, &self.hits);
-        self.sampler.push(key, &self.hits);
+        if self.sampler.takes() {
+            self.sampler.keep(key, &self.hits);
+        }
+    }
+
+    /// The same for all of `keys`, which passed the probes in `passed` in this order.
+    fn add_usual(&mut self, passed: &[(usize, Side)], keys: UsualKeys<'_>, bits: u64) {
+        let at = |probe: &(usize, Side)| passed.iter().position(|other| other == probe);
+        let Some(places) = self.route.iter().map(at).collect::<Option<Vec<usize>>>() else { return };
+        let (Some(&first), Some(&last)) = (places.first(), places.last()) else { return };
+        for (latency, &step) in self.steps.iter_mut().zip(places.array_windows()) {
+            latency.extend(keys.differences_ns(step));
+        }
+        self.total.extend(keys.differences_ns([first, last]));
+        let count = keys.len() as u64;
+        self.detours += if bits & !self.mask == 0 { 0 } else { count };
+        // Their moments are in the order of time.
+        let is_ordered = places.is_sorted();
+        for row in 0..keys.len() {
+            let moments = keys.moments(row);
+            let (came_ns, went_ns) = (moments[first].time_ns, moments[last].time_ns);
+            let total_ns = difference_ns(came_ns, went_ns);
+            self.in_order += u64::from(is_ordered || places.is_sorted_by_key(|&at| moments[at].time_ns));
+            self.flow.add(came_ns, went_ns);
+            let (is_slow, is_sampled) = (self.slowest.wants(total_ns), self.sampler.takes());
+            if is_slow || is_sampled {
+                self.hits.clear();
+                self.hits.extend(places.iter().map(|&at| moments[at]));
+                if is_slow {
+                    self.slowest.add(total_ns, keys.key(row), &self.hits);
+                }
+                if is_sampled {
+                    self.sampler.keep(keys.key(row), &self.hits);
+                }
+            }
+        }
     }
 }
